@@ -1,0 +1,101 @@
+"""``flask fleet …``: the fleet from a shell, on the database itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import click
+
+from . import clock
+from .db import get_repository
+from .problems import Problem, database_problem
+from .repository import Agent, AgentRepository
+from .state import current_state
+from .terminal import ago, printable, say, screen_width, table
+
+_HEADING = ("MACHINE", "USER", "HOST", "VERSION", "PRESENCE", "LAST SEEN")
+_FIXED = {4, 5}
+_COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
+
+
+def register_commands(group: click.Group) -> None:
+    """Add the commands of ``flask fleet`` to *group*."""
+    group.help = "See and manage the fleet of agents."
+    group.add_command(list_command)
+
+
+@contextmanager
+def _fleet() -> Iterator[AgentRepository]:
+    """Yield the fleet's repository; a fault becomes one line and exit code 1."""
+    path = current_state().settings.database
+    try:
+        yield get_repository()
+    except sqlite3.Error as error:
+        raise click.ClickException(database_problem(error, path).detail) from None
+    except Problem as problem:
+        raise click.ClickException(problem.detail) from None
+
+
+@click.command("list")
+@click.option(
+    "--status",
+    type=click.Choice(["active", "uninstalled", "all"]),
+    default="active",
+    show_default=True,
+    help="Which machines to list.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII.")
+def list_command(status: str, as_json: bool) -> None:
+    """List the machines, the newest enrolment first.
+
+    The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis.
+
+    \b
+    Example: flask fleet list --status all
+    """
+    with _fleet() as repository, repository.snapshot():
+        agents: list[Agent] = []
+        if status in ("active", "all"):
+            agents += repository.list_by_status("active")
+        if status in ("uninstalled", "all"):
+            agents += repository.list_by_status("uninstalled")
+        totals = repository.totals()
+    if as_json:
+        # ASCII, since names come from machines and may hold any character.
+        say(json.dumps({"agents": agents, "totals": totals}, indent=2))
+        return
+    _print_table(agents)
+    say(_totals_line(totals))
+
+
+def _print_table(agents: list[Agent]) -> None:
+    if not agents:
+        return
+    now = clock.now()
+    heading, *lines = table(
+        [_HEADING, *(_row(agent, now) for agent in agents)],
+        screen_width(),
+        fixed=_FIXED,
+    )
+    say(heading, bold=True)
+    for agent, line in zip(agents, lines):
+        say(line, fg=_COLOURS.get(agent["presence"]))
+    say("")
+
+
+def _row(agent: Agent, now: datetime) -> list[str]:
+    seen = ago(agent["last_seen_at"] or agent["enrolled_at"], now)
+    names = ("machine_id", "user_name", "hostname", "version", "presence")
+    return [printable(agent[name] or "-") for name in names] + [seen]
+
+
+def _totals_line(totals: dict[str, int]) -> str:
+    plural = "" if totals["total"] == 1 else "s"
+    return (
+        "{total} machine{plural}: {active} active ({online} online, {offline} offline,"
+        " {stale} stale), {uninstalled} uninstalled"
+    ).format(**totals, plural=plural)

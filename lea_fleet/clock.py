@@ -1,0 +1,51 @@
+"""Instants and durations: the server's clock, and how both are written down."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+
+#: The longest duration that is taken: a century. Beyond it, dates overflow.
+_LONGEST = 36500 * 86400
+
+
+def now() -> datetime:
+    """Return the present instant, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def iso(moment: datetime) -> str:
+    """Return *moment* as the database and the API write it: ISO 8601, UTC.
+
+    Two such texts compare as their instants do, also where ``isoformat()``
+    leaves out microseconds that are zero: ``+`` sorts before ``.``.
+    """
+    return moment.astimezone(timezone.utc).isoformat()
+
+
+def before(moment: datetime, seconds: float) -> str:
+    """Return the instant that lies *seconds* before *moment*, as text."""
+    return iso(moment - timedelta(seconds=seconds))
+
+
+def parse_duration(text: object) -> float | None:
+    """Return the seconds that *text* means, or None for ``never``.
+
+    *text* is ``30s``, ``15m``, ``12h``, ``7d``, ``never``, or a number of
+    seconds. Raises ValueError for everything else.
+    """
+    if text == "never":
+        return None
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        seconds = float(text)
+    else:
+        match = _DURATION.fullmatch(str(text).strip())
+        if match is None:
+            raise ValueError("must be a duration such as 30s, 15m, 12h, 7d or never")
+        seconds = float(int(match[1]) * _UNITS[match[2]])
+    if not 0 <= seconds <= _LONGEST:
+        raise ValueError("must be a duration between 0 seconds and 36500 days")
+    return seconds

@@ -1,0 +1,50 @@
+"""Presence: who is there, from the server's clock alone, whenever it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from . import clock
+
+#: A machine may miss this many intervals before it is offline.
+_INTERVALS = 3
+
+
+@dataclass(frozen=True)
+class PresenceRule:
+    """When a silent machine turns ``offline`` and ``stale``; all in seconds.
+
+    *heartbeat_interval* is what agents are told. A heartbeat within
+    *resolution* of the last one that was written says nothing new. A silence
+    of *stale_after* makes a machine stale; None means never.
+    """
+
+    heartbeat_interval: float = 60
+    resolution: float = 15
+    stale_after: float | None = 14 * 86400
+
+    def limits(self, moment: datetime) -> dict[str, str]:
+        """Return the instants that part online, offline and stale at *moment*.
+
+        Seen at ``online_since`` or later is online; before ``stale_before``
+        is stale; between them is offline. ISO 8601 UTC, to compare as text.
+        """
+        online = _INTERVALS * self.heartbeat_interval
+        online_since = clock.before(moment, online)
+        if self.stale_after is None:
+            return {"online_since": online_since, "stale_before": ""}
+        stale_before = clock.before(moment, max(online, self.stale_after))
+        return {"online_since": online_since, "stale_before": stale_before}
+
+    def is_fresh(self, last_seen_at: str | None, moment: datetime) -> bool:
+        """Tell whether seeing the machine at *moment* need not be written.
+
+        A last_seen_at in the future, from before the clock was set back, is
+        not fresh: left there, the machine would stay online in its absence.
+        """
+        if last_seen_at is None:
+            return False
+        return (
+            clock.before(moment, self.resolution) < last_seen_at <= clock.iso(moment)
+        )

@@ -1,0 +1,213 @@
+"""Everything that can go wrong for a caller: one class a code, one error body.
+
+The body is RFC 9457's ``application/problem+json``. ``code`` is stable and
+``action`` tells a program what to do next; both are listed, with the reason
+for each action, in the reference.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+Action = Literal["fix_request", "retry", "reenroll", "stop", "ask_operator"]
+
+REALM = "lea_fleet"
+
+
+class Problem(Exception):
+    """A request that is refused, and why.
+
+    *detail* is one sentence for a person; *members* are added to the body.
+    No HTTPException on purpose: a host's error pages must not take it over.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    action: ClassVar[Action]
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+    def body(self) -> dict[str, Any]:
+        """Return the members of the problem document."""
+        return {
+            "type": f"urn:lea-fleet:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "action": self.action,
+            **self.members,
+        }
+
+    def headers(self) -> dict[str, str]:
+        """Return the HTTP header fields that go with the problem."""
+        return {}
+
+
+# 400, 413, 415: the request itself
+
+
+class InvalidJson(Problem):
+    status, code, action = 400, "invalid_json", "fix_request"
+    title = "The body is not a JSON object"
+
+
+class InvalidField(Problem):
+    """*errors* is a list of ``{"field": …, "message": …}``, one for each fault."""
+
+    status, code, action = 400, "invalid_field", "fix_request"
+    title = "A member of the request is not acceptable"
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        detail = "; ".join(f"{e['field']} {e['message']}" for e in errors)
+        super().__init__(f"{detail}.", errors=errors)
+
+
+class BodyTooLarge(Problem):
+    status, code, action = 413, "body_too_large", "fix_request"
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(Problem):
+    status, code, action = 415, "unsupported_media_type", "fix_request"
+    title = "The body must be JSON"
+
+
+# 401: the credential (RFC 6750, section 3.1)
+
+
+class Unauthorized(Problem):
+    status = 401
+
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": f'Bearer realm="{REALM}", error="invalid_token"'}
+
+
+class MissingToken(Unauthorized):
+    code, action = "missing_token", "fix_request"
+    title = "A Bearer token is required"
+
+    def headers(self) -> dict[str, str]:
+        # RFC 6750: no error code for a request that tried no credential at all.
+        return {"WWW-Authenticate": f'Bearer realm="{REALM}"'}
+
+
+class InvalidToken(Unauthorized):
+    code, action = "invalid_token", "ask_operator"
+    title = "The token is not known here"
+
+
+class TokenRevoked(Unauthorized):
+    code, action = "token_revoked", "reenroll"
+    title = "The token has been replaced or revoked"
+
+
+class AgentUninstalled(Unauthorized):
+    code, action = "agent_uninstalled", "stop"
+    title = "The machine has been uninstalled"
+
+
+# 403: a valid credential that does not reach this far
+
+
+class Forbidden(Problem):
+    status = 403
+
+    def headers(self) -> dict[str, str]:
+        challenge = f'Bearer realm="{REALM}", error="insufficient_scope"'
+        return {"WWW-Authenticate": challenge}
+
+
+class InsufficientScope(Forbidden):
+    code, action = "insufficient_scope", "ask_operator"
+    title = "This token may not do that"
+
+
+class WrongMachine(Forbidden):
+    code, action = "wrong_machine", "fix_request"
+    title = "An agent may act for its own machine only"
+
+
+# 404, 409: the machine
+
+
+class UnknownAgent(Problem):
+    status, code, action = 404, "unknown_agent", "fix_request"
+    title = "No such machine"
+
+    def __init__(self, machine_id: str) -> None:
+        super().__init__(
+            "No machine of this id has ever been enrolled.", machine_id=machine_id
+        )
+
+
+class Conflict(Problem):
+    """*agent* is the machine's row; of it, nothing about a person is told."""
+
+    status = 409
+    reason: ClassVar[str]
+
+    def __init__(self, agent: dict[str, Any]) -> None:
+        super().__init__(
+            self.reason,
+            machine_id=agent["machine_id"],
+            # ``status`` is the HTTP status code in every problem (RFC 9457).
+            agent_status=agent["status"],
+            enrolled_at=agent["enrolled_at"],
+        )
+
+
+class AlreadyEnrolled(Conflict):
+    code, action = "already_enrolled", "ask_operator"
+    title = "The machine is enrolled already"
+    reason = "This machine is active; it must be uninstalled before it enrols again."
+
+
+class ReactivationRefused(Conflict):
+    code, action = "reactivation_refused", "stop"
+    title = "The machine was uninstalled"
+    reason = "This machine was uninstalled and the request forbids to reactivate it."
+
+
+class MachineUninstalled(Conflict):
+    code, action = "machine_uninstalled", "stop"
+    title = "The machine is uninstalled"
+    reason = "This machine is uninstalled; only an active one has a heartbeat."
+
+
+# 503: the database
+
+
+class DatabaseProblem(Problem):
+    status = 503
+    action = "retry"
+    retry_after: ClassVar[int]  # seconds
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+
+class DatabaseBusy(DatabaseProblem):
+    code, retry_after = "database_busy", 2
+    title = "The database is busy"
+
+
+class DatabaseUnavailable(DatabaseProblem):
+    code, retry_after = "database_unavailable", 30
+    title = "The database is not available"
+
+
+def database_problem(error: sqlite3.Error, path: Path) -> DatabaseProblem:
+    """Return what *error*, raised on the database at *path*, means to a caller.
+
+    Told apart by the message: Python 3.10's sqlite3 carries no error code.
+    """
+    if "locked" in str(error):
+        return DatabaseBusy(f"Another process is writing to {path}: {error}.")
+    return DatabaseUnavailable(f"{path} cannot be used: {error}.")

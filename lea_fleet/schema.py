@@ -1,0 +1,95 @@
+"""The tables: made where they are missing, refused where they are another's."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from importlib.resources import files
+
+from .problems import DatabaseUnavailable
+from .transaction import transaction
+
+#: ``RETURNING`` and the JSON functions are there from this version on.
+OLDEST_SQLITE = (3, 35, 0)
+
+
+def refuse_old_sqlite() -> None:
+    """Raise RuntimeError where SQLite is older than what the SQL here needs."""
+    if sqlite3.sqlite_version_info >= OLDEST_SQLITE:
+        return
+    oldest = ".".join(map(str, OLDEST_SQLITE))
+    raise RuntimeError(
+        f"lea_fleet needs SQLite {oldest} or later; this Python has"
+        f" {sqlite3.sqlite_version}. Install a newer SQLite or Python."
+    )
+
+
+def ensure_schema(connection: sqlite3.Connection) -> None:
+    """Make the tables and indexes that the database lacks.
+
+    Nothing is written where nothing is missing, so that this neither waits for
+    another writer nor fails on its lock. Raises DatabaseUnavailable, naming
+    it, for a table that bears one of our names and is not ours.
+    """
+    if not _missing(connection):
+        return
+    with transaction(connection):
+        # Another process may have made them while this one waited.
+        if _missing(connection):
+            for statement in _statements():
+                connection.execute(statement)
+
+
+def _missing(connection: sqlite3.Connection) -> bool:
+    """Tell whether a table or index of ours is not there."""
+    present = _names(connection)
+    for table, columns in _expected_columns().items():
+        if table in present and not columns <= _columns(connection, table):
+            lacking = ", ".join(sorted(columns - _columns(connection, table)))
+            raise DatabaseUnavailable(
+                f"The database has a table or view {table} that is not lea_fleet's:"
+                f" it lacks {lacking}. It is left alone; rename it, or give"
+                " lea_fleet a database of its own (RPA_AGENTS_DB_PATH)."
+            )
+    return not _expected_names() <= present
+
+
+@cache
+def _statements() -> list[str]:
+    script = files("lea_fleet").joinpath("schema.sql").read_text("utf-8")
+    return [part for part in script.split(";\n") if "CREATE" in part]
+
+
+@cache
+def _expected_names() -> set[str]:
+    with _model() as connection:
+        return _names(connection)
+
+
+@cache
+def _expected_columns() -> dict[str, set[str]]:
+    with _model() as connection:
+        columns = {name: _columns(connection, name) for name in _names(connection)}
+    return {table: names for table, names in columns.items() if names}
+
+
+@contextmanager
+def _model() -> Iterator[sqlite3.Connection]:
+    """Yield a database in memory that has our schema and nothing else."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in _statements():
+            connection.execute(statement)
+        yield connection
+
+
+def _names(connection: sqlite3.Connection) -> set[str]:
+    # SQLite's names are alike whatever their case.
+    rows = connection.execute("SELECT lower(name) FROM sqlite_master WHERE sql <> ''")
+    return {name for (name,) in rows}
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    rows = connection.execute(f"PRAGMA table_info({table})")
+    return {row[1].lower() for row in rows}

@@ -1,0 +1,33 @@
+"""What the plugin keeps for each application: nothing else has state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from .config import Settings
+from .connections import Connections
+
+KEY = "lea_fleet"
+
+
+@dataclass(frozen=True)
+class FleetState:
+    """What ``app.extensions["lea_fleet"]`` holds."""
+
+    settings: Settings
+    connections: Connections
+
+
+def current_state() -> FleetState:
+    """Return the current application's state.
+
+    Raises RuntimeError where the plugin is not registered on it.
+    """
+    state = current_app.extensions.get(KEY)
+    if not isinstance(state, FleetState):
+        raise RuntimeError(
+            "lea_fleet is not registered on this application: call LeaFleet(app)."
+        )
+    return state

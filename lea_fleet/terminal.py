@@ -1,0 +1,100 @@
+"""Text for a terminal: safe, aligned, and as wide as the screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+import click
+
+_GAP = "  "
+
+#: A column is never cut below this width to make room for others.
+_NARROWEST = 7
+
+#: Control, format (among them those that turn the writing direction), line and
+#: paragraph separators, surrogates: what may move a cursor or hide a name.
+_UNSAFE = ("Cc", "Cf", "Zl", "Zp", "Cs")
+
+
+def say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
+    """Print a line; what the screen's encoding lacks comes out escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    # click leaves colours out where there is no terminal; see no-color.org.
+    color = False if os.environ.get("NO_COLOR") else None
+    click.secho(text, color=color, fg=fg, bold=bold)
+
+
+def printable(text: str) -> str:
+    """Return *text* with everything escaped that is no visible character."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if unicodedata.category(letter) not in _UNSAFE else _escaped(letter)
+        for letter in text
+    )
+
+
+def screen_width() -> int:
+    """Return the columns there are: COLUMNS, else the terminal's, else 80."""
+    return shutil.get_terminal_size(fallback=(80, 24)).columns
+
+
+def table(rows: Sequence[Sequence[str]], width: int, *, fixed: set[int]) -> list[str]:
+    """Return *rows* as aligned lines of at most *width* columns.
+
+    The first row is the heading. Where the table is too wide, the widest
+    columns are cut first; those whose numbers are in *fixed* never are.
+    """
+    widths = [max(map(text_width, column)) for column in zip(*rows)]
+    spare = width - len(_GAP) * (len(widths) - 1)
+    while sum(widths) > spare:
+        able = [n for n in range(len(widths)) if n not in fixed]
+        widest = max(able, key=lambda n: widths[n])
+        if widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
+    return [
+        _GAP.join(_fit(cell, size) for cell, size in zip(row, widths)).rstrip()
+        for row in rows
+    ]
+
+
+def text_width(text: str) -> int:
+    """Return how many columns *text* takes: wide characters two, marks none."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def ago(moment: str | None, now: datetime) -> str:
+    """Return how long before *now* the ISO 8601 *moment* was: ``3 min ago``."""
+    try:
+        seconds = (now - datetime.fromisoformat(str(moment))).total_seconds()
+    except (TypeError, ValueError):  # absent, or not as any server writes it
+        return "never"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "now"
+
+
+def _fit(text: str, width: int) -> str:
+    if text_width(text) > width:
+        while text_width(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - text_width(text))
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

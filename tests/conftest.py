@@ -1,0 +1,86 @@
+"""The application under test, on a database of its own in a fresh folder."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from lea_fleet import clock, create_app
+from tests.api import OPERATOR_TOKEN, Api
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context():
+    """Disarm pytest-flask's fixture of this name.
+
+    It keeps one request context around each test, so that ``g`` would survive
+    from request to request and no connection would ever be released.
+    """
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    for name in ("RPA_API_TOKEN", "RPA_AGENTS_DB_PATH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def database(tmp_path):
+    """The path of the database; nothing is there yet."""
+    return tmp_path / "data" / "rpa_data.db"
+
+
+@pytest.fixture
+def make_app(database):
+    """Make applications, each with settings of its own, all on one database."""
+    made = []
+
+    def make(**settings):
+        defaults = {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database}
+        app = create_app({**defaults, **settings})
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["lea_fleet"].connections.close_idle()
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app()
+
+
+@pytest.fixture
+def operator(client):
+    return Api(client, OPERATOR_TOKEN)
+
+
+@pytest.fixture
+def anonymous(client):
+    return Api(client)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self):
+        self.time = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=timezone.utc)
+
+    def now(self):
+        return self.time
+
+    def advance(self, **duration):
+        self.time += timedelta(**duration)
+
+    def iso(self):
+        return clock.iso(self.time)
+
+
+@pytest.fixture
+def the_clock(monkeypatch):
+    """Stop the server's clock; the test moves it."""
+    stopped = Clock()
+    monkeypatch.setattr(clock, "now", stopped.now)
+    return stopped
