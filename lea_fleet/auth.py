@@ -61,12 +61,12 @@ def identify(token: str) -> Principal:
         return Principal("operator")
     if not tokens.is_agent_token(token):
         raise InvalidToken("This token is not known here.")
-    repository = get_repository()
+    repository = get_repository().tokens
     token_hash = tokens.hash_token(token)
-    found = repository.find_token(token_hash)
+    found = repository.find(token_hash)
     principal = _judge(found)
     if found and principal.role == "agent" and found["first_used_at"] is None:
-        repository.mark_token_used(token_hash)
+        repository.mark_used(token_hash)
     return principal
 
 

@@ -172,7 +172,7 @@ def _issue_token(agent: Agent) -> str:
     if settings.issue == "shared":
         return settings.api_token
     token = tokens.new_agent_token()
-    get_repository().add_token(agent, tokens.hash_token(token))
+    get_repository().tokens.add(agent, tokens.hash_token(token))
     return token
 
 

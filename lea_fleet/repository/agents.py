@@ -1,4 +1,4 @@
-"""The fleet in the database: all SQL stands here, and knows no Flask."""
+"""The machines: the rows of ``enrolled_agents``, read and written."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple
 
-from . import clock
-from .machine import DETAILS, new_machine_id
-from .presence import PresenceRule
-from .problems import (
+from .. import clock
+from ..machine import DETAILS, new_machine_id
+from ..presence import PresenceRule
+from ..problems import (
     AlreadyEnrolled,
     MachineUninstalled,
     ReactivationRefused,
     UnknownAgent,
 )
-from .transaction import snapshot, transaction
+from ..transaction import snapshot, transaction
+from .tokens import TokenRepository
 
 #: An agent as a mapping: every column of its row, and ``presence``.
 Agent = dict[str, Any]
@@ -73,6 +74,7 @@ class AgentRepository:
         self, connection: sqlite3.Connection, rule: PresenceRule | None = None
     ) -> None:
         self.connection = connection
+        self.tokens = TokenRepository(connection)
         self._rule = rule or PresenceRule()
 
     # Reading
@@ -203,7 +205,7 @@ class AgentRepository:
                 moment=moment,
                 reason=reason,
             )
-            self._revoke_tokens(machine_id, moment)
+            self.tokens.revoke_all(machine_id, moment)
             return self.require(machine_id)
 
     # Being seen
@@ -249,50 +251,6 @@ class AgentRepository:
                 moment=clock.iso(clock.now()),
             )
 
-    # Tokens
-
-    def add_token(self, agent: Agent, token_hash: str) -> None:
-        """Keep the hash of a token that belongs to the *agent*'s enrolment."""
-        with transaction(self.connection):
-            self._execute(
-                "INSERT INTO lea_fleet_tokens"
-                " (token_hash, machine_id, enrolled_at, issued_at)"
-                " VALUES (:token_hash, :machine_id, :enrolled_at, :moment)",
-                token_hash=token_hash,
-                machine_id=agent["machine_id"],
-                enrolled_at=agent["enrolled_at"],
-                moment=clock.iso(clock.now()),
-            )
-
-    def find_token(self, token_hash: str) -> dict[str, Any] | None:
-        """Return what is known of a token and of the machine it is for, or None.
-
-        ``is_current`` tells whether the machine is still in the enrolment that
-        the token belongs to; ``status`` is the machine's; ``first_used_at``
-        and ``revoked_at`` are the token's. A token whose machine was deleted
-        from the table is not found.
-        """
-        row = self._execute(
-            "SELECT token.machine_id, token.first_used_at, token.revoked_at,"
-            " agent.status, agent.uninstalled_at,"
-            " token.enrolled_at = agent.enrolled_at AS is_current"
-            " FROM lea_fleet_tokens AS token"
-            " JOIN enrolled_agents AS agent ON agent.machine_id = token.machine_id"
-            " WHERE token.token_hash = :token_hash",
-            token_hash=token_hash,
-        ).fetchone()
-        return None if row is None else dict(row)
-
-    def mark_token_used(self, token_hash: str) -> None:
-        """Write down that a token has been used, the first time it is."""
-        with transaction(self.connection):
-            self._execute(
-                "UPDATE lea_fleet_tokens SET first_used_at = :moment"
-                " WHERE token_hash = :token_hash AND first_used_at IS NULL",
-                token_hash=token_hash,
-                moment=clock.iso(clock.now()),
-            )
-
     # Inside
 
     def _execute(self, query: str, **values: Any) -> sqlite3.Cursor:
@@ -322,15 +280,7 @@ class AgentRepository:
             **_complete(details),
         )
         # The older server uninstalls without revoking.
-        self._revoke_tokens(machine_id, moment)
-
-    def _revoke_tokens(self, machine_id: str, moment: str) -> None:
-        self._execute(
-            "UPDATE lea_fleet_tokens SET revoked_at = :moment"
-            " WHERE machine_id = :machine_id AND revoked_at IS NULL",
-            machine_id=machine_id,
-            moment=moment,
-        )
+        self.tokens.revoke_all(machine_id, moment)
 
 
 def _complete(details: Mapping[str, str | None]) -> dict[str, str | None]:
