@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import click
+from flask.cli import with_appcontext
 
 from . import clock
 from .db import get_repository
@@ -49,6 +50,7 @@ def _fleet() -> Iterator[AgentRepository]:
     help="Which machines to list.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII.")
+@with_appcontext
 def list_command(status: str, as_json: bool) -> None:
     """List the machines, the newest enrolment first.
 

@@ -30,8 +30,8 @@ class Api:
 
     def post(self, path, body=None, **options):
         """Send *body* as JSON; without one, what *options* say."""
-        if body is not None:
-            options["json"] = body
+        if body is not None:  # not json=, which goes by the host's own app.json
+            options.update(data=json.dumps(body), content_type="application/json")
         return self.request("POST", path, **options)
 
     def enroll(self, machine_id="PC-1", **members):
