@@ -194,6 +194,6 @@ def _refuse_unknown(config: Mapping[str, Any]) -> None:
     known = setting_keys()
     for key in config:
         if key.startswith("LEA_FLEET_") and key not in known:
-            alike = difflib.get_close_matches(key, known, n=1)
+            alike = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
             hint = f"; did you mean {alike[0]}?" if alike else "."
             raise ConfigurationError(f"{key} is no setting of lea_fleet{hint}")
