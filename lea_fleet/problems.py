@@ -104,12 +104,12 @@ class InvalidToken(Unauthorized):
 
 
 class TokenRevoked(Unauthorized):
-    code, action = "token_revoked", "reenroll"
+    code, action = "token_revoked", "ask_operator"
     title = "The token has been replaced or revoked"
 
 
 class AgentUninstalled(Unauthorized):
-    code, action = "agent_uninstalled", "stop"
+    code, action = "agent_uninstalled", "reenroll"
     title = "The machine has been uninstalled"
 
 
@@ -138,7 +138,7 @@ class WrongMachine(Forbidden):
 
 
 class UnknownAgent(Problem):
-    status, code, action = 404, "unknown_agent", "fix_request"
+    status, code, action = 404, "unknown_agent", "stop"
     title = "No such machine"
 
     def __init__(self, machine_id: str) -> None:

@@ -32,7 +32,7 @@ def test_the_defaults():
 
 @pytest.mark.parametrize("blank", [None, "", "  \n"])
 def test_without_an_operator_token_the_application_does_not_start(blank):
-    with pytest.raises(ConfigurationError, match="RPA_API_TOKEN.*secrets.token_urlsafe"):
+    with pytest.raises(ConfigurationError, match="RPA_API_TOKEN.*token_urlsafe"):
         create_app({"RPA_API_TOKEN": blank})
 
 

@@ -140,7 +140,7 @@ def test_tokens_of_an_earlier_enrolment_are_dead(operator):
     operator.uninstall("PC-1")
     second = operator.enroll("PC-1")
 
-    assert_problem(first.heartbeat(), 401, "token_revoked", "reenroll")
+    assert_problem(first.heartbeat(), 401, "token_revoked", "ask_operator")
     assert second.heartbeat().status_code == 200
 
 

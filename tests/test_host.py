@@ -170,7 +170,7 @@ def test_an_uninstalled_agent_is_a_stranger_to_the_host_and_known_to_us(guarded)
     agent = operator.enroll("PC-1")
     operator.uninstall("PC-1")
 
-    assert_problem(agent.heartbeat(), 401, "agent_uninstalled", "stop")
+    assert_problem(agent.heartbeat(), 401, "agent_uninstalled", "reenroll")
     assert agent.post("/uninstall").status_code == 200
     agent.prefix = ""
     assert agent.get("/whoami").json == {"error": "unauthorized"}
