@@ -22,7 +22,8 @@ class Api:
         headers = dict(headers or {})
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
-        options.update(method=method, headers=headers)
+        # Buffered, so that the answer is read to its end and closed, as by a server.
+        options.update(method=method, headers=headers, buffered=True)
         return self.client.open(self.prefix + path, **options)
 
     def get(self, path, **options):

@@ -53,8 +53,23 @@ def app(make_app):
 
 
 @pytest.fixture
+def client(app):
+    """A test client that keeps no context alive after a request."""
+    return app.test_client()
+
+
+@pytest.fixture
 def operator(client):
     return Api(client, OPERATOR_TOKEN)
+
+
+@pytest.fixture
+def elsewhere(make_app):
+    """The operator at another worker, for what comes between in a test of a race.
+
+    A request within a request of one application would share its connection.
+    """
+    return Api(make_app().test_client(), OPERATOR_TOKEN)
 
 
 @pytest.fixture
