@@ -43,7 +43,12 @@ def _api_token(value: Any) -> str:
             "is not set. It is the token that operators and the host's own clients"
             f" send; make one with: {_MAKE_A_TOKEN}"
         )
-    return _text(value)
+    token = _text(value)
+    try:
+        token.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be Unicode text") from None
+    return token
 
 
 def _database(value: Any) -> Path:

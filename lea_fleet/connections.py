@@ -29,9 +29,10 @@ _File = tuple[int, int]
 
 
 class Connection(sqlite3.Connection):
-    """An open connection that knows which file and which process it is for."""
+    """An open connection that knows which files and which process it is for."""
 
     file: _File
+    log: _File | None
     pid: int
 
 
@@ -45,6 +46,7 @@ class Connections:
 
     def __init__(self, path: Path, *, busy_timeout: float, reuse: bool) -> None:
         self.path = path
+        self._log_path = path.with_name(f"{path.name}-wal")
         self._busy_timeout = busy_timeout
         self._most_idle = _MOST_IDLE if reuse else 0
         self._idle: deque[Connection] = deque()
@@ -56,15 +58,25 @@ class Connections:
 
         Raises DatabaseBusy or DatabaseUnavailable, which name the path.
         """
-        file = self._file()
+        file = _identity(self.path)
+        if file is None and self._seen:
+            # A new, empty database would refuse every agent's token.
+            raise DatabaseUnavailable(
+                f"{self.path} has disappeared while the server was running. Put it"
+                " back, or restart the server to begin with an empty one."
+            )
         while self._idle:
             try:
                 connection = self._idle.pop()
             except IndexError:  # another thread took the last one
                 break
-            if connection.file == file and connection.pid == os.getpid():
+            if connection.pid != os.getpid():
+                discard(connection)
+            elif connection.file == file:
                 return connection
-            discard(connection)
+            else:
+                self._refuse_stale_log(connection)
+                discard(connection)
         return self._open()
 
     def release(self, connection: Connection) -> None:
@@ -83,16 +95,9 @@ class Connections:
         """Close the idle connections; the next :meth:`acquire` opens anew."""
         _close_all(self._idle)
 
-    def _file(self) -> _File | None:
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
     def _open(self) -> Connection:
         self._prepare()
-        file = self._file()
+        file = _identity(self.path)
         try:
             connection = sqlite3.connect(
                 self.path,
@@ -109,6 +114,7 @@ class Connections:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode = WAL")
             ensure_schema(connection)
+            connection.log = _identity(self._log_path)
         except sqlite3.Error as error:
             connection.close()
             raise database_problem(error, self.path) from error
@@ -126,12 +132,6 @@ class Connections:
             if not _is_writable(self.path):
                 raise DatabaseUnavailable(f"{self.path} is read-only for this process.")
             return
-        if self._seen:
-            # A new, empty database would refuse every agent's token.
-            raise DatabaseUnavailable(
-                f"{self.path} has disappeared while the server was running. Put it"
-                " back, or restart the server to begin with an empty one."
-            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -140,11 +140,30 @@ class Connections:
             ) from error
 
     def _opened_file(self, before: _File | None) -> _File:
-        after = self._file()
+        after = _identity(self.path)
         if after is None or before not in (None, after):
             # Which of the two was opened is not known: the next try will tell.
             raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")
         return after
+
+    def _refuse_stale_log(self, connection: Connection) -> None:
+        """Refuse a database that took another's place but not its log's.
+
+        SQLite would read the old file's write-ahead log into the new file.
+        *connection* stays open, so that no other file gets the log's number.
+        """
+        try:
+            log = os.stat(self._log_path)
+        except OSError:
+            return
+        if (log.st_dev, log.st_ino) != connection.log or log.st_size == 0:
+            return
+        self._idle.append(connection)
+        raise DatabaseUnavailable(
+            f"{self.path} was replaced while the server was running, and"
+            f" {self._log_path} still belongs to the file before. Stop the server,"
+            " remove that log and its -shm, and start again."
+        )
 
 
 def discard(connection: Connection) -> None:
@@ -153,6 +172,14 @@ def discard(connection: Connection) -> None:
         connection.close()
     else:
         _inherited.append(connection)
+
+
+def _identity(path: Path) -> _File | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _close_all(idle: deque[Connection]) -> None:

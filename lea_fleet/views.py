@@ -82,8 +82,7 @@ def heartbeat() -> Response:
     said = payloads.heartbeat_payload(_body())
     machine_id = _required(target(said.machine_id))
     repository = get_repository()
-    agent = repository.require_active(machine_id)
-    if not repository.says_nothing_new(agent, said.details):
+    if not repository.says_nothing_new(machine_id, said.details):
         with transaction(get_db(), "NORMAL"):
             confirm()
             repository.heartbeat(machine_id, **said.details)
@@ -99,7 +98,7 @@ def heartbeat() -> Response:
 @blueprint.get("/fleet")
 def fleet() -> Response:
     """List the machines, or the one that ``?machine_id=`` names."""
-    machine_id = payloads.fleet_query(request.args.to_dict(flat=False))
+    machine_id = payloads.fleet_query(_parameters())
     return _file(fleet_listing(get_repository(), machine_id))
 
 
@@ -127,10 +126,12 @@ def on_problem(problem: Problem) -> Response:
 
 @blueprint.errorhandler(sqlite3.Error)
 def on_database_error(error: sqlite3.Error) -> Response:
-    """Answer 503, and leave the connection to nobody else if it may be broken."""
-    problem = database_problem(error, current_state().settings.database)
+    """Answer 503, and leave no connection to anybody that may be broken."""
+    state = current_state()
+    problem = database_problem(error, state.settings.database)
     if isinstance(problem, DatabaseUnavailable):
         discard_db()
+        state.connections.close_idle()
     return on_problem(problem)
 
 
@@ -141,18 +142,31 @@ def _body() -> bytes:
     errors are caught here, where they arise: a host's page for them would
     otherwise come before ours.
     """
-    request.max_content_length = payloads.LONGEST_BODY
+    # One byte more: a body of unknown length is cut there without an error.
+    request.max_content_length = payloads.LONGEST_BODY + 1
     try:
         body = request.get_data()
     except RequestEntityTooLarge:
         raise _too_large() from None
     except HTTPException as error:  # the client went away before the end
         raise InvalidJson(f"The body could not be read: {error.description}") from None
-    if len(body) > payloads.LONGEST_BODY:  # read already, by the host
+    if len(body) > payloads.LONGEST_BODY:
         raise _too_large()
-    if body and not request.is_json:
+    announced = request.content_length or 0
+    if (body or announced) and not request.is_json:
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+    if len(body) < announced:
+        raise InvalidJson("The body ended before its Content-Length.")
     return body
+
+
+def _parameters() -> dict[str, list[str]]:
+    """Return every value of each query parameter. Raises InvalidField."""
+    try:
+        return request.args.to_dict(flat=False)
+    except UnicodeDecodeError:
+        fault = {"field": "query", "message": "must be percent-encoded UTF-8"}
+        raise InvalidField([fault]) from None
 
 
 def _too_large() -> BodyTooLarge:

@@ -211,9 +211,15 @@ class AgentRepository:
     # Being seen
 
     def says_nothing_new(
-        self, agent: Agent, details: Mapping[str, str | None]
+        self, machine_id: str, details: Mapping[str, str | None]
     ) -> bool:
-        """Tell whether a heartbeat with *details* need not be written."""
+        """Tell whether a heartbeat with *details* need not be written.
+
+        That of a machine that is unknown or uninstalled is always news.
+        """
+        agent = self.get(machine_id)
+        if agent is None or agent["status"] != "active":
+            return False
         changes = any(
             value is not None and agent[name] != value
             for name, value in details.items()
@@ -240,8 +246,7 @@ class AgentRepository:
 
         As the older server did: silent about a machine that is not there.
         """
-        agent = self.get(machine_id)
-        if agent is None or self.says_nothing_new(agent, {}):
+        if self.says_nothing_new(machine_id, {}):
             return
         with transaction(self.connection, "NORMAL"):
             self._execute(
