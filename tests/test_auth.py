@@ -217,6 +217,28 @@ def test_a_repeated_uninstall_ends_with_the_reactivation(operator):
     assert_problem(agent.post("/uninstall"), 401, "agent_uninstalled")
 
 
+def test_a_token_that_an_uninstall_revoked_is_dead_whatever_the_host_undoes(
+    operator, database
+):
+    agent = operator.enroll("PC-1")
+    agent.post("/uninstall")
+    sql(database, "UPDATE enrolled_agents SET status = 'active', uninstalled_at = NULL")
+
+    assert_problem(agent.heartbeat(), 401, "token_revoked")
+
+
+def test_a_token_does_not_outlive_an_enrolment_of_the_same_instant(
+    operator, database, the_clock
+):
+    """The older server uninstalls without revoking, and a clock may stand still."""
+    first = operator.enroll("PC-1")
+    sql(database, UNINSTALL)
+    second = operator.enroll("PC-1")
+
+    assert_problem(first.heartbeat(), 401, "token_revoked")
+    assert second.heartbeat().status_code == 200
+
+
 def kinds(problem=Problem):
     for kind in problem.__subclasses__():
         yield from kinds(kind)

@@ -237,6 +237,24 @@ def test_a_context_that_ends_in_the_child_does_not_give_the_connection_back(app)
     assert connection_of(app) is connection
 
 
+def test_a_context_that_ends_in_the_child_leaves_the_transaction_alone(app):
+    said = []
+    context = app.app_context()
+    context.push()
+    connection = get_db()
+    connection.execute("BEGIN IMMEDIATE")
+    connection.set_trace_callback(said.append)
+
+    def in_the_child():
+        context.pop()
+        return said
+
+    assert in_processes(in_the_child) == [[]]
+    assert connection.in_transaction
+    context.pop()
+    assert said == ["ROLLBACK"]
+
+
 def test_an_inherited_connection_is_never_closed(app):
     """SQLite forbids to close it, also by way of the garbage collector."""
     connection = weakref.ref(connection_of(app))
@@ -295,10 +313,13 @@ def test_a_file_that_takes_the_place_of_the_database_is_used(
     assert is_sound(database)
 
 
-def test_a_database_that_disappears_is_not_begun_anew(operator, database):
+@pytest.mark.parametrize("logs", [True, False], ids=["its logs stay", "with its logs"])
+def test_a_database_that_disappears_is_not_begun_anew(operator, database, logs):
     agent = operator.enroll("PC-1")
 
     database.unlink()
+    if not logs:
+        remove_logs(database)
 
     for response in (operator.get("/fleet"), operator.uninstall("PC-1")):
         problem = assert_problem(response, 503, "database_unavailable", "retry")
@@ -474,6 +495,12 @@ def truncated(path):
     os.truncate(path, 3 * 4096 + 100)
 
 
+def garbage_in_the_tables(path):
+    make_database(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096].ljust(len(whole), b"\xff"))
+
+
 def read_only_file(path):
     make_database(path)
     path.chmod(0o444)
@@ -500,6 +527,7 @@ def folder_that_may_not_be_entered(path):
         text_file,
         garbage_after_the_header,
         truncated,
+        garbage_in_the_tables,
         read_only_file,
         read_only_folder,
         read_only_folder_of_a_database,
@@ -605,6 +633,11 @@ def test_a_writer_that_waits_too_long_is_told_to_come_again(
 
     assert machines(hasty) == ["PC-1"]
     assert [write().status_code for write in writes] == [201, 200, 401, 200]
+
+
+def test_how_long_a_writer_waits_is_for_the_settings_to_say(make_app):
+    with make_app(LEA_FLEET_BUSY_TIMEOUT="3s").app_context():
+        assert get_db().execute("PRAGMA busy_timeout").fetchone()[0] == 3000
 
 
 def test_the_first_use_of_a_token_waits_for_the_writer_too(hasty, database):

@@ -7,10 +7,11 @@ import sqlite3
 from tempfile import SpooledTemporaryFile
 
 import pytest
+from flask import Flask
 
-from lea_fleet import listing
+from lea_fleet import LeaFleet, listing
 from lea_fleet.repository import AgentRepository
-from tests.api import assert_invalid, assert_problem
+from tests.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 
 
 def test_the_lists_are_newest_first_and_the_totals_agree(operator, the_clock):
@@ -46,6 +47,18 @@ def test_machines_of_one_instant_are_listed_by_id_descending(operator, the_clock
     listed = operator.get("/fleet").json["active"]
 
     assert [agent["machine_id"] for agent in listed] == ["PC-a", "PC-c", "PC-b"]
+
+
+def test_a_machine_that_comes_back_is_the_newest(operator, the_clock):
+    for name in ("PC-1", "PC-2"):
+        operator.enroll(name)
+        the_clock.advance(minutes=1)
+    operator.uninstall("PC-1")
+    operator.enroll("PC-1")
+
+    listed = operator.get("/fleet").json["active"]
+
+    assert [agent["machine_id"] for agent in listed] == ["PC-1", "PC-2"]
 
 
 def test_an_empty_fleet(operator):
@@ -181,3 +194,12 @@ def test_no_slash_is_ever_redirected(operator, path):
     operator.enroll("PC-1")
 
     assert operator.get(path).status_code == 404
+
+
+def test_a_host_that_is_lenient_with_slashes_does_not_make_us_so(database):
+    app = Flask("lenient")
+    app.url_map.strict_slashes = False
+    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    LeaFleet(app)
+
+    assert Api(app.test_client(), OPERATOR_TOKEN).get("/fleet/").status_code == 404

@@ -169,6 +169,20 @@ def test_an_enrolment_of_ours_ends_every_earlier_token(older, operator):
     assert third.heartbeat().status_code == 200
 
 
+@pytest.mark.parametrize("by", ["ours", "theirs"])
+def test_an_enrolment_of_the_same_instant_ends_the_earlier_token_too(
+    older, operator, the_clock, by
+):
+    first = operator.enroll("PC-1")
+    uninstall = {"ours": operator.uninstall, "theirs": older.uninstall}[by]
+    uninstall("PC-1")
+
+    second = operator.enroll("PC-1")
+
+    assert_problem(first.heartbeat(), 401, "token_revoked", "ask_operator")
+    assert second.heartbeat().status_code == 200
+
+
 def test_the_older_servers_heartbeats_are_seen(older, operator, the_clock):
     operator.enroll("PC-1")
     older.touch_last_seen("PC-1")

@@ -22,6 +22,7 @@ from lea_fleet import (
     UnknownAgent,
 )
 from lea_fleet.db import get_db
+from tests.processes import in_processes
 
 DETAILS = {
     "user_name": "Zoé Lefèvre",
@@ -114,6 +115,23 @@ def test_an_active_machine_is_not_enrolled_again(repository):
     with pytest.raises(AlreadyEnrolled):
         repository.enroll("PC-1", hostname="another")
     assert repository.get("PC-1")["hostname"] is None
+
+
+def test_of_processes_that_enrol_one_machine_one_does(app, operator):
+    assert operator.get("/fleet").status_code == 200  # the tables are there
+    names = [f"PC-{number}" for number in range(100)]
+
+    def enroll_them_all():
+        with app.app_context():
+            return sum(enrols(LeaFleet().repository, name) for name in names)
+
+    def enrols(repository, name):
+        try:
+            return repository.enroll(name).status == "enrolled"
+        except AlreadyEnrolled:
+            return False
+
+    assert sum(in_processes(*[enroll_them_all] * 4)) == len(names)
 
 
 def test_a_reactivation_may_be_forbidden(repository):
@@ -213,7 +231,12 @@ def test_a_machine_is_seen(repository, the_clock):
 
 
 def test_nothing_is_said_about_an_unknown_machine(repository):
+    said = []
+    repository.connection.set_trace_callback(said.append)
+
     assert repository.touch_last_seen("PC-1") is None
+
+    assert "BEGIN IMMEDIATE" not in said  # so that it waits for no writer
     assert repository.count_by_status() == {"active": 0, "uninstalled": 0}
 
 
@@ -228,9 +251,14 @@ def test_an_uninstalled_machine_is_seen_and_stays_uninstalled(repository, the_cl
     assert repository.get("PC-1")["status"] == "uninstalled"
 
 
+@pytest.mark.parametrize("status", ["active", "uninstalled"])
 @pytest.mark.parametrize(("seconds", "written"), [(0, False), (14, False), (15, True)])
-def test_what_is_fresh_is_not_written_again(repository, the_clock, seconds, written):
+def test_what_is_fresh_is_not_written_again(
+    repository, the_clock, seconds, written, status
+):
     repository.enroll("PC-1")
+    if status == "uninstalled":
+        repository.uninstall("PC-1")
     before = seen(repository)
     the_clock.advance(seconds=seconds)
 

@@ -38,9 +38,10 @@ def names(database):
     return {name for _, name, _ in objects(database)}
 
 
-def first_request(database):
+def first_request(database, **settings):
     """Send a new server its first request, which needs the schema."""
-    app = create_app({"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database})
+    settings.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    app = create_app(settings)
     response = Api(app.test_client(), OPERATOR_TOKEN).get("/fleet")
     app.extensions["lea_fleet"].connections.close_idle()
     return response
@@ -158,6 +159,27 @@ def test_a_table_with_columns_of_the_hosts_is_used(operator, database):
     with connected(database) as host:
         row = host.execute("SELECT site FROM enrolled_agents").fetchone()
     assert row == ("Lyon",)
+
+
+def test_a_table_that_was_made_in_another_way_is_not_missing(database):
+    """By one index more and no AUTOINCREMENT: no reason to write, or to wait."""
+    first_request(database)
+    with connected(database) as host:
+        columns = [row[1] for row in host.execute("PRAGMA table_info(enrolled_agents)")]
+    database.unlink()
+    with connected(database) as host:
+        columns.remove("id")
+        names = ", ".join(columns)
+        host.execute("PRAGMA journal_mode = WAL")
+        host.execute(f"CREATE TABLE enrolled_agents (id INTEGER PRIMARY KEY, {names})")
+        host.execute("CREATE UNIQUE INDEX one_each ON enrolled_agents(machine_id)")
+    first_request(database)
+
+    with connected(database) as host:
+        host.execute("BEGIN IMMEDIATE")
+        response = first_request(database, LEA_FLEET_BUSY_TIMEOUT=0)
+
+    assert response.status_code == 200
 
 
 def test_names_of_another_case_are_the_same_names(database):
