@@ -85,8 +85,10 @@ def _model() -> Iterator[sqlite3.Connection]:
 
 
 def _names(connection: sqlite3.Connection) -> set[str]:
-    # SQLite's names are alike whatever their case.
-    rows = connection.execute("SELECT lower(name) FROM sqlite_master WHERE sql <> ''")
+    # Names are alike whatever their case; those of SQLite's own are not ours to miss.
+    rows = connection.execute(
+        "SELECT lower(name) FROM sqlite_master WHERE substr(name, 1, 7) <> 'sqlite_'"
+    )
     return {name for (name,) in rows}
 
 

@@ -1,7 +1,7 @@
 """A stand-in for the older server: it shares the file and knows nothing of ours.
 
-A connection for each call, deferred transactions, a lock of its own process, and
-one table.
+A connection for each call, deferred transactions, a lock of its own process, one
+table, and the journal mode that the file is in.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class OlderServer:
         self._path = path
         self._lock = threading.Lock()
         with self._connected() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
 
     def get(self, machine_id):

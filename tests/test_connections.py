@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from lea_fleet import create_app
+from lea_fleet import connections, create_app
 from lea_fleet.db import get_db
 from tests.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.processes import in_processes, open_descriptors
@@ -389,10 +389,10 @@ def test_more_threads_than_are_kept_idle(app):
             return connection
 
     with ThreadPoolExecutor(count) as pool:
-        connections = set(pool.map(connection_in_a_thread, range(count)))
+        used = set(pool.map(connection_in_a_thread, range(count)))
 
-    assert len(connections) == count
-    assert 0 < sum(map(is_open, connections)) < count
+    assert len(used) == count
+    assert 0 < sum(map(is_open, used)) < count
 
 
 def test_threads_that_enrol_at_once(app):
@@ -694,6 +694,29 @@ def test_a_writer_waits_for_another_one_to_end(app, operator, database):
             answer = pool.submit(operator.uninstall, "PC-1")
             assert waiting.wait(30)
         assert answer.result().status_code == 200
+
+
+def test_the_first_connection_waits_until_the_file_can_be_in_wal_mode(
+    operator, database, monkeypatch
+):
+    """SQLite says "locked" at once where another one writes in the older mode."""
+    refused = threading.Event()
+
+    class Refused(connections.Connection):
+        def execute(self, *arguments):
+            try:
+                return super().execute(*arguments)
+            except sqlite3.OperationalError:
+                refused.set()
+                raise
+
+    monkeypatch.setattr(connections, "Connection", Refused)
+    database.parent.mkdir()
+    with ThreadPoolExecutor() as pool:
+        with write_lock(database):
+            answer = pool.submit(machines, operator)
+            assert refused.wait(30)
+        assert answer.result() == []
 
 
 # A table that goes

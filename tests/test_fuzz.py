@@ -24,7 +24,7 @@ CODES = {
 
 fuzz = settings(
     deadline=None,
-    max_examples=50,
+    max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 every_role = pytest.mark.parametrize(

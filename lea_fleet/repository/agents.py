@@ -246,7 +246,8 @@ class AgentRepository:
 
         As the older server did: silent about a machine that is not there.
         """
-        if self.says_nothing_new(machine_id, {}):
+        agent = self.get(machine_id)
+        if agent is None or self._rule.is_fresh(agent["last_seen_at"], clock.now()):
             return
         with transaction(self.connection, "NORMAL"):
             self._execute(
