@@ -47,6 +47,12 @@ def reference():
     return docs.parse(docs.REFERENCE)
 
 
+@DOCUMENTS
+def test_it_is_plain_restructuredtext(path):
+    # Without a warning; single backquotes are a slip for double ones.
+    assert not list(docs.parse(path).findall(nodes.title_reference))
+
+
 # The examples
 
 
@@ -156,12 +162,15 @@ def test_a_guard_that_compares_tokens_lets_agents_in_as_the_host_says(host):
 
 
 def test_such_a_guard_leaves_the_fleets_own_routes_to_the_fleet(host):
-    client = host("A host that guards every request")[1]["app"].test_client()
+    app = host("A host that guards every request")[1]["app"]
+    add_routes(app)
+    client = app.test_client()
     agent = Api(client, OPERATOR_TOKEN).enroll("PC-1")
 
     assert agent.post("/uninstall").status_code == 200
     assert agent.post("/uninstall").status_code == 200  # a departed agent's repetition
     assert agent.heartbeat().json["code"] == "agent_uninstalled"
+    assert statuses(client, agent.token) == [200, 401, 401, 401]
     assert Api(client, "wrong").get("/fleet").json["code"] == "invalid_token"
 
 

@@ -138,14 +138,14 @@ def test_the_metadata_says_what_it_is_and_needs(metadata, source):
 
 def test_the_wheel_starts_where_there_is_nothing_else(installed, tmp_path):
     flask = f"{installed / 'flask'} --app lea_fleet"
-    token = {"RPA_API_TOKEN": OPERATOR_TOKEN}
+    alone = {"RPA_API_TOKEN": OPERATOR_TOKEN, "PYTHONPATH": ""}
     port = free_port()
 
-    with serving(f"{flask} run", port, tmp_path, **token):
+    with serving(f"{flask} run", port, tmp_path, **alone):
         Api(TcpClient(port), OPERATOR_TOKEN).enroll("PC-1").heartbeat()
-        listed = run(*flask.split(), "fleet", "list", cwd=tmp_path, **token)
+        listed = run(*flask.split(), "fleet", "list", cwd=tmp_path, **alone)
 
     assert "PC-1" in listed
     where = "import lea_fleet; print(lea_fleet.__file__)"
-    imported = run(installed / "python", "-c", where, cwd=tmp_path)
+    imported = run(installed / "python", "-c", where, cwd=tmp_path, **alone)
     assert Path(imported.strip()).is_relative_to(installed.parent)
