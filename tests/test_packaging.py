@@ -26,6 +26,9 @@ TOP = {"MANIFEST.in", "README.rst", "lea_fleet", "setup.cfg", "setup.py", "tests
 #: What building, running and unpacking leave beside it.
 LEFTOVERS = {"PKG-INFO", "__pycache__", "build", "data", "dist", "lea_fleet.egg-info"}
 
+#: Nothing of the project's own folder is found by the programs that run.
+ALONE = {"PYTHONPATH": ""}
+
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
@@ -74,7 +77,7 @@ def run(*command, cwd, **variables):
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=environment(**variables),
+        env=environment(**ALONE | variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -138,14 +141,14 @@ def test_the_metadata_says_what_it_is_and_needs(metadata, source):
 
 def test_the_wheel_starts_where_there_is_nothing_else(installed, tmp_path):
     flask = f"{installed / 'flask'} --app lea_fleet"
-    alone = {"RPA_API_TOKEN": OPERATOR_TOKEN, "PYTHONPATH": ""}
+    settings = {"RPA_API_TOKEN": OPERATOR_TOKEN, **ALONE}
     port = free_port()
 
-    with serving(f"{flask} run", port, tmp_path, **alone):
+    with serving(f"{flask} run", port, tmp_path, **settings):
         Api(TcpClient(port), OPERATOR_TOKEN).enroll("PC-1").heartbeat()
-        listed = run(*flask.split(), "fleet", "list", cwd=tmp_path, **alone)
+        listed = run(*flask.split(), "fleet", "list", cwd=tmp_path, **settings)
 
     assert "PC-1" in listed
     where = "import lea_fleet; print(lea_fleet.__file__)"
-    imported = run(installed / "python", "-c", where, cwd=tmp_path, **alone)
+    imported = run(installed / "python", "-c", where, cwd=tmp_path)
     assert Path(imported.strip()).is_relative_to(installed.parent)
