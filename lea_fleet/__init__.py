@@ -1,5 +1,6 @@
 """Fleet management for a Flask server whose agents are in the field."""
 
+from .access import agent_required, current_agent, operator_required
 from .config import ConfigurationError
 from .extension import LeaFleet
 from .principal import Principal
@@ -14,6 +15,17 @@ from .problems import (
     UnknownAgent,
 )
 from .repository import AgentRepository, Enrolment
+from .signals import (
+    agent_clone_suspected,
+    agent_enrolled,
+    agent_identity_changed,
+    agent_reactivated,
+    agent_reenrolled,
+    agent_released,
+    agent_seen,
+    agent_token_rotated,
+    agent_uninstalled,
+)
 from .standalone import create_app
 from .views import blueprint
 
@@ -31,6 +43,18 @@ __all__ = [
     "Problem",
     "ReactivationRefused",
     "UnknownAgent",
+    "agent_clone_suspected",
+    "agent_enrolled",
+    "agent_identity_changed",
+    "agent_reactivated",
+    "agent_reenrolled",
+    "agent_released",
+    "agent_required",
+    "agent_seen",
+    "agent_token_rotated",
+    "agent_uninstalled",
     "blueprint",
     "create_app",
+    "current_agent",
+    "operator_required",
 ]

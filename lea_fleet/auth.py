@@ -5,100 +5,69 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from flask import current_app, request
+from flask import current_app, has_request_context, request
 from flask_httpauth import HTTPTokenAuth
 from werkzeug.datastructures import Authorization
 
-from . import tokens
+from . import credentials
 from .db import get_repository
 from .principal import Principal, Role
 from .problems import (
     REALM,
     AgentUninstalled,
     InsufficientScope,
-    InvalidToken,
     MissingToken,
-    TokenRevoked,
-    Unauthorized,
     WrongMachine,
 )
+from .repository import AgentRepository
+from .sessions import signed_in_operator
 from .state import current_state
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
 class BearerAuth(HTTPTokenAuth):
-    """HTTPTokenAuth that takes the token as it was sent.
+    """HTTPTokenAuth that takes the token as it was sent, or a host's session.
 
     Werkzeug reads ``a=b`` as a list of parameters, so that a token with an
     equals sign within would never reach the verifier.
     """
 
     def get_auth(self) -> Authorization:
-        return Authorization("bearer", token=_presented_token())
+        return Authorization("bearer", token=presented_token())
+
+    def authenticate(self, auth: Authorization, stored_password: None) -> Any:
+        if "Authorization" not in request.headers:
+            return signed_in_operator()
+        return super().authenticate(auth, stored_password)
 
 
-def _presented_token() -> str:
+def presented_token() -> str:
     """Return the Bearer token of this request; empty where there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     # Not strip(): in the latin-1 text of UTF-8 bytes it would eat an "à".
     return token.strip(" \t") if scheme.lower() == "bearer" else ""
 
 
+def identify(token: str) -> Principal:
+    """Return who holds *token*; see :func:`credentials.identify`."""
+    operator_token = current_state().settings.api_token
+    return credentials.identify(token, operator_token, _agents_repository)
+
+
+def _agents_repository() -> AgentRepository:
+    """Return a repository to look a token up in.
+
+    Its events name an agent: an agent's first use of a token may leave one.
+    """
+    address = request.remote_addr if has_request_context() else None
+    return get_repository(_known(role="agent", address=address))
+
+
 def _refuse(status: int) -> NoReturn:
     raise MissingToken(
         "Send the token in the header field Authorization: Bearer <token>."
     )
-
-
-def identify(token: str) -> Principal:
-    """Return who holds *token*, by what the database says at this moment.
-
-    An agent's first use of its token is written down here.
-    Raises InvalidToken, TokenRevoked and AgentUninstalled, and what the
-    database raises.
-    """
-    if tokens.same_token(token, current_state().settings.api_token):
-        return Principal("operator")
-    if not tokens.is_agent_token(token):
-        raise InvalidToken("This token is not known here.")
-    repository = get_repository().tokens
-    token_hash = tokens.hash_token(token)
-    found = repository.find(token_hash)
-    principal = _judge(found)
-    if found and principal.role == "agent" and found["first_used_at"] is None:
-        repository.mark_used(token_hash)
-    return principal
-
-
-def _judge(found: dict[str, Any] | None) -> Principal:
-    if found is None:
-        raise InvalidToken("This token is not known here.")
-    if found["status"] != "active":
-        return _judge_uninstalled(found)
-    if found["revoked_at"] is not None or not found["is_current"]:
-        raise TokenRevoked("This machine has been enrolled again with another token.")
-    return Principal("agent", found["machine_id"])
-
-
-def _judge_uninstalled(found: dict[str, Any]) -> Principal:
-    # The older server uninstalls without revoking; ours revokes at that instant.
-    died_with_it = found["revoked_at"] in (None, found["uninstalled_at"])
-    if found["is_current"] and died_with_it:
-        return Principal("departed", found["machine_id"])
-    raise AgentUninstalled("This machine has been uninstalled.")
-
-
-def authenticate(token: str) -> Principal | None:
-    """Return the operator or the live agent that *token* stands for, or None.
-
-    *token* is text as it stands in the header field, without ``Bearer``.
-    """
-    try:
-        principal = identify(token)
-    except Unauthorized:
-        return None
-    return None if principal.role == "departed" else principal
 
 
 def admits(*roles: Role) -> Callable[[_View], _View]:
@@ -112,22 +81,48 @@ def admits(*roles: Role) -> Callable[[_View], _View]:
 
 
 def _guard() -> None:
-    _admit(auth.current_user())
+    _admit(caller())
 
 
-def confirm() -> Principal:
-    """Return the caller, checked again by what the database says now.
+def _admit(principal: Principal) -> None:
+    view = current_app.view_functions[str(request.endpoint)]
+    if principal.role in getattr(view, "admitted_roles", ("operator",)):
+        return
+    if principal.role == "departed":
+        raise AgentUninstalled("This machine has been uninstalled.")
+    raise InsufficientScope(f"A token of the role {principal.role} cannot do this.")
+
+
+def confirm() -> None:
+    """Check the caller again, by what the database says now.
 
     Called inside the transaction that writes, since an uninstall may have come
     between. Raises what :func:`identify` does, and InsufficientScope.
     """
-    return _admit(identify(_presented_token()))
+    if presented_token():  # else a session, which the host vouches for
+        _admit(identify(presented_token()))
+
+
+def caller() -> Principal:
+    """Return who sent this request, as the guard found."""
+    principal: Principal = auth.current_user()
+    return principal
+
+
+def holds_operator_token() -> bool:
+    """Tell whether the caller is an operator by token, not by being signed in."""
+    return caller_is_operator() and bool(presented_token())
 
 
 def caller_is_operator() -> bool:
-    """Tell whether the guard found an operator."""
+    """Tell whether the guard found an operator, or has not got that far."""
     principal = auth.current_user()
     return isinstance(principal, Principal) and principal.is_operator
+
+
+def acting_repository() -> AgentRepository:
+    """Return a repository whose events name the caller of this request."""
+    return get_repository(_actor(caller()))
 
 
 def target(machine_id: str | None) -> str | None:
@@ -135,21 +130,26 @@ def target(machine_id: str | None) -> str | None:
 
     An agent may leave out its own id. Raises WrongMachine for another one's.
     """
-    principal: Principal = auth.current_user()
+    principal = caller()
     if principal.is_operator:
         return machine_id
-    if machine_id not in (None, principal.machine_id):
+    own = principal.machine_id
+    if machine_id is not None and own not in (machine_id, machine_id.strip()):
         raise WrongMachine("This token belongs to another machine.")
-    return principal.machine_id
+    return own
 
 
-def _admit(principal: Principal) -> Principal:
-    view = current_app.view_functions[str(request.endpoint)]
-    if principal.role in getattr(view, "admitted_roles", ("operator",)):
-        return principal
-    if principal.role == "departed":
-        raise AgentUninstalled("This machine has been uninstalled.")
-    raise InsufficientScope(f"This token is of the role {principal.role}.")
+def _actor(principal: Principal) -> dict[str, Any]:
+    return _known(
+        role="agent" if principal.role == "departed" else principal.role,
+        enrollment_token=principal.enrollment_token,
+        user=principal.user,
+        address=request.remote_addr,
+    )
+
+
+def _known(**actor: Any) -> dict[str, Any]:
+    return {name: value for name, value in actor.items() if value is not None}
 
 
 auth = BearerAuth(scheme="Bearer", realm=REALM)

@@ -31,6 +31,22 @@ def before(moment: datetime, seconds: float) -> str:
     return iso(moment - timedelta(seconds=seconds))
 
 
+def after(moment: datetime, seconds: float) -> str:
+    """Return the instant that lies *seconds* after *moment*, as text."""
+    return before(moment, -seconds)
+
+
+def parse_lifetime(text: str) -> float | None:
+    """Return the seconds that *text* means as a duration, or None for ``never``.
+
+    Raises ValueError for what is no duration, and for one of no length.
+    """
+    seconds = parse_duration(text)
+    if seconds == 0:
+        raise ValueError("must be longer than nothing")
+    return seconds
+
+
 def parse_duration(text: object) -> float | None:
     """Return the seconds that *text* means, or None for ``never``.
 

@@ -44,10 +44,8 @@ def _api_token(value: Any) -> str:
             f" send; make one with: {_MAKE_A_TOKEN}"
         )
     token = _text(value)
-    try:
-        token.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be Unicode text") from None
+    if not token.isprintable():  # no header field could carry it
+        raise ValueError("must be printable text")
     return token
 
 
@@ -152,6 +150,12 @@ class Settings:
 
     #: A machine that has been silent for this long is ``stale``.
     stale_after: float | None = _setting("LEA_FLEET_STALE_AFTER", parse_duration, "14d")
+
+    #: A machine that has been silent for this long may be enrolled again by an
+    #: installer without being released; ``never`` asks an operator every time.
+    reenroll_silent_after: float | None = _setting(
+        "LEA_FLEET_REENROLL_SILENT_AFTER", parse_duration, "never"
+    )
 
     #: How long a request waits for another writer before it is answered 503.
     busy_timeout: float = _setting("LEA_FLEET_BUSY_TIMEOUT", _timeout, "5s")

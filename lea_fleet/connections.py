@@ -36,7 +36,7 @@ class Connection(sqlite3.Connection):
     """An open connection that knows which files and which process it is for."""
 
     file: _File
-    log: _File | None
+    wal: _File | None
     pid: int
 
 
@@ -50,7 +50,7 @@ class Connections:
 
     def __init__(self, path: Path, *, busy_timeout: float, reuse: bool) -> None:
         self.path = path
-        self._log_path = path.with_name(f"{path.name}-wal")
+        self._wal_path = path.with_name(f"{path.name}-wal")
         self._busy_timeout = busy_timeout
         self._most_idle = _MOST_IDLE if reuse else 0
         self._idle: deque[Connection] = deque()
@@ -79,7 +79,7 @@ class Connections:
             elif connection.file == file:
                 return connection
             else:
-                self._refuse_stale_log(connection)
+                self._refuse_stale_wal(connection)
                 discard(connection)
         return self._open()
 
@@ -116,9 +116,10 @@ class Connections:
             connection.pid = os.getpid()
             connection.file = self._opened_file(file)
             connection.row_factory = sqlite3.Row
+            connection.text_factory = _decode
             self._use_wal(connection)
             ensure_schema(connection)
-            connection.log = _identity(self._log_path)
+            connection.wal = _identity(self._wal_path)
         except sqlite3.Error as error:
             connection.close()
             raise database_problem(error, self.path) from error
@@ -166,22 +167,22 @@ class Connections:
                     raise
             time.sleep(_PAUSE)
 
-    def _refuse_stale_log(self, connection: Connection) -> None:
+    def _refuse_stale_wal(self, connection: Connection) -> None:
         """Refuse a database that took another's place but not its log's.
 
         SQLite would read the old file's write-ahead log into the new file.
         *connection* stays open, so that no other file gets the log's number.
         """
         try:
-            log = os.stat(self._log_path)
+            wal = os.stat(self._wal_path)
         except OSError:
             return
-        if (log.st_dev, log.st_ino) != connection.log or log.st_size == 0:
+        if (wal.st_dev, wal.st_ino) != connection.wal or wal.st_size == 0:
             return
         self._idle.append(connection)
         raise DatabaseUnavailable(
             f"{self.path} was replaced while the server was running, and"
-            f" {self._log_path} still belongs to the file before. Stop the server,"
+            f" {self._wal_path} still belongs to the file before. Stop the server,"
             " remove that log and its -shm, and start again."
         )
 
@@ -205,6 +206,11 @@ def _identity(path: Path) -> _File | None:
 def _close_all(idle: deque[Connection]) -> None:
     while idle:
         discard(idle.pop())
+
+
+def _decode(text: bytes) -> str:
+    """Read what another program may have written in another encoding."""
+    return text.decode("utf-8", "replace")
 
 
 def _is_writable(path: Path) -> bool:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 from flask import g
 
 from .connections import Connection, discard
 from .presence import PresenceRule
+from .problems import DatabaseProblem, DatabaseUnavailable, database_problem
 from .repository import AgentRepository
+from .signals import announce
 from .state import current_state
 
 _NAME = "_lea_fleet_connection"
+_HOST_REPOSITORY = "_lea_fleet_repository"
 
 
 def get_db() -> Connection:
@@ -42,12 +48,42 @@ def discard_db() -> None:
         discard(connection)
 
 
-def get_repository() -> AgentRepository:
-    """Return a repository on this application context's connection."""
+def fault_of(error: sqlite3.Error) -> DatabaseProblem:
+    """Return what an error of the database means to whoever asked it.
+
+    After more than a lock no connection is left to anybody: it may be broken.
+    """
+    state = current_state()
+    problem = database_problem(error, state.settings.database)
+    if isinstance(problem, DatabaseUnavailable):
+        discard_db()
+        state.connections.close_idle()
+    return problem
+
+
+def get_host_repository() -> AgentRepository:
+    """Return this application context's repository for the host's own code.
+
+    The same one for as long as its connection lasts, so that calls within one
+    of its transactions are announced together, after the commit.
+    """
+    repository: AgentRepository | None = g.get(_HOST_REPOSITORY)
+    if repository is None or repository.connection is not get_db():
+        repository = get_repository()
+        setattr(g, _HOST_REPOSITORY, repository)
+    return repository
+
+
+def get_repository(actor: Mapping[str, Any] | None = None) -> AgentRepository:
+    """Return a repository on this application context's connection.
+
+    *actor* is who its events name; the host, where nobody is given.
+    """
     settings = current_state().settings
     rule = PresenceRule(
-        settings.heartbeat_interval,
-        settings.heartbeat_resolution,
-        settings.stale_after,
+        heartbeat_interval=settings.heartbeat_interval,
+        resolution=settings.heartbeat_resolution,
+        stale_after=settings.stale_after,
+        given_up_after=settings.reenroll_silent_after,
     )
-    return AgentRepository(get_db(), rule)
+    return AgentRepository(get_db(), rule, actor=actor, announce=announce)

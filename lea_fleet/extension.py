@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 from flask import Flask
-from werkzeug.exceptions import ServiceUnavailable
 
-from . import auth
-from .db import get_repository
+from . import access
+from .db import get_host_repository
 from .principal import Principal
-from .problems import DatabaseProblem, database_problem
 from .repository import AgentRepository
-from .state import current_state
+from .state import KEY, FleetState, OperatorLoader
 from .views import blueprint
 
 
 class LeaFleet:
     """The fleet plugin, for one application or several.
 
-    Holds no state of its own: everything it offers is about the application
-    whose context is active. So ``LeaFleet()`` also serves a host that has
-    registered ``lea_fleet.blueprint`` itself.
+    What it offers is about the application whose context is active. So
+    ``LeaFleet()`` also serves a host that has registered
+    ``lea_fleet.blueprint`` itself.
     """
 
     def __init__(self, app: Flask | None = None, **options: Any) -> None:
+        self._operator_loader: OperatorLoader | None = None
         if app is not None:
             self.init_app(app, **options)
 
@@ -43,13 +41,30 @@ class LeaFleet:
         - ``LEA_FLEET_HEARTBEAT_INTERVAL``: ``60s``.
         - ``LEA_FLEET_HEARTBEAT_RESOLUTION``: ``15s``.
         - ``LEA_FLEET_STALE_AFTER``: ``14d``; or ``never``.
+        - ``LEA_FLEET_REENROLL_SILENT_AFTER``: ``never``.
         - ``LEA_FLEET_BUSY_TIMEOUT``: ``5s``.
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
 
         Nothing is opened or created yet. Raises ConfigurationError for a
-        setting that cannot be, and where the plugin is registered already.
+        setting that cannot be, for a command group that is taken, and where the
+        plugin is registered already; RuntimeError for an SQLite that is too old.
         """
         app.register_blueprint(blueprint, **options)
+        state: FleetState = app.extensions[KEY]
+        state.operator_loader = self._load_operator
+
+    def operator_loader(self, loader: OperatorLoader) -> OperatorLoader:
+        """Let *loader* say who is signed in to the host as an operator.
+
+        On the applications that this object registered, or will register.
+        It is called in each request to lea_fleet's routes that bears no
+        ``Authorization``, and returns the operator's name, True, or something
+        false. Such a request is an operator's; one that writes must be JSON
+        and show, by ``Sec-Fetch-Site: same-origin`` or the header field
+        ``X-Lea-Fleet``, that no other site's page has sent it.
+        """
+        self._operator_loader = loader
+        return loader
 
     @property
     def repository(self) -> AgentRepository:
@@ -58,7 +73,7 @@ class LeaFleet:
         It may be used until the context ends. Raises DatabaseBusy and
         DatabaseUnavailable.
         """
-        return get_repository()
+        return get_host_repository()
 
     def authenticate(self, token: str) -> Principal | None:
         """Return the operator or the live agent who holds *token*, or None.
@@ -67,15 +82,7 @@ class LeaFleet:
         own routes and guards. A database that cannot be asked aborts with 503
         and ``Retry-After``, so that the host's own page for it is shown.
         """
-        try:
-            return auth.authenticate(token)
-        except sqlite3.Error as error:
-            raise _unavailable(
-                database_problem(error, current_state().settings.database)
-            ) from error
-        except DatabaseProblem as problem:
-            raise _unavailable(problem) from problem
+        return access.authenticate(token)
 
-
-def _unavailable(problem: DatabaseProblem) -> ServiceUnavailable:
-    return ServiceUnavailable(problem.title, retry_after=problem.retry_after)
+    def _load_operator(self) -> str | bool | None:
+        return self._operator_loader() if self._operator_loader else None

@@ -31,7 +31,7 @@ def fleet_listing(
             _write(listing, repository.agents_as_json("active", machine_id))
             listing.write(b'],"uninstalled":[')
             _write(listing, repository.agents_as_json("uninstalled", machine_id))
-            totals = json.dumps(repository.totals(machine_id))
+            totals = json.dumps(repository.totals(machine_id), separators=(",", ":"))
             listing.write(f'],"totals":{totals}}}\n'.encode())
     except OSError as error:
         listing.close()

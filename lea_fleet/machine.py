@@ -9,6 +9,12 @@ from .problems import InvalidField
 #: The columns that a machine fills in by itself, at enrolment and by heartbeat.
 DETAILS = ("user_name", "user_email", "user_id", "hostname", "os_info", "version")
 
+#: Those that say which computer it is and whose: a change of one is an event.
+IDENTITY = ("hostname", "user_name", "user_email", "user_id")
+
+#: Those that say something about a person. An installer is not told them.
+PERSONAL = ("user_name", "user_email", "user_id", "hostname")
+
 #: The most characters that a new machine_id may have.
 LONGEST_ID = 128
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from . import clock
 
@@ -17,12 +19,14 @@ class PresenceRule:
 
     *heartbeat_interval* is what agents are told. A heartbeat within
     *resolution* of the last one that was written says nothing new. A silence
-    of *stale_after* makes a machine stale; None means never.
+    of *stale_after* makes a machine stale, one of *given_up_after* lets it be
+    enrolled again; None means never.
     """
 
     heartbeat_interval: float = 60
     resolution: float = 15
     stale_after: float | None = 14 * 86400
+    given_up_after: float | None = None
 
     def limits(self, moment: datetime) -> dict[str, str]:
         """Return the instants that part online, offline and stale at *moment*.
@@ -30,11 +34,10 @@ class PresenceRule:
         Seen at ``online_since`` or later is online; before ``stale_before``
         is stale; between them is offline. ISO 8601 UTC, to compare as text.
         """
-        online = _INTERVALS * self.heartbeat_interval
-        online_since = clock.before(moment, online)
+        online_since = clock.before(moment, _INTERVALS * self.heartbeat_interval)
         if self.stale_after is None:
             return {"online_since": online_since, "stale_before": ""}
-        stale_before = clock.before(moment, max(online, self.stale_after))
+        stale_before = clock.before(moment, self.stale_after)
         return {"online_since": online_since, "stale_before": stale_before}
 
     def is_fresh(self, last_seen_at: str | None, moment: datetime) -> bool:
@@ -48,3 +51,11 @@ class PresenceRule:
         return (
             clock.before(moment, self.resolution) < last_seen_at <= clock.iso(moment)
         )
+
+    def is_given_up(self, agent: Mapping[str, Any], moment: datetime) -> bool:
+        """Tell whether an active *agent* has been silent for so long by *moment*
+        that it may be enrolled again without being released."""
+        if self.given_up_after is None:
+            return False
+        seen = agent["last_seen_at"] or agent["enrolled_at"]
+        return bool(seen <= clock.before(moment, self.given_up_after))

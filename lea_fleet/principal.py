@@ -5,22 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["operator", "agent", "departed"]
+Role = Literal["operator", "installer", "agent", "departed"]
 
 
 @dataclass(frozen=True)
 class Principal:
     """The caller that a valid credential stands for.
 
-    *role* is ``operator``, ``agent``, or ``departed``: an agent whose machine
-    has been uninstalled, still holding the token of that enrolment. A departed
-    agent may repeat its uninstall and nothing else. *machine_id* is the
-    agent's own; an operator has none.
+    *role* is ``operator``, ``installer``, ``agent``, or ``departed``: an agent
+    whose machine has been uninstalled, still holding the token of that
+    enrolment. A departed agent may repeat its uninstall and nothing else.
+
+    *machine_id* is the agent's own. *enrollment_token* is the id of the token
+    that an installer holds. *user* is the person, where the host knows who is
+    signed in.
     """
 
     role: Role
     machine_id: str | None = None
+    enrollment_token: int | None = None
+    user: str | None = None
 
     @property
     def is_operator(self) -> bool:
         return self.role == "operator"
+
+    @property
+    def credential(self) -> str:
+        """What tells this caller's credential from every other one."""
+        if self.role == "installer":
+            return f"enrollment_token:{self.enrollment_token}"
+        return self.role

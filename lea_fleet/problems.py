@@ -103,6 +103,11 @@ class InvalidToken(Unauthorized):
     title = "The token is not known here"
 
 
+class TokenExpired(Unauthorized):
+    code, action = "token_expired", "ask_operator"
+    title = "The enrolment token has expired"
+
+
 class TokenRevoked(Unauthorized):
     code, action = "token_revoked", "ask_operator"
     title = "The token has been replaced or revoked"
@@ -129,6 +134,16 @@ class InsufficientScope(Forbidden):
     title = "This token may not do that"
 
 
+class CrossSite(Forbidden):
+    code, action = "cross_site", "fix_request"
+    title = "A signed-in request must come from the same site"
+
+
+class EnrollmentTokenExhausted(Forbidden):
+    code, action = "enrollment_token_exhausted", "ask_operator"
+    title = "The enrolment token is used up"
+
+
 class WrongMachine(Forbidden):
     code, action = "wrong_machine", "fix_request"
     title = "An agent may act for its own machine only"
@@ -145,6 +160,14 @@ class UnknownAgent(Problem):
         super().__init__(
             "No machine of this id has ever been enrolled.", machine_id=machine_id
         )
+
+
+class UnknownEnrollmentToken(Problem):
+    status, code, action = 404, "unknown_enrollment_token", "stop"
+    title = "No such enrolment token"
+
+    def __init__(self, token_id: int) -> None:
+        super().__init__("No enrolment token has ever had this id.", id=token_id)
 
 
 class Conflict(Problem):
@@ -166,7 +189,7 @@ class Conflict(Problem):
 class AlreadyEnrolled(Conflict):
     code, action = "already_enrolled", "ask_operator"
     title = "The machine is enrolled already"
-    reason = "This machine is active; it must be uninstalled before it enrols again."
+    reason = "This machine is active; an operator may release it to enrol once more."
 
 
 class ReactivationRefused(Conflict):
@@ -178,7 +201,7 @@ class ReactivationRefused(Conflict):
 class MachineUninstalled(Conflict):
     code, action = "machine_uninstalled", "stop"
     title = "The machine is uninstalled"
-    reason = "This machine is uninstalled; only an active one has a heartbeat."
+    reason = "This machine is uninstalled; that takes an active one."
 
 
 # 503: the database

@@ -23,13 +23,74 @@ CREATE INDEX IF NOT EXISTS idx_enrolled_agents_machine ON enrolled_agents(machin
 -- A token belongs to one enrolment: machine_id and enrolled_at are that row's.
 -- When the row's enrolled_at moves on, through whichever server, the token is dead.
 -- No foreign key: the older server knows nothing of this table.
+-- pending: issued by a rotation and not used yet; the one before is still good.
 CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   id INTEGER PRIMARY KEY,
   token_hash TEXT NOT NULL UNIQUE,
   machine_id TEXT NOT NULL,
   enrolled_at TEXT NOT NULL,
   issued_at TEXT NOT NULL,
+  pending INTEGER NOT NULL DEFAULT 0,
   first_used_at TEXT,
   revoked_at TEXT
 );
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
+
+-- What an installer enrols with. expires_at is NULL for one that never does.
+CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  token_hash TEXT NOT NULL UNIQUE,
+  label TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  expires_at TEXT,
+  max_uses INTEGER NOT NULL,
+  uses INTEGER NOT NULL DEFAULT 0,
+  revoked_at TEXT
+);
+
+-- How a machine came into its present enrolment, where an idempotency key was
+-- sent: to answer once more where the answer was lost. Void where enrolled_at is not the machine's any longer.
+CREATE TABLE IF NOT EXISTS lea_fleet_enrollments (
+  machine_id TEXT PRIMARY KEY,
+  enrolled_at TEXT NOT NULL,
+  status TEXT NOT NULL,
+  credential TEXT NOT NULL,
+  key_hash TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Active machines that may be enrolled once more. Void after any enrolment.
+CREATE TABLE IF NOT EXISTS lea_fleet_releases (
+  machine_id TEXT PRIMARY KEY,
+  enrolled_at TEXT NOT NULL,
+  released_until TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Hostnames and users that a machine has lately given up, in lower case, and when.
+-- What comes back within a day is no news, and a hostname that does is a sign of
+-- two machines under one identity.
+CREATE TABLE IF NOT EXISTS lea_fleet_identities (
+  machine_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  enrolled_at TEXT NOT NULL,
+  left_at TEXT NOT NULL,
+  PRIMARY KEY (machine_id, name, value)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lea_fleet_clones (
+  machine_id TEXT PRIMARY KEY,
+  enrolled_at TEXT NOT NULL,
+  alternated_at TEXT NOT NULL,
+  reported_at TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What happened, appended in the transaction that made it happen. actor and
+-- detail are JSON objects; machine_id is NULL where it is about no machine.
+CREATE TABLE IF NOT EXISTS lea_fleet_events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  machine_id TEXT,
+  event TEXT NOT NULL,
+  at TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  detail TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS lea_fleet_events_machine ON lea_fleet_events(machine_id, id);

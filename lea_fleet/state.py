@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import current_app
@@ -12,12 +13,17 @@ from .connections import Connections
 KEY = "lea_fleet"
 
 
-@dataclass(frozen=True)
+#: Says whether whoever is signed in to the host is an operator, and as whom.
+OperatorLoader = Callable[[], "str | bool | None"]
+
+
+@dataclass
 class FleetState:
     """What ``app.extensions["lea_fleet"]`` holds."""
 
     settings: Settings
     connections: Connections
+    operator_loader: OperatorLoader = lambda: None
 
 
 def current_state() -> FleetState:

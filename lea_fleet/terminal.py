@@ -27,7 +27,13 @@ def say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     # click leaves colours out where there is no terminal; see no-color.org.
     color = False if os.environ.get("NO_COLOR") else None
-    click.secho(text, color=color, fg=fg, bold=bold)
+    try:
+        click.secho(text, color=color, fg=fg, bold=bold)
+    except BrokenPipeError:  # the reader has seen enough
+        raise
+    except OSError as error:
+        message = f"The output cannot be written: {error.strerror}."
+        raise click.ClickException(message) from None
 
 
 def printable(text: str) -> str:
@@ -84,10 +90,17 @@ def ago(moment: str | None, now: datetime) -> str:
 
 def _fit(text: str, width: int) -> str:
     if text_width(text) > width:
-        while text_width(text) > width - 1:
-            text = text[:-1]
-        text += "…"
+        text = _cut(text, width - 1) + "…"
     return text + " " * (width - text_width(text))
+
+
+def _cut(text: str, width: int) -> str:
+    taken = 0
+    for index, letter in enumerate(text):
+        taken += _columns(letter)
+        if taken > width:
+            return text[:index]
+    return text
 
 
 def _columns(letter: str) -> int:

@@ -7,6 +7,7 @@ import hmac
 import secrets
 
 _AGENT_PREFIX = "lea_agent_"
+_ENROLLMENT_PREFIX = "lea_enroll_"
 _RANDOM_BYTES = 32
 
 
@@ -15,15 +16,26 @@ def new_agent_token() -> str:
     return _AGENT_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
+def new_enrollment_token() -> str:
+    """Return a fresh enrolment token, for installers."""
+    return _ENROLLMENT_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+
+
 def is_agent_token(token: str) -> bool:
     """Tell whether *token* looks like one of :func:`new_agent_token`."""
     return token.startswith(_AGENT_PREFIX)
 
 
+def is_enrollment_token(token: str) -> bool:
+    """Tell whether *token* looks like one of :func:`new_enrollment_token`."""
+    return token.startswith(_ENROLLMENT_PREFIX)
+
+
 def hash_token(token: str) -> str:
     """Return what is stored of *token*: its SHA-256, in hexadecimal.
 
-    No salt and no stretching: 256 random bits leave nothing to guess.
+    No salt and no stretching: 256 random bits leave nothing to guess. What an
+    installer sends as its Idempotency-Key is kept in the same way.
     """
     return hashlib.sha256(_as_bytes(token)).hexdigest()
 

@@ -41,6 +41,12 @@ class Api:
         assert response.status_code == 201, response.text
         return Agent(self.client, response.json, self.prefix)
 
+    def installer(self, **members):
+        """Make an enrolment token; return the installer that holds it."""
+        response = self.post("/enrollment-tokens", members)
+        assert response.status_code == 201, response.text
+        return Api(self.client, response.json["token"], self.prefix)
+
     def machine(self, machine_id="PC-1"):
         return self.get(f"/machines/{machine_id}").json["agent"]
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from lea_fleet import clock, create_app
+from lea_fleet.repository import writing
 from tests.api import OPERATOR_TOKEN, Api
 
 
@@ -70,6 +71,23 @@ def elsewhere(make_app):
     A request within a request of one application would share its connection.
     """
     return Api(make_app().test_client(), OPERATOR_TOKEN)
+
+
+@pytest.fixture
+def before_writing(monkeypatch):
+    """Let something happen, once, right before the next transaction begins."""
+
+    def let(happen):
+        begin = writing.transaction
+
+        def delayed(*args):
+            monkeypatch.setattr(writing, "transaction", begin)
+            happen()
+            return begin(*args)
+
+        monkeypatch.setattr(writing, "transaction", delayed)
+
+    return let
 
 
 @pytest.fixture

@@ -200,3 +200,19 @@ def test_a_missing_setting_is_one_line_for_the_flask_command():
     assert done.stdout == ""
     assert done.stderr.startswith("Error: RPA_API_TOKEN is not set.")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_database_that_was_moved_away_is_not_begun_anew_by_a_command(
+    run, operator, database
+):
+    agent = operator.enroll("PC-1")
+    away = database.with_suffix(".away")
+    database.rename(away)
+
+    result = run("list")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: There is no database at {database}")
+    assert not database.exists()
+    away.rename(database)
+    assert agent.heartbeat().status_code == 200

@@ -25,6 +25,7 @@ def test_the_defaults():
         heartbeat_interval=60,
         heartbeat_resolution=15,
         stale_after=14 * 86400,
+        reenroll_silent_after=None,
         busy_timeout=5,
         reuse_connections=True,
     )

@@ -164,7 +164,7 @@ def test_nothing_is_opened_or_made_at_import_or_by_the_factory(database):
     [
         ("GET", "/fleet", None, None, 401),
         ("GET", "/fleet", "unknown", None, 401),
-        ("POST", "/enroll", "lea_enroll_unknown", "{}", 401),
+        ("POST", "/enroll", "lea_unknown", "{}", 401),
         ("POST", "/enroll", OPERATOR_TOKEN, "no JSON", 400),
         ("POST", "/uninstall", OPERATOR_TOKEN, "{}", 400),
         ("POST", "/enroll", OPERATOR_TOKEN, " " * 100_000, 413),

@@ -34,6 +34,7 @@ def test_a_new_machine_is_enrolled_with_a_token_of_its_own(operator, the_clock):
         "uninstalled_at": None,
         "uninstall_reason": None,
         "presence": "online",
+        "suspected_clone": False,
     }
 
 
@@ -118,6 +119,7 @@ def test_an_uninstalled_machine_is_reactivated(operator, the_clock):
         "uninstalled_at": None,
         "uninstall_reason": None,
         "presence": "online",
+        "suspected_clone": False,
     }
 
 

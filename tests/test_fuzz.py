@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 
@@ -16,7 +17,7 @@ CODES = {
     400: {"invalid_json", "invalid_field"},
     401: {"missing_token", "invalid_token", "token_revoked", "agent_uninstalled"},
     403: {"insufficient_scope", "wrong_machine"},
-    404: {"unknown_agent"},
+    404: {"unknown_agent", "unknown_enrollment_token"},
     409: {"already_enrolled", "reactivation_refused", "machine_uninstalled"},
     413: {"body_too_large"},
     415: {"unsupported_media_type"},
@@ -28,7 +29,7 @@ fuzz = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 every_role = pytest.mark.parametrize(
-    "role", ["anonymous", "stranger", "operator", "agent", "departed"]
+    "role", ["anonymous", "stranger", "operator", "installer", "agent", "departed"]
 )
 
 
@@ -41,11 +42,13 @@ def caller(client, operator, database):
         with closing(sqlite3.connect(database)) as connection:
             connection.executescript(
                 "DELETE FROM enrolled_agents; DELETE FROM lea_fleet_tokens;"
+                "DELETE FROM lea_fleet_enrollment_tokens"
             )
         callers = {
             "anonymous": Api(client),
             "stranger": Api(client, "lea_agent_unknown"),
             "operator": operator,
+            "installer": operator.installer(),
             "agent": operator.enroll("PC-1"),
             "departed": operator.enroll("PC-2"),
         }
@@ -59,11 +62,15 @@ def caller(client, operator, database):
 def routes(app):
     """Every method and path of ours, in an order that uninstalls last."""
     return sorted(
-        (rule.rule.removeprefix(PREFIX).replace("<machine_id>", "PC-1"), method)
+        (path_of(rule).removeprefix(PREFIX), method)
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("lea_fleet.")
         for method in rule.methods
     )
+
+
+def path_of(rule):
+    return re.sub("<int.*>", "1", rule.rule.replace("<machine_id>", "PC-1"))
 
 
 def check(response):
@@ -95,8 +102,11 @@ near_valid = st.fixed_dictionaries(
     optional={
         "machine_id": machine_ids | a_value,
         "allow_reactivate": st.booleans() | a_value,
+        "force": st.booleans() | a_value,
+        "expires": st.sampled_from(["7d", "0s", "never", "99999999d"]) | a_value,
+        "max_uses": st.integers() | a_value,
         **dict.fromkeys(
-            ["reason", "hostname", "user_name", "user_email", "version"], a_value
+            ["reason", "hostname", "user_name", "label", "version"], a_value
         ),
     },
 )
@@ -185,6 +195,8 @@ def test_any_machine_in_the_path(caller, role, segment):
             "HTTP_RANGE": any_field,
             "HTTP_IF_NONE_MATCH": any_field,
             "HTTP_COOKIE": any_field,
+            "HTTP_IDEMPOTENCY_KEY": any_field,
+            "HTTP_SEC_FETCH_SITE": any_field,
         },
     )
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from lea_fleet import clock, views
+from lea_fleet import clock
 from tests.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 
 
@@ -146,17 +146,10 @@ def test_an_agent_beats_for_itself_only(agent, operator):
 
 
 def test_nothing_is_written_for_a_machine_uninstalled_in_the_meantime(
-    agent, operator, elsewhere, the_clock, monkeypatch
+    agent, operator, elsewhere, the_clock, before_writing
 ):
     """The guard saw a live agent; by the time of the write it is gone."""
-    get_db = views.get_db
-
-    def uninstalled_in_between():
-        monkeypatch.setattr(views, "get_db", get_db)
-        assert elsewhere.uninstall("PC-1").status_code == 200
-        return get_db()
-
-    monkeypatch.setattr(views, "get_db", uninstalled_in_between)
+    before_writing(lambda: elsewhere.uninstall("PC-1"))
     the_clock.advance(minutes=5)
 
     assert_problem(agent.heartbeat(version="9"), 401, "agent_uninstalled")

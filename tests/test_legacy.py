@@ -87,6 +87,7 @@ def test_each_machine_is_shown_as_it_was_stored(operator, database, machine_id):
 
     shown = operator.machine(machine_id)
 
+    assert shown.pop("suspected_clone") is False
     assert shown.pop("presence") in ("online", "offline", "stale", "uninstalled")
     assert shown == before
 
@@ -190,3 +191,22 @@ def test_what_is_new_bears_our_name_and_touches_no_other_table(operator, databas
         assert name.removeprefix("sqlite_autoindex_").startswith("lea_fleet_")
         assert kind in ("table", "index")
         assert "REFERENCES" not in (sql or "").upper()
+
+
+def test_rows_of_odd_types_encodings_and_statuses_are_listed(operator, database):
+    operator.enroll("PC-1")
+    connection = sqlite3.connect(database)
+    connection.execute(
+        "INSERT INTO enrolled_agents (machine_id, user_name, hostname, version,"
+        " status, enrolled_at) VALUES ('PC-odd', x'5a6fc3a9', CAST(x'5afF' AS TEXT),"
+        " 3, 'disabled', '2026-03-02T07:00:00+00:00')"
+    )
+    connection.commit()
+    connection.close()
+
+    fleet = operator.get("/fleet").json
+    (odd,) = [each for each in fleet["uninstalled"] if each["machine_id"] == "PC-odd"]
+    shown = [odd[name] for name in ("user_name", "hostname", "version")]
+    assert shown == ["Zoé", "Z\ufffd", "3"]
+    assert fleet["totals"]["uninstalled"] == len(fleet["uninstalled"])
+    assert operator.machine("PC-odd") == odd

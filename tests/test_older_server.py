@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from lea_fleet import create_app, views
+from lea_fleet import create_app
 from tests.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.older_server import OlderServer
 from tests.processes import in_processes
@@ -122,17 +122,14 @@ def test_the_older_servers_uninstall_ends_our_token(older, operator):
     assert_problem(agent.heartbeat(), 401, "agent_uninstalled", "reenroll")
 
 
-def test_an_uninstall_right_after_the_guard_is_seen(older, operator, monkeypatch):
+def test_an_uninstall_right_after_the_guard_is_seen(older, operator, before_writing):
     agent = operator.enroll("PC-1")
-    get_repository = views.get_repository
+    agent.heartbeat()
+    before_writing(lambda: older.uninstall("PC-1"))
 
-    def uninstalled_in_between():
-        older.uninstall("PC-1")
-        return get_repository()
+    response = agent.heartbeat(version="9")
 
-    monkeypatch.setattr(views, "get_repository", uninstalled_in_between)
-
-    assert_problem(agent.heartbeat(), 401, "agent_uninstalled", "reenroll")
+    assert_problem(response, 401, "agent_uninstalled", "reenroll")
 
 
 def test_our_agent_may_still_uninstall_what_the_older_server_did(older, operator):

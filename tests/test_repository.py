@@ -84,6 +84,7 @@ def test_a_new_machine_is_enrolled(repository, the_clock):
         "uninstalled_at": None,
         "uninstall_reason": None,
         "presence": "online",
+        "suspected_clone": False,
     }
 
 
@@ -106,6 +107,7 @@ def test_a_machine_that_was_uninstalled_keeps_what_is_not_given(repository, the_
         "uninstalled_at": None,
         "uninstall_reason": None,
         "presence": "online",
+        "suspected_clone": False,
     }
 
 

@@ -280,3 +280,11 @@ def test_a_setting_that_cannot_be_ends_the_server_at_once(tmp_path):
     with pytest.raises(AssertionError, match="LEA_FLEET_ISSUE must be"):
         with running_server(tmp_path, LEA_FLEET_ISSUE="nobody"):
             raise AssertionError("it runs")
+
+
+@pytest.mark.parametrize("chunk", [b"zz\r\n{}\r\n", b"-1\r\n", b"5\r\n{}\r\n\r\n"])
+def test_a_chunk_that_is_none_is_a_bad_request(send, chunk):
+    answer = send(AUTHORIZATION, b"Transfer-Encoding: chunked", body=chunk, finish=True)
+
+    if answer is not None:
+        assert answer.status_code == 400

@@ -34,7 +34,7 @@ def test_the_row_stays_with_date_and_reason(operator, the_clock):
 def test_the_reason_is_optional_and_blank_counts_as_none(operator):
     operator.enroll("PC-1")
 
-    assert operator.uninstall("PC-1", reason="  ").json["agent"]["status"]
+    assert operator.uninstall("PC-1", reason="  ").status_code == 200
     assert operator.machine("PC-1")["uninstall_reason"] is None
 
 
@@ -134,3 +134,20 @@ def test_an_id_that_could_not_be_new_is_taken_where_it_is_stored(operator, datab
 
     assert operator.uninstall(odd).json["machine_id"] == odd
     assert operator.enroll(odd).answer["status"] == "reactivated"
+
+
+def test_a_machine_whose_name_differs_by_a_space_is_another(operator, database):
+    agent = operator.enroll("PC-1")
+    connection = sqlite3.connect(database)
+    connection.execute(
+        "INSERT INTO enrolled_agents (machine_id, user_name, enrolled_at)"
+        " VALUES (' PC-1', 'Victim', '2026-03-02T07:00:00+00:00')"
+    )
+    connection.commit()
+    connection.close()
+
+    assert agent.get("/machines/%20PC-1").json["agent"]["user_name"] is None
+    token = agent.post("/machines/%20PC-1/token", {}).json
+    assert token["machine_id"] == "PC-1"
+    assert agent.uninstall(" PC-1").json["machine_id"] == "PC-1"
+    assert operator.get("/fleet").json["active"][0]["machine_id"] == " PC-1"

@@ -3,7 +3,9 @@
 Knows no Flask. One module for each kind of row.
 """
 
-from .agents import Agent, AgentRepository, Enrolment
-from .tokens import TokenRepository
+from .agents import AgentRepository, Enrolment
+from .enrollment_tokens import EnrollmentToken
+from .events import Event
+from .reading import Agent
 
-__all__ = ["Agent", "AgentRepository", "Enrolment", "TokenRepository"]
+__all__ = ["Agent", "AgentRepository", "EnrollmentToken", "Enrolment", "Event"]

@@ -1,158 +1,39 @@
-"""The machines: the rows of ``enrolled_agents``, read and written."""
+"""What an installer and an operator do: enrol, uninstall, release, rotate."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from .. import clock
 from ..machine import DETAILS, new_machine_id
-from ..presence import PresenceRule
-from ..problems import (
-    AlreadyEnrolled,
-    MachineUninstalled,
-    ReactivationRefused,
-    UnknownAgent,
-)
-from ..transaction import snapshot, transaction
-from .tokens import TokenRepository
-
-#: An agent as a mapping: every column of its row, and ``presence``.
-Agent = dict[str, Any]
-
-Status = Literal["active", "uninstalled"]
-
-_COLUMNS = (
-    "id",
-    "machine_id",
-    *DETAILS,
-    "status",
-    "enrolled_at",
-    "last_seen_at",
-    "uninstalled_at",
-    "uninstall_reason",
-)
-
-# The one place that says what presence is. In SQL, so that a listing of the
-# whole fleet needs no Python for each row; PresenceRule gives the two instants.
-_PRESENCE = """CASE
-    WHEN status <> 'active' THEN 'uninstalled'
-    WHEN coalesce(last_seen_at, enrolled_at) >= :online_since THEN 'online'
-    WHEN coalesce(last_seen_at, enrolled_at) >= :stale_before THEN 'offline'
-    ELSE 'stale'
-  END"""
-
-_SELECT = f"SELECT {', '.join(_COLUMNS)}, {_PRESENCE} AS presence FROM enrolled_agents"
-
-_MEMBERS = ", ".join(f"'{column}', {column}" for column in _COLUMNS)
-_SELECT_JSON = (
-    f"SELECT json_object({_MEMBERS}, 'presence', {_PRESENCE}) FROM enrolled_agents"
-)
-
-_NEWEST_FIRST = "ORDER BY enrolled_at DESC, id DESC"
-
-_SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
+from ..problems import AlreadyEnrolled, ReactivationRefused
+from .enrollment_tokens import EnrollmentToken
+from .reading import Agent
+from .sightings import AgentSightings
+from .tokens import Token
+from .writing import SET_GIVEN, complete
 
 
 class Enrolment(NamedTuple):
-    """What an enrolment did: *status* says which kind, *agent* is the row now."""
+    """What an enrolment did.
 
-    status: Literal["enrolled", "reactivated"]
+    *status* is ``enrolled``, ``reactivated`` or ``reenrolled``, *agent* the row
+    as it is now.
+    """
+
+    status: str
     agent: Agent
 
 
-class AgentRepository:
+class AgentRepository(AgentSightings):
     """The machines of the fleet, over one open *connection*.
 
     What writes does so in a transaction of its own, or as a part of the one
-    that is open. Every method may raise sqlite3.Error.
+    that is open. What changes something leaves an event that names the *actor*;
+    once committed, it is handed to *announce*. Every method may raise
+    sqlite3.Error.
     """
-
-    def __init__(
-        self, connection: sqlite3.Connection, rule: PresenceRule | None = None
-    ) -> None:
-        self.connection = connection
-        self.tokens = TokenRepository(connection)
-        self._rule = rule or PresenceRule()
-
-    # Reading
-
-    def get(self, machine_id: str) -> Agent | None:
-        """Return the agent of that id, or None."""
-        query = f"{_SELECT} WHERE machine_id = :machine_id"
-        row = self._execute(query, machine_id=machine_id).fetchone()
-        return None if row is None else dict(row)
-
-    def require(self, machine_id: str) -> Agent:
-        """Return the agent of that id. Raises UnknownAgent."""
-        agent = self.get(machine_id)
-        if agent is None:
-            raise UnknownAgent(machine_id)
-        return agent
-
-    def require_active(self, machine_id: str) -> Agent:
-        """Return the active agent of that id.
-
-        Raises UnknownAgent and MachineUninstalled.
-        """
-        agent = self.require(machine_id)
-        if agent["status"] != "active":
-            raise MachineUninstalled(agent)
-        return agent
-
-    def list_by_status(self, status: Status) -> list[Agent]:
-        """Return the agents of that status, the newest enrolment first."""
-        query = f"{_SELECT} WHERE status = :status {_NEWEST_FIRST}"
-        return [dict(row) for row in self._execute(query, status=status)]
-
-    def count_by_status(self) -> dict[Status, int]:
-        """Return how many agents are ``active`` and how many ``uninstalled``."""
-        totals = self.totals()
-        return {"active": totals["active"], "uninstalled": totals["uninstalled"]}
-
-    def totals(self, machine_id: str | None = None) -> dict[str, int]:
-        """Return the counts by status and by presence, and the ``total``.
-
-        Of the one machine only where *machine_id* is given.
-        """
-        query = (
-            f"SELECT {_PRESENCE} AS presence, count(*) FROM enrolled_agents"
-            " WHERE :machine_id IS NULL OR machine_id = :machine_id GROUP BY presence"
-        )
-        counted = dict(self._execute(query, machine_id=machine_id).fetchall())
-        by_presence = {
-            presence: counted.get(presence, 0)
-            for presence in ("online", "offline", "stale")
-        }
-        active = sum(by_presence.values())
-        uninstalled = counted.get("uninstalled", 0)
-        return {
-            "active": active,
-            "uninstalled": uninstalled,
-            "total": active + uninstalled,
-            **by_presence,
-        }
-
-    def agents_as_json(
-        self, status: Status, machine_id: str | None = None
-    ) -> Iterator[str]:
-        """Yield each agent of *status* as the text of a JSON object.
-
-        SQLite builds the text: for 100,000 agents 0.6 s, where rows, dicts and
-        ``json.dumps`` took 1.6 s and 221 MB. In the order of the lists.
-        """
-        query = (
-            f"{_SELECT_JSON} WHERE status = :status"
-            f" AND (:machine_id IS NULL OR machine_id = :machine_id) {_NEWEST_FIRST}"
-        )
-        for row in self._execute(query, status=status, machine_id=machine_id):
-            yield row[0]
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Return a context in which everything read is of one moment."""
-        return snapshot(self.connection)
 
     # Enrolling and uninstalling
 
@@ -161,30 +42,66 @@ class AgentRepository:
         machine_id: str,
         *,
         allow_reactivate: bool = True,
+        force: bool = False,
         **details: str | None,
     ) -> Enrolment:
-        """Enrol a machine that is new, or reactivate one that was uninstalled.
+        """Enrol a machine: a new one, an uninstalled one, or one let through.
 
-        *details* are any of ``user_name, user_email, user_id, hostname,
-        os_info, version``; one that is None or not given keeps its old value.
-        The tokens of every earlier enrolment die.
+        An active machine is let through by *force*, by a release, and by a
+        silence as long as the rule allows. *details* are any of ``user_name,
+        user_email, user_id, hostname, os_info, version``; one that is None or
+        not given keeps its old value. The tokens of every earlier enrolment
+        die.
 
         Raises InvalidField for a new *machine_id* that cannot be,
         AlreadyEnrolled for a machine that is active, and ReactivationRefused
         for one that was uninstalled unless *allow_reactivate*.
         """
-        with transaction(self.connection):
-            known = self.get(machine_id) or self.get(machine_id.strip())
+        with self.transaction():
+            known = self.get(machine_id)
             if known is None:
                 machine_id = new_machine_id(machine_id)
                 self._insert(machine_id, details)
-                return Enrolment("enrolled", self.require(machine_id))
+                return self._enrolled("enrolled", machine_id)
+            machine_id = known["machine_id"]
             if known["status"] == "active":
-                raise AlreadyEnrolled(known)
+                because = self._let_through(known, force)
+                self._reset(machine_id, details)
+                return self._enrolled("reenrolled", machine_id, because=because)
             if not allow_reactivate:
                 raise ReactivationRefused(known)
-            self._reactivate(known["machine_id"], details)
-            return Enrolment("reactivated", self.require(known["machine_id"]))
+            self._reset(machine_id, details)
+            return self._enrolled("reactivated", machine_id)
+
+    def allow_replay(
+        self, enrolment: Enrolment, *, credential: str, key_hash: str
+    ) -> None:
+        """Remember by whom and under which key a machine has just been enrolled."""
+        with self.transaction():
+            status, agent = enrolment
+            self._replays.remember(agent, status, credential, key_hash)
+
+    def replay(
+        self, machine_id: str, *, credential: str, key_hash: str
+    ) -> Enrolment | None:
+        """Return the enrolment whose answer was lost, or None.
+
+        It is one that was made under this key by this credential within 24
+        hours, of a machine that is active and has used no token of it. The
+        lost token is revoked.
+        """
+        with self.transaction():
+            agent = self.get(machine_id)
+            if agent is None or agent["status"] != "active":
+                return None
+            status = self._replays.find(agent, credential, key_hash)
+            if status is None or self.tokens.was_used(agent):
+                return None
+            if self.tokens.revoke_all(agent["machine_id"]):
+                self.events.add(
+                    "token_revoked", agent["machine_id"], because="answer_lost"
+                )
+            return Enrolment(status, agent)
 
     def uninstall(self, machine_id: str, reason: str | None = None) -> Agent:
         """Mark the machine as uninstalled, revoke its tokens, and return it.
@@ -192,106 +109,153 @@ class AgentRepository:
         A machine that is uninstalled already keeps its first date and reason.
         Raises UnknownAgent.
         """
-        with transaction(self.connection):
+        with self.transaction():
             agent = self.require(machine_id)
             if agent["status"] != "active":
                 return agent
             moment = clock.iso(clock.now())
-            self._execute(
+            self.connection.execute(
                 "UPDATE enrolled_agents SET status = 'uninstalled',"
-                " uninstalled_at = :moment, uninstall_reason = :reason"
-                " WHERE machine_id = :machine_id",
-                machine_id=machine_id,
-                moment=moment,
-                reason=reason,
+                " uninstalled_at = ?, uninstall_reason = ? WHERE machine_id = ?",
+                (moment, reason, agent["machine_id"]),
             )
-            self.tokens.revoke_all(machine_id, moment)
-            return self.require(machine_id)
+            self.tokens.revoke_all(agent["machine_id"], moment)
+            self.events.add("uninstalled", agent["machine_id"], reason=reason)
+            return self.require(agent["machine_id"])
 
-    # Being seen
+    def release(self, machine_id: str) -> str:
+        """Let one enrolment of an active machine through.
 
-    def says_nothing_new(
-        self, machine_id: str, details: Mapping[str, str | None]
-    ) -> bool:
-        """Tell whether a heartbeat with *details* need not be written.
-
-        That of a machine that is unknown or uninstalled is always news.
+        Return until when, as ISO 8601 UTC. Raises UnknownAgent and MachineUninstalled.
         """
-        agent = self.get(machine_id)
-        if agent is None or agent["status"] != "active":
-            return False
-        changes = any(
-            value is not None and agent[name] != value
-            for name, value in details.items()
-        )
-        return not changes and self._rule.is_fresh(agent["last_seen_at"], clock.now())
+        with self.transaction():
+            agent = self.require_active(machine_id)
+            released_until = self._releases.add(agent)
+            self.events.add("released", agent["machine_id"], until=released_until)
+            return released_until
 
-    def heartbeat(self, machine_id: str, **details: str | None) -> None:
-        """Write down that an active machine was seen, with what it says.
+    def cancel_release(self, machine_id: str) -> None:
+        """Take a release back, if there is one. Raises UnknownAgent."""
+        with self.transaction():
+            agent = self.require(machine_id)
+            if self._releases.clear(agent["machine_id"]):
+                self.events.add("release_cancelled", agent["machine_id"])
+
+    # Tokens
+
+    def use_token(self, token: Token) -> None:
+        """Write down the first use of a token, which ends those it replaces."""
+        with self.transaction():
+            self.tokens.mark_used(token)
+            if token["pending"] and self.tokens.revoke_others(token):
+                self.events.add(
+                    "token_revoked", token["machine_id"], because="rotation"
+                )
+
+    def rotate_token(self, machine_id: str, token_hash: str) -> Agent:
+        """Give an active machine another token, by its hash, and return the agent.
+
+        The one it has stays good until the new one is first used; a rotation
+        before that replaces the pending one. Raises UnknownAgent and
+        MachineUninstalled.
+        """
+        with self.transaction():
+            agent = self.require_active(machine_id)
+            if self.tokens.revoke_pending(agent["machine_id"]):
+                self.events.add(
+                    "token_revoked", agent["machine_id"], because="replaced"
+                )
+            self.tokens.add(agent, token_hash, pending=True)
+            self.events.add("token_rotated", agent["machine_id"])
+            return agent
+
+    def replace_token(self, machine_id: str, token_hash: str) -> None:
+        """Give an active machine another token; those it has die at once.
 
         Raises UnknownAgent and MachineUninstalled.
         """
-        with transaction(self.connection, "NORMAL"):
-            self.require_active(machine_id)
-            self._execute(
-                f"UPDATE enrolled_agents SET last_seen_at = :moment,"
-                f" {_SET_GIVEN} WHERE machine_id = :machine_id",
-                machine_id=machine_id,
-                moment=clock.iso(clock.now()),
-                **_complete(details),
-            )
+        with self.transaction():
+            agent = self.require_active(machine_id)
+            if self.tokens.revoke_all(agent["machine_id"]):
+                self.events.add(
+                    "token_revoked", agent["machine_id"], because="replaced"
+                )
+            self.tokens.add(agent, token_hash)
+            self.events.add("token_rotated", agent["machine_id"])
 
-    def touch_last_seen(self, machine_id: str) -> None:
-        """Write down that a machine was seen, be it uninstalled or unknown.
+    # Enrolment tokens
 
-        As the older server did: silent about a machine that is not there.
+    def create_enrollment_token(
+        self, token_hash: str, *, label: str, lifetime: float | None, max_uses: int
+    ) -> EnrollmentToken:
+        """Keep a new enrolment token, by its hash, and return what is known of it.
+
+        *lifetime* is in seconds from now, or None for ever.
         """
-        agent = self.get(machine_id)
-        if agent is None or self._rule.is_fresh(agent["last_seen_at"], clock.now()):
-            return
-        with transaction(self.connection, "NORMAL"):
-            self._execute(
-                "UPDATE enrolled_agents SET last_seen_at = :moment"
-                " WHERE machine_id = :machine_id",
-                machine_id=machine_id,
-                moment=clock.iso(clock.now()),
+        with self.transaction():
+            token = self.enrollment_tokens.add(
+                token_hash, label=label, lifetime=lifetime, max_uses=max_uses
             )
+            self._record_token("enrollment_token_created", token)
+            return token
+
+    def revoke_enrollment_token(self, token_id: int) -> EnrollmentToken:
+        """Revoke an enrolment token and return it; the first date stays.
+
+        Raises UnknownEnrollmentToken.
+        """
+        with self.transaction():
+            token = self.enrollment_tokens.require(token_id)
+            if token["revoked_at"] is not None:
+                return token
+            token = self.enrollment_tokens.revoke(token_id)
+            self._record_token("enrollment_token_revoked", token)
+            return token
 
     # Inside
 
-    def _execute(self, query: str, **values: Any) -> sqlite3.Cursor:
-        if ":online_since" in query:
-            values |= self._rule.limits(clock.now())
-        return self.connection.execute(query, values)
+    def _enrolled(self, status: str, machine_id: str, **because: str) -> Enrolment:
+        self._releases.clear(machine_id)
+        agent = self.require(machine_id)
+        self.events.add(status, machine_id, version=agent["version"], **because)
+        return Enrolment(status, agent)
+
+    def _record_token(self, event: str, token: EnrollmentToken) -> None:
+        told = {key: token[key] for key in ("label", "expires_at", "max_uses")}
+        self.events.add(event, None, enrollment_token=token["id"], **told)
+
+    def _let_through(self, known: Agent, force: bool) -> str:
+        """Return why an active machine may be enrolled again.
+
+        Raises AlreadyEnrolled where nothing lets it through.
+        """
+        if force:
+            return "force"
+        if self._releases.is_released(known):
+            return "release"
+        if self.rule.is_given_up(known, clock.now()):
+            return "silence"
+        raise AlreadyEnrolled(known)
 
     def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> None:
         names = ", ".join(DETAILS)
         values = ", ".join(f":{name}" for name in DETAILS)
-        self._execute(
+        self.connection.execute(
             f"INSERT INTO enrolled_agents (machine_id, {names}, enrolled_at,"
             f" last_seen_at) VALUES (:machine_id, {values}, :moment, :moment)",
-            machine_id=machine_id,
-            moment=clock.iso(clock.now()),
-            **_complete(details),
+            {
+                **complete(details),
+                "machine_id": machine_id,
+                "moment": clock.iso(clock.now()),
+            },
         )
 
-    def _reactivate(self, machine_id: str, details: Mapping[str, str | None]) -> None:
+    def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> None:
         moment = clock.iso(clock.now())
-        self._execute(
+        self.connection.execute(
             "UPDATE enrolled_agents SET status = 'active', enrolled_at = :moment,"
             " last_seen_at = :moment, uninstalled_at = NULL, uninstall_reason = NULL,"
-            f" {_SET_GIVEN} WHERE machine_id = :machine_id",
-            machine_id=machine_id,
-            moment=moment,
-            **_complete(details),
+            f" {SET_GIVEN} WHERE machine_id = :machine_id",
+            {**complete(details), "machine_id": machine_id, "moment": moment},
         )
-        # The older server uninstalls without revoking.
         self.tokens.revoke_all(machine_id, moment)
-
-
-def _complete(details: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return *details* with None for each that is not given."""
-    unknown = details.keys() - set(DETAILS)
-    if unknown:
-        raise TypeError(f"no such detail of a machine: {', '.join(sorted(unknown))}")
-    return {name: details.get(name) for name in DETAILS}

@@ -6,41 +6,32 @@ import sqlite3
 from typing import Any
 
 from .. import clock
-from ..transaction import transaction
+
+#: A token as a mapping: what :meth:`TokenRepository.find` returns.
+Token = dict[str, Any]
 
 
 class TokenRepository:
     """The tokens of the agents, over one open *connection*.
 
-    Tokens come and go as SHA-256 in hexadecimal. What writes does so in a
-    transaction of its own, or as a part of the one that is open. Every method
-    may raise sqlite3.Error.
+    Tokens come and go as SHA-256 in hexadecimal. What writes is a part of the
+    transaction that is open.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
-    def add(self, agent: dict[str, Any], token_hash: str) -> None:
-        """Keep a token that belongs to the enrolment the *agent* is in."""
-        with transaction(self.connection):
-            self.connection.execute(
-                "INSERT INTO lea_fleet_tokens"
-                " (token_hash, machine_id, enrolled_at, issued_at)"
-                " VALUES (?, ?, ?, ?)",
-                (token_hash, agent["machine_id"], agent["enrolled_at"], _now()),
-            )
-
-    def find(self, token_hash: str) -> dict[str, Any] | None:
+    def find(self, token_hash: str) -> Token | None:
         """Return what is known of a token and of the machine it is for, or None.
 
         ``is_current`` tells whether the machine is still in the enrolment that
         the token belongs to; ``status`` and ``uninstalled_at`` are the
-        machine's; ``first_used_at`` and ``revoked_at`` are the token's. A token
-        whose machine was deleted from the table is not found.
+        machine's; ``pending``, ``first_used_at`` and ``revoked_at`` are the
+        token's. A token whose machine was deleted from the table is not found.
         """
         row = self.connection.execute(
-            "SELECT token.machine_id, token.first_used_at, token.revoked_at,"
-            " agent.status, agent.uninstalled_at,"
+            "SELECT token.id, token.machine_id, token.pending, token.first_used_at,"
+            " token.revoked_at, agent.status, agent.uninstalled_at,"
             " token.enrolled_at = agent.enrolled_at AS is_current"
             " FROM lea_fleet_tokens AS token"
             " JOIN enrolled_agents AS agent ON agent.machine_id = token.machine_id"
@@ -49,23 +40,66 @@ class TokenRepository:
         ).fetchone()
         return None if row is None else dict(row)
 
-    def mark_used(self, token_hash: str) -> None:
-        """Write down that a token has been used, the first time it is."""
-        with transaction(self.connection):
-            self.connection.execute(
-                "UPDATE lea_fleet_tokens SET first_used_at = ?"
-                " WHERE token_hash = ? AND first_used_at IS NULL",
-                (_now(), token_hash),
-            )
+    def add(
+        self, agent: dict[str, Any], token_hash: str, *, pending: bool = False
+    ) -> None:
+        """Keep a token that belongs to the enrolment the *agent* is in."""
+        self.connection.execute(
+            "INSERT INTO lea_fleet_tokens"
+            " (token_hash, machine_id, enrolled_at, issued_at, pending)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (token_hash, agent["machine_id"], agent["enrolled_at"], _now(), pending),
+        )
 
-    def revoke_all(self, machine_id: str, moment: str) -> None:
-        """Revoke every token of a machine that is not revoked yet, at *moment*."""
-        with transaction(self.connection):
-            self.connection.execute(
-                "UPDATE lea_fleet_tokens SET revoked_at = ?"
-                " WHERE machine_id = ? AND revoked_at IS NULL",
-                (moment, machine_id),
-            )
+    def mark_used(self, token: Token) -> None:
+        """Write down the first use of a token; it is pending no longer."""
+        self.connection.execute(
+            "UPDATE lea_fleet_tokens SET first_used_at = ?, pending = 0"
+            " WHERE id = ? AND first_used_at IS NULL",
+            (_now(), token["id"]),
+        )
+
+    def was_used(self, agent: dict[str, Any]) -> bool:
+        """Tell whether a token of the *agent*'s enrolment has ever been used."""
+        row = self.connection.execute(
+            "SELECT 1 FROM lea_fleet_tokens WHERE machine_id = ? AND enrolled_at = ?"
+            " AND first_used_at IS NOT NULL",
+            (agent["machine_id"], agent["enrolled_at"]),
+        ).fetchone()
+        return row is not None
+
+    def revoke_all(self, machine_id: str, moment: str | None = None) -> int:
+        """Revoke every live token of a machine, and return how many those were.
+
+        *moment* is when; now, where it is not given.
+        """
+        return self._revoke("machine_id = ?", machine_id, moment=moment)
+
+    def revoke_others(self, token: Token) -> int:
+        """Revoke every live token of the machine but this one."""
+        which = "machine_id = ? AND id <> ?"
+        return self._revoke(which, token["machine_id"], token["id"])
+
+    def revoke_pending(self, machine_id: str) -> int:
+        """Revoke a token that a rotation issued and nobody has used."""
+        return self._revoke("machine_id = ? AND pending = 1", machine_id)
+
+    def machines_without(self) -> list[str]:
+        """Return the ids of the active machines that have no live token."""
+        rows = self.connection.execute(
+            "SELECT machine_id FROM enrolled_agents AS agent WHERE status = 'active'"
+            " AND NOT EXISTS (SELECT 1 FROM lea_fleet_tokens AS token"
+            " WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL"
+            " AND token.enrolled_at = agent.enrolled_at) ORDER BY id"
+        )
+        return [machine_id for (machine_id,) in rows]
+
+    def _revoke(self, which: str, *values: Any, moment: str | None = None) -> int:
+        return self.connection.execute(
+            "UPDATE lea_fleet_tokens SET revoked_at = ?"
+            f" WHERE {which} AND revoked_at IS NULL",
+            (moment or _now(), *values),
+        ).rowcount
 
 
 def _now() -> str:

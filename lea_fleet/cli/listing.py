@@ -1,44 +1,21 @@
-"""``flask fleet …``: the fleet from a shell, on the database itself."""
+"""``flask fleet list``."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 import click
 from flask.cli import with_appcontext
 
-from . import clock
-from .db import get_repository
-from .problems import Problem, database_problem
-from .repository import Agent, AgentRepository
-from .state import current_state
-from .terminal import ago, printable, say, screen_width, table
+from .. import clock
+from ..repository import Agent
+from ..terminal import ago, printable, say, screen_width, table
+from .opening import open_fleet
 
 _HEADING = ("MACHINE", "USER", "HOST", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
 _COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
-
-
-def register_commands(group: click.Group) -> None:
-    """Add the commands of ``flask fleet`` to *group*."""
-    group.help = "See and manage the fleet of agents."
-    group.add_command(list_command)
-
-
-@contextmanager
-def _fleet() -> Iterator[AgentRepository]:
-    """Yield the fleet's repository; a fault becomes one line and exit code 1."""
-    path = current_state().settings.database
-    try:
-        yield get_repository()
-    except sqlite3.Error as error:
-        raise click.ClickException(database_problem(error, path).detail) from None
-    except Problem as problem:
-        raise click.ClickException(problem.detail) from None
 
 
 @click.command("list")
@@ -55,11 +32,13 @@ def list_command(status: str, as_json: bool) -> None:
     """List the machines, the newest enrolment first.
 
     The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis.
+    A presence with an exclamation mark is of a suspected clone: two computers
+    under one machine id.
 
     \b
     Example: flask fleet list --status all
     """
-    with _fleet() as repository, repository.snapshot():
+    with open_fleet() as repository, repository.snapshot():
         agents: list[Agent] = []
         if status in ("active", "all"):
             agents += repository.list_by_status("active")
@@ -90,9 +69,12 @@ def _print_table(agents: list[Agent]) -> None:
 
 
 def _row(agent: Agent, now: datetime) -> list[str]:
-    seen = ago(agent["last_seen_at"] or agent["enrolled_at"], now)
-    names = ("machine_id", "user_name", "hostname", "version", "presence")
-    return [printable(agent[name] or "-") for name in names] + [seen]
+    names = ("machine_id", "user_name", "hostname", "version")
+    return [
+        *(printable(agent[name] or "-") for name in names),
+        agent["presence"] + ("!" if agent["suspected_clone"] else ""),
+        ago(agent["last_seen_at"] or agent["enrolled_at"], now),
+    ]
 
 
 def _totals_line(totals: dict[str, int]) -> str:

@@ -1,0 +1,121 @@
+"""``flask fleet token …``: the tokens that installers enrol with."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from flask.cli import with_appcontext
+
+from .. import tokens
+from ..clock import parse_lifetime
+from ..payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
+from ..repository import EnrollmentToken
+from ..terminal import printable, say, screen_width, table
+from .opening import Name, open_fleet, open_or_make_fleet
+
+
+@click.group("token")
+def token_group() -> None:
+    """Make, list and revoke the tokens that installers enrol with."""
+
+
+def _lifetime(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> float | None:
+    try:
+        return parse_lifetime(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+@token_group.command("create")
+@click.option("--label", type=Name(LONGEST_DETAIL), help="What it is for.")
+@click.option(
+    "--expires",
+    default="7d",
+    show_default=True,
+    callback=_lifetime,
+    help="How long it is good for: 12h, 7d, never.",
+)
+@click.option(
+    "--max-uses",
+    type=click.IntRange(1, MOST_USES),
+    default=DEFAULT_USES,
+    show_default=True,
+    help="How many machines it may enrol.",
+)
+@with_appcontext
+def create_command(label: str | None, expires: float | None, max_uses: int) -> None:
+    """Make an enrolment token and print it, this once.
+
+    Only the token goes to standard output, so that a script can take it.
+
+    \b
+    Example: flask fleet token create --label "Paris, wave 1" --max-uses 50
+    """
+    token = tokens.new_enrollment_token()
+    with open_or_make_fleet() as repository:
+        made = repository.create_enrollment_token(
+            tokens.hash_token(token),
+            label=label or "",
+            lifetime=expires,
+            max_uses=max_uses,
+        )
+    click.echo(_told(made), err=True)
+    say(token)
+
+
+@token_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII.")
+@with_appcontext
+def list_command(as_json: bool) -> None:
+    """List the enrolment tokens, the newest first.
+
+    \b
+    Example: flask fleet token list
+    """
+    with open_fleet() as repository:
+        listed = repository.enrollment_tokens.list()
+    if as_json:
+        say(json.dumps({"enrollment_tokens": listed}, indent=2))
+        return
+    heading = ("ID", "LABEL", "MADE", "EXPIRES", "USES", "STATE")
+    rows = [heading, *map(_row, listed)]
+    for line in table(rows, screen_width(), fixed={0, 2, 3, 4, 5}):
+        say(line)
+
+
+@token_group.command("revoke")
+@click.argument("token_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@with_appcontext
+def revoke_command(token_id: int) -> None:
+    """Revoke the enrolment token of that ID, as the list shows it.
+
+    Machines that were enrolled with it keep their own tokens.
+
+    \b
+    Example: flask fleet token revoke 3
+    """
+    with open_fleet() as repository:
+        repository.revoke_enrollment_token(token_id)
+    say(f"Enrolment token {token_id} is revoked.")
+
+
+def _row(token: EnrollmentToken) -> list[str]:
+    return [
+        str(token["id"]),
+        printable(token["label"] or "-"),
+        token["created_at"][:16].replace("T", " "),
+        (token["expires_at"] or "never")[:16].replace("T", " "),
+        f"{token['uses']}/{token['max_uses']}",
+        token["state"],
+    ]
+
+
+def _told(token: EnrollmentToken) -> str:
+    expires = token["expires_at"] or "never"
+    return (
+        f"Enrolment token {token['id']}, for {token['max_uses']} machines,"
+        f" expires: {expires}. It is shown once:"
+    )

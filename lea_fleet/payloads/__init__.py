@@ -1,0 +1,34 @@
+"""What callers send: bytes and strings in, checked values out. Knows no Flask.
+
+Every fault of one request is named at once: ``InvalidField`` carries them all.
+"""
+
+from .bodies import (
+    DEFAULT_USES,
+    MOST_USES,
+    EnrollPayload,
+    enroll_payload,
+    enrollment_token_payload,
+    heartbeat_payload,
+    no_payload,
+    uninstall_payload,
+)
+from .members import LONGEST_DETAIL, is_storable
+from .objects import LONGEST_BODY
+from .queries import events_query, fleet_query
+
+__all__ = [
+    "DEFAULT_USES",
+    "LONGEST_BODY",
+    "LONGEST_DETAIL",
+    "MOST_USES",
+    "EnrollPayload",
+    "enroll_payload",
+    "enrollment_token_payload",
+    "events_query",
+    "fleet_query",
+    "heartbeat_payload",
+    "is_storable",
+    "no_payload",
+    "uninstall_payload",
+]

@@ -1,0 +1,112 @@
+"""What the bodies of the requests say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .members import LONGEST_DETAIL, Members
+from .objects import parse_object
+
+#: The most characters of the reason for an uninstall.
+LONGEST_REASON = 500
+
+#: An enrolment token is good for a week and a hundred machines.
+DEFAULT_LIFETIME = 7 * 86400
+DEFAULT_USES = 100
+MOST_USES = 1_000_000
+
+
+@dataclass(frozen=True)
+class EnrollPayload:
+    machine_id: str
+    details: dict[str, str | None]
+    allow_reactivate: bool
+    force: bool
+    key: str | None
+
+
+@dataclass(frozen=True)
+class UninstallPayload:
+    machine_id: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class HeartbeatPayload:
+    machine_id: str | None
+    details: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class EnrollmentTokenPayload:
+    """*lifetime* is in seconds, or None for ever."""
+
+    label: str
+    lifetime: float | None
+    max_uses: int
+
+
+def enroll_payload(body: bytes, key: str | None) -> EnrollPayload:
+    """Return what the *body* of an enrolment says, and its idempotency *key*.
+
+    Whether a new machine may bear its machine_id is for the enrolment to say:
+    one that is stored already is taken as it is.
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    payload = EnrollPayload(
+        machine_id=members.machine_id() or members.refuse("machine_id", "is required"),
+        details=members.details(),
+        allow_reactivate=members.boolean("allow_reactivate", default=True),
+        force=members.boolean("force", default=False),
+        key=members.idempotency_key(key),
+    )
+    members.check()
+    return payload
+
+
+def uninstall_payload(body: bytes) -> UninstallPayload:
+    """Return what the *body* of an uninstall says.
+
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    payload = UninstallPayload(
+        members.machine_id(), members.text("reason", LONGEST_REASON)
+    )
+    members.check()
+    return payload
+
+
+def heartbeat_payload(body: bytes) -> HeartbeatPayload:
+    """Return what the *body* of a heartbeat says.
+
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    payload = HeartbeatPayload(members.machine_id(), members.details())
+    members.check()
+    return payload
+
+
+def no_payload(body: bytes) -> None:
+    """Accept a body that says nothing: none, or an object of unknown members.
+
+    Raises InvalidJson.
+    """
+    parse_object(body)
+
+
+def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
+    """Return what the *body* says of an enrolment token that is to be made.
+
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    payload = EnrollmentTokenPayload(
+        members.text("label", LONGEST_DETAIL) or "",
+        members.duration("expires", default=DEFAULT_LIFETIME),
+        members.number("max_uses", default=DEFAULT_USES, most=MOST_USES),
+    )
+    members.check()
+    return payload

@@ -1,0 +1,70 @@
+"""What happened: appended, never changed by what happens later."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from .. import clock
+
+#: An event as a mapping: ``id, machine_id, event, at, actor, detail``.
+Event = dict[str, Any]
+
+
+class EventRepository:
+    """The history, over one open *connection*; *actor* is who acts now.
+
+    ``recorded`` holds the events that were added since it was last cleared, for
+    whoever wants to tell others of them once they are committed.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, actor: Mapping[str, Any]
+    ) -> None:
+        self.connection = connection
+        self.recorded: list[Event] = []
+        self._actor = dict(actor)
+
+    def add(self, event: str, machine_id: str | None, **detail: Any) -> None:
+        """Append an event, as a part of the transaction that is open."""
+        at = clock.iso(clock.now())
+        added = self.connection.execute(
+            "INSERT INTO lea_fleet_events (machine_id, event, at, actor, detail)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (machine_id, event, at, json.dumps(self._actor), json.dumps(detail)),
+        )
+        self.recorded.append(
+            {
+                "id": added.lastrowid,
+                "machine_id": machine_id,
+                "event": event,
+                "at": at,
+                "actor": self._actor,
+                "detail": detail,
+            }
+        )
+
+    def page(
+        self, machine_id: str | None, *, limit: int, before: int | None = None
+    ) -> tuple[list[Event], int | None]:
+        """Return *limit* events, the newest first, and where the next page begins.
+
+        Of all machines where *machine_id* is None. *before* is what an earlier
+        page said; the second member of the answer is None on the last page.
+        """
+        about = "" if machine_id is None else "machine_id = :machine_id AND "
+        rows = self.connection.execute(
+            "SELECT id, machine_id, event, at, actor, detail FROM lea_fleet_events"
+            f" WHERE {about} (:before IS NULL OR id < :before)"
+            " ORDER BY id DESC LIMIT :limit",
+            {"machine_id": machine_id, "before": before, "limit": limit + 1},
+        ).fetchall()
+        events = [_event(row) for row in rows[:limit]]
+        return events, events[-1]["id"] if len(rows) > limit else None
+
+
+def _event(row: sqlite3.Row) -> Event:
+    actor, detail = json.loads(row["actor"]), json.loads(row["detail"])
+    return {**dict(row), "actor": actor, "detail": detail}

@@ -1,0 +1,99 @@
+"""What an agent does: it is seen, and says something about its machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import clock
+from ..machine import IDENTITY
+from .reading import Agent
+from .writing import SET_GIVEN, AgentWriter, complete
+
+
+class AgentSightings(AgentWriter):
+    """The machines that are seen, over one open *connection*."""
+
+    def says_nothing_new(
+        self, agent: Agent, details: Mapping[str, str | None]
+    ) -> bool:
+        """Tell whether a heartbeat with *details* need not be written.
+
+        That of a machine that is uninstalled is always news.
+        """
+        if agent["status"] != "active" or _changes(agent, details):
+            return False
+        return self.rule.is_fresh(agent["last_seen_at"], clock.now())
+
+    def heartbeat(self, machine_id: str, **details: str | None) -> Agent:
+        """Write down that an active machine was seen, with what it says.
+
+        Return the agent as it was before. Raises UnknownAgent and
+        MachineUninstalled.
+        """
+        given = complete(details)
+        with self.transaction("NORMAL"):
+            agent = self.require_active(machine_id)
+            self._note_identity(agent, _changes(agent, given))
+            self.connection.execute(
+                f"UPDATE enrolled_agents SET last_seen_at = :moment, {SET_GIVEN}"
+                " WHERE machine_id = :machine_id",
+                {
+                    **given,
+                    "machine_id": agent["machine_id"],
+                    "moment": clock.iso(clock.now()),
+                },
+            )
+            return agent
+
+    def touch_last_seen(self, machine_id: str) -> None:
+        """Write down that a machine was seen, be it uninstalled or unknown.
+
+        As the older server did: silent about a machine that is not there.
+        """
+        agent = self.get(machine_id)
+        if agent is None or self.rule.is_fresh(agent["last_seen_at"], clock.now()):
+            return
+        with self.transaction("NORMAL"):
+            self.connection.execute(
+                "UPDATE enrolled_agents SET last_seen_at = ? WHERE machine_id = ?",
+                (clock.iso(clock.now()), agent["machine_id"]),
+            )
+
+    def _note_identity(self, agent: Agent, changes: dict[str, str]) -> None:
+        """Leave an event where the machine or its user is another one now.
+
+        What two machines, or two users, say in turn is no news: it never ends.
+        """
+        now_said = {
+            name: value
+            for name, value in changes.items()
+            if name in IDENTITY and not _same(agent[name], value)
+        }
+        back = {
+            name
+            for name, value in now_said.items()
+            if self._clones.comes_back(agent, name, value)
+        }
+        if "hostname" in back and self._clones.suspect(agent):
+            hostnames = sorted([agent["hostname"], now_said["hostname"]])
+            self.events.add("suspected_clone", agent["machine_id"], hostnames=hostnames)
+        after = {name: now_said[name] for name in now_said if name not in back}
+        if after:
+            before = {name: agent[name] for name in after}
+            self.events.add(
+                "identity_changed", agent["machine_id"], before=before, after=after
+            )
+
+
+def _changes(agent: Agent, details: Mapping[str, str | None]) -> dict[str, str]:
+    """Return those *details* that are given and differ from what is known."""
+    return {
+        name: value
+        for name, value in details.items()
+        if value is not None and agent[name] != value
+    }
+
+
+def _same(known: str | None, said: str) -> bool:
+    """Tell whether two names differ in their case at most, as Windows' do."""
+    return known is not None and known.casefold() == said.casefold()

@@ -1,0 +1,71 @@
+"""What every change to the fleet has in common: a transaction, and its events."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from ..machine import DETAILS
+from ..presence import PresenceRule
+from ..transaction import transaction
+from .clones import CloneRepository
+from .enrollment_tokens import EnrollmentTokenRepository
+from .events import Event, EventRepository
+from .reading import AgentReader
+from .releases import ReleaseRepository
+from .replays import ReplayRepository
+from .tokens import TokenRepository
+
+#: Who acts where nobody says otherwise: the host's own code.
+HOST = {"role": "host"}
+
+#: Sets the columns of the details that are given, and leaves the others.
+SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
+
+
+class AgentWriter(AgentReader):
+    """A reader whose kin also writes, for *actor*, and hands on what happened."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        rule: PresenceRule | None = None,
+        *,
+        actor: Mapping[str, Any] | None = None,
+        announce: Callable[[Event], None] | None = None,
+    ) -> None:
+        super().__init__(connection, rule)
+        self.events = EventRepository(connection, actor or HOST)
+        self.tokens = TokenRepository(connection)
+        self.enrollment_tokens = EnrollmentTokenRepository(connection)
+        self._replays = ReplayRepository(connection)
+        self._releases = ReleaseRepository(connection)
+        self._clones = CloneRepository(connection)
+        self._announce = announce
+
+    @contextmanager
+    def transaction(
+        self, synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    ) -> Iterator[None]:
+        """Return a context in which several calls are one transaction."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.events.recorded.clear()
+        with transaction(self.connection, synchronous):
+            yield
+        # A copy: whoever is told may use this repository to write again.
+        committed = list(self.events.recorded)
+        if self._announce is not None:
+            for event in committed:
+                self._announce(event)
+
+
+def complete(details: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return *details* with None for each that is not given."""
+    unknown = details.keys() - set(DETAILS)
+    if unknown:
+        raise TypeError(f"no such detail of a machine: {', '.join(sorted(unknown))}")
+    return {name: details.get(name) for name in DETAILS}

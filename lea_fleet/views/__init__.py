@@ -1,0 +1,13 @@
+"""The routes: what comes in, which part of the fleet it is for, what goes out."""
+
+from . import enrollment, enrollment_tokens, fleet, machines, problems
+from .routing import blueprint
+
+__all__ = [
+    "blueprint",
+    "enrollment",
+    "enrollment_tokens",
+    "fleet",
+    "machines",
+    "problems",
+]

@@ -1,0 +1,139 @@
+"""Into the fleet and out of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from .. import payloads, tokens
+from ..auth import (
+    acting_repository,
+    admits,
+    caller,
+    confirm,
+    holds_operator_token,
+    target,
+)
+from ..machine import PERSONAL
+from ..payloads import EnrollPayload
+from ..principal import Principal
+from ..problems import InsufficientScope
+from ..repository import AgentRepository, Enrolment
+from ..state import current_state
+from .routing import blueprint
+from .requests import body, required
+from .responses import json_response
+
+
+@blueprint.post("/enroll")
+@admits("operator", "installer")
+def enroll() -> Response:
+    """Enrol a machine and hand out its token."""
+    wanted = payloads.enroll_payload(body(), request.headers.get("Idempotency-Key"))
+    principal = caller()
+    _refuse_scope(principal, wanted)
+    repository = acting_repository()
+    with repository.transaction():
+        confirm()
+        enrolment = _replayed(repository, wanted, principal)
+        if enrolment is None:
+            enrolment = _enrolled(repository, wanted, principal)
+        api_token = _issue_token(repository, enrolment)
+    return json_response(
+        {
+            "status": enrolment.status,
+            "machine_id": enrolment.agent["machine_id"],
+            "api_token": api_token,
+            "heartbeat_interval": current_state().settings.heartbeat_interval,
+            "agent": _told(enrolment, wanted, principal),
+        },
+        201,
+    )
+
+
+@blueprint.post("/uninstall")
+@admits("operator", "agent", "departed")
+def uninstall() -> Response:
+    """Mark a machine as uninstalled; doing so again changes nothing."""
+    wanted = payloads.uninstall_payload(body())
+    machine_id = required(target(wanted.machine_id))
+    repository = acting_repository()
+    with repository.transaction():
+        confirm()
+        agent = repository.uninstall(machine_id, wanted.reason)
+    return json_response(
+        {
+            "status": "uninstalled",
+            "machine_id": agent["machine_id"],
+            "agent": agent,
+        }
+    )
+
+
+def _refuse_scope(principal: Principal, wanted: EnrollPayload) -> None:
+    if wanted.force and not principal.is_operator:
+        raise InsufficientScope("Only an operator may enrol by force.")
+    # Whoever enrols there is handed the operator's token, and must have it already.
+    if current_state().settings.issue == "shared" and not holds_operator_token():
+        raise InsufficientScope(
+            "Where machines are handed the operator's token, it takes that to enrol."
+        )
+
+
+def _replayed(
+    repository: AgentRepository, wanted: EnrollPayload, principal: Principal
+) -> Enrolment | None:
+    """Return the enrolment whose answer this caller never got, if it is that."""
+    if wanted.key is None:
+        return None
+    return repository.replay(
+        wanted.machine_id,
+        credential=principal.credential,
+        key_hash=tokens.hash_token(wanted.key),
+    )
+
+
+def _enrolled(
+    repository: AgentRepository, wanted: EnrollPayload, principal: Principal
+) -> Enrolment:
+    enrolment = repository.enroll(
+        wanted.machine_id,
+        allow_reactivate=wanted.allow_reactivate,
+        force=wanted.force,
+        **wanted.details,
+    )
+    if wanted.key is not None:
+        repository.allow_replay(
+            enrolment,
+            credential=principal.credential,
+            key_hash=tokens.hash_token(wanted.key),
+        )
+    # Counted last, so that a refused enrolment takes no use.
+    if principal.enrollment_token is not None:
+        repository.enrollment_tokens.use(principal.enrollment_token)
+    return enrolment
+
+
+def _issue_token(repository: AgentRepository, enrolment: Enrolment) -> str:
+    """Return the token that an enrolled machine is handed."""
+    settings = current_state().settings
+    if settings.issue == "shared":
+        return settings.api_token
+    token = tokens.new_agent_token()
+    repository.tokens.add(enrolment.agent, tokens.hash_token(token))
+    return token
+
+
+def _told(
+    enrolment: Enrolment, wanted: EnrollPayload, principal: Principal
+) -> dict[str, Any]:
+    """Return the agent as the caller may see it.
+
+    Of a person, an installer is told what it says itself, and nothing else:
+    not even, where an answer is repeated, whether that is what is stored.
+    """
+    if principal.is_operator:
+        return enrolment.agent
+    said = {name: wanted.details[name] for name in PERSONAL}
+    return {**enrolment.agent, **said}

@@ -1,0 +1,58 @@
+"""Requests as they come in: bodies and query parameters."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from ..payloads import LONGEST_BODY
+from ..problems import BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
+
+
+def body() -> bytes:
+    """Return the body of the request, which is JSON or nothing.
+
+    Raises BodyTooLarge, UnsupportedMediaType and InvalidJson. Werkzeug's own
+    errors are caught here, where they arise: a host's page for them would
+    otherwise come before ours.
+    """
+    # One byte more: a body of unknown length is cut there without an error.
+    request.max_content_length = LONGEST_BODY + 1
+    try:
+        sent = request.get_data()
+    except RequestEntityTooLarge:
+        raise _too_large() from None
+    except HTTPException as error:  # the client went away before the end
+        raise InvalidJson(f"The body could not be read: {error.description}") from None
+    except Exception as error:  # a server's own, such as gunicorn's for a bad chunk
+        raise InvalidJson("The body could not be read.") from error
+    if len(sent) > LONGEST_BODY:
+        raise _too_large()
+    announced = request.content_length or 0
+    if (sent or announced) and not request.is_json:
+        raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+    if len(sent) < announced:
+        raise InvalidJson("The body ended before its Content-Length.")
+    return sent
+
+
+def parameters() -> dict[str, list[str]]:
+    """Return every value of each query parameter. Raises InvalidField."""
+    try:
+        return request.args.to_dict(flat=False)
+    except UnicodeDecodeError:
+        fault = {"field": "query", "message": "must be percent-encoded UTF-8"}
+        raise InvalidField([fault]) from None
+
+
+def required(machine_id: str | None) -> str:
+    """Return the machine that a request is about. Raises InvalidField."""
+    if machine_id is None:
+        raise InvalidField([{"field": "machine_id", "message": "is required"}])
+    return machine_id
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The body may have at most {LONGEST_BODY} bytes.", limit=LONGEST_BODY
+    )

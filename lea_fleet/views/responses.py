@@ -1,0 +1,42 @@
+"""Answers as they go out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+from flask import Response
+
+#: Bytes of a file that are sent at a time.
+_CHUNK = 64 * 1024
+
+
+def json_response(members: dict[str, Any], status: int = 200) -> Response:
+    """Return *members* as JSON in ASCII: Windows' WinHttp mis-decodes the rest.
+
+    Serialised here and not by ``app.json``, which is the host's to change.
+    """
+    text = json.dumps(members, separators=(",", ":")) + "\n"
+    return _uncached(Response(text, status, mimetype="application/json"))
+
+
+def file_response(file: IO[bytes]) -> Response:
+    """Return the JSON in *file*, which stands at its end and is closed when sent."""
+    response = Response(_chunks(file), mimetype="application/json")
+    response.content_length = file.tell()
+    response.call_on_close(file.close)  # where nobody reads: HEAD, a lost client
+    return _uncached(response)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _uncached(response: Response) -> Response:
+    """Keep tokens and people's names out of every cache on the way."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
