@@ -274,6 +274,12 @@ def test_every_code_has_its_status_its_action_and_a_reason(reference):
         assert len(when.split()) > 3 and len(why.split()) > 3, code
 
 
+def test_one_code_alone_ends_an_identity():
+    ending = [code for code, (_, action) in codes().items() if action == "reenroll"]
+
+    assert ending == ["agent_uninstalled"]
+
+
 def commands(command, name):
     """Yield the name of each command of a group, as it is typed."""
     yield name

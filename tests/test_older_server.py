@@ -26,9 +26,10 @@ def older(database):
     return OlderServer(database)
 
 
-def our_server(database):
+def our_server(database, **settings):
     """Start a server in this process; return its operator."""
-    app = create_app({"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database})
+    settings.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    app = create_app(settings)
     return Api(app.test_client(), OPERATOR_TOKEN)
 
 
@@ -36,7 +37,8 @@ def close(operator):
     operator.client.application.extensions["lea_fleet"].connections.close_idle()
 
 
-def test_both_write_to_one_file_at_once(database):
+@pytest.mark.parametrize("issue", ["agent", "shared"])
+def test_both_write_to_one_file_at_once(database, issue):
     database.parent.mkdir()
 
     def theirs():
@@ -49,13 +51,14 @@ def test_both_write_to_one_file_at_once(database):
             server.list_by_status("active")
 
     def ours():
-        operator = our_server(database)
+        operator = our_server(database, LEA_FLEET_ISSUE=issue)
         statuses = Counter()
         for number in range(COUNT):
             response = operator.post("/enroll", {"machine_id": f"NEW-{number}"})
             statuses[response.status_code] += 1
             agent = Api(operator.client, response.json["api_token"])
-            statuses[agent.post("/heartbeat", {"hostname": "PC"}).status_code] += 1
+            beat = {"machine_id": f"NEW-{number}", "hostname": "PC"}
+            statuses[agent.post("/heartbeat", beat).status_code] += 1
             if number % 2:
                 statuses[agent.uninstall(f"NEW-{number}").status_code] += 1
             statuses[operator.get("/fleet").status_code] += 1
