@@ -5,13 +5,14 @@ Whoever is refused here sees the host's own pages for 401, 403 and 503.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import g, request
+from flask import current_app, g, request
 from werkzeug.exceptions import Forbidden, ServiceUnavailable, Unauthorized
 from werkzeug.local import LocalProxy
 
@@ -20,6 +21,8 @@ from .db import fault_of, get_repository
 from .principal import Principal
 from .repository import Agent
 from .sessions import signed_in_operator
+
+logger = logging.getLogger("lea_fleet")
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -59,7 +62,7 @@ def agent_required(view: _View) -> _View:
         if agent is None:  # deleted in between
             raise TokenRequired
         setattr(g, _AGENT, agent)
-        return view(*args, **kwargs)
+        return current_app.ensure_sync(view)(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
 
@@ -79,7 +82,7 @@ def operator_required(view: _View) -> _View:
             raise TokenRequired
         if not principal.is_operator:
             raise Forbidden("This is for operators.")
-        return view(*args, **kwargs)
+        return current_app.ensure_sync(view)(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
 
@@ -116,6 +119,7 @@ def _host_pages() -> Iterator[None]:
 
 
 def _unavailable(problem: problems.DatabaseProblem) -> ServiceUnavailable:
+    logger.error("%s: %s", problem.code, problem.detail)
     return ServiceUnavailable(problem.title, retry_after=problem.retry_after)
 
 

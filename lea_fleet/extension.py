@@ -58,10 +58,10 @@ class LeaFleet:
 
         On the applications that this object registered, or will register.
         It is called in each request to lea_fleet's routes that bears no
-        ``Authorization``, and returns the operator's name, True, or something
-        false. Such a request is an operator's; one that writes must be JSON
-        and show, by ``Sec-Fetch-Site: same-origin`` or the header field
-        ``X-Lea-Fleet``, that no other site's page has sent it.
+        ``Authorization``, and returns the operator's name or True; whatever
+        else it returns is nobody. Such a request is an operator's; one that
+        writes must be JSON and show, by ``Sec-Fetch-Site: same-origin`` or the
+        header field ``X-Lea-Fleet``, that no other site's page has sent it.
         """
         self._operator_loader = loader
         return loader

@@ -35,4 +35,4 @@ class Principal:
         """What tells this caller's credential from every other one."""
         if self.role == "installer":
             return f"enrollment_token:{self.enrollment_token}"
-        return self.role
+        return self.role if self.user is None else f"{self.role}:{self.user}"

@@ -26,12 +26,12 @@ def signed_in_operator() -> Principal | None:
     Raises CrossSite for a request that writes and may come from elsewhere.
     """
     vouched = current_state().operator_loader()
-    if not vouched:
+    # Nothing else that is true: an anonymous user may be an object, too.
+    if vouched is not True and not (isinstance(vouched, str) and vouched):
         return None
     if request.method not in _READING:
         _refuse_cross_site()
-    user = vouched if isinstance(vouched, str) else None
-    return Principal("operator", user=user)
+    return Principal("operator", user=None if vouched is True else vouched)
 
 
 def _refuse_cross_site() -> None:

@@ -12,6 +12,7 @@ from lea_fleet import agent_released
 from lea_fleet.cli import machines
 from lea_fleet.terminal import text_width
 from tests.api import OPERATOR_TOKEN, Agent, Api, assert_problem
+from tests.older_server import OlderServer
 
 CLI = {"role": "cli", "os_user": "amelie"}
 UNKNOWN = "Error: No machine of this id has ever been enrolled.\n"
@@ -41,6 +42,15 @@ def add_older(database, *machine_ids):
                 " VALUES (?, '2026-03-02T07:15:02+00:00')",
                 (machine_id,),
             )
+
+
+def revoke(database, machine_id):
+    """Revoke a machine's tokens behind everybody's back."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "UPDATE lea_fleet_tokens SET revoked_at = issued_at WHERE machine_id = ?",
+            (machine_id,),
+        )
 
 
 def happened(operator, machine_id="PC-1"):
@@ -252,17 +262,23 @@ def test_the_machines_of_an_older_server_are_released_together(
 ):
     """Those alone that are active and have no token that is good."""
     held = operator.enroll("PC-held")
-    gone = operator.enroll("PC-gone")
-    gone.post("/uninstall")
-    add_older(database, "PC-old-1", "PC-old-2")
+    for machine_id in ("PC-gone", "PC-again", "PC-revoked"):
+        operator.enroll(machine_id)
+    operator.uninstall("PC-gone")
+    older = OlderServer(database)
+    older.uninstall("PC-again")
+    older.enroll("PC-again")
+    older.enroll("PC-old")
+    revoke(database, "PC-revoked")
 
     result = run("release", "--without-token")
 
+    released = ["PC-again", "PC-revoked", "PC-old"]
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["PC-old-1", "PC-old-2"]
+    assert [line.partition(":")[0] for line in lines] == released
     installer = operator.installer()
-    for machine_id in ("PC-old-1", "PC-old-2"):
+    for machine_id in released:
         assert installer.enroll(machine_id).heartbeat().status_code == 200
     assert refused(operator, "PC-held")
     assert held.heartbeat().status_code == 200

@@ -436,3 +436,26 @@ def test_a_signed_in_operator_is_a_whole_operator(operator, browser):
     made = browser.post("/enrollment-tokens", {"label": "a"}, headers=SAME_ORIGIN)
     installer = Api(operator.client, made.json["token"])
     assert installer.enroll("PC-3").heartbeat().status_code == 200
+
+
+@pytest.mark.parametrize("odd", [1, object(), ["admin"], {"admin": True}, b"admin"])
+def test_a_loader_that_returns_anything_else_vouches_for_nobody(make_app, odd):
+    """Such as an anonymous user, who is an object and so true."""
+    app = make_app()
+    app.extensions["lea_fleet"].operator_loader = lambda: odd
+
+    assert_problem(Api(app.test_client()).get("/fleet"), 401, "missing_token")
+
+
+def test_one_signed_in_operator_does_not_replay_for_another(make_app):
+    app = make_app()
+    client, headers = app.test_client(), {"Sec-Fetch-Site": "same-origin"}
+    headers["Idempotency-Key"] = "key"
+
+    def enroll(user):
+        app.extensions["lea_fleet"].operator_loader = lambda: user
+        return Api(client).post("/enroll", {"machine_id": "PC-1"}, headers=headers)
+
+    assert enroll("zoe").status_code == 201
+    assert_problem(enroll("amelie"), 409, "already_enrolled")
+    assert enroll("zoe").status_code == 201

@@ -10,11 +10,11 @@ from flask.cli import with_appcontext
 from .. import tokens
 from ..repository import AgentRepository, Event
 from ..terminal import printable, say, screen_width, table
-from .opening import Name, open_fleet
+from .opening import checked_text, open_fleet
 
 
 @click.command("events")
-@click.argument("machine", type=Name(), required=False)
+@click.argument("machine", callback=checked_text, required=False)
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
@@ -39,12 +39,12 @@ def events_command(machine: str | None, limit: int, as_json: bool) -> None:
         return
     heading = ("AT", "EVENT", "MACHINE", "BY", "DETAIL")
     lines = table([heading, *map(_row, events)], screen_width(), fixed={0, 1})
-    for line in lines or ["Every active machine has a token."]:
+    for line in lines:
         say(line)
 
 
 @click.command("release")
-@click.argument("machine", type=Name(), required=False)
+@click.argument("machine", callback=checked_text, required=False)
 @click.option("--cancel", is_flag=True, help="Take the release back.")
 @click.option(
     "--without-token",
@@ -88,7 +88,7 @@ def _cancel(repository: AgentRepository, machine_id: str) -> str:
 
 
 @click.command("rotate")
-@click.argument("machine", type=Name())
+@click.argument("machine", callback=checked_text)
 @click.option("--now", is_flag=True, help="End the present token at once.")
 @with_appcontext
 def rotate_command(machine: str, now: bool) -> None:

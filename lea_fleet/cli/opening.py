@@ -11,33 +11,31 @@ from contextlib import contextmanager
 import click
 
 from ..db import fault_of, get_repository
-from ..payloads import is_storable
+from ..payloads import LONGEST_BODY, is_storable
 from ..problems import Problem
 from ..repository import AgentRepository
 from ..state import current_state
 
 
-class Name(click.ParamType[str]):
-    """Text that can be stored, and is not blank: a machine, or a label.
+def checked_text(
+    context: click.Context,
+    parameter: click.Parameter,
+    value: str | None,
+    longest: int = LONGEST_BODY,
+) -> str | None:
+    """Take text that can be stored and is not blank: a machine, or a label.
 
     Blank is what a script's empty variable says, and never what it means.
     """
-
-    name = "text"
-
-    def __init__(self, longest: int | None = None) -> None:
-        self._longest = longest
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        if not is_storable(value):
-            self.fail("must be Unicode text without NUL.", param, ctx)
-        if not value.strip():
-            self.fail("must not be blank.", param, ctx)
-        if self._longest is not None and len(value) > self._longest:
-            self.fail(f"must have at most {self._longest} characters.", param, ctx)
-        return value
+    if value is None:
+        return None
+    if not is_storable(value):
+        raise click.BadParameter("must be Unicode text without NUL.")
+    if not value.strip():
+        raise click.BadParameter("must not be blank.")
+    if len(value) > longest:
+        raise click.BadParameter(f"must have at most {longest} characters.")
+    return value
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import click
 from flask.cli import with_appcontext
@@ -12,7 +13,7 @@ from ..clock import parse_lifetime
 from ..payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
 from ..repository import EnrollmentToken
 from ..terminal import printable, say, screen_width, table
-from .opening import Name, open_fleet, open_or_make_fleet
+from .opening import checked_text, open_fleet, open_or_make_fleet
 
 
 @click.group("token")
@@ -30,7 +31,11 @@ def _lifetime(
 
 
 @token_group.command("create")
-@click.option("--label", type=Name(LONGEST_DETAIL), help="What it is for.")
+@click.option(
+    "--label",
+    callback=partial(checked_text, longest=LONGEST_DETAIL),
+    help="What it is for.",
+)
 @click.option(
     "--expires",
     default="7d",
