@@ -138,8 +138,9 @@ class AgentRepository(AgentSightings):
         """Take a release back, if there is one. Raises UnknownAgent."""
         with self.transaction():
             agent = self.require(machine_id)
-            if self._releases.clear(agent["machine_id"]):
+            if self._releases.is_released(agent):
                 self.events.add("release_cancelled", agent["machine_id"])
+            self._releases.clear(agent["machine_id"])
 
     # Tokens
 

@@ -39,9 +39,8 @@ class ReleaseRepository:
         ).fetchone()
         return row is not None
 
-    def clear(self, machine_id: str) -> bool:
-        """Take a release back, and tell whether there was one."""
-        cleared = self.connection.execute(
+    def clear(self, machine_id: str) -> None:
+        """Take a release back, if there is one."""
+        self.connection.execute(
             "DELETE FROM lea_fleet_releases WHERE machine_id = ?", (machine_id,)
         )
-        return cleared.rowcount > 0
