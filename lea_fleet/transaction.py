@@ -17,15 +17,11 @@ def transaction(
     IMMEDIATE, since a deferred transaction that reads before it writes loses
     updates to other processes: 924 of 1,600 in a measurement with 8 of them.
     With ``FULL`` what is committed survives a power cut; ``NORMAL`` is for
-    what may be lost, such as a heartbeat. Inside a transaction that is open
-    already this is a part of it, and the outer one commits.
+    what may be lost, such as a heartbeat.
 
     Raises sqlite3.OperationalError when another writer keeps the file locked
     for longer than the busy timeout.
     """
-    if connection.in_transaction:
-        yield
-        return
     # SQLite refuses to change this inside a transaction.
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("BEGIN IMMEDIATE")

@@ -155,6 +155,18 @@ def test_nothing_comes_back_to_life_when_the_older_server_enrols_again(older, op
     assert older.get("PC-1")["status"] == "active"
 
 
+def test_a_token_that_the_older_server_ended_is_not_ended_again(older, operator):
+    operator.enroll("PC-1")
+    older.uninstall("PC-1")
+    older.enroll("PC-1")
+
+    token = operator.post("/machines/PC-1/token", {}).json["api_token"]
+    assert Api(operator.client, token).post("/heartbeat").status_code == 200
+
+    page = operator.get("/machines/PC-1/events").json["events"]
+    assert [event["event"] for event in page] == ["token_rotated", "enrolled"]
+
+
 def test_an_enrolment_of_ours_ends_every_earlier_token(older, operator):
     first = operator.enroll("PC-1")
     older.uninstall("PC-1")

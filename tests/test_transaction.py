@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from lea_fleet.db import get_db
+from lea_fleet.repository import AgentRepository
 from lea_fleet.transaction import snapshot, transaction
 from tests.processes import in_processes
 
@@ -72,8 +73,8 @@ def test_an_error_rolls_everything_back_and_goes_on(connection, other, error):
 
 
 def test_a_transaction_within_is_a_part_of_the_outer_one(connection, other):
-    with transaction(connection):
-        with transaction(connection):
+    with AgentRepository(connection).transaction():
+        with AgentRepository(connection).transaction():
             add_one(connection)
         assert connection.in_transaction
         assert number_in(other) == 0
@@ -82,8 +83,8 @@ def test_a_transaction_within_is_a_part_of_the_outer_one(connection, other):
 
 
 def test_an_error_outside_takes_back_what_was_written_within(connection, other):
-    with pytest.raises(ValueError), transaction(connection):
-        with transaction(connection):
+    with pytest.raises(ValueError), AgentRepository(connection).transaction():
+        with AgentRepository(connection).transaction():
             add_one(connection)
         raise ValueError
 
@@ -91,9 +92,9 @@ def test_an_error_outside_takes_back_what_was_written_within(connection, other):
 
 
 def test_an_error_within_leaves_the_end_to_the_outer_one(connection, other):
-    with transaction(connection):
+    with AgentRepository(connection).transaction():
         add_one(connection)
-        with pytest.raises(ValueError), transaction(connection):
+        with pytest.raises(ValueError), AgentRepository(connection).transaction():
             raise ValueError
         assert connection.in_transaction
 

@@ -97,7 +97,7 @@ class AgentRepository(AgentSightings):
             status = self._replays.find(agent, credential, key_hash)
             if status is None or self.tokens.was_used(agent):
                 return None
-            if self.tokens.revoke_all(agent["machine_id"]):
+            if self.tokens.revoke_live(agent):
                 self.events.add(
                     "token_revoked", agent["machine_id"], because="answer_lost"
                 )
@@ -162,7 +162,7 @@ class AgentRepository(AgentSightings):
         """
         with self.transaction():
             agent = self.require_active(machine_id)
-            if self.tokens.revoke_pending(agent["machine_id"]):
+            if self.tokens.revoke_pending(agent):
                 self.events.add(
                     "token_revoked", agent["machine_id"], because="replaced"
                 )
@@ -177,7 +177,7 @@ class AgentRepository(AgentSightings):
         """
         with self.transaction():
             agent = self.require_active(machine_id)
-            if self.tokens.revoke_all(agent["machine_id"]):
+            if self.tokens.revoke_live(agent):
                 self.events.add(
                     "token_revoked", agent["machine_id"], because="replaced"
                 )

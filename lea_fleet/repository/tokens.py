@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from .. import clock
@@ -26,12 +27,14 @@ class TokenRepository:
 
         ``is_current`` tells whether the machine is still in the enrolment that
         the token belongs to; ``status`` and ``uninstalled_at`` are the
-        machine's; ``pending``, ``first_used_at`` and ``revoked_at`` are the
-        token's. A token whose machine was deleted from the table is not found.
+        machine's; ``enrolled_at``, ``pending``, ``first_used_at`` and
+        ``revoked_at`` are the token's. A token whose machine was deleted from
+        the table is not found.
         """
         row = self.connection.execute(
-            "SELECT token.id, token.machine_id, token.pending, token.first_used_at,"
-            " token.revoked_at, agent.status, agent.uninstalled_at,"
+            "SELECT token.id, token.machine_id, token.enrolled_at, token.pending,"
+            " token.first_used_at, token.revoked_at,"
+            " agent.status, agent.uninstalled_at,"
             " token.enrolled_at = agent.enrolled_at AS is_current"
             " FROM lea_fleet_tokens AS token"
             " JOIN enrolled_agents AS agent ON agent.machine_id = token.machine_id"
@@ -68,21 +71,25 @@ class TokenRepository:
         ).fetchone()
         return row is not None
 
-    def revoke_all(self, machine_id: str, moment: str | None = None) -> int:
-        """Revoke every live token of a machine, and return how many those were.
+    def revoke_all(self, machine_id: str, moment: str) -> None:
+        """Revoke every token of a machine, of whichever enrolment, at *moment*."""
+        self.connection.execute(
+            "UPDATE lea_fleet_tokens SET revoked_at = ?"
+            " WHERE machine_id = ? AND revoked_at IS NULL",
+            (moment, machine_id),
+        )
 
-        *moment* is when; now, where it is not given.
-        """
-        return self._revoke("machine_id = ?", machine_id, moment=moment)
+    def revoke_live(self, agent: dict[str, Any]) -> int:
+        """Revoke the tokens of the *agent*'s enrolment; return how many were live."""
+        return self._revoke(agent, "1")
 
     def revoke_others(self, token: Token) -> int:
-        """Revoke every live token of the machine but this one."""
-        which = "machine_id = ? AND id <> ?"
-        return self._revoke(which, token["machine_id"], token["id"])
+        """Revoke the other tokens of a token's enrolment; return how many were."""
+        return self._revoke(token, "id <> ?", token["id"])
 
-    def revoke_pending(self, machine_id: str) -> int:
-        """Revoke a token that a rotation issued and nobody has used."""
-        return self._revoke("machine_id = ? AND pending = 1", machine_id)
+    def revoke_pending(self, agent: dict[str, Any]) -> int:
+        """Revoke what a rotation issued and nobody has used; return how many were."""
+        return self._revoke(agent, "pending")
 
     def machines_without(self) -> list[str]:
         """Return the ids of the active machines that have no live token."""
@@ -94,11 +101,12 @@ class TokenRepository:
         )
         return [machine_id for (machine_id,) in rows]
 
-    def _revoke(self, which: str, *values: Any, moment: str | None = None) -> int:
+    def _revoke(self, enrolment: Mapping[str, Any], which: str, *values: Any) -> int:
+        # Those of an earlier enrolment are dead already, revoked or not.
         return self.connection.execute(
-            "UPDATE lea_fleet_tokens SET revoked_at = ?"
-            f" WHERE {which} AND revoked_at IS NULL",
-            (moment or _now(), *values),
+            "UPDATE lea_fleet_tokens SET revoked_at = ? WHERE machine_id = ?"
+            f" AND enrolled_at = ? AND revoked_at IS NULL AND {which}",
+            (_now(), enrolment["machine_id"], enrolment["enrolled_at"], *values),
         ).rowcount
 
 

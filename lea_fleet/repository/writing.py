@@ -49,18 +49,22 @@ class AgentWriter(AgentReader):
     def transaction(
         self, synchronous: Literal["FULL", "NORMAL"] = "FULL"
     ) -> Iterator[None]:
-        """Return a context in which several calls are one transaction."""
+        """Return a context in which several calls are one transaction.
+
+        Inside one that is open already this is a part of it, and the outer one
+        commits.
+        """
         if self.connection.in_transaction:
             yield
             return
         self.events.recorded.clear()
         with transaction(self.connection, synchronous):
             yield
+        if self._announce is None:
+            return
         # A copy: whoever is told may use this repository to write again.
-        committed = list(self.events.recorded)
-        if self._announce is not None:
-            for event in committed:
-                self._announce(event)
+        for event in list(self.events.recorded):
+            self._announce(event)
 
 
 def complete(details: Mapping[str, str | None]) -> dict[str, str | None]:
