@@ -21,9 +21,9 @@ from tests.older_server import OlderServer
 from tests.processes import in_processes
 from tests.server import running_server
 
-_THREADS = 16  # of each calling process
-_RACES = 40
-_DEADLINE = 30  # seconds
+THREADS = 16  # of each calling process
+RACES = 40
+DEADLINE = 30  # seconds
 
 BEATS = (200, "ok")
 ROTATED = (201, None)
@@ -48,7 +48,7 @@ def fleet(server):
 
 
 def at_once(call, arguments):
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(call, arguments))
 
 
@@ -71,9 +71,8 @@ def answered(response):
 
 def enroll(caller, machine_id, key=None, **members):
     headers = {} if key is None else {"Idempotency-Key": key}
-    return caller.post(
-        "/enroll", {"machine_id": machine_id, **members}, headers=headers
-    )
+    members["machine_id"] = machine_id
+    return caller.post("/enroll", members, headers=headers)
 
 
 def rotate(caller, machine_id):
@@ -161,7 +160,7 @@ def send_and_hang_up(server, installer, machine_id, key):
         f"Authorization: Bearer {installer.token}\r\nIdempotency-Key: {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    deadline = time.monotonic() + _DEADLINE
+    deadline = time.monotonic() + DEADLINE
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(head.encode() + body)
         while not machines(server, machine_id):
@@ -175,13 +174,13 @@ def test_of_all_the_answers_to_one_key_one_token_is_good(server, fleet):
     def call(_):
         return enroll(installer, "PC-retries", key="retries")
 
-    answers = at_once(call, range(_THREADS))
+    answers = at_once(call, range(THREADS))
 
     assert {answered(answer) for answer in answers} == {ENROLLED}
     assert machines(server, "PC-retries") == unrevoked(server, "PC-retries") == 1
     assert uses(fleet, "retries") == (1, "used_up")
     beats = [answered(agent.heartbeat()) for agent in holders(fleet, answers)]
-    assert Counter(beats) == {BEATS: 1, REVOKED: _THREADS - 1}
+    assert Counter(beats) == {BEATS: 1, REVOKED: THREADS - 1}
 
 
 # Rotation
@@ -191,14 +190,14 @@ def test_who_rotates_and_then_keeps_to_the_new_token_is_never_refused(fleet):
     """The new one is first used by many at once, among them the next rotation."""
     agent = fleet.enroll("PC-switch")
 
-    for _ in range(_RACES // 2):
+    for _ in range(RACES // 2):
         agent = rotated_among_heartbeats(agent, by=agent)
 
 
 def test_nor_is_one_that_an_operator_gives_another_token(fleet):
     agent = fleet.enroll("PC-given")
 
-    for _ in range(_RACES // 2):
+    for _ in range(RACES // 2):
         assert answered(agent.heartbeat()) == BEATS
         agent = rotated_among_heartbeats(agent, by=fleet)
 
@@ -207,13 +206,13 @@ def rotated_among_heartbeats(agent, by):
     """Rotate a token while it is in use; return the agent with the new one."""
 
     def act(number):
-        if number == _THREADS // 2:
+        if number == THREADS // 2:
             return rotate(by, agent.machine_id)
         return agent.heartbeat(version=str(number))
 
-    answers = at_once(act, range(_THREADS))
+    answers = at_once(act, range(THREADS))
 
-    expected = {BEATS: _THREADS - 1, ROTATED: 1}
+    expected = {BEATS: THREADS - 1, ROTATED: 1}
     assert Counter(map(answered, answers)) == expected
     (rotated,) = holders(agent, answers)
     return rotated
@@ -224,7 +223,7 @@ def rotated_among_heartbeats(agent, by):
 
 @pytest.mark.parametrize("role", ["agent", "operator"])
 def test_an_uninstall_among_rotations_leaves_no_live_token(server, fleet, role):
-    agents = at_once(fleet.enroll, [f"PC-{role}-{n}" for n in range(_RACES)])
+    agents = at_once(fleet.enroll, [f"PC-{role}-{n}" for n in range(RACES)])
 
     def race(agent):
         by = {"agent": agent, "operator": fleet}[role]
@@ -244,10 +243,8 @@ def test_an_uninstall_among_retries_leaves_no_live_token(server, fleet):
     def race(agent):
         return enroll(installer, agent.machine_id, "key", allow_reactivate=False)
 
-    agents = holders(
-        fleet,
-        [enroll(installer, f"PC-retry-{n}", "key") for n in range(_RACES)],
-    )
+    lost = [enroll(installer, f"PC-retry-{n}", "key") for n in range(RACES)]
+    agents = holders(fleet, lost)
     answers = among_uninstalls(fleet, race, agents)
 
     refused = (409, "reactivation_refused")
@@ -293,8 +290,10 @@ def test_the_older_server_brings_no_token_back_to_life(server, fleet):
                 older.enroll(name)
 
     def theirs():
-        reinstall(25)
-        over.set()
+        try:
+            reinstall(25)
+        finally:
+            over.set()
 
     def ours():
         return at_once(lambda agent: live_until(over, fleet, agent), agents)
@@ -305,7 +304,7 @@ def test_the_older_server_brings_no_token_back_to_life(server, fleet):
     uninstalled = {UNINSTALLED, (409, "machine_uninstalled")}
     assert answers <= {BEATS, ROTATED, REVOKED, *uninstalled}
     reinstall(1)
-    assert_dead([holder for holders, _ in lives for holder in holders], REVOKED)
+    assert_dead([agent for everyone, _ in lives for agent in everyone], REVOKED)
 
 
 def live_until(over, fleet, agent):

@@ -478,5 +478,5 @@ def test_every_sequence_goes_by_the_rules(operator, database, running_clock):
     with closing(sqlite3.connect(database)) as connection:
         run_state_machine_as_test(
             lambda: Lifecycle(operator, older, connection, running_clock),
-            settings=settings(max_examples=300, stateful_step_count=40, deadline=None),
+            settings=settings(max_examples=400, stateful_step_count=40, deadline=None),
         )
