@@ -1,0 +1,303 @@
+#!/bin/sh
+# Enrols this machine with the fleet's server, or, where it is enrolled already, reports
+# its new version. Run again, it goes on where it was. See --help.
+set -eu
+
+usage() {
+  cat <<'USAGE'
+Usage: enroll.sh [OPTION VALUE]...
+
+Enrol this machine with the server, or report the new version of one that is enrolled.
+The enrolment token is taken from lea-enroll-token.txt beside this script, else from
+LEA_ENROLL_TOKEN, else from --token.
+
+  --version TEXT      the version of the agent that is installed
+  --user-name TEXT    who works at this machine; also --user-email and --user-id
+  --hostname TEXT     instead of this machine's name
+  --os-info TEXT      instead of what this machine says of its system
+  --machine-id ID     instead of the system's own; give the same one every time
+  --no-reactivate     do not take a machine back that was uninstalled
+  --allow-reactivate  do (the default)
+  --agent-user NAME   who owns the files of the agent (LEA_AGENT_USER)
+  --state-dir DIR     where they are (LEA_STATE_DIR; default /var/lib/lea, on macOS
+                      /Library/Application Support/Lea)
+  --url URL           the server's address, to the end of its prefix
+  --token TOKEN       the enrolment token; others may see it in the list of processes
+
+Exit codes: 0 done; 2 wrong option; 20 no usable answer, run it again later; 21 a
+person must act on the server; 22 this setup is wrong; 23 the server said no; 24 the
+state folder cannot be written. From 20 on, enroll-last-error.txt in it says more.
+USAGE
+}
+
+misused() {
+  echo "enroll.sh: $1 (see --help)" >&2
+  exit 2
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source=lea_fleet/installer/lea-fleet.sh
+. "$here/lea-fleet.sh"
+
+# End with the exit code $1; say what happened, $2, and what to do, $3.
+fail() {
+  text="This machine could not be enrolled, or not report itself.
+When: $(date -u +%Y-%m-%dT%H:%M:%SZ)
+Machine: ${machine_id:-unknown}
+Server: $url
+What happened: $2
+What to do: $3"
+  printf '%s\n' "$text" >&2
+  store enroll-last-error.txt "$text" 644 2>/dev/null || :
+  exit "$1"
+}
+
+unwritable() {
+  fail 24 "The folder $state cannot be written." \
+    "Make it writable or make room, then run enroll.sh again."
+}
+
+# Store $2 as the file $1 of the state folder, with the mode $3: whole, or not at all.
+store() {
+  cat >"$state/.$1.new" <<TEXT &&
+$2
+TEXT
+    chmod "$3" "$state/.$1.new" &&
+    { [ -z "$agent_user" ] || chown "$agent_user" "$state/.$1.new"; } &&
+    [ ! -d "$state/$1" ] && mv -f "$state/.$1.new" "$state/$1" && return
+  rm -f "$state/.$1.new"
+  return 1
+}
+
+# Whether the process $1 is there, and another one than this.
+at_work() {
+  [ "$1" != $$ ] && kill -0 "$1" 2>/dev/null
+}
+
+# Wait until no other run is at work here: the answer to the one would kill the token of
+# the other. Not for a run that is gone, or takes longer than any can.
+take_turn() {
+  lock=$state/enroll.lock
+  waited=0
+  until ln -s "$$" "$lock" 2>/dev/null; do
+    other=$(readlink "$lock") || other=
+    if [ "$waited" -gt $((4 * patience + 60)) ]; then
+      rm -f "$lock"
+      ln -s "$$" "$lock" && break
+      unwritable
+    fi
+    if [ -n "$other" ] && ! at_work "$other"; then
+      rm -f "$lock"
+    else
+      sleep 1
+      waited=$((waited + 1))
+    fi
+  done
+  trap 'close_work; rm -f "$lock"' EXIT
+}
+
+system_id() {
+  if [ "$(uname -s)" = Darwin ]; then
+    ioreg -rd1 -c IOPlatformExpertDevice |
+      sed -n 's/.*"IOPlatformUUID" = "\([^"]*\)".*/\1/p'
+  elif [ -r /etc/machine-id ]; then
+    sed -n '/^[0-9a-f]\{32\}$/p' /etc/machine-id
+  fi
+}
+
+system_name() {
+  if [ "$(uname -s)" = Darwin ]; then
+    echo "macOS $(sw_vers -productVersion) $(uname -m)"
+  else
+    name=$(sed -n 's/^PRETTY_NAME="*\([^"]*\)"*$/\1/p' /etc/os-release) || :
+    echo "${name:-$(uname -s)} $(uname -r) $(uname -m)"
+  fi
+}
+
+random() {
+  od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n'
+}
+
+# Open the state folder and find out which machine this is, and which one was here.
+prepare() {
+  trap close_work EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' HUP TERM
+  command -v curl >/dev/null || fail 22 "There is no curl on this machine." \
+    "Install curl, then run enroll.sh again."
+  (umask 022 && mkdir -p "$state") || unwritable
+  open_work || unwritable
+  take_turn
+  known=$(stored machine-id.txt)
+  [ -n "$machine_id" ] || machine_id=$(system_id) || :
+  machine_id=${machine_id:-${known:-$(random)}}
+}
+
+# Add what this machine tells of itself, when it enrols and when it reports.
+add_details() {
+  add_text user_name "$user_name" 255
+  add_text user_email "$user_email" 255
+  add_text user_id "$user_id" 255
+  add_text hostname "$hostname" 255
+  add_text os_info "$os_info" 255
+  add_text version "$version" 255
+}
+
+# Ask as ask does, again and again, until the answer is one that waiting does not change
+# or patience is over. Retry-After is obeyed, in bounds.
+insist() {
+  left=$patience
+  next=$pause
+  while :; do
+    ask "$1" "$2" $((left > 20 ? 20 : left < 1 ? 1 : left)) "${3-}"
+    left=$((left - took))
+    passing || return 0
+    [ "$left" -gt 0 ] || return 0
+    wait=$(awk -v least="$pause" -v most="$longest_pause" '
+      tolower($1) == "retry-after:" && $2 ~ /^[0-9]+\r?$/ {
+        wait = $2 + 0
+        if (wait > most) wait = most
+        if (wait < least) wait = least
+      }
+      END { print wait }' "$work/head")
+    if [ -z "$wait" ]; then
+      wait=$next
+      next=$((next * 2 > longest_pause ? longest_pause : next * 2))
+    fi
+    [ "$wait" -le "$left" ] || wait=$left
+    sleep "$wait"
+    left=$((left - wait))
+  done
+}
+
+# End as the last answer says.
+refuse() {
+  happened=$(outcome)
+  again="then run enroll.sh again."
+  passing && fail 20 "$happened" "See that the server can be reached, $again"
+  case $(member action) in
+    retry | '') fail 20 "$happened" "See that the server can be reached, $again" ;;
+    fix_request) fail 22 "$happened" "Mend what this setup sends, $again" ;;
+    stop) fail 23 "$happened" "Nothing, unless it is to be enrolled after all." ;;
+    *) fail 21 "$happened" "Ask the operator of the server, $again" ;;
+  esac
+}
+
+# Keep what the last answer says, and end: nothing is open any more.
+settle() {
+  interval=$(member heartbeat_interval)
+  case $interval in '' | *[!0-9]*) interval=60 ;; esac
+  store heartbeat-interval.txt "$interval" 644 || unwritable
+  store server-url.txt "$url" 644 || unwritable
+  rm -f "$state/enroll-key.txt" "$state/enroll-last-error.txt"
+  echo "$1"
+  exit 0
+}
+
+# Report to the server with the token that is stored, and end. Returns where the server
+# has ended this identity.
+report() {
+  body=
+  add_details
+  insist heartbeat "$(stored agent-token.txt)"
+  [ "$(member status)" != ok ] || settle "Machine $machine_id is enrolled; reported."
+  action=$(member action)
+  case $status/$action in 4??/reenroll) ;; *) refuse ;; esac
+}
+
+# Set the token to enrol with: the one in the file, else in the environment, else typed.
+find_enrolment_token() {
+  file=$here/lea-enroll-token.txt
+  [ ! -r "$file" ] || written_token=$(first_line <"$file")
+  token=${written_token:-${token:-$typed_token}}
+  is_token "$token" || fail 22 "There is no enrolment token, or it is none." \
+    "Put the one of the operator into $file, then run enroll.sh again."
+}
+
+# Enrol, keep the answer, and end. What another machine has stored here, of which this
+# one is a copy, is not kept.
+enrol() {
+  find_enrolment_token
+  rm -f "$state/agent-token.txt"
+  [ "$machine_id" = "$known" ] || rm -f "$state/enroll-key.txt"
+  store machine-id.txt "$machine_id" 644 || unwritable
+  key=$(stored enroll-key.txt)
+  if ! is_token "$key"; then
+    key=$(random)
+    store enroll-key.txt "$key" 600 || unwritable
+  fi
+  body=
+  add_text machine_id "$machine_id" 9999
+  add_details
+  body="$body${reactivate:+, \"allow_reactivate\": $reactivate}"
+  insist enroll "$token" "$key"
+  token=$(member api_token)
+  [ "$status" = 201 ] || refuse
+  is_token "$token" || refuse
+  store agent-token.txt "$token" 600 || unwritable
+  settle "Machine $machine_id is enrolled ($(member status))."
+}
+
+patience=${LEA_PATIENCE:-60}           # seconds, for one request and its repetitions
+pause=${LEA_PAUSE:-1}                  # seconds, the first and the shortest
+longest_pause=${LEA_LONGEST_PAUSE:-30} # seconds
+agent_user=${LEA_AGENT_USER-}
+token=${LEA_ENROLL_TOKEN-}
+unset LEA_ENROLL_TOKEN
+typed_token=
+machine_id=
+reactivate=
+version=
+user_name=
+user_email=
+user_id=
+hostname=$(uname -n)
+os_info=$(system_name 2>/dev/null)
+
+while [ $# -gt 0 ]; do
+  option=$1 value=
+  case $option in
+    --help | --allow-reactivate | --no-reactivate) ;;
+    --*=*) option=${1%%=*} value=${1#*=} ;;
+    --*)
+      [ $# -gt 1 ] || misused "not understood, or without a value: $option"
+      value=$2
+      shift
+      ;;
+  esac
+  shift
+  case $option in
+    --help) usage && exit ;;
+    --allow-reactivate) reactivate= ;;
+    --no-reactivate) reactivate=false ;;
+    --version) version=$value ;;
+    --user-name) user_name=$value ;;
+    --user-email) user_email=$value ;;
+    --user-id) user_id=$value ;;
+    --hostname) hostname=$value ;;
+    --os-info) os_info=$value ;;
+    --machine-id) machine_id=$(printf '%s\n' "$value" | first_line) ;;
+    --token) typed_token=$value ;;
+    --url) url=${value%/} ;;
+    --state-dir) state=$value ;;
+    --agent-user) agent_user=$value ;;
+    *) misused "not understood: $option" ;;
+  esac
+done
+case $url in
+  http://?* | https://?*) ;;
+  *) misused "no address of a server: $url" ;;
+esac
+for seconds in "$patience" "$pause" "$longest_pause"; do
+  case $seconds in
+    *[!0-9]* | ??????*) misused "no number of seconds: $seconds" ;;
+  esac
+done
+[ -z "$agent_user" ] || id -u "$agent_user" >/dev/null 2>&1 ||
+  misused "no such user: $agent_user"
+
+prepare
+if [ "$machine_id" = "$known" ] && [ -n "$(stored agent-token.txt)" ]; then
+  report
+fi
+enrol

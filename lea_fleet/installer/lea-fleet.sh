@@ -1,0 +1,163 @@
+# shellcheck shell=sh
+# What enroll.sh and uninstall.sh have in common, and stands beside them: the server,
+# the state folder, one request, and JSON. Takes curl and what every POSIX system has.
+
+LC_ALL=C # awk, od and tr count bytes; messages are English
+export LC_ALL
+umask 077
+
+url=https://rpa.example.com/api/v1/agents
+state=/var/lib/lea
+[ "$(uname -s)" != Darwin ] || state='/Library/Application Support/Lea'
+state=${LEA_STATE_DIR:-$state}
+
+# Make $work, a folder of this run's own, where nobody else reads the answers.
+open_work() {
+  work=$state/.work.$$
+  rm -rf "$work" && mkdir "$work"
+}
+
+close_work() {
+  [ -z "${work-}" ] || rm -rf "$work"
+}
+
+# Print the first of the lines that come, without what editors add to it: spaces around
+# it, a carriage return, the mark EF BB BF.
+first_line() {
+  awk 'NR == 1 {
+    sub(/^\357\273\277/, ""); sub(/^[ \t]+/, ""); sub(/[ \t\r]+$/, ""); print
+  }'
+}
+
+# Print the line that the file $1 of the state folder holds, or nothing.
+stored() {
+  [ ! -f "$state/$1" ] || first_line <"$state/$1"
+}
+
+# Whether $1 can be a token (RFC 6750, section 2.1), and stand in a header field.
+is_token() {
+  case $1 in '' | *[!A-Za-z0-9._~+/=-]*) return 1 ;; esac
+}
+
+# Print the text $1 as a JSON string in ASCII, cut to $2 characters. Bytes that are no
+# UTF-8 (Unicode, table 3-7) become U+FFFD, as the server refuses them.
+json_string() {
+  printf %s "$1" | od -A n -v -t u1 | awk -v longest="$2" '
+    function put(code) {
+      if (++count > longest) return
+      if (code == 34 || code == 92) printf "\\%c", code
+      else if (code >= 32 && code < 127) printf "%c", code
+      else if (code < 65536) printf "\\u%04x", code
+      else printf "\\u%04x\\u%04x", 55296 + int((code - 65536) / 1024), \
+        56320 + (code - 65536) % 1024
+    }
+    function begin(code, bytes, from, to) {
+      sofar = code; missing = bytes; least = from; most = to
+    }
+    function take(byte) {
+      if (missing && byte >= least && byte <= most) {
+        begin(sofar * 64 + byte - 128, missing - 1, 128, 191)
+        if (!missing) put(sofar)
+        return
+      }
+      if (missing) { put(65533); missing = 0 }
+      if (byte < 128) put(byte)
+      else if (byte >= 194 && byte < 224) begin(byte - 192, 1, 128, 191)
+      else if (byte >= 224 && byte < 240)
+        begin(byte - 224, 2, byte == 224 ? 160 : 128, byte == 237 ? 159 : 191)
+      else if (byte >= 240 && byte < 245)
+        begin(byte - 240, 3, byte == 240 ? 144 : 128, byte == 244 ? 143 : 191)
+      else put(65533)
+    }
+    BEGIN { printf "\"" }
+    { for (i = 1; i <= NF; i++) take($i + 0) }
+    END { if (missing) put(65533); print "\"" }'
+}
+
+# Add to $body, the members of a request, $1 with the text $2, cut to $3 characters.
+# Without a text it is left out.
+add_text() {
+  [ -z "$2" ] || body="$body${body:+, }\"$1\": $(json_string "$2" "$3")"
+}
+
+# POST $body to the route $1 with the token $2, within $3 seconds and under the
+# Idempotency-Key $4. Sets status, 000 where no whole answer came, and took, the seconds
+# that went by, rounded up. The token is seen by no process list and by no .curlrc.
+ask() {
+  : >"$work/answer"
+  : >"$work/head"
+  printf '{%s}' "$body" >"$work/body"
+  # curl sends no field that is empty.
+  curl -q -g -sS -X POST --proto '=http,https' --connect-timeout 10 --max-time "$3" \
+    -H 'Content-Type: application/json' -H 'Expect:' --data-binary "@$work/body" \
+    -D "$work/head" -o "$work/answer" -w '%{http_code} %{time_total}\n' \
+    --config - "$url/$1" <<FIELDS >"$work/told" 2>"$work/error" ||
+header = "Authorization: Bearer $2"
+header = "Idempotency-Key: ${4-}"
+FIELDS
+    echo 000 >>"$work/told"
+  # shellcheck disable=SC2034 # for whoever sources this
+  took=$(awk 'NR == 1 { print int($2) + 1 }' "$work/told")
+  status=$(awk 'END { print $1 }' "$work/told")
+}
+
+# Whether another try may get what this one did not.
+passing() {
+  case $status in 000 | 429 | 5??) ;; *) return 1 ;; esac
+}
+
+# Print the string or number that the answer has as its own member $1; nothing where it
+# is no JSON object, or has none. What is not printable ASCII becomes a question mark.
+member() {
+  awk -v name="$1" '
+    function code(hex,    i, value) {
+      for (i = 1; i <= 4; i++)
+        value = value * 16 + index("0123456789abcdef", tolower(substr(hex, i, 1))) - 1
+      return value
+    }
+    function plain(text,    i, what, found, result) {
+      if (text !~ /^"/) return text
+      text = substr(text, 2, length(text) - 2)
+      while (i = index(text, "\\")) {
+        what = substr(text, i + 1, 1)
+        result = result substr(text, 1, i - 1)
+        text = substr(text, i + 2)
+        if (what == "u") {
+          found = code(text)
+          text = substr(text, 5)
+          what = found >= 32 && found < 127 ? sprintf("%c", found) : "?"
+        } else if (index("bfnrt", what)) what = " "
+        result = result what
+      }
+      return result text
+    }
+    NR == 1 && !/^[ \t]*[{]/ { exit }
+    { text = text $0 " " }
+    END {
+      while (match(text, /^[ \t\r]*("([^"\\]|\\.)*"|[][{}:,]|[^][{}:," \t\r]+)/)) {
+        token = substr(text, 1, RLENGTH)
+        text = substr(text, RLENGTH + 1)
+        sub(/^[ \t\r]+/, "", token)
+        if (wanted) break
+        if (token ~ /^[[{]$/) depth++
+        if (token ~ /^[]}]$/) depth--
+        wanted = depth == 1 && token == ":" && plain(last) == name
+        last = token
+      }
+      if (!wanted || token ~ /^([[{:]|null$)/) exit
+      token = plain(token)
+      gsub(/[^ -~]/, "?", token)
+      print token
+    }' <"$work/answer"
+}
+
+# Print what came of the last request, for a person.
+outcome() {
+  if [ "$status" = 000 ]; then
+    echo "No answer from $url: $(first_line <"$work/error")"
+  elif [ -n "$(member action)" ]; then
+    echo "HTTP $status $(member code) ($(member action)): $(member detail)"
+  else
+    echo "HTTP $status from $url, and not as the server itself answers."
+  fi
+}
