@@ -1,13 +1,17 @@
-"""A fresh Windows for a test, where the bed is to be had."""
+"""A fresh Windows for a test, where the bed is to be had, or a computer with a shell."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from uuid import uuid4
 
 import pytest
 
+from tests.installer.faulty import faulty_server
+from tests.installer.posix import SHELLS, Computer
 from tests.installer.wine import Windows, why_there_is_no_bed
+from tests.server import running_server
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,27 @@ def windows(bed, tmp_path):
     """A fresh Windows; only its work folder outlives the test."""
     yield Windows(tmp_path / "pc")
     shutil.rmtree(tmp_path / "pc" / "windows", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The real server, in processes of its own; each test brings its own machines."""
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def front(server):
+    """The server with faults, before the real one."""
+    with faulty_server(server.port) as front:
+        yield front
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+def computer(request, front, server, tmp_path):
+    """A computer with the kit and an enrolment token, for each shell there is."""
+    if shutil.which("curl") is None:
+        pytest.skip("enroll.sh and uninstall.sh take curl")
+    computer = Computer(tmp_path, request.param, front.url, f"PC-{uuid4()}")
+    computer.give(server.operator.installer().token)
+    return computer

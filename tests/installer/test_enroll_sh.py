@@ -1,0 +1,689 @@
+"""enroll.sh, in every shell there is, against the real server in its own processes.
+
+By way of a server with faults, where that is the point. What it did is looked up in
+the server's database and in the computer's state folder.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import stat
+import sys
+from itertools import accumulate
+
+import pytest
+
+from tests.api import Agent, Api
+from tests.installer.faulty import answer, bad_gateway, forward, hang, lose, redirect
+from tests.installer.posix import PROGRAMS, events, row, rows
+
+IDENTITY = {
+    "agent-token.txt",
+    "heartbeat-interval.txt",
+    "machine-id.txt",
+    "server-url.txt",
+}
+HTML = ("<html>Please sign in to the network</html>", "text/html")
+
+
+def agent_on(computer, server):
+    """Return the agent as it finds itself on the computer."""
+    stored = {"api_token": computer.token, "machine_id": computer.read("machine-id.txt")}
+    return Agent(server.client, stored)
+
+
+def assert_enrolled(computer, server, run, happened=("enrolled",)):
+    """The run went well, the machine has this history, and its token beats."""
+    assert run.exit_code == 0, run.output
+    assert computer.stored == IDENTITY
+    agent = agent_on(computer, server)
+    assert agent.heartbeat().status_code == 200
+    assert tuple(events(server, agent.machine_id)) == happened
+
+
+def assert_failed(computer, run, exit_code, *words):
+    """The run ended so, and the file that a person finds says why, and what to do."""
+    assert run.exit_code == exit_code, run.output
+    assert computer.error == run.output.rstrip("\n")
+    for word in (computer.machine_id, "What to do: ", *words):
+        assert word in computer.error
+    assert stat.S_IMODE((computer.state / "enroll-last-error.txt").stat().st_mode) == 0o644
+
+
+# Installed
+
+
+def test_an_installation_leaves_a_row_an_event_and_a_token(computer, server):
+    run = computer.enroll("--version", "1.3.1", "--user-name=Zoé", "--user-email", "z@x")
+
+    assert_enrolled(computer, server, run)
+    agent = row(server, computer.machine_id)
+    assert (agent["user_name"], agent["user_email"]) == ("Zoé", "z@x")
+    assert (agent["version"], agent["user_id"]) == ("1.3.1", None)
+    assert agent["hostname"] == os.uname().nodename
+    assert os.uname().release in agent["os_info"]
+
+
+def test_what_it_stores_is_there_for_the_agent_and_the_token_for_nobody_else(
+    computer, front
+):
+    computer.enroll()
+
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode)
+        for path in computer.state.iterdir()
+    }
+    assert modes.pop("agent-token.txt") == 0o600
+    assert set(modes.values()) == {0o644}
+    assert stat.S_IMODE(computer.state.stat().st_mode) == 0o755
+    assert computer.read("machine-id.txt") == computer.machine_id
+    assert computer.read("server-url.txt") == front.url
+    assert computer.read("heartbeat-interval.txt") == "60"
+
+
+def test_the_files_belong_to_the_agents_user(computer):
+    user = "nobody" if os.geteuid() == 0 else getpass.getuser()
+
+    computer.enroll("--agent-user", user)
+
+    assert {path.owner() for path in computer.state.iterdir()} == {user}
+
+
+@pytest.fixture
+def open_handed():
+    """Let the files of whoever does not care be anybody's."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_the_token_is_never_readable_to_others_not_even_for_a_moment(
+    computer, open_handed
+):
+    computer.replace(
+        "mv",
+        'ls -l "$2" >>"$LEA_TEST_FOLDER/moved"\n'
+        f'exec {shutil.which("mv")} "$@"\n',
+    )
+    computer.enroll()
+
+    moved = [line.split() for line in computer.noted("moved")]
+    modes = {words[-1].rsplit("/", 1)[1]: words[0] for words in moved}
+    assert modes[".agent-token.txt.new"] == modes[".enroll-key.txt.new"] == "-rw-------"
+
+
+def test_the_token_beside_the_script_comes_before_the_one_in_the_environment(
+    computer, server
+):
+    run = computer.enroll("--token", "typed", LEA_ENROLL_TOKEN="of-the-environment")
+
+    assert_enrolled(computer, server, run)
+
+
+def test_the_one_in_the_environment_comes_before_a_typed_one(computer, server):
+    computer.give("")
+
+    token = server.operator.installer().token
+    run = computer.enroll("--token", "typed", LEA_ENROLL_TOKEN=token)
+
+    assert_enrolled(computer, server, run)
+
+
+def test_a_typed_one_will_do(computer, server):
+    computer.give("")
+
+    assert_enrolled(
+        computer, server, computer.enroll("--token", server.operator.installer().token)
+    )
+
+
+def test_a_token_may_have_been_through_an_editor(computer, server):
+    computer.give(f"\ufeff {server.operator.installer().token} \r")
+
+    assert_enrolled(computer, server, computer.enroll())
+
+
+def test_it_takes_curl_and_what_every_system_has(computer, server):
+    computer.leave_only(*PROGRAMS, "curl")
+
+    assert_enrolled(computer, server, computer.enroll())
+
+
+# Upgraded, and installed again
+
+
+def test_an_upgrade_reports_and_does_not_enrol_again(computer, server, front):
+    computer.enroll("--version", "1.3.1")
+    token = computer.token
+    computer.give("")
+
+    run = computer.enroll("--version", "1.4.0", "--user-name", "Zoé")
+
+    assert_enrolled(computer, server, run)
+    assert computer.token == token
+    agent = row(server, computer.machine_id)
+    assert (agent["version"], agent["user_name"]) == ("1.4.0", "Zoé")
+    assert [request.path.rsplit("/")[-1] for request in front.requests] == [
+        "enroll",
+        "heartbeat",
+    ]
+
+
+def test_after_an_uninstall_it_is_reactivated(computer, server):
+    computer.enroll()
+    computer.uninstall()
+
+    run = computer.enroll()
+
+    assert_enrolled(computer, server, run, ("enrolled", "uninstalled", "reactivated"))
+
+
+def test_a_machine_that_an_operator_has_uninstalled_enrols_anew(computer, server):
+    computer.enroll()
+    server.operator.uninstall(computer.machine_id)
+
+    run = computer.enroll()
+
+    assert_enrolled(computer, server, run, ("enrolled", "uninstalled", "reactivated"))
+
+
+def test_its_dead_token_is_kept_until_there_is_one_to_enrol_with(computer, server):
+    computer.enroll()
+    server.operator.uninstall(computer.machine_id)
+    computer.give("")
+
+    assert_failed(computer, computer.enroll(), 22, "lea-enroll-token.txt")
+    assert computer.token is not None
+
+
+def test_a_token_that_was_replaced_is_kept_for_an_operator_to_see(computer, server):
+    computer.enroll()
+    Api(server.client, computer.token).post(f"/machines/{computer.machine_id}/token")
+    rotated = server.operator.post(f"/machines/{computer.machine_id}/token")
+    Api(server.client, rotated.json["api_token"]).post("/heartbeat")
+    token = computer.token
+
+    assert_failed(computer, computer.enroll(), 21, "401 token_revoked (ask_operator)")
+    assert computer.token == token
+
+
+@pytest.mark.parametrize(
+    "fault", [bad_gateway, answer(200, *HTML), answer(401, *HTML)], ids=str
+)
+def test_an_upgrade_that_reaches_nobody_keeps_the_token(computer, server, front, fault):
+    computer.enroll("--version", "1")
+    front.always(fault)
+
+    run = computer.enroll("--version", "2")
+    assert_failed(computer, run, 20, "HTTP ")
+
+    front.always(forward)
+    assert_enrolled(computer, server, computer.enroll("--version", "2"))
+    assert row(server, computer.machine_id)["version"] == "2"
+
+
+def test_a_copy_of_another_machine_is_a_machine_of_its_own(computer, server):
+    computer.enroll()
+    original = agent_on(computer, server)
+    computer.machine_id += "-copy"
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert original.heartbeat().status_code == 200
+
+
+# Which machine
+
+
+@pytest.fixture
+def system_id(computer, tmp_path):
+    """The file in which the system says which machine it is."""
+    computer.machine_id = None
+    path = tmp_path / "the-system's-id"
+    script = computer.kit / "enroll.sh"
+    text = script.read_text("utf-8")
+    assert "/etc/machine-id" in text
+    script.write_text(text.replace("/etc/machine-id", f'"{path}"'), "utf-8")
+    return path
+
+
+def test_a_machine_is_what_its_system_says(computer, server, system_id):
+    unique = os.urandom(16).hex()
+    system_id.write_text(f"{unique}\n")
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert computer.read("machine-id.txt") == unique
+
+
+@pytest.mark.parametrize("text", [None, "", "uninitialized\n"])
+def test_where_the_system_does_not_say_an_id_is_made_once(
+    computer, server, system_id, text
+):
+    if text is not None:
+        system_id.write_text(text)
+
+    assert_enrolled(computer, server, computer.enroll())
+    made = computer.read("machine-id.txt")
+    assert len(made) == 32
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert computer.read("machine-id.txt") == made
+
+
+def test_on_macos_it_is_the_platforms_uuid(computer, server):
+    unique, computer.machine_id = computer.machine_id.removeprefix("PC-").upper(), None
+    computer.replace("uname", 'case $1 in -s) echo Darwin ;; *) echo mac-7 ;; esac\n')
+    computer.replace("sw_vers", "echo 15.1\n")
+    computer.replace(
+        "ioreg",
+        f"""cat <<'EOF'
++-o J314sAP  <class IOPlatformExpertDevice, id 0x100000227, registered, matched>
+    {{
+      "IOPlatformSerialNumber" = "C02XL0THJGH5"
+      "IOPlatformUUID" = "{unique}"
+    }}
+EOF
+""",
+    )
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert computer.read("machine-id.txt") == unique
+    assert row(server, unique)["os_info"] == "macOS 15.1 mac-7"
+
+
+# Answers that pass
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [answer(503, retry_after=2)],
+        [answer(429), answer(500), bad_gateway],
+        [lose, lose],
+    ],
+    ids=["503", "429-500-502", "lost"],
+)
+def test_what_passes_is_asked_again_under_the_same_key(
+    computer, server, front, faults
+):
+    front.then(*faults)
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert len(front.requests) == len(faults) + 1
+    assert len({request.headers["Idempotency-Key"] for request in front.requests}) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "pause"),
+    [("7", 7), ("0", 1), ("3600", 30), ("9" * 40, 30), ("-5", 1), ("soon", 1)],
+)
+def test_retry_after_is_obeyed_in_bounds(computer, server, front, said, pause):
+    front.then(answer(503, retry_after=said))
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert computer.pauses == [pause]
+
+
+def test_pauses_grow_and_patience_ends(computer, front):
+    front.always(answer(503))
+
+    assert_failed(computer, computer.enroll(), 20, "HTTP 503")
+    assert computer.pauses[:5] == [1, 2, 4, 8, 16]
+    assert sum(computer.pauses) <= 60
+    assert len(front.requests) == len(computer.pauses) + 1
+
+
+def test_pauses_and_patience_can_be_set(computer, front):
+    front.always(answer(503))
+
+    run = computer.enroll(LEA_PATIENCE="20", LEA_PAUSE="3", LEA_LONGEST_PAUSE="4")
+
+    assert run.exit_code == 20
+    assert computer.pauses[:2] == [3, 4] and max(computer.pauses) == 4
+    assert max(accumulate(computer.pauses)) <= 20
+
+
+def test_with_no_server_it_says_so_and_enrols_when_run_again(computer, server, front):
+    with front.closed():
+        assert_failed(computer, computer.enroll(), 20, "No answer from", front.url)
+    assert computer.stored == {"machine-id.txt", "enroll-key.txt"} | {
+        "enroll-last-error.txt"
+    }
+    assert stat.S_IMODE((computer.state / "enroll-key.txt").stat().st_mode) == 0o600
+
+    assert_enrolled(computer, server, computer.enroll())
+
+
+def test_a_lost_answer_is_had_by_running_it_again(computer, server, front):
+    front.then(lose)
+    assert_failed(computer, computer.enroll(LEA_PATIENCE="0"), 20)
+    assert events(server, computer.machine_id) == ["enrolled"]
+    key = computer.read("enroll-key.txt")
+
+    run = computer.enroll()
+
+    lost, again = front.requests
+    assert lost.headers["Idempotency-Key"] == again.headers["Idempotency-Key"] == key
+    happened = ("enrolled", "token_revoked")  # the token of the answer that was lost
+    assert_enrolled(computer, server, run, happened)
+
+
+def test_a_server_that_hangs_is_not_waited_for(computer, server, front):
+    front.then(hang)
+    assert_failed(computer, computer.enroll(LEA_PATIENCE="1"), 20, "No answer from")
+
+    assert_enrolled(computer, server, computer.enroll())
+
+
+# Answers that do not pass
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        redirect(308, "/elsewhere"),
+        redirect(302, "/elsewhere"),
+        answer(200, *HTML),
+        answer(201, *HTML),
+        answer(403, *HTML),
+        answer(404),
+        answer(400, '{"message": "no"}', "application/json"),
+        answer(400, '["action", "stop"]', "application/json"),
+        answer(201, '{"agent": {"api_token": "inner"}}', "application/json"),
+        answer(201, '{"api_token": "a b"}', "application/json"),
+    ],
+)
+def test_an_answer_of_somebody_else_is_no_answer(computer, server, front, fault):
+    front.then(fault)
+    assert_failed(computer, computer.enroll(), 20, "HTTP ")
+    assert len(front.requests) == 1 and not computer.pauses
+
+    assert_enrolled(computer, server, computer.enroll())
+
+
+def expire(server, token_id):
+    query = "UPDATE lea_fleet_enrollment_tokens SET expires_at = ? WHERE id = ?"
+    rows(server, query + " RETURNING id", "2020-01-01T00:00:00+00:00", token_id)
+
+
+@pytest.fixture
+def refused_token(request, server):
+    """An enrolment token that enrols nobody, for this reason."""
+    if request.param == "invalid_token":
+        return "lea_enroll_" + "x" * 43
+    members = {"label": request.node.name, "max_uses": 1}
+    made = server.operator.post("/enrollment-tokens", members).json
+    if request.param == "token_expired":
+        expire(server, made["id"])
+    elif request.param == "token_revoked":
+        server.operator.request("DELETE", f"/enrollment-tokens/{made['id']}")
+    else:
+        Api(server.client, made["token"]).enroll(f"PC-{made['id']}-{os.urandom(8).hex()}")
+    return made["token"]
+
+
+@pytest.mark.parametrize(
+    ("refused_token", "code"),
+    [
+        (code, code)
+        for code in (
+            "invalid_token",
+            "token_expired",
+            "token_revoked",
+            "enrollment_token_exhausted",
+        )
+    ],
+    indirect=["refused_token"],
+)
+def test_a_refused_enrolment_token_is_for_an_operator(
+    computer, server, front, refused_token, code
+):
+    good = server.operator.installer().token
+    computer.give(refused_token)
+    assert_failed(computer, computer.enroll(), 21, f"{code} (ask_operator)")
+    assert len(front.requests) == 1
+
+    computer.give(good)
+    assert_enrolled(computer, server, computer.enroll())
+
+
+@pytest.mark.parametrize("token", ["", "two words", 'quo"ted', "é"])
+def test_without_a_token_the_setup_is_wrong(computer, front, token):
+    computer.give("")
+
+    run = computer.enroll(LEA_ENROLL_TOKEN=token)
+
+    assert_failed(computer, run, 22, "no enrolment token")
+    assert not front.requests
+
+
+def test_without_curl_the_setup_is_wrong(computer):
+    computer.leave_only(*PROGRAMS)
+
+    run = computer.enroll()
+
+    assert run.exit_code == 22
+    assert "curl" in run.output
+
+
+def test_a_request_that_cannot_be_means_that_the_setup_is_wrong(computer):
+    computer.machine_id = "PC/1"
+
+    assert_failed(computer, computer.enroll(), 22, "400 invalid_field (fix_request)")
+
+
+def test_a_machine_that_may_not_come_back_is_settled(computer, server):
+    computer.enroll()
+    computer.uninstall()
+
+    run = computer.enroll("--no-reactivate")
+    assert_failed(computer, run, 23, "409 reactivation_refused (stop)")
+
+    run = computer.enroll("--no-reactivate", "--allow-reactivate")
+    assert_enrolled(computer, server, run, ("enrolled", "uninstalled", "reactivated"))
+
+
+def test_a_machine_that_is_active_is_for_an_operator(computer, server):
+    server.operator.enroll(computer.machine_id)
+    assert_failed(computer, computer.enroll(), 21, "409 already_enrolled")
+
+    server.operator.post(f"/machines/{computer.machine_id}/release")
+    run = computer.enroll()
+    assert_enrolled(computer, server, run, ("enrolled", "released", "reenrolled"))
+
+
+def test_an_action_that_is_not_known_yet_is_for_a_person(computer, front):
+    body = '{"action": "dance", "code": "tired", "detail": "No\\u001b[2J\\u00e9."}'
+    front.then(answer(400, body, "application/problem+json"))
+
+    assert_failed(computer, computer.enroll(), 21, "HTTP 400 tired (dance): No?[2J?.")
+
+
+# A computer that cannot keep the answer
+
+
+def test_a_state_folder_that_cannot_be_made_is_said_before_anything_is_sent(
+    computer, front, tmp_path
+):
+    (tmp_path / "a-file").write_text("")
+
+    run = computer.enroll("--state-dir", str(tmp_path / "a-file" / "state"))
+
+    assert run.exit_code == 24
+    assert "cannot be written" in run.output
+    assert not front.requests
+
+
+def test_a_token_that_cannot_be_kept_is_had_by_running_it_again(computer, server):
+    mv = shutil.which("mv")
+    computer.replace(
+        "mv", f'case "$*" in *agent-token*) exit 1 ;; esac; exec {mv} "$@"\n'
+    )
+    assert_failed(computer, computer.enroll(), 24, "cannot be written")
+    assert computer.token is None and computer.read("enroll-key.txt")
+    assert ".agent-token.txt.new" not in computer.stored
+
+    computer.restore("mv")
+    happened = ("enrolled", "token_revoked")
+    assert_enrolled(computer, server, computer.enroll(), happened)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "O'Connor \"Zoé\" \\ 100% $HOME `id` $(id) !! *",
+        "tab\tand\nlines\r\n",
+        "\x01\x1b[31m\x7f",
+        "李 明",
+        "🤖 and 𝄞",
+        "-n",
+        "\\n\\u0041\\",
+        "@/etc/passwd",
+        "=",
+        "''",
+    ],
+)
+def test_every_name_arrives_as_it_is(computer, server, name):
+    run = computer.enroll("--user-name", name, f"--user-id={name}", "--version", "1")
+
+    assert_enrolled(computer, server, run)
+    agent = row(server, computer.machine_id)
+    assert (agent["user_name"], agent["user_id"]) == (name, name)
+
+
+def test_bytes_that_are_no_text_are_marked_and_do_no_harm(computer, server):
+    name = b"Zo\xe9 \xff\xed\xa0\x80 \xf0\x9f\x98 \xc0\xaf"
+
+    assert_enrolled(computer, server, computer.enroll("--user-name", name))
+    stored = row(server, computer.machine_id)["user_name"]
+    assert stored.replace("\ufffd", "") == "Zo   "
+
+
+def test_a_long_name_is_cut_between_two_characters(computer, server):
+    assert_enrolled(computer, server, computer.enroll("--user-name", "🤖é" * 200))
+    assert row(server, computer.machine_id)["user_name"] == ("🤖é" * 200)[:255]
+
+
+def test_what_is_empty_is_left_out(computer, front):
+    computer.enroll("--hostname", "", "--os-info", "", "--user-name=")
+
+    (request,) = front.requests
+    assert request.json == {"machine_id": computer.machine_id}
+
+
+def test_a_machine_may_be_called_anything_that_the_server_takes(computer, server):
+    computer.machine_id = " PC é \"7\" \\ 🤖 " + computer.machine_id + " "
+
+    assert_enrolled(computer, server, computer.enroll("--version", "1"))
+    assert_enrolled(computer, server, computer.enroll("--version", "2"))
+    assert row(server, computer.machine_id.strip())["version"] == "2"
+
+
+# Secrets
+
+
+def test_no_process_shows_a_secret(computer, server, tmp_path):
+    curl = shutil.which("curl")
+    note = f'{sys.executable} -c "{_NOTE}" "$PPID"\n'
+    computer.replace("curl", f'env >>"$LEA_TEST_FOLDER/seen"\n{note}exec {curl} "$@"\n')
+    computer.replace("od", f'{note}exec {shutil.which("od")} "$@"\n')
+    token = server.operator.installer().token
+    computer.give("")
+
+    assert computer.enroll(LEA_ENROLL_TOKEN=token).exit_code == 0
+    secret = computer.token
+    computer.enroll()
+
+    seen = "\n".join(computer.noted("seen"))
+    assert "--max-time" in seen and "enroll.sh" in seen
+    assert token not in seen and secret not in seen
+
+
+#: Notes how a process and its children were called.
+_NOTE = """
+import os, subprocess, sys
+listed = subprocess.run(['ps', '-ww', '-eo', 'ppid=,pid=,args='], capture_output=True)
+with open(os.environ['LEA_TEST_FOLDER'] + '/seen', 'ab') as seen:
+    seen.write(listed.stdout)
+"""
+
+
+def test_no_configuration_of_curl_gets_in_between(computer, server, tmp_path):
+    (tmp_path / ".curlrc").write_text(f'trace = "{tmp_path}/traced"\n')
+
+    run = computer.enroll(HOME=str(tmp_path), CURL_HOME=str(tmp_path))
+
+    assert_enrolled(computer, server, run)
+    assert not (tmp_path / "traced").exists()
+
+
+# Two at once
+
+
+def test_of_two_that_run_together_one_enrols_and_one_reports(computer, server):
+    computer.restore("sleep")
+    pair = [computer.start("enroll.sh", "--machine-id", computer.machine_id) for _ in "ab"]
+
+    for run in map(computer.finish, pair):
+        assert_enrolled(computer, server, run)
+
+
+def test_a_run_that_was_killed_is_not_waited_for(computer, server):
+    dead = computer.start("enroll.sh", "--help")
+    computer.finish(dead)
+    computer.state.mkdir()
+    (computer.state / "enroll.lock").symlink_to(str(dead.pid))
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert not computer.pauses
+
+
+def test_a_process_that_only_looks_like_a_run_is_not_waited_for_for_ever(
+    computer, server
+):
+    computer.state.mkdir()
+    (computer.state / "enroll.lock").symlink_to(str(os.getpid()))
+
+    assert_enrolled(computer, server, computer.enroll(LEA_PATIENCE="5"))
+    assert set(computer.pauses) == {1}
+
+
+# Called wrongly
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--nonsense", "x"],
+        ["nonsense"],
+        ["--version"],
+        ["--url", "rpa.example.com"],
+        ["--agent-user", "nobody-of-that-name"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_option_is_exit_code_2_and_nothing_happens(computer, front, words):
+    run = computer.enroll(*words)
+
+    assert run.exit_code == 2
+    assert run.output.startswith("enroll.sh: ") and "see --help" in run.output
+    assert not computer.state.exists() and not front.requests
+
+
+def test_a_duration_that_is_none_is_exit_code_2(computer):
+    assert computer.enroll(LEA_PATIENCE="long").exit_code == 2
+
+
+def test_help_names_every_option_and_does_nothing(computer, front):
+    run = computer.enroll("--help")
+
+    assert run.exit_code == 0
+    script = (computer.kit / "enroll.sh").read_text("utf-8")
+    options = {line.split(")")[0].strip() for line in script.splitlines() if line.startswith("    --") and ")" in line}
+    assert len(options) > 12
+    assert not [option for option in options if option not in run.output]
+    assert not computer.state.exists() and not front.requests
