@@ -36,7 +36,7 @@ misused() {
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-# shellcheck source=lea_fleet/installer/lea-fleet.sh
+# shellcheck source=lea-fleet.sh
 . "$here/lea-fleet.sh"
 
 # End with the exit code $1; say what happened, $2, and what to do, $3.

@@ -20,7 +20,7 @@ USAGE
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-# shellcheck source=lea_fleet/installer/lea-fleet.sh
+# shellcheck source=lea-fleet.sh
 . "$here/lea-fleet.sh"
 
 # Tell the server, at most twice. Succeeds where it has ended this identity.
@@ -75,7 +75,7 @@ close_work
 (
   cd -- "$state"
   [ -z "$over" ] || rm -f agent-token.txt machine-id.txt enroll-key.txt
-  rm -f server-url.txt heartbeat-interval.txt enroll-last-error.txt .*.new
+  rm -f server-url.txt heartbeat-interval.txt enroll-last-error.txt enroll.lock .*.new
   rm -rf .work.*
 )
 rmdir "$state" 2>/dev/null || : # where nothing else is in it

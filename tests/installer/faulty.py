@@ -143,7 +143,7 @@ class Front:
         self._server = _Server(("127.0.0.1", port), _Exchange)
         self._server.front = self
         self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
     def _close(self):

@@ -117,6 +117,10 @@ class Computer:
         path = self._folder / name
         return path.read_text("utf-8").splitlines() if path.exists() else []
 
+    def find(self, program):
+        """Return the path of a program as it was before it is replaced."""
+        return shutil.which(program)
+
     def leave_only(self, *programs):
         """Let there be no other programs than these."""
         for program in programs:
@@ -160,7 +164,7 @@ class Computer:
 
 def rows(server, query, *values):
     """Return what the server's database answers."""
-    with closing(sqlite3.connect(server.database)) as connection:
+    with closing(sqlite3.connect(server.database)) as connection, connection:
         return connection.execute(query, values).fetchall()
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import stat
 import sys
-from itertools import accumulate
+from itertools import accumulate, chain
+from uuid import uuid4
 
 import pytest
 
@@ -40,7 +42,7 @@ def assert_enrolled(computer, server, run, happened=("enrolled",)):
     assert computer.stored == IDENTITY
     agent = agent_on(computer, server)
     assert agent.heartbeat().status_code == 200
-    assert tuple(events(server, agent.machine_id)) == happened
+    assert events(server, agent.machine_id) == list(happened)
 
 
 def assert_failed(computer, run, exit_code, *words):
@@ -161,7 +163,7 @@ def test_an_upgrade_reports_and_does_not_enrol_again(computer, server, front):
 
     run = computer.enroll("--version", "1.4.0", "--user-name", "Zoé")
 
-    assert_enrolled(computer, server, run)
+    assert_enrolled(computer, server, run, ["enrolled", "identity_changed"])
     assert computer.token == token
     agent = row(server, computer.machine_id)
     assert (agent["version"], agent["user_name"]) == ("1.4.0", "Zoé")
@@ -210,7 +212,9 @@ def test_a_token_that_was_replaced_is_kept_for_an_operator_to_see(computer, serv
 
 
 @pytest.mark.parametrize(
-    "fault", [bad_gateway, answer(200, *HTML), answer(401, *HTML)], ids=str
+    "fault",
+    [bad_gateway, answer(200, *HTML), answer(401, *HTML)],
+    ids=["502", "200", "401"],
 )
 def test_an_upgrade_that_reaches_nobody_keeps_the_token(computer, server, front, fault):
     computer.enroll("--version", "1")
@@ -296,33 +300,32 @@ EOF
 
 
 @pytest.mark.parametrize(
-    "faults",
+    ("faults", "happened"),
     [
-        [answer(503, retry_after=2)],
-        [answer(429), answer(500), bad_gateway],
-        [lose, lose],
+        ([answer(503, retry_after=2)], ["enrolled"]),
+        ([answer(429), answer(500), bad_gateway], ["enrolled"]),
+        ([lose], ["enrolled", "token_revoked"]),
     ],
     ids=["503", "429-500-502", "lost"],
 )
 def test_what_passes_is_asked_again_under_the_same_key(
-    computer, server, front, faults
+    computer, server, front, faults, happened
 ):
     front.then(*faults)
 
-    assert_enrolled(computer, server, computer.enroll())
+    assert_enrolled(computer, server, computer.enroll(), happened)
     assert len(front.requests) == len(faults) + 1
     assert len({request.headers["Idempotency-Key"] for request in front.requests}) == 1
 
 
-@pytest.mark.parametrize(
-    ("said", "pause"),
-    [("7", 7), ("0", 1), ("3600", 30), ("9" * 40, 30), ("-5", 1), ("soon", 1)],
-)
-def test_retry_after_is_obeyed_in_bounds(computer, server, front, said, pause):
-    front.then(answer(503, retry_after=said))
+def test_retry_after_is_obeyed_in_bounds(computer, server, front):
+    said = {"7": 7, "0": 1, "3600": 30, "9" * 40: 30, "-5": 1, "soon": 2}
+    front.then(*(answer(503, retry_after=seconds) for seconds in said))
 
-    assert_enrolled(computer, server, computer.enroll())
-    assert computer.pauses == [pause]
+    run = computer.enroll(LEA_PATIENCE="200")
+
+    assert_enrolled(computer, server, run)
+    assert computer.pauses == list(said.values())
 
 
 def test_pauses_grow_and_patience_ends(computer, front):
@@ -379,68 +382,66 @@ def test_a_server_that_hangs_is_not_waited_for(computer, server, front):
 # Answers that do not pass
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        redirect(308, "/elsewhere"),
-        redirect(302, "/elsewhere"),
-        answer(200, *HTML),
-        answer(201, *HTML),
-        answer(403, *HTML),
-        answer(404),
-        answer(400, '{"message": "no"}', "application/json"),
-        answer(400, '["action", "stop"]', "application/json"),
-        answer(201, '{"agent": {"api_token": "inner"}}', "application/json"),
-        answer(201, '{"api_token": "a b"}', "application/json"),
-    ],
-)
-def test_an_answer_of_somebody_else_is_no_answer(computer, server, front, fault):
-    front.then(fault)
-    assert_failed(computer, computer.enroll(), 20, "HTTP ")
-    assert len(front.requests) == 1 and not computer.pauses
+STRANGE = [
+    redirect(308, "/elsewhere"),
+    redirect(302, "/elsewhere"),
+    answer(200, *HTML),
+    answer(201, *HTML),
+    answer(403, *HTML),
+    answer(404),
+    answer(400, '{"message": "no"}', "application/json"),
+    answer(400, '["action", "stop"]', "application/json"),
+    answer(201, '{"agent": {"api_token": "inner"}}', "application/json"),
+    answer(201, '{"api_token": "a b"}', "application/json"),
+]
+
+
+def test_an_answer_of_somebody_else_is_no_answer_and_is_not_followed(
+    computer, server, front
+):
+    for fault in STRANGE:
+        front.then(fault)
+        assert_failed(computer, computer.enroll(), 20, "HTTP ")
+    assert len(front.requests) == len(STRANGE) and not computer.pauses
 
     assert_enrolled(computer, server, computer.enroll())
 
 
-def expire(server, token_id):
+def unknown(server):
+    return "lea_enroll_" + "x" * 43
+
+
+def expired(server):
+    made = server.operator.post("/enrollment-tokens", {}).json
     query = "UPDATE lea_fleet_enrollment_tokens SET expires_at = ? WHERE id = ?"
-    rows(server, query + " RETURNING id", "2020-01-01T00:00:00+00:00", token_id)
-
-
-@pytest.fixture
-def refused_token(request, server):
-    """An enrolment token that enrols nobody, for this reason."""
-    if request.param == "invalid_token":
-        return "lea_enroll_" + "x" * 43
-    members = {"label": request.node.name, "max_uses": 1}
-    made = server.operator.post("/enrollment-tokens", members).json
-    if request.param == "token_expired":
-        expire(server, made["id"])
-    elif request.param == "token_revoked":
-        server.operator.request("DELETE", f"/enrollment-tokens/{made['id']}")
-    else:
-        Api(server.client, made["token"]).enroll(f"PC-{made['id']}-{os.urandom(8).hex()}")
+    rows(server, query, "2020-01-01T00:00:00+00:00", made["id"])
     return made["token"]
 
 
-@pytest.mark.parametrize(
-    ("refused_token", "code"),
-    [
-        (code, code)
-        for code in (
-            "invalid_token",
-            "token_expired",
-            "token_revoked",
-            "enrollment_token_exhausted",
-        )
-    ],
-    indirect=["refused_token"],
-)
-def test_a_refused_enrolment_token_is_for_an_operator(
-    computer, server, front, refused_token, code
-):
+def revoked(server):
+    made = server.operator.post("/enrollment-tokens", {}).json
+    server.operator.request("DELETE", f"/enrollment-tokens/{made['id']}")
+    return made["token"]
+
+
+def used_up(server):
+    installer = server.operator.installer(max_uses=1)
+    installer.enroll(f"PC-{uuid4()}")
+    return installer.token
+
+
+REFUSED = {
+    "invalid_token": unknown,
+    "token_expired": expired,
+    "token_revoked": revoked,
+    "enrollment_token_exhausted": used_up,
+}
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_a_refused_enrolment_token_is_for_an_operator(computer, server, front, code):
     good = server.operator.installer().token
-    computer.give(refused_token)
+    computer.give(REFUSED[code](server))
     assert_failed(computer, computer.enroll(), 21, f"{code} (ask_operator)")
     assert len(front.requests) == 1
 
@@ -448,13 +449,12 @@ def test_a_refused_enrolment_token_is_for_an_operator(
     assert_enrolled(computer, server, computer.enroll())
 
 
-@pytest.mark.parametrize("token", ["", "two words", 'quo"ted', "é"])
-def test_without_a_token_the_setup_is_wrong(computer, front, token):
+def test_without_a_token_the_setup_is_wrong(computer, front):
     computer.give("")
 
-    run = computer.enroll(LEA_ENROLL_TOKEN=token)
-
-    assert_failed(computer, run, 22, "no enrolment token")
+    for token in ("", "two words", 'quo"ted', "é"):
+        run = computer.enroll(LEA_ENROLL_TOKEN=token)
+        assert_failed(computer, run, 22, "no enrolment token")
     assert not front.requests
 
 
@@ -532,27 +532,25 @@ def test_a_token_that_cannot_be_kept_is_had_by_running_it_again(computer, server
 # Names
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "O'Connor \"Zoé\" \\ 100% $HOME `id` $(id) !! *",
-        "tab\tand\nlines\r\n",
-        "\x01\x1b[31m\x7f",
-        "李 明",
-        "🤖 and 𝄞",
-        "-n",
-        "\\n\\u0041\\",
-        "@/etc/passwd",
-        "=",
-        "''",
-    ],
-)
-def test_every_name_arrives_as_it_is(computer, server, name):
-    run = computer.enroll("--user-name", name, f"--user-id={name}", "--version", "1")
+NAMES = [
+    "O'Connor \"Zoé\" \\ 100% $HOME `id` $(id) !! *",
+    "tab\tand\nlines\r\n",
+    "\x01\x1b[31m\x7f",
+    "李 明, 🤖 and 𝄞",
+    "-n \\n\\u0041\\",
+    "@/etc/passwd",
+]
+
+
+def test_every_name_arrives_as_it_is(computer, server):
+    details = ("user-name", "user-email", "user-id", "hostname", "os-info", "version")
+    said = dict(zip(details, NAMES, strict=True))
+
+    run = computer.enroll(*chain(*((f"--{name}", said[name]) for name in said)))
 
     assert_enrolled(computer, server, run)
     agent = row(server, computer.machine_id)
-    assert (agent["user_name"], agent["user_id"]) == (name, name)
+    assert {name: agent[name.replace("-", "_")] for name in said} == said
 
 
 def test_bytes_that_are_no_text_are_marked_and_do_no_harm(computer, server):
@@ -586,6 +584,15 @@ def test_a_machine_may_be_called_anything_that_the_server_takes(computer, server
 # Secrets
 
 
+#: Notes how a process and its children were called.
+_NOTE = """
+import os, subprocess, sys
+listed = subprocess.run(['ps', '-ww', '-eo', 'ppid=,pid=,args='], capture_output=True)
+with open(os.environ['LEA_TEST_FOLDER'] + '/seen', 'ab') as seen:
+    seen.write(listed.stdout)
+"""
+
+
 def test_no_process_shows_a_secret(computer, server, tmp_path):
     curl = shutil.which("curl")
     note = f'{sys.executable} -c "{_NOTE}" "$PPID"\n'
@@ -603,15 +610,6 @@ def test_no_process_shows_a_secret(computer, server, tmp_path):
     assert token not in seen and secret not in seen
 
 
-#: Notes how a process and its children were called.
-_NOTE = """
-import os, subprocess, sys
-listed = subprocess.run(['ps', '-ww', '-eo', 'ppid=,pid=,args='], capture_output=True)
-with open(os.environ['LEA_TEST_FOLDER'] + '/seen', 'ab') as seen:
-    seen.write(listed.stdout)
-"""
-
-
 def test_no_configuration_of_curl_gets_in_between(computer, server, tmp_path):
     (tmp_path / ".curlrc").write_text(f'trace = "{tmp_path}/traced"\n')
 
@@ -625,10 +623,11 @@ def test_no_configuration_of_curl_gets_in_between(computer, server, tmp_path):
 
 
 def test_of_two_that_run_together_one_enrols_and_one_reports(computer, server):
-    computer.restore("sleep")
-    pair = [computer.start("enroll.sh", "--machine-id", computer.machine_id) for _ in "ab"]
+    computer.replace("sleep", f"exec {shutil.which('sleep')} 0.1\n")
+    words = ["enroll.sh", "--machine-id", computer.machine_id]
+    pair = [computer.start(*words), computer.start(*words)]
 
-    for run in map(computer.finish, pair):
+    for run in [computer.finish(process) for process in pair]:
         assert_enrolled(computer, server, run)
 
 
@@ -655,27 +654,23 @@ def test_a_process_that_only_looks_like_a_run_is_not_waited_for_for_ever(
 # Called wrongly
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--nonsense", "x"],
-        ["nonsense"],
-        ["--version"],
-        ["--url", "rpa.example.com"],
-        ["--agent-user", "nobody-of-that-name"],
-    ],
-    ids=" ".join,
-)
-def test_a_wrong_option_is_exit_code_2_and_nothing_happens(computer, front, words):
-    run = computer.enroll(*words)
+WRONG = [
+    ["--nonsense", "x"],
+    ["nonsense"],
+    ["--version"],
+    ["--url", "rpa.example.com"],
+    ["--agent-user", "nobody-of-that-name"],
+]
 
-    assert run.exit_code == 2
-    assert run.output.startswith("enroll.sh: ") and "see --help" in run.output
+
+def test_a_wrong_option_is_exit_code_2_and_nothing_happens(computer, front):
+    runs = [computer.enroll(*words) for words in WRONG]
+    runs.append(computer.enroll(LEA_PATIENCE="long"))
+
+    for run in runs:
+        assert run.exit_code == 2
+        assert run.output.startswith("enroll.sh: ") and "see --help" in run.output
     assert not computer.state.exists() and not front.requests
-
-
-def test_a_duration_that_is_none_is_exit_code_2(computer):
-    assert computer.enroll(LEA_PATIENCE="long").exit_code == 2
 
 
 def test_help_names_every_option_and_does_nothing(computer, front):
@@ -683,7 +678,7 @@ def test_help_names_every_option_and_does_nothing(computer, front):
 
     assert run.exit_code == 0
     script = (computer.kit / "enroll.sh").read_text("utf-8")
-    options = {line.split(")")[0].strip() for line in script.splitlines() if line.startswith("    --") and ")" in line}
-    assert len(options) > 12
-    assert not [option for option in options if option not in run.output]
+    options = re.findall(r"^    (--[a-z-]+)\) [a-z_]+=", script, re.MULTILINE)
+    assert len(options) == 13
+    assert not [option for option in options if f" {option}" not in run.output]
     assert not computer.state.exists() and not front.requests
