@@ -46,6 +46,7 @@ class FleetBlueprint(Blueprint):
                 busy_timeout=settings.busy_timeout,
                 reuse=settings.reuse_connections,
             ),
+            options["url_prefix"],
         )
         app.teardown_appcontext(close_db)
 

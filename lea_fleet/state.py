@@ -23,6 +23,7 @@ class FleetState:
 
     settings: Settings
     connections: Connections
+    url_prefix: str  # of the routes, as they are registered
     operator_loader: OperatorLoader = lambda: None
 
 

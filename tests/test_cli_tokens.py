@@ -403,6 +403,7 @@ def test_the_commands():
         "token create",
         "token list",
         "token revoke",
+        "installer",
     }
 
 
@@ -428,7 +429,8 @@ def test_every_option_says_what_it_is_for(words):
 
 
 @every_command
-def test_every_example_runs(run, operator, create, words):
+def test_every_example_runs(run, operator, create, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     operator.enroll("PC-COMPTA-01")
     for _ in range(3):
         create()

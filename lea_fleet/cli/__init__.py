@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .installer import installer_command
 from .listing import list_command
 from .machines import events_command, release_command, rotate_command
 from .tokens import token_group
@@ -18,5 +19,6 @@ def register_commands(group: click.Group) -> None:
         release_command,
         rotate_command,
         token_group,
+        installer_command,
     ):
         group.add_command(command)

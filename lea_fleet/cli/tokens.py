@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeVar
 
 import click
 from flask.cli import with_appcontext
@@ -14,6 +16,8 @@ from ..payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
 from ..repository import EnrollmentToken
 from ..terminal import printable, say, screen_width, table
 from .opening import checked_text, open_fleet, open_or_make_fleet
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @click.group("token")
@@ -30,26 +34,44 @@ def _lifetime(
         raise click.BadParameter(f"{error}.") from None
 
 
+def token_options(label_option: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds the options which say what a token is good for.
+
+    *label_option* is what the one for its label is called on this command.
+    """
+    options = (
+        click.option(
+            label_option,
+            "label",
+            callback=partial(checked_text, longest=LONGEST_DETAIL),
+            help="What the token is for.",
+        ),
+        click.option(
+            "--expires",
+            default="7d",
+            show_default=True,
+            callback=_lifetime,
+            help="How long the token is good for: 12h, 7d, never.",
+        ),
+        click.option(
+            "--max-uses",
+            type=click.IntRange(1, MOST_USES),
+            default=DEFAULT_USES,
+            show_default=True,
+            help="How many machines it may enrol.",
+        ),
+    )
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):  # the help shows them in order
+            command = option(command)
+        return command
+
+    return add
+
+
 @token_group.command("create")
-@click.option(
-    "--label",
-    callback=partial(checked_text, longest=LONGEST_DETAIL),
-    help="What it is for.",
-)
-@click.option(
-    "--expires",
-    default="7d",
-    show_default=True,
-    callback=_lifetime,
-    help="How long it is good for: 12h, 7d, never.",
-)
-@click.option(
-    "--max-uses",
-    type=click.IntRange(1, MOST_USES),
-    default=DEFAULT_USES,
-    show_default=True,
-    help="How many machines it may enrol.",
-)
+@token_options("--label")
 @with_appcontext
 def create_command(label: str | None, expires: float | None, max_uses: int) -> None:
     """Make an enrolment token and print it, this once.
@@ -60,14 +82,8 @@ def create_command(label: str | None, expires: float | None, max_uses: int) -> N
     Example: flask fleet token create --label "Paris, wave 1" --max-uses 50
     """
     token = tokens.new_enrollment_token()
-    with open_or_make_fleet() as repository:
-        made = repository.create_enrollment_token(
-            tokens.hash_token(token),
-            label=label or "",
-            lifetime=expires,
-            max_uses=max_uses,
-        )
-    click.echo(_told(made), err=True)
+    made = keep_token(token, label=label, lifetime=expires, max_uses=max_uses)
+    click.echo(f"{token_summary(made)} It is shown once:", err=True)
     say(token)
 
 
@@ -107,6 +123,28 @@ def revoke_command(token_id: int) -> None:
     say(f"Enrolment token {token_id} is revoked.")
 
 
+def keep_token(
+    token: str, *, label: str | None, lifetime: float | None, max_uses: int
+) -> EnrollmentToken:
+    """Keep a new enrolment token, by its hash, and return what is known of it."""
+    with open_or_make_fleet() as repository:
+        return repository.create_enrollment_token(
+            tokens.hash_token(token),
+            label=label or "",
+            lifetime=lifetime,
+            max_uses=max_uses,
+        )
+
+
+def token_summary(token: EnrollmentToken) -> str:
+    """Return what a person needs to know of a new token, besides itself."""
+    expires = token["expires_at"] or "never"
+    return (
+        f"Enrolment token {token['id']}, for {token['max_uses']} machines,"
+        f" expires: {expires}."
+    )
+
+
 def _row(token: EnrollmentToken) -> list[str]:
     return [
         str(token["id"]),
@@ -116,11 +154,3 @@ def _row(token: EnrollmentToken) -> list[str]:
         f"{token['uses']}/{token['max_uses']}",
         token["state"],
     ]
-
-
-def _told(token: EnrollmentToken) -> str:
-    expires = token["expires_at"] or "never"
-    return (
-        f"Enrolment token {token['id']}, for {token['max_uses']} machines,"
-        f" expires: {expires}. It is shown once:"
-    )

@@ -1,4 +1,4 @@
-"""A fresh Windows for a test, where the bed is to be had, or a computer with a shell."""
+"""A fresh Windows, where the bed is to be had, or a computer with a shell."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Computer:
         for name in SCRIPTS:
             text = (KIT / name).read_text("utf-8").replace(PLACEHOLDER, url)
             (self.kit / name).write_text(text, "utf-8")
-        if shell[0] == "busybox":  # with its own programs, as on a computer without others
+        if shell[0] == "busybox":  # with its own programs, where there are no others
             for program in PROGRAMS:
                 (self._programs / program).symlink_to(shutil.which("busybox"))
         self.replace("sleep", _SLEEP)
@@ -116,10 +116,6 @@ class Computer:
         """Return the lines that a replaced program has left in that file."""
         path = self._folder / name
         return path.read_text("utf-8").splitlines() if path.exists() else []
-
-    def find(self, program):
-        """Return the path of a program as it was before it is replaced."""
-        return shutil.which(program)
 
     def leave_only(self, *programs):
         """Let there be no other programs than these."""

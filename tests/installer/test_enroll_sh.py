@@ -32,8 +32,8 @@ HTML = ("<html>Please sign in to the network</html>", "text/html")
 
 def agent_on(computer, server):
     """Return the agent as it finds itself on the computer."""
-    stored = {"api_token": computer.token, "machine_id": computer.read("machine-id.txt")}
-    return Agent(server.client, stored)
+    machine_id = computer.read("machine-id.txt")
+    return Agent(server.client, {"api_token": computer.token, "machine_id": machine_id})
 
 
 def assert_enrolled(computer, server, run, happened=("enrolled",)):
@@ -51,18 +51,23 @@ def assert_failed(computer, run, exit_code, *words):
     assert computer.error == run.output.rstrip("\n")
     for word in (computer.machine_id, "What to do: ", *words):
         assert word in computer.error
-    assert stat.S_IMODE((computer.state / "enroll-last-error.txt").stat().st_mode) == 0o644
+    assert mode(computer, "enroll-last-error.txt") == 0o644
+
+
+def mode(computer, name):
+    """Return who may read a file of the state folder."""
+    return stat.S_IMODE((computer.state / name).stat().st_mode)
 
 
 # Installed
 
 
 def test_an_installation_leaves_a_row_an_event_and_a_token(computer, server):
-    run = computer.enroll("--version", "1.3.1", "--user-name=Zoé", "--user-email", "z@x")
+    run = computer.enroll("--version", "1.3.1", "--user-name=Zoé", "--user-email", "z@")
 
     assert_enrolled(computer, server, run)
     agent = row(server, computer.machine_id)
-    assert (agent["user_name"], agent["user_email"]) == ("Zoé", "z@x")
+    assert (agent["user_name"], agent["user_email"]) == ("Zoé", "z@")
     assert (agent["version"], agent["user_id"]) == ("1.3.1", None)
     assert agent["hostname"] == os.uname().nodename
     assert os.uname().release in agent["os_info"]
@@ -73,13 +78,10 @@ def test_what_it_stores_is_there_for_the_agent_and_the_token_for_nobody_else(
 ):
     computer.enroll()
 
-    modes = {
-        path.name: stat.S_IMODE(path.stat().st_mode)
-        for path in computer.state.iterdir()
-    }
+    modes = {name: mode(computer, name) for name in computer.stored}
     assert modes.pop("agent-token.txt") == 0o600
     assert set(modes.values()) == {0o644}
-    assert stat.S_IMODE(computer.state.stat().st_mode) == 0o755
+    assert mode(computer, ".") == 0o755
     assert computer.read("machine-id.txt") == computer.machine_id
     assert computer.read("server-url.txt") == front.url
     assert computer.read("heartbeat-interval.txt") == "60"
@@ -353,7 +355,7 @@ def test_with_no_server_it_says_so_and_enrols_when_run_again(computer, server, f
     assert computer.stored == {"machine-id.txt", "enroll-key.txt"} | {
         "enroll-last-error.txt"
     }
-    assert stat.S_IMODE((computer.state / "enroll-key.txt").stat().st_mode) == 0o600
+    assert mode(computer, "enroll-key.txt") == 0o600
 
     assert_enrolled(computer, server, computer.enroll())
 

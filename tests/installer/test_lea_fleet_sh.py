@@ -49,7 +49,7 @@ ANSWERS = [
     ('{"x": "{[", "code": "a"}', "a"),
     ('{"x": "\\\\", "code": "a"}', "a"),
     ('{"co\\u0064e": "a"}', "a"),
-    ('{"code": "a\\u0041\\"\\\\\\/\\n\\u00e9\\ud83e\\udd16\\u001b."}', 'aA"\\/ ????.'),
+    ('{"code": "\\u0041\\"\\\\\\/\\n\\u00e9\\ud83e\\udd16\\u001b."}', 'A"\\/ ????.'),
     ('{"code": "é\x1b"}', "???"),
     ('{\n  "x": [],\n  "code":\n    60\n}', "60"),
     ('{"code":-1.5e3}', "-1.5e3"),
@@ -116,7 +116,8 @@ def test_a_member_is_found_where_it_is_the_answers_own(run, tmp_path):
         folder.mkdir()
         (folder / "answer").write_text(answer, "utf-8")
 
-    found = run('for work; do echo "<$(member code)>"; done', *map(str, range(len(ANSWERS))))
+    folders = map(str, range(len(ANSWERS)))
+    found = run('for work; do echo "<$(member code)>"; done', *folders)
 
     assert found == [f"<{value}>" for _, value in ANSWERS]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.api import OPERATOR_TOKEN
@@ -68,7 +70,9 @@ def test_it_tells_the_server_that_enrolled_it_or_the_one_it_is_told(
 
 
 @pytest.mark.parametrize(
-    "fault", [answer(503, retry_after=30), bad_gateway, lose], ids=["503", "502", "lost"]
+    "fault",
+    [answer(503, retry_after=30), bad_gateway, lose],
+    ids=["503", "502", "lost"],
 )
 def test_it_asks_once_more(enrolled, server, front, fault):
     front.then(fault)
@@ -115,10 +119,10 @@ def test_a_server_that_hangs_delays_it_for_8_seconds_at_most(enrolled):
 
 
 def test_a_server_that_hangs_once_is_asked_once_more(enrolled, server, front):
-    curl = enrolled.find("curl")
+    curl = shutil.which("curl")
     enrolled.replace(  # the same curl, with 1 second instead of 4
         "curl",
-        "for word; do shift; [ \"$word\" != 4 ] || word=1; set -- \"$@\" \"$word\"; done\n"
+        'for word; do shift; [ "$word" != 4 ] || word=1; set -- "$@" "$word"; done\n'
         f'exec {curl} "$@"\n',
     )
     front.then(hang)

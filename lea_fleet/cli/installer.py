@@ -1,0 +1,82 @@
+"""``flask fleet installer``: what the author of an installer needs, in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from .. import kit, tokens
+from ..state import current_state
+from ..terminal import printable, say
+from .tokens import keep_token, token_options, token_summary
+
+_NEXT = f"""
+{kit.TOKEN_FILE} lets whoever has it enrol machines: hand it out with the
+installer, and to nobody else.
+
+On Linux and macOS: copy the .sh files and the token's to the machine, into one
+folder, and run there, as root:  ./enroll.sh --version 1.4.0
+With Inno Setup: begin with Example.iss."""
+
+
+@click.command("installer")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--url",
+    required=True,
+    help="The server, as machines reach it: https://rpa.example.com.",
+)
+@token_options("--token-label")
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@with_appcontext
+def installer_command(
+    folder: Path,
+    url: str,
+    label: str | None,
+    expires: float | None,
+    max_uses: int,
+    force: bool,
+) -> None:
+    """Write the installer kit into DIR, with a new enrolment token.
+
+    The kit knows the server's address, to which the prefix of the routes is
+    added. The token is in a file of its own, and good for installers only.
+
+    \b
+    Example: flask fleet installer kit --url https://rpa.example.com
+    """
+    url = _api_url(url)
+    token = tokens.new_enrollment_token()
+    files = kit.kit_files(url, token)
+    taken = kit.in_the_way(folder, files, force=force)
+    if taken:
+        raise click.ClickException(
+            f"{printable(str(folder))} has {', '.join(taken)} already; --force"
+            " overwrites files."
+        )
+    try:
+        with kit.written(folder, files):
+            made = keep_token(token, label=label, lifetime=expires, max_uses=max_uses)
+    except OSError as error:
+        raise click.ClickException(
+            f"{printable(str(folder))} cannot be written: {error.strerror}."
+        ) from None
+    say(f"Written into {printable(str(folder))}, for the server at {url}:")
+    for name in files:
+        say(f"  {name}")
+    say(token_summary(made))
+    say(_NEXT)
+
+
+def _api_url(server: str) -> str:
+    try:
+        url = kit.api_url(server, current_state().url_prefix)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="'--url'") from None
+    if kit.is_open_to_listeners(url):
+        click.echo(
+            "Warning: with http, tokens can be read on their way. Use https.", err=True
+        )
+    return url
