@@ -19,6 +19,7 @@ from docutils.core import publish_doctree
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.rst"
 REFERENCE = ROOT / "lea_fleet" / "docs" / "reference.rst"
+INSTALLER = ROOT / "lea_fleet" / "docs" / "installer.rst"
 
 #: What a set-up command does before the program itself starts.
 SET_UP = re.compile(r"(python3 -m venv \.venv && )?\.venv/bin/pip install .*? && ")

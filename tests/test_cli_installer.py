@@ -120,7 +120,7 @@ def test_the_token_is_as_good_as_one_made_by_token_create(write, app, operator):
     ("given", "address"),
     [
         ("https://rpa.acme.example/", "https://rpa.acme.example/api/v1/agents"),
-        ("https://rpa.acme.example/base", "https://rpa.acme.example/base/api/v1/agents"),
+        ("https://acme.example/base", "https://acme.example/base/api/v1/agents"),
         ("https://a/api/v1/agents", "https://a/api/v1/agents"),
         ("https://a/base/api/v1/agents/", "https://a/base/api/v1/agents"),
         ("https://10.0.0.7:8443", "https://10.0.0.7:8443/api/v1/agents"),

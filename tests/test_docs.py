@@ -1,7 +1,8 @@
 """The documentation: every example runs as shown, and nothing is missing or made up.
 
 The README is for a newcomer who types what it says; the reference names every
-setting, route, code, command, column and Python name, and none that is not there.
+setting, route, code, command, column and Python name, and none that is not there; the
+page about the kit does so for the scripts.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ TEST = (
     " .venv/bin/pytest --cov"
 )
 DOCUMENTS = pytest.mark.parametrize(
+    "path", [docs.README, docs.REFERENCE, docs.INSTALLER], ids=lambda path: path.name
+)
+WHOLE = pytest.mark.parametrize(
     "path", [docs.README, docs.REFERENCE], ids=lambda path: path.name
 )
 
@@ -376,10 +380,58 @@ def test_every_method_for_hosts_is_called_as_documented(reference, owner, promis
         assert name == signature(bare, getattr(owner, bare))
 
 
+# The page about the kit, against the scripts
+
+SCRIPTS = ("enroll.sh", "uninstall.sh", "lea-fleet.sh")
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    kit = files("lea_fleet").joinpath("installer")
+    return "\n".join(kit.joinpath(name).read_text("utf-8") for name in SCRIPTS)
+
+
+def terms(part):
+    return ", ".join(term for term, _, _ in definitions(part)).split(", ")
+
+
+@pytest.fixture(scope="module")
+def posix():
+    """The subsections about Linux and macOS."""
+    page = docs.section(docs.parse(docs.INSTALLER), "Linux and macOS")
+    return docs.subsections(page)
+
+
+def test_every_option_of_the_scripts_is_there(posix, scripts):
+    options = re.findall(r"^    (--[a-z-]+)\) \w+=", scripts, re.MULTILINE)
+    named = [term.split()[0] for term in terms(posix["Options"])]
+    named += [name for name in docs.literals(posix["Uninstalling"]) if name[:2] == "--"]
+
+    assert len(options) > 12 and sorted(options) == sorted(named)
+
+
+def test_every_variable_of_the_scripts_is_there(posix, scripts):
+    read = set(re.findall(r"\bLEA_[A-Z_]+", scripts))
+
+    assert set(terms(posix["Environment"])) == read
+
+
+def test_every_file_of_the_scripts_is_there(posix, scripts):
+    stored = set(re.findall(r"\b[a-z-]+\.txt\b", scripts)) - {"lea-enroll-token.txt"}
+
+    assert set(terms(posix["Files"])) == stored
+
+
+def test_every_exit_code_of_the_scripts_is_there(posix, scripts):
+    codes = set(re.findall(r"\b(?:exit|fail) (\d+)\b", scripts)) - {"130", "143"}
+
+    assert set(terms(posix["Exit codes"])) == codes
+
+
 # Both documents, against the program
 
 
-@DOCUMENTS
+@WHOLE
 def test_it_names_no_setting_code_or_route_that_is_not_there(path, app):
     text = path.read_text("utf-8")
     settings = re.findall(r"\b(?:RPA|LEA_FLEET)_[A-Z_]*[A-Z]\b", text)
@@ -391,7 +443,7 @@ def test_it_names_no_setting_code_or_route_that_is_not_there(path, app):
     assert paths and {f"{method} {route}" for method, route in paths} <= routes(app)
 
 
-@DOCUMENTS
+@WHOLE
 def test_its_actions_are_those_of_the_errors(path):
     text = path.read_text("utf-8")
     actions = {action for _, action in codes().values()}

@@ -69,7 +69,7 @@ ANSWERS = [
 
 @pytest.fixture(params=AWKS)
 def run(request, tmp_path):
-    """Run shell code that knows lea-fleet.sh, with one awk; return the lines it says."""
+    """Run shell code that knows lea-fleet.sh, with one awk; return what it says."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "awk").symlink_to(shutil.which(request.param))
