@@ -200,7 +200,8 @@ report() {
   body=
   add_details
   insist heartbeat "$(stored agent-token.txt)"
-  [ "$(member status)" != ok ] || settle "Machine $machine_id is enrolled; reported."
+  [ "$status/$(member status)" != 200/ok ] ||
+    settle "Machine $machine_id is enrolled; reported."
   action=$(member action)
   case $status/$action in 4??/reenroll) ;; *) refuse ;; esac
 }
@@ -290,7 +291,7 @@ case $url in
 esac
 for seconds in "$patience" "$pause" "$longest_pause"; do
   case $seconds in
-    *[!0-9]* | ??????*) misused "no number of seconds: $seconds" ;;
+    *[!0-9]* | 0?* | ??????*) misused "no number of seconds: $seconds" ;;
   esac
 done
 [ -z "$agent_user" ] || id -u "$agent_user" >/dev/null 2>&1 ||

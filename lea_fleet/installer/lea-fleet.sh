@@ -84,21 +84,22 @@ add_text() {
 # Idempotency-Key $4. Sets status, 000 where no whole answer came, and took, the seconds
 # that went by, rounded up. The token is seen by no process list and by no .curlrc.
 ask() {
+  whole=yes
   : >"$work/answer"
   : >"$work/head"
   printf '{%s}' "$body" >"$work/body"
   # curl sends no field that is empty.
-  curl -q -g -sS -X POST --proto '=http,https' --connect-timeout 10 --max-time "$3" \
+  curl -q -g -sS --proto '=http,https' --connect-timeout 10 --max-time "$3" \
     -H 'Content-Type: application/json' -H 'Expect:' --data-binary "@$work/body" \
     -D "$work/head" -o "$work/answer" -w '%{http_code} %{time_total}\n' \
-    --config - "$url/$1" <<FIELDS >"$work/told" 2>"$work/error" ||
+    --config - "$url/$1" <<FIELDS >"$work/told" 2>"$work/error" || whole=
 header = "Authorization: Bearer $2"
 header = "Idempotency-Key: ${4-}"
 FIELDS
-    echo 000 >>"$work/told"
+  read -r status seconds <"$work/told" || seconds=0 # there is no curl
+  [ -n "$whole" ] || status=000
   # shellcheck disable=SC2034 # for whoever sources this
-  took=$(awk 'NR == 1 { print int($2) + 1 }' "$work/told")
-  status=$(awk 'END { print $1 }' "$work/told")
+  took=$((${seconds%%[.,]*} + 1))
 }
 
 # Whether another try may get what this one did not.
