@@ -36,7 +36,7 @@ def faulty_server(target_port):
     try:
         yield front
     finally:
-        front.stop()
+        front.close()
 
 
 def answer(status, body="", content_type="text/plain", *, retry_after=None, **fields):
@@ -77,8 +77,8 @@ def lose(exchange):
 
 
 def hang(exchange):
-    """A fault: no answer comes, and the connection stays open to the end."""
-    exchange.front.ended.wait()
+    """A fault: no answer comes, and the connection stays open until it is closed."""
+    exchange.front.closing.wait()
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Front:
     def __init__(self, target_port):
         self.target_port = target_port
         self.requests = []
-        self.ended = threading.Event()
+        self.closing = threading.Event()
         self._faults = deque()
         self._otherwise = forward
         self._listen(0)
@@ -122,7 +122,7 @@ class Front:
     @contextmanager
     def closed(self):
         """Refuse connections; the port stays ours."""
-        self._close()
+        self.close()
         with socket.socket() as holder:
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             holder.bind(("127.0.0.1", self.port))
@@ -132,21 +132,20 @@ class Front:
                 holder.close()
                 self._listen(self.port)
 
-    def stop(self):
-        self.ended.set()
-        self._close()
-
     def next_fault(self):
         return self._faults.popleft() if self._faults else self._otherwise
 
     def _listen(self, port):
+        self.closing.clear()
         self._server = _Server(("127.0.0.1", port), _Exchange)
         self._server.front = self
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
-    def _close(self):
+    def close(self):
+        """Close its port, and every connection that hangs."""
+        self.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
