@@ -30,9 +30,12 @@ _OF_ONE_CONNECTION = {"connection", "transfer-encoding", "content-length"}
 
 
 @contextmanager
-def faulty_server(target_port):
-    """Run a server before the one on *target_port*; yield its Front."""
-    front = Front(target_port)
+def faulty_server(target_port, tls=None):
+    """Run a server before the one on *target_port*; yield its Front.
+
+    With *tls*, the SSLContext of a server, it speaks HTTPS, as localhost.
+    """
+    front = Front(target_port, tls)
     try:
         yield front
     finally:
@@ -99,8 +102,9 @@ class Request:
 class Front:
     """A server that runs; *url* is that of the API behind it."""
 
-    def __init__(self, target_port):
+    def __init__(self, target_port, tls):
         self.target_port = target_port
+        self._tls = tls
         self.requests = []
         self.closing = threading.Event()
         self._faults = deque()
@@ -109,7 +113,8 @@ class Front:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}{PREFIX}"
+        origin = "https://localhost" if self._tls else "http://127.0.0.1"
+        return f"{origin}:{self.port}{PREFIX}"
 
     def then(self, *faults):
         """Let the next requests meet *faults*, one each."""
@@ -139,6 +144,10 @@ class Front:
         self.closing.clear()
         self._server = _Server(("127.0.0.1", port), _Exchange)
         self._server.front = self
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
