@@ -30,13 +30,16 @@ _OF_ONE_CONNECTION = {"connection", "transfer-encoding", "content-length"}
 
 
 @contextmanager
-def faulty_server(target_port):
-    """Run a server before the one on *target_port*; yield its Front."""
-    front = Front(target_port)
+def faulty_server(target_port, tls=None):
+    """Run a server before the one on *target_port*; yield its Front.
+
+    With *tls*, the SSLContext of a server, it speaks HTTPS, as localhost.
+    """
+    front = Front(target_port, tls)
     try:
         yield front
     finally:
-        front.stop()
+        front.close()
 
 
 def answer(status, body="", content_type="text/plain", *, retry_after=None, **fields):
@@ -77,8 +80,8 @@ def lose(exchange):
 
 
 def hang(exchange):
-    """A fault: no answer comes, and the connection stays open to the end."""
-    exchange.front.ended.wait()
+    """A fault: no answer comes, and the connection stays open until it is closed."""
+    exchange.front.closing.wait()
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,19 @@ class Request:
 class Front:
     """A server that runs; *url* is that of the API behind it."""
 
-    def __init__(self, target_port):
+    def __init__(self, target_port, tls):
         self.target_port = target_port
+        self._tls = tls
         self.requests = []
-        self.ended = threading.Event()
+        self.closing = threading.Event()
         self._faults = deque()
         self._otherwise = forward
         self._listen(0)
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}{PREFIX}"
+        origin = "https://localhost" if self._tls else "http://127.0.0.1"
+        return f"{origin}:{self.port}{PREFIX}"
 
     def then(self, *faults):
         """Let the next requests meet *faults*, one each."""
@@ -122,7 +127,7 @@ class Front:
     @contextmanager
     def closed(self):
         """Refuse connections; the port stays ours."""
-        self._close()
+        self.close()
         with socket.socket() as holder:
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             holder.bind(("127.0.0.1", self.port))
@@ -132,21 +137,24 @@ class Front:
                 holder.close()
                 self._listen(self.port)
 
-    def stop(self):
-        self.ended.set()
-        self._close()
-
     def next_fault(self):
         return self._faults.popleft() if self._faults else self._otherwise
 
     def _listen(self, port):
+        self.closing.clear()
         self._server = _Server(("127.0.0.1", port), _Exchange)
         self._server.front = self
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def _close(self):
+    def close(self):
+        """Close its port, and every connection that hangs."""
+        self.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

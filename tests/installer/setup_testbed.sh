@@ -81,6 +81,7 @@ finish_root() {
   touch "$root/etc/ssl/certs/ca-certificates.crt"
   ln -sf bash "$root/bin/sh"
   echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+  echo '127.0.0.1 localhost' >"$root/etc/hosts"
   # Without this mark of a Wine built-in, user32 does not load.
   python3 - "$root/usr/i686-w64-mingw32/lib/zlib1.dll" \
     "$libraries/i386-windows/zlib1.dll" <<'PYTHON'

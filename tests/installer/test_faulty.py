@@ -85,13 +85,15 @@ def test_nobody_listens_while_it_is_closed(agent, front):
     assert agent.heartbeat().status_code == 200
 
 
-def test_a_server_that_hangs_does_not_answer(front):
-    front.always(hang)
+def test_a_server_that_hangs_does_not_answer_until_it_is_closed(front):
+    front.then(hang)
     with socket.create_connection(("127.0.0.1", front.port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         connection.settimeout(0.2)
         with pytest.raises(TimeoutError):
             connection.recv(1)
+        with front.closed():
+            assert connection.recv(1) == b""
 
 
 def test_the_operator_asks_through_it_too(front, server):
