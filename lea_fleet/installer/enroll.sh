@@ -189,7 +189,7 @@ settle() {
   case $interval in '' | *[!0-9]*) interval=60 ;; esac
   store heartbeat-interval.txt "$interval" 644 || unwritable
   store server-url.txt "$url" 644 || unwritable
-  rm -f "$state/enroll-key.txt" "$state/enroll-last-error.txt"
+  rm -f "$state/enroll-key.txt" "$state/enroll-last-error.txt" || unwritable
   echo "$1"
   exit 0
 }
@@ -219,8 +219,8 @@ find_enrolment_token() {
 # one is a copy, is not kept.
 enrol() {
   find_enrolment_token
-  rm -f "$state/agent-token.txt"
-  [ "$machine_id" = "$known" ] || rm -f "$state/enroll-key.txt"
+  rm -f "$state/agent-token.txt" || unwritable
+  [ "$machine_id" = "$known" ] || rm -f "$state/enroll-key.txt" || unwritable
   store machine-id.txt "$machine_id" 644 || unwritable
   key=$(stored enroll-key.txt)
   if ! is_token "$key"; then

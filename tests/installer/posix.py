@@ -35,6 +35,14 @@ PROGRAMS = (
 
 _DEADLINE = 60  # seconds
 _SECRETS = ("agent-token.txt", "enroll-key.txt")
+
+#: In the place of curl: gets no answer in all the seconds that it is given, in no time.
+SLOW_CURL = """while [ "$1" != --max-time ]; do shift; done
+echo "$2" >>"$LEA_TEST_FOLDER/limits"
+echo "000 $2.004"
+exit 28
+"""
+
 _SLEEP = 'echo "$1" >>"$LEA_TEST_FOLDER/pauses"\n'
 
 
@@ -54,7 +62,8 @@ class Computer:
     def __init__(self, folder, shell, url, machine_id):
         self.kit, self.state = folder / "kit", folder / "state"
         self.machine_id = machine_id
-        self._shell, self._folder = shell, folder
+        self.shell = shell
+        self._folder = folder
         self._programs = folder / "bin"
         self._programs.mkdir(parents=True)
         self._secrets = set()
@@ -78,6 +87,11 @@ class Computer:
         return [int(line) for line in self.noted("pauses")]
 
     @property
+    def limits(self):
+        """The seconds that each call of SLOW_CURL was given."""
+        return [int(line) for line in self.noted("limits")]
+
+    @property
     def stored(self):
         """The names of the files in the state folder; work in progress is one too."""
         return {path.name for path in self.state.iterdir()}
@@ -93,7 +107,7 @@ class Computer:
     def read(self, name):
         """Return the text that a file of the state folder holds, or None."""
         path = self.state / name
-        return path.read_text("utf-8").rstrip("\n") if path.exists() else None
+        return path.read_text("utf-8").rstrip("\n") if path.is_file() else None
 
     def give(self, token):
         """Lay an enrolment token beside the scripts."""
@@ -109,7 +123,7 @@ class Computer:
 
     def restore(self, program):
         (self._programs / program).unlink()
-        if self._shell[0] == "busybox":
+        if self.shell[0] == "busybox":
             (self._programs / program).symlink_to(shutil.which("busybox"))
 
     def noted(self, name):
@@ -137,7 +151,7 @@ class Computer:
 
     def start(self, script, *options, **environment):
         return subprocess.Popen(
-            [*map(shutil.which, self._shell[:1]), *self._shell[1:], self.kit / script]
+            [*map(shutil.which, self.shell[:1]), *self.shell[1:], self.kit / script]
             + list(options),
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,

@@ -19,7 +19,7 @@ import pytest
 
 from tests.api import Agent, Api
 from tests.installer.faulty import answer, bad_gateway, hang, lose, redirect
-from tests.installer.posix import PROGRAMS, events, row, rows
+from tests.installer.posix import PROGRAMS, SLOW_CURL, events, row, rows
 
 IDENTITY = {
     "agent-token.txt",
@@ -106,15 +106,15 @@ def open_handed():
 def test_the_token_is_never_readable_to_others_not_even_for_a_moment(
     computer, open_handed
 ):
-    computer.replace(
-        "mv",
-        'ls -l "$2" >>"$LEA_TEST_FOLDER/moved"\n'
-        f'exec {shutil.which("mv")} "$@"\n',
-    )
+    note = 'ls -ld "$2" "$LEA_STATE_DIR"/.work.* >>"$LEA_TEST_FOLDER/seen"\n'
+    computer.replace("chmod", f'{note}exec {shutil.which("chmod")} "$@"\n')
+
     computer.enroll()
 
-    moved = [line.split() for line in computer.noted("moved")]
-    modes = {words[-1].rsplit("/", 1)[1]: words[0] for words in moved}
+    seen = [line.split() for line in computer.noted("seen")]
+    modes = {words[-1].rsplit("/", 1)[1]: words[0] for words in seen}
+    work = [name for name in modes if name.startswith(".work.")]
+    assert [modes[name] for name in work] == ["drwx------"]
     assert modes[".agent-token.txt.new"] == modes[".enroll-key.txt.new"] == "-rw-------"
 
 
@@ -230,7 +230,20 @@ def test_a_copy_of_another_machine_is_a_machine_of_its_own(computer, server):
     computer.machine_id += "-copy"
 
     assert_enrolled(computer, server, computer.enroll())
+    assert computer.read("machine-id.txt") == computer.machine_id
     assert original.heartbeat().status_code == 200
+
+
+def test_a_copy_of_one_that_had_no_answer_takes_a_key_of_its_own(
+    computer, server, front
+):
+    front.then(lose)
+    computer.enroll(LEA_PATIENCE="0")
+    computer.machine_id += "-copy"
+
+    assert_enrolled(computer, server, computer.enroll())
+    first, second = front.requests
+    assert first.headers["Idempotency-Key"] != second.headers["Idempotency-Key"]
 
 
 # Which machine
@@ -368,6 +381,15 @@ def test_a_lost_answer_is_had_by_running_it_again(computer, server, front):
     assert_enrolled(computer, server, run, happened)
 
 
+def test_a_server_that_hangs_is_waited_for_no_longer_than_patience_lasts(computer):
+    computer.replace("curl", SLOW_CURL)
+
+    assert_failed(computer, computer.enroll(), 20, "No answer from")
+    assert len(computer.limits) > 2
+    assert 0 < min(computer.limits) and max(computer.limits) <= 20
+    assert sum(computer.limits) + sum(computer.pauses) <= 60
+
+
 def test_a_server_that_hangs_is_not_waited_for(computer, server, front):
     front.then(hang)
     assert_failed(computer, computer.enroll(LEA_PATIENCE="1"), 20, "No answer from")
@@ -388,6 +410,7 @@ STRANGE = [
     answer(400, '{"message": "no"}', "application/json"),
     answer(400, '["action", "stop"]', "application/json"),
     answer(201, '{"agent": {"api_token": "inner"}}', "application/json"),
+    answer(200, '{"api_token": "lea"}', "application/json"),
     answer(201, '{"api_token": "a b"}', "application/json"),
 ]
 
@@ -519,6 +542,18 @@ def test_a_file_system_that_knows_no_links_is_said_and_not_waited_for_for_ever(
     assert not front.requests
 
 
+@pytest.mark.parametrize("name", ["agent-token.txt", "heartbeat-interval.txt"])
+def test_a_folder_in_the_place_of_a_file_is_a_state_folder_that_cannot_be_written(
+    computer, server, name
+):
+    (computer.state / name).mkdir(parents=True)
+    assert_failed(computer, computer.enroll(), 24, "cannot be written")
+
+    (computer.state / name).rmdir()
+    assert computer.enroll().exit_code == 0
+    assert agent_on(computer, server).heartbeat().status_code == 200
+
+
 def test_a_token_that_cannot_be_kept_is_had_by_running_it_again(computer, server):
     mv = shutil.which("mv")
     computer.replace(
@@ -640,6 +675,15 @@ def test_a_run_that_was_killed_is_not_waited_for(computer, server):
     computer.finish(dead)
     computer.state.mkdir()
     (computer.state / "enroll.lock").symlink_to(str(dead.pid))
+
+    assert_enrolled(computer, server, computer.enroll())
+    assert not computer.pauses
+
+
+def test_a_run_that_had_the_same_number_before_is_not_waited_for(computer, server):
+    computer.state.mkdir()
+    lock = 'ln -s $$ "$LEA_STATE_DIR/enroll.lock" && exec "$@"'
+    computer.shell = ["sh", "-c", lock, "sh", *computer.shell]
 
     assert_enrolled(computer, server, computer.enroll())
     assert not computer.pauses
