@@ -1,13 +1,17 @@
-"""A fresh Windows for a test, where the bed is to be had."""
+"""A fresh Windows for a test, where the bed is to be had, and servers for it."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import ssl
 
 import pytest
+import trustme
 
+from tests.installer.faulty import faulty_server
 from tests.installer.wine import Windows, why_there_is_no_bed
+from tests.server import running_server
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,40 @@ def windows(bed, tmp_path):
     """A fresh Windows; only its work folder outlives the test."""
     yield Windows(tmp_path / "pc")
     shutil.rmtree(tmp_path / "pc" / "windows", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The real server, in processes of its own; each test brings its own machines."""
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def front(server):
+    """The server with faults, before the real one."""
+    with faulty_server(server.port) as front:
+        yield front
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """A private certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def trusted(authority, tmp_path_factory):
+    """The file for a Windows that trusts the authority."""
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture
+def https_front(server, authority):
+    """The server with faults, which speaks HTTPS with a private certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with faulty_server(server.port, context) as front:
+        yield front
