@@ -1,12 +1,14 @@
-"""A fresh Windows, where the bed is to be had, or a computer with a shell."""
+"""A fresh Windows, or a computer with a shell, and the servers that they ask."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import ssl
 from uuid import uuid4
 
 import pytest
+import trustme
 
 from tests.installer.faulty import faulty_server
 from tests.installer.posix import SHELLS, Computer
@@ -27,9 +29,8 @@ def bed():
 
 @pytest.fixture
 def windows(bed, tmp_path):
-    """A fresh Windows; only its work folder outlives the test."""
-    yield Windows(tmp_path / "pc")
-    shutil.rmtree(tmp_path / "pc" / "windows", ignore_errors=True)
+    """A fresh Windows."""
+    return Windows(tmp_path / "pc")
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +55,26 @@ def computer(request, front, server, tmp_path):
     computer = Computer(tmp_path, request.param, front.url, f"PC-{uuid4()}")
     computer.give(server.operator.installer().token)
     return computer
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """A private certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def trusted(authority, tmp_path_factory):
+    """The file for a Windows that trusts the authority."""
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture
+def https_front(server, authority):
+    """The server with faults, which speaks HTTPS with a private certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with faulty_server(server.port, context) as front:
+        yield front
