@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -43,6 +45,24 @@ def parameters() -> dict[str, list[str]]:
     except UnicodeDecodeError:
         fault = {"field": "query", "message": "must be percent-encoded UTF-8"}
         raise InvalidField([fault]) from None
+
+
+def prefers_csv() -> bool:
+    """Tell whether the client would rather have CSV than JSON.
+
+    One that accepts neither gets JSON, as it would without this header field.
+    """
+    offered = ["application/json", "text/csv"]
+    return request.accept_mimetypes.best_match(offered) == "text/csv"
+
+
+def next_page(cursor: str) -> str:
+    """Return the path and query of this request with another *cursor*.
+
+    No scheme and host: behind a proxy they may not be the client's.
+    """
+    query = urlencode({**parameters(), "cursor": cursor}, doseq=True)
+    return f"{quote(request.root_path + request.path)}?{query}"
 
 
 def required(machine_id: str | None) -> str:
