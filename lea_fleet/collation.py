@@ -9,9 +9,12 @@ import re
 import unicodedata
 
 #: Characters of a name that count for its place in an order; then the id does.
-_LONGEST_KEY = 64
+_LONGEST_NAME = 64
 
-_DIGITS = re.compile(r"\d{1,9}", re.ASCII)
+#: A key goes into a cursor, and a cursor into an address.
+_LONGEST_KEY = 256
+
+_DIGITS = re.compile(r"\d+", re.ASCII)
 
 
 def contains(name: bytes, part: str) -> bool:
@@ -27,7 +30,7 @@ def sort_key(name: bytes | None) -> str:
     """
     if name is None:
         return ""
-    text = name[: 4 * _LONGEST_KEY].decode("utf-8", "replace")
+    text = name[: 4 * _LONGEST_NAME].decode("utf-8", "replace")[:_LONGEST_NAME]
     if not text.isascii():
         parts = unicodedata.normalize("NFKD", text)
         text = "".join(c for c in parts if not unicodedata.combining(c))
@@ -35,4 +38,4 @@ def sort_key(name: bytes | None) -> str:
 
 
 def _padded(number: re.Match[str]) -> str:
-    return number[0].rjust(9, "0")
+    return number[0].rjust(12, "0")

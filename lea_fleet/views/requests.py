@@ -10,6 +10,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from ..payloads import LONGEST_BODY
 from ..problems import BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
 
+#: Under both names: Werkzeug takes a parameter for another type.
+_CSV = ("text/csv", "text/csv; charset=utf-8")
+
 
 def body() -> bytes:
     """Return the body of the request, which is JSON or nothing.
@@ -52,8 +55,8 @@ def prefers_csv() -> bool:
 
     One that accepts neither gets JSON, as it would without this header field.
     """
-    offered = ["application/json", "text/csv"]
-    return request.accept_mimetypes.best_match(offered) == "text/csv"
+    best = request.accept_mimetypes.best_match(["application/json", *_CSV])
+    return best in _CSV
 
 
 def next_page(cursor: str) -> str:
