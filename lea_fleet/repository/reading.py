@@ -37,7 +37,7 @@ SELECT = (
 
 
 class AgentReader:
-    """What may be asked of the fleet, over one open *connection*.
+    """What may be asked of one machine, over one open *connection*.
 
     Every method may raise sqlite3.Error.
     """
