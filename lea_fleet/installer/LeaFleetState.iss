@@ -59,10 +59,12 @@ var
   Bytes: AnsiString;
 begin
   Result := '';
-  if LoadStringFromFile(Path, Bytes) then
-    Result := Trim(Utf8Decode(Bytes));
+  if not LoadStringFromFile(Path, Bytes) then
+    Exit;
+  Result := Utf8Decode(Bytes);
   if (Result <> '') and (Ord(Result[1]) = $FEFF) then
     Delete(Result, 1, 1);  // a byte order mark, as Notepad may write it
+  Result := Trim(Result);
 end;
 
 // Returns 122 random bits of Windows' own as hexadecimal digits.
@@ -108,7 +110,8 @@ function LeaFleetAccountSid: String;
 var
   Account: String;
 begin
-  Account := Trim(ExpandConstant('{#LeaFleetAccount}'));
+  Account := ExpandConstant('{#LeaFleetAccount}');
+  Account := Trim(Account);
   Result := Account;
   if (Account = '') or (Pos('S-1-', Account) = 1) then
     Exit;
@@ -183,7 +186,8 @@ function LeaFleetMachine: String;
 var
   Root: Integer;
 begin
-  Result := Trim(ExpandConstant('{#LeaFleetMachineId}'));
+  Result := ExpandConstant('{#LeaFleetMachineId}');
+  Result := Trim(Result);  // in one call it would lose what ANSI has not
   if Result <> '' then
     Exit;
   Root := HKLM;

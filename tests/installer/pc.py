@@ -59,6 +59,13 @@ class Pc(Windows):
         self.tokens.add(token)
         self.path(TOKEN_FILE).write_text(token, "utf-8")
 
+    def take_away(self):
+        """Take the enrolment token from beside the setup.exe, and return it."""
+        path = self.path(TOKEN_FILE)
+        token = path.read_text("utf-8")
+        path.unlink()
+        return token
+
     def set_up(self, *parameters, url=None, patience=20, env=None):
         """Run the setup.exe; return how it ended."""
         run = self.install(

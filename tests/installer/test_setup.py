@@ -20,6 +20,7 @@ from tests.installer import faulty
 from tests.installer.pc import (
     APP,
     STATE,
+    TOKEN_FILE,
     Pc,
     compile_kit,
     details,
@@ -115,7 +116,7 @@ def test_an_upgrade_does_not_enrol_but_reports_its_version(
     pc.set_up()
     token = pc.token
     pc.take(compiled(example("1.5.0")))
-    pc.path(r"Z:\work\lea-enroll-token.txt").unlink()
+    pc.take_away()
 
     assert pc.set_up().exit_code == 0
 
@@ -167,29 +168,35 @@ def test_names_arrive_as_they_are(pc, server):
     assert machines(server)[0]["user_name"] == name
 
 
-def test_quotes_and_half_letters_do_too(compiled, pc, server):
+def test_quotes_do_too(compiled, pc, server):
     odd = """
 #define LeaFleetUserName "{code:OddName}"
 [Code]
 function OddName(Param: String): String;
 begin
-  Result := 'O''Connor "Zoé" \\ 100% {x}' + #9'!' + Copy(GetEnv('SMILE'), 1, 1);
+  Result := 'O''Connor "Zoé" \\ 100% {x}' + #9'!';
 end;
 """
     pc.take(compiled(example(before=odd)))
 
-    assert pc.set_up(env={"SMILE": "😀"}).exit_code == 0
+    assert pc.set_up().exit_code == 0
 
-    stored = machines(server)[0]["user_name"]
-    assert stored == "O'Connor \"Zoé\" \\ 100% {x}\t!\ufffd"
+    assert machines(server)[0]["user_name"] == "O'Connor \"Zoé\" \\ 100% {x}\t!"
 
 
 def test_what_is_too_long_is_cut(pc, server):
-    pc.set_up("/LEAUSERNAME=" + "é" * 300, "/LEAUSEREMAIL= ")
+    pc.set_up(f"/LEAUSERNAME={'é' * 300}", "/LEAUSEREMAIL= ")
 
     (machine,) = machines(server)
     assert machine["user_name"] == "é" * 255
     assert machine["user_email"] is None
+
+
+def test_half_a_letter_is_no_dead_end(pc, server):
+    # Windows counts this smile as two, of which the first is the last that fits.
+    assert pc.set_up(f"/LEAUSERNAME={'é' * 254}😀").exit_code == 0
+
+    assert machines(server)[0]["user_name"] == "é" * 254 + "\ufffd"
 
 
 # Where the enrolment token comes from
@@ -200,16 +207,14 @@ def test_the_file_goes_before_the_environment(pc, server):
 
 
 def test_a_byte_order_mark_in_the_file_does_not_matter(pc):
-    path = pc.path(r"Z:\work\lea-enroll-token.txt")
-    path.write_text(f" {path.read_text()}\r\n", "utf-8-sig")
+    token = pc.take_away()
+    pc.path(TOKEN_FILE).write_text(f" {token}\r\n", "utf-8-sig")
 
     assert pc.set_up().exit_code == 0
 
 
 def test_the_token_may_stand_in_the_environment(pc):
-    path = pc.path(r"Z:\work\lea-enroll-token.txt")
-    token = path.read_text()
-    path.unlink()
+    token = pc.take_away()
 
     run = pc.set_up("/LEATOKEN=lea_enroll_wrong", env={"LEA_ENROLL_TOKEN": token})
 
@@ -217,9 +222,7 @@ def test_the_token_may_stand_in_the_environment(pc):
 
 
 def test_the_token_may_stand_on_the_command_line(pc):
-    path = pc.path(r"Z:\work\lea-enroll-token.txt")
-    token = path.read_text()
-    path.unlink()
+    token = pc.take_away()
 
     run = pc.run(
         r"Z:\work\lea-setup.exe",
@@ -234,7 +237,7 @@ def test_the_token_may_stand_on_the_command_line(pc):
 
 
 def test_a_token_that_setup_has_logged_is_not_used(pc, front):
-    pc.path(r"Z:\work\lea-enroll-token.txt").unlink()
+    pc.take_away()
 
     assert pc.set_up("/LEATOKEN=lea_enroll_logged").exit_code == MEND
 
@@ -244,13 +247,13 @@ def test_a_token_that_setup_has_logged_is_not_used(pc, front):
 
 @pytest.mark.parametrize("token", ["", "two words", "clé"])
 def test_without_a_token_the_file_says_where_it_is_missed(pc, front, token):
-    pc.path(r"Z:\work\lea-enroll-token.txt").write_text(token, "utf-8")
+    pc.path(TOKEN_FILE).write_text(token, "utf-8")
 
     assert pc.set_up().exit_code == MEND
 
     assert front.requests == []
     assert pc.is_installed
-    assert ("Z:\\work\\lea-enroll-token.txt" in pc.error) is not bool(token)
+    assert (TOKEN_FILE in pc.error) is not bool(token)
 
 
 # What the server refuses
@@ -309,11 +312,12 @@ def test_a_stored_token_that_was_replaced_is_kept_and_reported(pc, server):
 
 
 def test_a_request_that_cannot_be_is_the_setups_own_fault(compiled, pc):
-    before = '#define LeaFleetMachineId "a/b"'
+    before = '#define LeaFleetMachineId " 漢/b "'
     pc.take(compiled(example(before=before)))
 
     assert pc.set_up().exit_code == MEND
     assert "400 invalid_field" in pc.error and "slash" in pc.error
+    assert pc.kept("machine-id") == "漢/b"
 
 
 def test_a_last_word_is_taken_as_one(pc, front):
@@ -404,10 +408,9 @@ def test_no_redirect_takes_the_token_elsewhere(pc, front, status):
 def test_a_server_that_never_answers_is_given_up(pc, front):
     front.always(faulty.hang)
 
-    run = pc.set_up(patience=2)
+    assert pc.set_up(patience=2).exit_code == AGAIN
 
-    assert run.exit_code == AGAIN
-    assert "no answer within 2 s" in run.log
+    assert "did not answer" in pc.error
 
 
 def test_a_lost_answer_is_asked_for_again(pc, server, front):
@@ -488,7 +491,7 @@ def test_an_uninstall_that_the_operator_was_faster_with_leaves_nothing(pc, serve
 
 
 def test_a_pc_that_never_enrolled_uninstalls_without_a_word(pc, front):
-    pc.hand("")
+    pc.take_away()
     pc.set_up()
 
     assert pc.remove().exit_code == 0
@@ -519,7 +522,7 @@ def test_only_administrators_may_look_into_what_it_keeps(pc):
 
 
 def test_everybody_may_look_into_the_file_with_the_error(pc):
-    pc.hand("")
+    pc.take_away()
     pc.set_up()
 
     (found,) = pc.path(APP).glob("enroll-last-error.txt")
@@ -673,7 +676,7 @@ end;
     assert pc.set_up().exit_code == 77
     assert pc.token and pc.kept("own") == "after it"
     assert pc.remove().exit_code == 0
-    pc.hand("")
+    pc.take_away()
     assert pc.set_up().exit_code == MEND
 
 
