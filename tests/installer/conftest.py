@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import ssl
 
 import pytest
@@ -27,9 +26,8 @@ def bed():
 
 @pytest.fixture
 def windows(bed, tmp_path):
-    """A fresh Windows; only its work folder outlives the test."""
-    yield Windows(tmp_path / "pc")
-    shutil.rmtree(tmp_path / "pc" / "windows", ignore_errors=True)
+    """A fresh Windows."""
+    return Windows(tmp_path / "pc")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ set -euo pipefail
 exec unshare --mount --pid --fork --kill-child -- bash -euo pipefail -c '
 root=$1/root fresh=$1/prefix windows=$2 work=$3 ca=$4
 shift 4
+mount --bind "$work" "$root/work"
 mkdir -p "$windows" "$windows.overlay"
 layers=lowerdir=$fresh,upperdir=$windows,workdir=$windows.overlay
 if ! mount -t overlay -o "$layers" overlay "$root/prefix" 2>/dev/null; then
@@ -18,7 +19,6 @@ if ! mount -t overlay -o "$layers" overlay "$root/prefix" 2>/dev/null; then
   [ -e "$windows/system.reg" ] || cp -a --reflink=auto "$fresh/." "$windows"
   mount --bind "$windows" "$root/prefix"
 fi
-mount --bind "$work" "$root/work"
 mount --bind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/tmp"

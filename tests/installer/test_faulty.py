@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import socket
-from http.client import RemoteDisconnected
+import ssl
+from contextlib import closing
+from http.client import HTTPSConnection, RemoteDisconnected
+from uuid import uuid4
 
 import pytest
 
 from tests.api import Agent, Api
-from tests.installer.faulty import (
-    answer,
-    bad_gateway,
-    faulty_server,
-    forward,
-    hang,
-    lose,
-    redirect,
-)
-from tests.server import TcpClient, running_server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("server")) as server:
-        yield server
+from tests.installer.faulty import answer, bad_gateway, forward, hang, lose, redirect
+from tests.server import TcpClient
 
 
 @pytest.fixture
-def front(server):
-    with faulty_server(server.port) as front:
-        yield front
-
-
-@pytest.fixture(scope="module")
 def enrolled(server):
-    return server.operator.enroll("PC-1")
+    return server.operator.enroll(f"PC-{uuid4()}")
 
 
 @pytest.fixture
@@ -75,7 +58,7 @@ def test_a_lost_answer_is_of_a_request_that_was_done(agent, front, server):
     front.then(lose)
     with pytest.raises(RemoteDisconnected):
         agent.heartbeat(version="2.0-lost")
-    assert server.operator.machine("PC-1")["version"] == "2.0-lost"
+    assert server.operator.machine(agent.machine_id)["version"] == "2.0-lost"
 
 
 def test_nobody_listens_while_it_is_closed(agent, front):
@@ -99,3 +82,19 @@ def test_a_server_that_hangs_does_not_answer_until_it_is_closed(front):
 def test_the_operator_asks_through_it_too(front, server):
     operator = Api(TcpClient(front.port), server.operator.token)
     assert operator.get("/fleet").status_code == 200
+
+
+def test_it_speaks_https_to_who_trusts_its_authority(https_front, trusted):
+    assert https_front.url.startswith(f"https://localhost:{https_front.port}/")
+    context = ssl.create_default_context(cafile=trusted)
+    connection = HTTPSConnection("localhost", https_front.port, context=context)
+    with closing(connection):
+        connection.request("GET", "/api/v1/agents/fleet")
+        assert connection.getresponse().status == 401
+
+    untrusting = HTTPSConnection(
+        "localhost", https_front.port, context=ssl.create_default_context()
+    )
+    with closing(untrusting), pytest.raises(ssl.SSLCertVerificationError):
+        untrusting.request("GET", "/api/v1/agents/fleet")
+    assert len(https_front.requests) == 1
