@@ -8,4 +8,10 @@ from .enrollment_tokens import EnrollmentToken
 from .events import Event
 from .reading import Agent
 
-__all__ = ["Agent", "AgentRepository", "EnrollmentToken", "Enrolment", "Event"]
+__all__ = [
+    "Agent",
+    "AgentRepository",
+    "EnrollmentToken",
+    "Enrolment",
+    "Event",
+]

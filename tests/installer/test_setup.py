@@ -1,0 +1,707 @@
+"""The kit for Inno Setup, proven: real setup programs against the real server.
+
+Whatever an installation meets, the program is installed, a person finds why the fleet
+does not know the PC, the exit code says it to a program, and running the same setup
+again goes on where the last one ended.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from lea_fleet.problems import Problem
+
+from tests.installer import faulty
+from tests.installer.pc import (
+    APP,
+    STATE,
+    TOKEN_FILE,
+    Pc,
+    compile_kit,
+    details,
+    example,
+    happened,
+    machines,
+    rows,
+)
+from tests.installer.wine import CompileError, Windows
+from tests.server import running_server
+
+pytestmark = pytest.mark.installer
+
+AGAIN, ASK, MEND, SETTLED, UNSTORED = 20, 21, 22, 23, 24
+
+UPDATE = "UPDATE lea_fleet_enrollment_tokens SET"
+
+
+@pytest.fixture(scope="session")
+def compiled(bed, tmp_path_factory):
+    """Compile a script that includes the kit; the same one only once."""
+    made = {}
+
+    def compiled(script):
+        if script not in made:
+            windows = Windows(tmp_path_factory.mktemp("compiler"))
+            made[script] = compile_kit(windows, script)
+        return made[script]
+
+    return compiled
+
+
+@pytest.fixture
+def server(tmp_path):
+    with running_server(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def pc(compiled, front, server, tmp_path):
+    """A PC on whose disk the setup lies, with an enrolment token beside it."""
+    pc = Pc(tmp_path / "pc", compiled(example()), front.url)
+    pc.hand(server.operator.installer(max_uses=5).token)
+    return pc
+
+
+def sent(front):
+    """Return which routes were asked, in order."""
+    return [request.path.rpartition("/")[2] for request in front.requests]
+
+
+def bodies(front):
+    return [request.json for request in front.requests]
+
+
+def keys(front):
+    """Return the idempotency keys of the enrolments that were tried."""
+    return {request.headers["Idempotency-Key"] for request in front.requests}
+
+
+# The life of a PC
+
+
+def test_an_installation_enrols_and_its_token_is_the_agents(pc, server):
+    run = pc.set_up("/LEAUSEREMAIL=zoe@example.com", "/LEAUSERID=z1")
+
+    assert run.exit_code == 0
+    (machine,) = machines(server)
+    assert machine["status"] == "active"
+    assert (machine["version"], machine["user_email"]) == ("1.4.0", "zoe@example.com")
+    assert machine["os_info"].startswith("Windows 10")
+    assert machine["user_id"] == "z1" and machine["user_name"] and machine["hostname"]
+    assert happened(server) == ["enrolled"]
+    assert pc.kept("machine-id") == machine["machine_id"]
+    assert pc.kept("server-url") == pc.url
+    assert pc.kept("heartbeat-interval").isdigit()
+    assert pc.kept("enroll-key") is None and pc.error is None
+    assert pc.agent(server).post("/heartbeat", {"version": "1.4.1"}).status_code == 200
+    assert machines(server)[0]["version"] == "1.4.1"
+
+
+def test_the_machine_id_is_windows_own(pc, server):
+    pc.set_up()
+
+    (machine,) = machines(server)
+    registry = pc.run("reg", "query", r"HKLM\Software\Microsoft\Cryptography")
+    assert f"MachineGuid    REG_SZ    {machine['machine_id']}" in registry.output
+
+
+def test_an_upgrade_does_not_enrol_but_reports_its_version(
+    pc, server, front, compiled
+):
+    pc.set_up()
+    token = pc.token
+    pc.take(compiled(example("1.5.0")))
+    pc.take_away()
+
+    assert pc.set_up().exit_code == 0
+
+    assert sent(front) == ["enroll", "heartbeat"]
+    assert (machines(server)[0]["version"], pc.token) == ("1.5.0", token)
+    assert happened(server) == ["enrolled"]
+
+
+def test_uninstalling_says_goodbye_and_leaves_nothing(pc, server):
+    pc.set_up()
+
+    assert pc.remove("/LEAREASON=Remplacé: «PC-2» 漢").exit_code == 0
+
+    (machine,) = machines(server)
+    assert machine["status"] == "uninstalled"
+    assert machine["uninstall_reason"] == "Remplacé: «PC-2» 漢"
+    assert not pc.path(APP).exists()
+
+
+def test_installing_again_after_that_reactivates(pc, server):
+    pc.set_up()
+    pc.remove()
+
+    assert pc.set_up().exit_code == 0
+
+    (machine,) = machines(server)
+    assert (machine["status"], machine["uninstall_reason"]) == ("active", None)
+    assert happened(server) == ["enrolled", "uninstalled", "reactivated"]
+    assert details(server, "uninstalled")["reason"] == "Uninstalled on the computer"
+    assert pc.agent(server).post("/heartbeat", {}).status_code == 200
+
+
+def test_a_pc_that_the_operator_uninstalled_enrols_again(pc, server, front):
+    pc.set_up()
+    server.operator.uninstall(pc.kept("machine-id"))
+
+    assert pc.set_up().exit_code == 0
+
+    assert sent(front) == ["enroll", "heartbeat", "enroll"]
+    assert machines(server)[0]["status"] == "active"
+    assert pc.agent(server).post("/heartbeat", {}).status_code == 200
+
+
+def test_names_arrive_as_they_are(pc, server):
+    name = "O'Connor Zoé \\ 100% 漢字 😀 \u202eיוסי"
+
+    pc.set_up(f"/LEAUSERNAME={name}")
+
+    assert machines(server)[0]["user_name"] == name
+
+
+def test_quotes_do_too(compiled, pc, server):
+    odd = """
+#define LeaFleetUserName "{code:OddName}"
+[Code]
+function OddName(Param: String): String;
+begin
+  Result := 'O''Connor "Zoé" \\ 100% {x}' + #9'!';
+end;
+"""
+    pc.take(compiled(example(before=odd)))
+
+    assert pc.set_up().exit_code == 0
+
+    assert machines(server)[0]["user_name"] == "O'Connor \"Zoé\" \\ 100% {x}\t!"
+
+
+def test_what_is_too_long_is_cut(pc, server):
+    pc.set_up(f"/LEAUSERNAME={'é' * 300}", "/LEAUSEREMAIL= ")
+
+    (machine,) = machines(server)
+    assert machine["user_name"] == "é" * 255
+    assert machine["user_email"] is None
+
+
+def test_half_a_letter_is_no_dead_end(pc, server):
+    # Windows counts this smile as two, of which the first is the last that fits.
+    assert pc.set_up(f"/LEAUSERNAME={'é' * 254}😀").exit_code == 0
+
+    assert machines(server)[0]["user_name"] == "é" * 254 + "\ufffd"
+
+
+# Where the enrolment token comes from
+
+
+def test_the_file_goes_before_the_environment(pc, server):
+    assert pc.set_up(env={"LEA_ENROLL_TOKEN": "lea_enroll_wrong"}).exit_code == 0
+
+
+def test_a_byte_order_mark_in_the_file_does_not_matter(pc):
+    token = pc.take_away()
+    pc.path(TOKEN_FILE).write_text(f" {token}\r\n", "utf-8-sig")
+
+    assert pc.set_up().exit_code == 0
+
+
+def test_the_token_may_stand_in_the_environment(pc):
+    token = pc.take_away()
+
+    run = pc.set_up("/LEATOKEN=lea_enroll_wrong", env={"LEA_ENROLL_TOKEN": token})
+
+    assert run.exit_code == 0
+
+
+def test_the_token_may_stand_on_the_command_line(pc):
+    token = pc.take_away()
+
+    run = pc.run(
+        r"Z:\work\lea-setup.exe",
+        "/VERYSILENT",
+        "/SUPPRESSMSGBOXES",
+        f"/LEAURL={pc.url}",
+        f"/LEATOKEN={token}",
+    )
+
+    assert run.exit_code == 0
+    assert pc.token
+
+
+def test_a_token_that_setup_has_logged_is_not_used(pc, front):
+    pc.take_away()
+
+    assert pc.set_up("/LEATOKEN=lea_enroll_logged").exit_code == MEND
+
+    assert front.requests == []
+    assert "revoked" in pc.error
+
+
+@pytest.mark.parametrize("token", ["", "two words", "clé"])
+def test_without_a_token_the_file_says_where_it_is_missed(pc, front, token):
+    pc.path(TOKEN_FILE).write_text(token, "utf-8")
+
+    assert pc.set_up().exit_code == MEND
+
+    assert front.requests == []
+    assert pc.is_installed
+    assert (TOKEN_FILE in pc.error) is not bool(token)
+
+
+# What the server refuses
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        ("DELETE FROM lea_fleet_enrollment_tokens", "invalid_token"),
+        (f"{UPDATE} uses = max_uses", "enrollment_token_exhausted"),
+        (f"{UPDATE} expires_at = created_at", "token_expired"),
+        (f"{UPDATE} revoked_at = created_at", "token_revoked"),
+    ],
+    ids=["unknown", "used up", "expired", "revoked"],
+)
+def test_an_enrolment_token_that_is_no_good_asks_for_the_operator(
+    pc, server, front, spoil, code
+):
+    change(server, spoil)
+
+    assert pc.set_up().exit_code == ASK
+
+    assert pc.is_installed and pc.token is None
+    assert code in pc.error and "ask_operator" in pc.error
+    assert sent(front) == ["enroll"]
+
+    pc.hand(server.operator.installer().token)
+    assert pc.set_up().exit_code == 0
+    assert pc.error is None
+    assert len(machines(server)) == 1
+
+
+def test_an_active_machine_asks_for_a_release(pc, server):
+    pc.set_up()
+    pc.path(STATE + r"\agent-token.txt").unlink()
+
+    assert pc.set_up().exit_code == ASK
+    assert "already_enrolled" in pc.error
+
+    server.operator.post(f"/machines/{pc.kept('machine-id')}/release")
+    assert pc.set_up().exit_code == 0
+    assert happened(server) == ["enrolled", "released", "reenrolled"]
+
+
+def test_a_stored_token_that_was_replaced_is_kept_and_reported(pc, server):
+    pc.set_up()
+    token, machine = pc.token, pc.kept("machine-id")
+    other = server.operator.post(f"/machines/{machine}/token").json["api_token"]
+    heartbeat = {"Authorization": f"Bearer {other}"}
+    server.operator.post("/heartbeat", {}, headers=heartbeat)
+
+    assert pc.set_up().exit_code == ASK
+
+    assert "token_revoked" in pc.error
+    assert pc.token == token
+
+
+def test_a_request_that_cannot_be_is_the_setups_own_fault(compiled, pc):
+    before = '#define LeaFleetMachineId " 漢/b "'
+    pc.take(compiled(example(before=before)))
+
+    assert pc.set_up().exit_code == MEND
+    assert "400 invalid_field" in pc.error and "slash" in pc.error
+    assert pc.kept("machine-id") == "漢/b"
+
+
+def test_a_last_word_is_taken_as_one(pc, front):
+    body = {"code": "reactivation_refused", "action": "stop", "detail": "Déjà"}
+    front.then(faulty.answer(409, json.dumps(body), "application/problem+json"))
+
+    assert pc.set_up().exit_code == SETTLED
+
+    assert "409 reactivation_refused: Déjà (stop)" in pc.error
+    assert sent(front) == ["enroll"]
+
+
+# When the server is away
+
+
+def test_a_server_that_is_down_is_found_by_running_setup_again(pc, server, front):
+    with front.closed():
+        assert pc.set_up(patience=3).exit_code == AGAIN
+    assert pc.is_installed and "did not answer" in pc.error
+    key = pc.kept("enroll-key")
+
+    assert pc.set_up().exit_code == 0
+
+    assert keys(front) == {key}
+    assert pc.error is None and len(machines(server)) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faulty.answer(503, retry_after=1),
+        faulty.answer(429, retry_after=1),
+        faulty.answer(500),
+        faulty.bad_gateway,
+        faulty.answer(503, Retry_After="Fri, 31 Dec 1999 23:59:59 GMT"),
+    ],
+    ids=["503", "429", "500", "502", "date"],
+)
+def test_what_may_pass_is_tried_again(pc, server, front, fault):
+    front.then(fault)
+
+    assert pc.set_up().exit_code == 0
+
+    assert sent(front) == ["enroll"] * 2
+    assert len(keys(front)) == 1 and len(machines(server)) == 1
+
+
+def test_retry_after_is_obeyed_and_bounded(pc, front):
+    front.always(faulty.answer(503, retry_after=7))
+    run = pc.set_up(patience=9)
+    assert run.exit_code == AGAIN
+    assert re.findall(r"again in (\d+) s", run.log) == ["7"]
+
+    front.always(faulty.answer(503, retry_after=86400))
+    run = pc.set_up(patience=5)  # less than the longest pause
+    assert (run.exit_code, "again in" in run.log) == (AGAIN, False)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faulty.answer(403, "<html>The proxy says no</html>", "text/html"),
+        faulty.answer(200, "<html>Welcome to our guest network</html>", "text/html"),
+        faulty.answer(201, '{"status": "enrolled", "agent": {"api_token": "x"}}'),
+        faulty.answer(201, '{"status": "enrolled", "api_token": "lea_agent_cut'),
+    ],
+    ids=["403", "200", "not its member", "cut off"],
+)
+def test_what_is_not_the_servers_answer_changes_nothing(pc, front, fault):
+    front.then(fault)
+
+    assert pc.set_up().exit_code == AGAIN
+
+    assert pc.token is None and pc.kept("enroll-key")
+    assert "not the server" in pc.error
+    assert sent(front) == ["enroll"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_takes_the_token_elsewhere(pc, front, status):
+    front.always(faulty.redirect(status, f"{front.url}/elsewhere"))
+
+    assert pc.set_up().exit_code == AGAIN
+
+    assert sent(front) == ["enroll"]
+
+
+def test_a_server_that_never_answers_is_given_up(pc, front):
+    front.always(faulty.hang)
+
+    assert pc.set_up(patience=2).exit_code == AGAIN
+
+    assert "did not answer" in pc.error
+
+
+def test_a_lost_answer_is_asked_for_again(pc, server, front):
+    front.then(faulty.lose)
+
+    assert pc.set_up().exit_code == 0
+
+    assert sent(front) == ["enroll"] * 2
+    assert len(keys(front)) == 1
+    assert len(machines(server)) == 1
+    assert rows(server, "SELECT uses FROM lea_fleet_enrollment_tokens") == [{"uses": 1}]
+    assert pc.agent(server).post("/heartbeat", {}).status_code == 200
+
+
+def test_also_by_a_setup_that_is_run_again(pc, server, front):
+    front.always(faulty.lose)
+    assert pc.set_up(patience=1).exit_code == AGAIN
+    front.always(faulty.forward)
+
+    assert pc.set_up().exit_code == 0
+
+    assert len(keys(front)) == 1
+    assert happened(server).count("enrolled") == 1
+    assert pc.agent(server).post("/heartbeat", {}).status_code == 200
+
+
+def test_an_upgrade_without_the_server_keeps_the_identity(pc, server, front):
+    pc.set_up()
+    token = pc.token
+    with front.closed():
+        assert pc.set_up(patience=1).exit_code == AGAIN
+
+    assert pc.token == token and pc.is_installed
+
+
+# Uninstalling, whatever the server does
+
+
+@pytest.mark.parametrize(
+    "fault", [faulty.hang, faulty.answer(503), faulty.bad_gateway]
+)
+def test_an_uninstall_does_not_wait_for_a_server_that_is_away(
+    pc, server, front, fault
+):
+    pc.set_up()
+    front.always(fault)
+
+    assert pc.remove().exit_code == 0
+
+    assert not pc.is_installed
+    assert machines(server)[0]["status"] == "active"
+
+
+def test_a_pc_that_could_not_say_goodbye_finds_its_identity_again(pc, server, front):
+    pc.set_up()
+    token = pc.token
+    with front.closed():
+        assert pc.remove().exit_code == 0
+    assert pc.token == token
+
+    assert pc.set_up().exit_code == 0
+
+    assert sent(front) == ["enroll", "heartbeat"]
+    assert pc.remove().exit_code == 0
+    assert machines(server)[0]["status"] == "uninstalled"
+    assert not pc.path(APP).exists()
+
+
+def test_an_uninstall_that_the_operator_was_faster_with_leaves_nothing(pc, server):
+    pc.set_up()
+    server.operator.uninstall(pc.kept("machine-id"), reason="stolen")
+    pc.hand("lea_enroll_none")
+
+    assert pc.remove().exit_code == 0
+
+    assert machines(server)[0]["uninstall_reason"] == "stolen"
+    assert not pc.path(APP).exists()
+
+
+def test_a_pc_that_never_enrolled_uninstalls_without_a_word(pc, front):
+    pc.take_away()
+    pc.set_up()
+
+    assert pc.remove().exit_code == 0
+
+    assert front.requests == [] and not pc.path(APP).exists()
+
+
+def test_an_uninstall_keeps_the_key_of_an_answer_that_is_still_due(pc, server, front):
+    front.always(faulty.lose)
+    pc.set_up(patience=1)
+    pc.remove()
+    front.always(faulty.forward)
+
+    assert pc.set_up().exit_code == 0
+    assert len(keys(front)) == 1 and len(machines(server)) == 1
+
+
+# What the PC keeps
+
+
+def test_only_administrators_may_look_into_what_it_keeps(pc):
+    pc.set_up()
+
+    # What Wine makes of the access rights that were set: nothing for others.
+    kept = [pc.path(STATE), *pc.path(STATE).iterdir()]
+    assert len(kept) == 5
+    assert [path.stat().st_mode & 0o007 for path in kept] == [0] * 5
+
+
+def test_everybody_may_look_into_the_file_with_the_error(pc):
+    pc.take_away()
+    pc.set_up()
+
+    (found,) = pc.path(APP).glob("enroll-last-error.txt")
+    assert found.stat().st_mode & 0o004
+
+
+@pytest.mark.parametrize(
+    ("account", "outcome"),
+    [("LOCAL SERVICE", 0), ("S-1-5-19", 0), ("No Such Account", UNSTORED)],
+)
+def test_the_agents_account_is_let_in_by_its_name(compiled, pc, account, outcome):
+    before = f'#define LeaFleetAccount "{account}"'
+    pc.take(compiled(example(before=before)))
+
+    assert pc.set_up().exit_code == outcome
+
+    assert bool(pc.token) is (outcome == 0)
+    assert outcome == 0 or account in pc.error
+
+
+def test_a_token_that_cannot_be_stored_is_asked_for_again(pc, server):
+    in_its_way = pc.path(STATE + r"\agent-token.txt")
+    in_its_way.mkdir(parents=True)
+
+    assert pc.set_up().exit_code == UNSTORED
+    assert "agent-token.txt" in pc.error
+
+    in_its_way.rmdir()
+    assert pc.set_up().exit_code == 0
+    assert happened(server).count("enrolled") == 1
+    assert pc.agent(server).post("/heartbeat", {}).status_code == 200
+
+
+def test_nothing_is_asked_for_that_could_not_be_stored(pc, front):
+    pc.path(APP).mkdir(parents=True)
+    pc.path(STATE).write_text("no folder")
+
+    assert pc.set_up().exit_code == UNSTORED
+
+    assert front.requests == [] and pc.is_installed
+
+
+def test_a_copied_disk_does_not_bring_another_pcs_identity_along(pc, server, front):
+    pc.set_up()
+    token = pc.token
+    pc.path(STATE + r"\machine-id.txt").write_text("another-pc")
+    change(server, "UPDATE enrolled_agents SET machine_id = 'another-pc'")
+
+    assert pc.set_up().exit_code == 0
+
+    assert sent(front) == ["enroll", "enroll"]
+    assert pc.token != token
+    assert [row["machine_id"] for row in machines(server)] == [
+        "another-pc",
+        pc.kept("machine-id"),
+    ]
+
+
+def test_a_pc_without_an_id_of_its_own_is_given_one_once(pc, server):
+    forget = ("delete", r"HKLM\Software\Microsoft\Cryptography", "/v", "MachineGuid")
+    pc.run("reg", *forget, "/f")
+
+    pc.set_up()
+    given = pc.kept("machine-id")
+    pc.run("reg", *forget, "/f")
+    pc.set_up()
+
+    assert re.fullmatch("[0-9a-f]{32}", given)
+    assert [row["machine_id"] for row in machines(server)] == [given]
+
+
+# HTTPS, with a certificate authority of the company's own
+
+
+def test_it_speaks_https_with_a_server_that_windows_trusts(
+    compiled, server, https_front, trusted, tmp_path
+):
+    pc = Pc(tmp_path / "pc", compiled(example()), https_front.url, trusted)
+    pc.hand(server.operator.installer().token)
+
+    assert pc.set_up().exit_code == 0
+    assert pc.remove().exit_code == 0
+    assert machines(server)[0]["status"] == "uninstalled"
+
+
+def test_a_server_that_windows_does_not_trust_never_sees_the_token(
+    compiled, server, https_front, tmp_path
+):
+    pc = Pc(tmp_path / "pc", compiled(example()), https_front.url)
+    pc.hand(server.operator.installer().token)
+
+    assert pc.set_up(patience=1).exit_code == AGAIN
+
+    assert https_front.requests == []
+    assert "Windows error" in pc.error
+
+
+# In somebody's script
+
+
+def test_every_refusal_is_handled_by_its_action(compiled, pc):
+    outcomes = {
+        "ask_operator": ASK,
+        "reenroll": ASK,
+        "fix_request": MEND,
+        "stop": SETTLED,
+        "retry": AGAIN,
+    }
+    actions = {problem.code: problem.action for problem in refusals(Problem)}
+    calls = "\n".join(
+        f"""  Answer.Text := '{{"agent": {{"action": "no"}}, "action": "{action}"}}';
+  Log('outcome of {code} ' + IntToStr(LeaFleetVerdict(Answer)));"""
+        for code, action in actions.items()
+    )
+    script = f"""{example()}
+[Code]
+procedure InitializeWizard;
+var
+  Answer: TLeaFleetAnswer;
+begin
+{calls}
+end;
+"""
+    pc.take(compiled(script))
+
+    found = dict(re.findall(r"outcome of (\w+) (\d+)", pc.set_up().log))
+
+    assert found == {code: str(outcomes[action]) for code, action in actions.items()}
+
+
+def test_it_stands_beside_the_scripts_own_handlers(compiled, pc):
+    own = """
+[Code]
+procedure CurStepChanged(CurStep: TSetupStep);
+begin
+  if CurStep = ssPostInstall then
+    SaveStringToFile(ExpandConstant('{app}\\fleet\\own.txt'), 'after it', False);
+end;
+function GetCustomSetupExitCode: Integer;
+begin
+  Result := 77;
+end;
+procedure CurUninstallStepChanged(CurUninstallStep: TUninstallStep);
+begin
+  if CurUninstallStep = usUninstall then
+    DeleteFile(ExpandConstant('{app}\\fleet\\own.txt'));
+end;
+"""
+    pc.take(compiled(example() + own))
+
+    assert pc.set_up().exit_code == 77
+    assert pc.token and pc.kept("own") == "after it"
+    assert pc.remove().exit_code == 0
+    pc.take_away()
+    assert pc.set_up().exit_code == MEND
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('#include "LeaFleet.iss"', "LeaFleetUrl is not defined"),
+        ('#define LeaFleetUrl "x"\n#include "LeaFleet.iss"', "LeaFleetVersion is emp"),
+    ],
+)
+def test_a_script_that_says_too_little_does_not_compile(bed, tmp_path, script, message):
+    with pytest.raises(CompileError, match=message):
+        compile_kit(Windows(tmp_path / "pc"), script)
+
+
+def change(server, statement):
+    """Change the server's database behind its back."""
+    with closing(sqlite3.connect(server.database)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def refusals(kind):
+    """Return every class of problem that the API has a code for."""
+    for problem in kind.__subclasses__():
+        if hasattr(problem, "code"):
+            yield problem
+        yield from refusals(problem)
