@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
 
 from werkzeug.test import TestResponse
 
@@ -48,12 +49,17 @@ class Server:
             "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts a socket of its own
             **{f"FLASK_{name}": value for name, value in settings.items()},
         }
+        self._folder = folder
+        self._command = [sys.executable, "-m", "gunicorn", *options, app]
         self._log = folder / "gunicorn.log"
+        self._start(port=0)
+
+    def _start(self, port):
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", *options, app],
+                [*self._command, "-b", f"127.0.0.1:{port}"],
                 env=self.environment,
-                cwd=folder,
+                cwd=self._folder,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -70,6 +76,13 @@ class Server:
     @property
     def operator(self):
         return Api(self.client, OPERATOR_TOKEN)
+
+    @property
+    def workers(self):
+        """The ids of the processes that answer (Linux)."""
+        master = self.process.pid
+        children = Path(f"/proc/{master}/task/{master}/children").read_text()
+        return [int(pid) for pid in children.split()]
 
     def wait_until_it_answers(self):
         deadline = time.monotonic() + _DEADLINE
@@ -91,6 +104,17 @@ class Server:
         """End all its processes at once, so that none can say goodbye."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def kill_workers(self):
+        """End all who answer at once; the master starts others."""
+        for pid in self.workers:
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_and_restart(self):
+        """End all its processes at once, and run it again on the same port."""
+        self.kill()
+        self._start(self.port)
+        self.wait_until_it_answers()
 
     def _answers(self):
         found = _LISTENING.search(self.log)
