@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -33,15 +34,21 @@ def fleet_listing(
             _write(listing, repository.agents_as_json("uninstalled", machine_id))
             totals = json.dumps(repository.totals(machine_id), separators=(",", ":"))
             listing.write(f'],"totals":{totals}}}\n'.encode())
+        listing.flush()  # what does not fit is refused now, not half sent
     except OSError as error:
-        listing.close()
+        _discard(listing)
         raise DatabaseUnavailable(
             f"The listing cannot be written to a temporary file: {error.strerror}."
         ) from error
     except BaseException:
-        listing.close()
+        _discard(listing)
         raise
     return listing
+
+
+def _discard(listing: IO[bytes]) -> None:
+    with suppress(OSError):  # closing tries once more to write what did not fit
+        listing.close()
 
 
 def _write(listing: IO[bytes], agents: Iterable[str]) -> None:

@@ -20,7 +20,8 @@ from http.client import HTTPException
 import pytest
 
 from lea_fleet.tokens import hash_token
-from tests.api import Agent
+from tests.api import Agent, assert_problem
+from tests.fleets import make_fleet
 from tests.processes import at_once
 from tests.server import running_server
 
@@ -198,3 +199,33 @@ def test_a_server_without_space_loses_nothing_and_recovers(shortage):
         assert server.workers == workers
         storm.assert_all_beat(server.client)
         storm.assert_kept_in(server.database)
+
+
+def test_a_listing_that_finds_no_space_is_refused(shortage, monkeypatch):
+    folder, without_space = shortage
+    monkeypatch.setenv("TMPDIR", str(folder))
+    make_fleet(folder / "rpa_data.db", 1200, os_info="x" * 1000)
+    with running_server(folder, "-w", "2", "--threads", "4") as server:
+        workers = server.workers
+        with without_space(server):
+            for _ in range(8):
+                assert_problem(list_fleet(server), 503, "database_unavailable", "retry")
+        for _ in range(8):
+            assert len(list_fleet(server).json["active"]) == 1200
+        assert server.workers == workers
+
+
+def test_a_listing_is_sent_whole_or_not_at_all(tmp_path):
+    """Also where what does not fit is no more than its last byte."""
+    make_fleet(tmp_path / "rpa_data.db", 1200, os_info="x" * 1000)
+    with running_server(tmp_path) as server:
+        whole = list_fleet(server).data
+        for size in (1_100_000, len(whole) - 1):
+            limit_files(server, size)
+            assert_problem(list_fleet(server), 503, "database_unavailable", "retry")
+        limit_files(server, len(whole))
+        assert list_fleet(server).data == whole
+
+
+def list_fleet(server):
+    return server.operator.get("/fleet")
