@@ -13,6 +13,7 @@ import sys
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,8 +78,9 @@ class Connections:
         self._busy_timeout = busy_timeout
         self._most_idle = _MOST_IDLE if reuse else 0
         self._idle: deque[Connection] = deque()
+        self._open: set[Connection] = set()  # the idle ones and those in use
         self._seen = False
-        weakref.finalize(self, _close_all, self._idle)
+        weakref.finalize(self, _close_all, self._idle, self._open)
         _all.add(self)
 
     def acquire(self) -> Connection:
@@ -93,44 +95,50 @@ class Connections:
                 f"{self.path} has disappeared while the server was running. Put it"
                 " back, or restart the server to begin with an empty one."
             )
+        for connection in list(self._open):
+            if connection.files != files and connection.pid == os.getpid():
+                self._refuse_wrong_log(connection, files)
         while self._idle:
             try:
                 connection = self._idle.pop()
             except IndexError:  # another thread took the last one
                 break
-            if connection.files != files:
-                self._refuse_wrong_log(connection, files)
-            elif connection.pid == os.getpid() and not connection.suspect:
+            usable = connection.pid == os.getpid() and not connection.suspect
+            if usable and connection.files == files:
                 return connection
-            discard(connection)
-        return self._open()
+            self.discard(connection)
+        return self._opened()
 
     def release(self, connection: Connection) -> None:
         """Take *connection* back, without what was not committed."""
         if connection.pid != os.getpid() or len(self._idle) >= self._most_idle:
-            discard(connection)
+            self.discard(connection)
             return
         try:
             connection.rollback()
         except sqlite3.Error:  # closed or broken while it was lent
-            discard(connection)
+            self.discard(connection)
             return
         self._idle.append(connection)
 
     def distrust_idle(self) -> None:
         """Let no idle connection be used again: after a fault.
 
-        Closed by the next :meth:`acquire` only, which learns from them whether
-        the file was replaced in between.
+        The next :meth:`acquire` closes them; until then they tell whether the
+        file has been replaced.
         """
         for connection in list(self._idle):
             connection.suspect = True
 
     def close_idle(self) -> None:
         """Close the idle connections; the next :meth:`acquire` opens anew."""
-        _close_all(self._idle)
+        _close_all(self._idle, self._open)
 
-    def _open(self) -> Connection:
+    def discard(self, connection: Connection) -> None:
+        """Close *connection* for good; keep aside one that came through a fork."""
+        _close(connection, self._open)
+
+    def _opened(self) -> Connection:
         self._prepare()
         file = _identity(self.path)
         # One that goes away before it is opened is not made anew.
@@ -162,6 +170,7 @@ class Connections:
             connection.close()
             raise
         self._seen = True
+        self._open.add(connection)
         return connection
 
     def _prepare(self) -> None:
@@ -213,34 +222,33 @@ class Connections:
         """Refuse a database without its log, or with the log of another one.
 
         SQLite finds the write-ahead log by its name alone, and would read the
-        old file's into a new file. *connection* then stays open, so that no
-        other file gets the old log's number, and so that what is in a log that
-        was deleted gets into the database when the last server closes it.
+        old file's into a new file. As long as *connection* is open, no other
+        file gets the old log's number.
         """
         log = f"{self.path}-wal"
         if now.database == connection.files.database:
-            self._idle.append(connection)
+            _save_log(connection, now)
             raise DatabaseUnavailable(
-                f"{log} or its -shm was removed while the server was running. Stop"
-                " the server in the ordinary way, which saves what was in that log,"
-                " and start it again."
+                f"{log} or its -shm was removed while the server was running."
+                " Restart the server; it has saved what was in that log."
             )
-        if now.wal is None or now.wal != connection.files.wal or not _size(log):
-            return
-        self._idle.append(connection)
-        raise DatabaseUnavailable(
-            f"{self.path} was replaced while the server was running, and {log} still"
-            " belongs to the file before. Stop the server, remove that log and its"
-            " -shm, and start again."
-        )
+        if now.wal is not None and now.wal == connection.files.wal and _size(log):
+            raise DatabaseUnavailable(
+                f"{self.path} was replaced while the server was running, and {log}"
+                " still belongs to the file before. Stop the server, remove that log"
+                " and its -shm, and start again."
+            )
 
 
-def discard(connection: Connection) -> None:
-    """Close *connection* for good; one that came through a fork is kept aside."""
-    if connection.pid == os.getpid():
-        connection.close()
-    else:
-        _inherited.append(connection)
+def _save_log(connection: Connection, now: _Files) -> None:
+    """Write into the database what is in a log that has been removed.
+
+    Not where another process has made another log by now: what it writes must
+    not be overwritten.
+    """
+    if {now.wal, now.shm} <= {None, *connection.files}:
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA wal_checkpoint").fetchone()
 
 
 def _files_at(path: Path) -> _Files:
@@ -262,9 +270,17 @@ def _size(path: str) -> int:
         return 0
 
 
-def _close_all(idle: deque[Connection]) -> None:
+def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:
     while idle:
-        discard(idle.pop())
+        _close(idle.pop(), open_ones)
+
+
+def _close(connection: Connection, open_ones: set[Connection]) -> None:
+    open_ones.discard(connection)
+    if connection.pid == os.getpid():
+        connection.close()
+    else:
+        _inherited.append(connection)
 
 
 #: What this process has to close before it forks.

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import g
 
-from .connections import Connection, discard
+from .connections import Connection
 from .presence import PresenceRule
 from .problems import DatabaseProblem, DatabaseUnavailable, database_problem
 from .repository import AgentRepository
@@ -45,7 +45,7 @@ def discard_db() -> None:
     """Close this context's connection for good: after a fork."""
     connection = g.pop(_NAME, None)
     if connection is not None:
-        discard(connection)
+        current_state().connections.discard(connection)
 
 
 def fault_of(error: sqlite3.Error) -> DatabaseProblem:

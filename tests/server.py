@@ -51,6 +51,7 @@ class Server:
         }
         self._folder = folder
         self._command = [sys.executable, "-m", "gunicorn", *options, app]
+        self._count = int(options[options.index("-w") + 1]) if "-w" in options else 1
         self._log = folder / "gunicorn.log"
         self._start(port=0)
 
@@ -77,12 +78,17 @@ class Server:
     def operator(self):
         return Api(self.client, OPERATOR_TOKEN)
 
-    @property
     def workers(self):
-        """The ids of the processes that answer (Linux)."""
+        """Return the ids of the processes that answer, once all are there (Linux)."""
         master = self.process.pid
-        children = Path(f"/proc/{master}/task/{master}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        deadline = time.monotonic() + _DEADLINE
+        while True:
+            children = Path(f"/proc/{master}/task/{master}/children").read_text()
+            workers = [int(pid) for pid in children.split()]
+            if len(workers) == self._count:
+                return workers
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
 
     def wait_until_it_answers(self):
         deadline = time.monotonic() + _DEADLINE
@@ -107,7 +113,7 @@ class Server:
 
     def kill_workers(self):
         """End all who answer at once; the master starts others."""
-        for pid in self.workers:
+        for pid in self.workers():
             os.kill(pid, signal.SIGKILL)
 
     def kill_and_restart(self):

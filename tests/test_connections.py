@@ -405,6 +405,16 @@ def test_the_log_of_one_file_is_not_read_into_another(operator, database, anothe
     assert is_sound(database)
 
 
+def test_nor_is_it_where_every_connection_is_in_use(
+    app, operator, database, another_file
+):
+    operator.enroll("PC-1")
+    with app.app_context():
+        get_db()
+        os.replace(another_file, database)
+        assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+
+
 def test_nor_is_it_after_a_fault_that_left_no_connection(
     operator, database, another_file
 ):
@@ -453,7 +463,7 @@ def test_a_database_that_disappears_before_it_is_opened_is_not_begun_anew(
 
 
 @pytest.mark.parametrize("ends", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids=" ".join)
-def test_a_log_that_disappears_is_noticed_and_saved(app, operator, database, ends):
+def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
     operator.enroll("PC-1")
     for end in ends:
         os.unlink(f"{database}{end}")
@@ -462,9 +472,8 @@ def test_a_log_that_disappears_is_noticed_and_saved(app, operator, database, end
         problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
         assert f"{database}-wal" in problem["detail"]
 
-    app.extensions["lea_fleet"].connections.close_idle()  # as at the server's end
-    assert machines(operator) == ["PC-1"]
-    assert is_sound(database)
+    with closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as alone:
+        assert [*alone.execute("SELECT machine_id FROM enrolled_agents")] == [("PC-1",)]
 
 
 @pytest.fixture(params=["deleted", "moved away", "replaced", "without its log"])

@@ -8,6 +8,7 @@ after a fork, is in test_connections.py.
 from __future__ import annotations
 
 import itertools
+import os
 import resource
 import sqlite3
 import subprocess
@@ -15,7 +16,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from http.client import HTTPException
+from pathlib import Path
 
 import pytest
 
@@ -159,7 +162,7 @@ def limited_files(server):
 
 
 def limit_files(server, size):
-    for pid in server.workers:
+    for pid in server.workers():
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
@@ -185,7 +188,7 @@ def shortage(request):
 def test_a_server_without_space_loses_nothing_and_recovers(shortage):
     folder, without_space = shortage
     with running_server(folder, "-w", "2", "--threads", "4") as server:
-        workers = server.workers
+        workers = server.workers()
         fresh = server.operator.enroll("PC-fresh")
         assert fresh.heartbeat().status_code == 200
         storm = Storm(server)
@@ -196,7 +199,7 @@ def test_a_server_without_space_loses_nothing_and_recovers(shortage):
                     storm.be_refused()
                     assert fresh.heartbeat().status_code in (200, 503)
                     assert server.operator.get("/fleet").status_code in (200, 503)
-        assert server.workers == workers
+        assert server.workers() == workers
         storm.assert_all_beat(server.client)
         storm.assert_kept_in(server.database)
 
@@ -206,13 +209,13 @@ def test_a_listing_that_finds_no_space_is_refused(shortage, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
     make_fleet(folder / "rpa_data.db", 1200, os_info="x" * 1000)
     with running_server(folder, "-w", "2", "--threads", "4") as server:
-        workers = server.workers
+        workers = server.workers()
         with without_space(server):
             for _ in range(8):
                 assert_problem(list_fleet(server), 503, "database_unavailable", "retry")
         for _ in range(8):
             assert len(list_fleet(server).json["active"]) == 1200
-        assert server.workers == workers
+        assert server.workers() == workers
 
 
 def test_a_listing_is_sent_whole_or_not_at_all(tmp_path):
@@ -229,3 +232,51 @@ def test_a_listing_is_sent_whole_or_not_at_all(tmp_path):
 
 def list_fleet(server):
     return server.operator.get("/fleet")
+
+
+# A database that is taken away
+
+
+def test_a_database_that_is_moved_away_and_back_loses_nothing(tmp_path):
+    with running_server(tmp_path, "-w", "2", "--threads", "4") as server:
+        storm = Storm(server)
+        with storm.raging():
+            for _ in range(10):
+                storm.go_on()
+                os.rename(server.database, tmp_path / "away.db")
+                storm.be_refused()
+                assert not server.database.exists()
+                os.rename(tmp_path / "away.db", server.database)
+        storm.assert_all_beat(server.client)
+        storm.assert_kept_in(server.database)
+
+
+def test_a_database_that_is_deleted_is_not_begun_anew(tmp_path):
+    """Neither by a worker that has used it nor by one that has not."""
+    with running_server(tmp_path, "-w", "2") as server:
+        server.operator.enroll("PC-1")
+        server.database.unlink()
+        server.workers()
+        for number in range(20):
+            response = server.operator.post("/enroll", {"machine_id": f"PC-{number}"})
+            assert_problem(response, 503, "database_unavailable", "retry")
+        assert not server.database.exists()
+
+
+def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
+    with running_server(tmp_path, "-w", "2", "--threads", "4") as server:
+        storm = Storm(server)
+        with storm.raging():
+            storm.go_on()
+            wait_until(lambda: all(map(partial(uses, server), server.workers())))
+            for end in ("-wal", "-shm"):
+                os.unlink(f"{server.database}{end}")
+            storm.be_refused(40)
+            server.kill_and_restart()
+        storm.assert_all_beat(server.client)
+        storm.assert_kept_in(server.database)
+
+
+def uses(server, pid):
+    """Tell whether a worker has the database open."""
+    return f"{server.database}-shm" in Path(f"/proc/{pid}/maps").read_text()
