@@ -10,10 +10,13 @@ from __future__ import annotations
 import itertools
 import os
 import resource
+import socket
 import sqlite3
+import struct
 import subprocess
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -23,10 +26,10 @@ from pathlib import Path
 import pytest
 
 from lea_fleet.tokens import hash_token
-from tests.api import Agent, assert_problem
+from tests.api import OPERATOR_TOKEN, PREFIX, Agent, Api, assert_problem
 from tests.fleets import make_fleet
-from tests.processes import at_once
-from tests.server import running_server
+from tests.processes import at_once, open_descriptors
+from tests.server import KeptClient, running_server
 
 THREADS = 16
 KILLS = 20
@@ -280,3 +283,171 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
 def uses(server, pid):
     """Tell whether a worker has the database open."""
     return f"{server.database}-shm" in Path(f"/proc/{pid}/maps").read_text()
+
+
+# A clock that is set back
+
+CLOCKED = """
+from datetime import timedelta
+from pathlib import Path
+
+from lea_fleet import clock, create_app
+
+now = clock.now
+clock.now = lambda: now() + timedelta(hours=float(Path("ahead").read_text()))
+app = create_app()
+"""
+
+
+@pytest.fixture
+def clocked(tmp_path):
+    """A server whose clock is ahead by as many hours as a file says: by 48."""
+    (tmp_path / "clocked.py").write_text(CLOCKED)
+    (tmp_path / "ahead").write_text("48")
+    with running_server(tmp_path, "-w", "2", app="clocked:app") as server:
+        yield server
+
+
+def set_clock(server, ahead):
+    server.database.with_name("ahead").write_text(str(ahead))
+
+
+def test_a_clock_that_is_set_back_strands_nobody(clocked):
+    operator = clocked.operator
+    installer = operator.installer(expires="1h")
+    agent = operator.enroll("PC-1")
+    assert agent.heartbeat().status_code == 200
+    gone = operator.enroll("PC-2")
+    assert operator.uninstall("PC-2").status_code == 200
+    unused = operator.enroll("PC-3")
+    assert operator.post("/machines/PC-1/release").status_code == 200
+
+    set_clock(clocked, ahead=0)
+
+    for _ in range(2):
+        assert agent.heartbeat().status_code == 200
+    assert unused.heartbeat().status_code == 200
+    assert_problem(gone.heartbeat(), 401, "agent_uninstalled", "reenroll")
+    assert installer.enroll("PC-2").heartbeat().status_code == 200
+    assert_problem(gone.heartbeat(), 401, "token_revoked")
+    again = installer.enroll("PC-1")
+    assert again.answer["status"] == "reenrolled"
+    assert again.heartbeat().status_code == 200
+    assert_problem(agent.heartbeat(), 401, "token_revoked")
+    assert installer.enroll("PC-4").heartbeat().status_code == 200
+
+
+def test_a_clock_that_is_set_back_keeps_no_machine_online(clocked):
+    agent = clocked.operator.enroll("PC-1")
+    assert agent.heartbeat().status_code == 200
+
+    set_clock(clocked, ahead=0)
+    server_time = agent.heartbeat().json["server_time"]
+
+    shown = clocked.operator.machine("PC-1")
+    assert shown["last_seen_at"] <= server_time < shown["enrolled_at"]
+    assert shown["presence"] == "online"
+    set_clock(clocked, ahead=1)
+    assert clocked.operator.machine("PC-1")["presence"] == "offline"
+
+
+def test_a_clock_that_is_set_back_mixes_up_no_history(clocked):
+    operator = clocked.operator
+    operator.enroll("PC-1")
+    set_clock(clocked, ahead=24)
+    operator.uninstall("PC-1")
+    set_clock(clocked, ahead=0)
+    operator.enroll("PC-1")
+
+    shown, query = [], "limit=1"
+    while query is not None:
+        page = operator.get(f"/machines/PC-1/events?{query}").json
+        shown += page["events"]
+        cursor = page["next_cursor"]
+        query = cursor and f"limit=1&cursor={cursor}"
+
+    happened = [event["event"] for event in shown]
+    assert happened == ["reactivated", "uninstalled", "enrolled"]
+    assert [event["at"] for event in shown] == sorted(event["at"] for event in shown)
+
+
+# For long, and across a fork
+
+SERVED = """
+import os
+
+from lea_fleet import create_app
+
+app = create_app()
+answer = app.test_client().post(
+    "/api/v1/agents/enroll",
+    json={"machine_id": "PC-before"},
+    headers={"Authorization": f"Bearer {os.environ['RPA_API_TOKEN']}"},
+)
+assert answer.status_code == 201, answer.text
+"""
+
+
+def test_workers_may_be_forked_after_the_first_request(tmp_path):
+    (tmp_path / "served.py").write_text(SERVED)
+    options = ("-w", "2", "--threads", "4", "--preload")
+    with running_server(tmp_path, *options, app="served:app") as server:
+        storm = Storm(server)
+        with storm.raging():
+            for _ in range(5):
+                storm.go_on()
+                server.kill_workers()
+        storm.assert_all_beat(server.client)
+        server.kill()
+    storm.assert_kept_in(server.database)
+    assert read(server.database, f"{_MACHINES} = 'PC-before'") == ["PC-before"]
+
+
+def test_descriptors_do_not_pile_up_over_10000_requests(tmp_path):
+    make_fleet(tmp_path / "rpa_data.db", 1200, os_info="x" * 1000)
+    # One connection to the database each: what is open is then the same each time.
+    options = ("-k", "gthread", "-w", "2", "--threads", "1")
+    with running_server(tmp_path, *options) as server:
+        life = partial(live, server, server.operator.enroll("PC-mine"))
+        at_once(life, "abcd", threads=4)
+        wait_until(lambda: all(map(partial(uses, server), server.workers())))
+        before = {pid: open_descriptors(pid) for pid in server.workers()}
+
+        assert sum(at_once(life, range(100), threads=4)) == 10_000
+
+        for pid, count in before.items():
+            wait_until(lambda: open_descriptors(pid) <= count)
+        assert server.workers() == [*before]
+
+
+def live(server, agent, number):
+    """Send a hundred requests of all kinds; return how many they were."""
+    with closing(KeptClient(server.port)) as client:
+        operator = Api(client, OPERATOR_TOKEN)
+        agent = Agent(client, agent.answer)
+        unknown = Agent(client, {**agent.answer, "api_token": "lea_agent_unknown"})
+        answers = [
+            *[agent.heartbeat() for _ in range(80)],
+            *[unknown.heartbeat() for _ in range(5)],
+            *[agent.get("/fleet") for _ in range(5)],
+            *[operator.post("/enroll", {"machine_id": " "}) for _ in range(4)],
+            *[operator.get("/nowhere") for _ in range(3)],
+            operator.post("/enroll", {"machine_id": f"PC-new-{number}"}),
+            operator.get("/fleet"),
+        ]
+        hang_up_during_the_listing(server)
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses == {200: 81, 401: 5, 403: 5, 400: 4, 404: 3, 201: 1}
+    return len(answers) + 1
+
+
+def hang_up_during_the_listing(server):
+    """Reset the connection when the answer, of more than a megabyte, has begun."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        reset = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        connection.sendall(
+            f"GET {PREFIX}/fleet HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {OPERATOR_TOKEN}\r\n\r\n".encode()
+        )
+        assert connection.recv(12) == b"HTTP/1.1 200"
