@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _FORK = multiprocessing.get_context("fork")
-_DEADLINE = 30  # seconds
+_DEADLINE = 120  # seconds
 
 
 def in_processes(*works: Callable[[], Any]) -> list[Any]:

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from tests.api import OPERATOR_TOKEN, Api
 
-_DEADLINE = 30  # seconds
+_DEADLINE = 60  # seconds
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
 
 
