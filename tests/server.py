@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -77,6 +78,11 @@ class Server:
     @property
     def operator(self):
         return Api(self.client, OPERATOR_TOKEN)
+
+    def read(self, query):
+        """Return the first column of what the database says, past the server."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return [row[0] for row in connection.execute(query)]
 
     def workers(self):
         """Return the ids of the processes that answer, once all are there (Linux)."""

@@ -38,11 +38,6 @@ DEADLINE = 60  # seconds
 _MACHINES = "SELECT machine_id FROM enrolled_agents WHERE machine_id"
 
 
-def read(database, query):
-    with closing(sqlite3.connect(database)) as connection:
-        return [row[0] for row in connection.execute(query)]
-
-
 def wait_until(happens):
     deadline = time.monotonic() + DEADLINE
     while not happens():
@@ -57,6 +52,7 @@ class Storm:
     """
 
     def __init__(self, server):
+        self._server = server
         self.installer = server.operator.installer(max_uses=1_000_000)
         self.answers = {}  # by machine_id: each 201 that arrived
         self.lost = 0  # requests that were cut off
@@ -86,17 +82,19 @@ class Storm:
         enough = self.refused + count
         wait_until(lambda: self.refused >= enough)
 
-    def assert_kept_in(self, database):
+    def assert_kept(self):
         """Assert that each 201 is in the database, and nothing else."""
         hashes = {hash_token(answer["api_token"]) for answer in self.answers.values()}
-        assert hashes <= set(read(database, "SELECT token_hash FROM lea_fleet_tokens"))
-        enrolled = read(database, f"{_MACHINES} LIKE 'storm-%'")
+        read = self._server.read
+        assert hashes <= set(read("SELECT token_hash FROM lea_fleet_tokens"))
+        enrolled = read(f"{_MACHINES} LIKE 'storm-%'")
         assert sorted(enrolled) == sorted(self.answers)
-        (uses,) = read(database, "SELECT uses FROM lea_fleet_enrollment_tokens")
+        (uses,) = read("SELECT uses FROM lea_fleet_enrollment_tokens")
         assert uses == len(enrolled)
-        assert read(database, "PRAGMA integrity_check") == ["ok"]
+        assert read("PRAGMA integrity_check") == ["ok"]
 
-    def assert_all_beat(self, client):
+    def assert_all_beat(self):
+        client = self._server.client
         agents = [Agent(client, answer) for answer in self.answers.values()]
         beats = at_once(lambda agent: agent.heartbeat().status_code, agents, THREADS)
         assert set(beats) == {200}
@@ -138,8 +136,8 @@ def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path):
                     server.kill_workers()
 
         assert storm.lost >= KILLS
-        storm.assert_all_beat(server.client)
-        storm.assert_kept_in(server.database)
+        storm.assert_all_beat()
+        storm.assert_kept()
 
 
 # No space left
@@ -203,8 +201,8 @@ def test_a_server_without_space_loses_nothing_and_recovers(shortage):
                     assert fresh.heartbeat().status_code in (200, 503)
                     assert server.operator.get("/fleet").status_code in (200, 503)
         assert server.workers() == workers
-        storm.assert_all_beat(server.client)
-        storm.assert_kept_in(server.database)
+        storm.assert_all_beat()
+        storm.assert_kept()
 
 
 def test_a_listing_that_finds_no_space_is_refused(shortage, monkeypatch):
@@ -250,8 +248,8 @@ def test_a_database_that_is_moved_away_and_back_loses_nothing(tmp_path):
                 storm.be_refused()
                 assert not server.database.exists()
                 os.rename(tmp_path / "away.db", server.database)
-        storm.assert_all_beat(server.client)
-        storm.assert_kept_in(server.database)
+        storm.assert_all_beat()
+        storm.assert_kept()
 
 
 def test_a_database_that_is_deleted_is_not_begun_anew(tmp_path):
@@ -276,8 +274,8 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
                 os.unlink(f"{server.database}{end}")
             storm.be_refused(40)
             server.kill_and_restart()
-        storm.assert_all_beat(server.client)
-        storm.assert_kept_in(server.database)
+        storm.assert_all_beat()
+        storm.assert_kept()
 
 
 def uses(server, pid):
@@ -397,10 +395,10 @@ def test_workers_may_be_forked_after_the_first_request(tmp_path):
             for _ in range(5):
                 storm.go_on()
                 server.kill_workers()
-        storm.assert_all_beat(server.client)
+        storm.assert_all_beat()
         server.kill()
-    storm.assert_kept_in(server.database)
-    assert read(server.database, f"{_MACHINES} = 'PC-before'") == ["PC-before"]
+    storm.assert_kept()
+    assert server.read(f"{_MACHINES} = 'PC-before'") == ["PC-before"]
 
 
 def test_descriptors_do_not_pile_up_over_10000_requests(tmp_path):

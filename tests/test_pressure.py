@@ -23,11 +23,6 @@ from tests.server import KeptClient, running_server
 THREADS = 16
 
 
-def read(database, query):
-    with closing(sqlite3.connect(database)) as connection:
-        return [row[0] for row in connection.execute(query)]
-
-
 # Another writer that keeps the database for itself
 
 
@@ -99,10 +94,10 @@ def test_1000_that_enrol_at_once_are_1000_machines(tmp_path):
 
         assert sorted(tokens) == sorted(names)
         machines = "SELECT machine_id FROM enrolled_agents"
-        assert sorted(read(server.database, machines)) == sorted(names)
+        assert sorted(server.read(machines)) == sorted(names)
         live = "SELECT token_hash FROM lea_fleet_tokens WHERE revoked_at IS NULL"
         heard = [hash_token(token) for token in tokens.values()]
-        assert sorted(read(server.database, live)) == sorted(heard)
+        assert sorted(server.read(live)) == sorted(heard)
         (token,) = server.operator.get("/enrollment-tokens").json["enrollment_tokens"]
         assert (token["uses"], token["state"]) == (1000, "used_up")
 
@@ -180,7 +175,7 @@ def test_10000_machines_beat_beside_another_writer(tmp_path):
             answers = beats(server, tokens, rate=10_000 / 60, seconds=8)
     assert Counter(answers) == {200: 1333}
     seen = "SELECT count(*) FROM enrolled_agents WHERE last_seen_at > '2026-01-02'"
-    assert read(database, seen) == [1333]
+    assert server.read(seen) == [1333]
 
 
 def writing(database):
