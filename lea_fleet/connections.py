@@ -227,7 +227,8 @@ class Connections:
         """
         log = f"{self.path}-wal"
         if now.database == connection.files.database:
-            _save_log(connection, now)
+            if connection in self._idle:  # else it is another thread's at present
+                _save_log(connection, now)
             raise DatabaseUnavailable(
                 f"{log} or its -shm was removed while the server was running."
                 " Restart the server; it has saved what was in that log."

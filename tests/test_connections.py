@@ -200,6 +200,16 @@ def test_two_applications_with_two_databases_do_not_see_each_other(make_app, tmp
             assert get_db() is not outer
 
 
+@pytest.mark.parametrize("name", ["50%25 done?.db", "a#b&mode=ro.db", "é ü.db"])
+def test_the_name_of_the_file_may_be_any(make_app, tmp_path, name):
+    operator = operator_of(make_app(RPA_AGENTS_DB_PATH=tmp_path / name))
+
+    operator.enroll("PC-1")
+
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {name, f"{name}-wal", f"{name}-shm"}
+
+
 # After a fork
 
 

@@ -11,7 +11,6 @@ import itertools
 import os
 import resource
 import socket
-import sqlite3
 import struct
 import subprocess
 import threading
