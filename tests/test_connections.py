@@ -241,6 +241,27 @@ def test_what_a_child_writes_outlives_the_connections_of_the_parent(app, operato
     assert machines(operator) == ["PC-1", "PC-2", "PC-3"]
 
 
+def test_a_child_that_was_forked_in_a_context_writes_to_no_lost_log(app, operator):
+    """What is in use is inherited, and the parent's last close deletes the log."""
+    operator.enroll("PC-1")
+
+    def child(ready, over):
+        operator.enroll("PC-2")
+        ready.set()
+        over.wait()
+        response = operator.post("/enroll", {"machine_id": "PC-3"})
+        assert_problem(response, 503, "database_unavailable", "retry")
+
+    with ExitStack() as parent:
+        parent.enter_context(app.app_context())
+        get_db()
+        with beside(child):
+            parent.close()
+            app.extensions["lea_fleet"].connections.close_idle()
+
+    assert machines(operator) == ["PC-1", "PC-2"]
+
+
 def test_a_child_drops_no_lock_of_its_parent(app, operator, hasty):
     operator.enroll("PC-1")
 

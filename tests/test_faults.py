@@ -406,11 +406,13 @@ def test_descriptors_do_not_pile_up_over_10000_requests(tmp_path):
     options = ("-k", "gthread", "-w", "2", "--threads", "1")
     with running_server(tmp_path, *options) as server:
         life = partial(live, server, server.operator.enroll("PC-mine"))
-        at_once(life, "abcd", threads=4)
-        wait_until(lambda: all(map(partial(uses, server), server.workers())))
+        numbers = itertools.count()
+        while not all(map(partial(uses, server), server.workers())):
+            at_once(life, itertools.islice(numbers, 4), threads=4)
         before = {pid: open_descriptors(pid) for pid in server.workers()}
 
-        assert sum(at_once(life, range(100), threads=4)) == 10_000
+        requests = at_once(life, itertools.islice(numbers, 100), threads=4)
+        assert sum(requests) == 10_000
 
         for pid, count in before.items():
             wait_until(lambda: open_descriptors(pid) <= count)
