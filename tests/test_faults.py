@@ -95,7 +95,7 @@ class Storm:
     def assert_all_beat(self):
         client = self._server.client
         agents = [Agent(client, answer) for answer in self.answers.values()]
-        beats = at_once(lambda agent: agent.heartbeat().status_code, agents, THREADS)
+        beats = at_once(lambda agent: agent.heartbeat().status_code, agents, threads=2)
         assert set(beats) == {200}
 
     def _install(self):

@@ -191,7 +191,7 @@ def writing(database):
             for number in itertools.count():
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("INSERT INTO host VALUES (?)", (number,))
-                over.wait(0.01)
+                over.wait(0.002)
                 connection.execute("COMMIT")
                 ready.set()
                 if over.wait(0.01):
