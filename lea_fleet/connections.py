@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from .problems import DatabaseUnavailable, database_problem
 from .repository.functions import add_functions
@@ -33,12 +36,34 @@ _inherited: list[Connection] = []
 _File = tuple[int, int]
 
 
+class _Files(NamedTuple):
+    """A database's files; None for one that is not there."""
+
+    database: _File | None
+    wal: _File | None
+    shm: _File | None
+
+
 class Connection(sqlite3.Connection):
     """An open connection that knows which files and which process it is for."""
 
-    file: _File
-    wal: _File | None
+    path: Path
+    files: _Files
     pid: int
+    suspect = False
+
+    def commit(self) -> None:
+        """Commit, and see that this went into the files that are there now.
+
+        Raises DatabaseUnavailable where they were moved away, deleted or
+        replaced since the connection was opened: what must not be acknowledged.
+        """
+        super().commit()
+        if _files_at(self.path) != self.files:
+            raise DatabaseUnavailable(
+                f"{self.path} or its log was moved, replaced or deleted during this"
+                " request; what the request wrote may not be there."
+            )
 
 
 class Connections:
@@ -51,61 +76,78 @@ class Connections:
 
     def __init__(self, path: Path, *, busy_timeout: float, reuse: bool) -> None:
         self.path = path
-        self._wal_path = path.with_name(f"{path.name}-wal")
         self._busy_timeout = busy_timeout
         self._most_idle = _MOST_IDLE if reuse else 0
         self._idle: deque[Connection] = deque()
+        self._open: set[Connection] = set()  # the idle ones and those in use
         self._seen = False
-        weakref.finalize(self, _close_all, self._idle)
+        weakref.finalize(self, _close_all, self._idle, self._open)
+        _all.add(self)
 
     def acquire(self) -> Connection:
         """Return a connection that nobody else uses, with the schema in place.
 
         Raises DatabaseBusy or DatabaseUnavailable, which name the path.
         """
-        file = _identity(self.path)
-        if file is None and self._seen:
+        files = _files_at(self.path)
+        if files.database is None and self._seen:
             # A new, empty database would refuse every agent's token.
             raise DatabaseUnavailable(
                 f"{self.path} has disappeared while the server was running. Put it"
                 " back, or restart the server to begin with an empty one."
             )
+        for connection in list(self._open):
+            if connection.files != files and connection.pid == os.getpid():
+                self._refuse_wrong_log(connection, files)
         while self._idle:
             try:
                 connection = self._idle.pop()
             except IndexError:  # another thread took the last one
                 break
-            if connection.pid != os.getpid():
-                discard(connection)
-            elif connection.file == file:
+            usable = connection.pid == os.getpid() and not connection.suspect
+            if usable and connection.files == files:
                 return connection
-            else:
-                self._refuse_stale_wal(connection)
-                discard(connection)
-        return self._open()
+            self.discard(connection)
+        return self._opened()
 
     def release(self, connection: Connection) -> None:
         """Take *connection* back, without what was not committed."""
         if connection.pid != os.getpid() or len(self._idle) >= self._most_idle:
-            discard(connection)
+            self.discard(connection)
             return
         try:
             connection.rollback()
         except sqlite3.Error:  # closed or broken while it was lent
-            discard(connection)
+            self.discard(connection)
             return
         self._idle.append(connection)
 
+    def distrust_idle(self) -> None:
+        """Let no idle connection be used again: after a fault.
+
+        The next :meth:`acquire` closes them; until then they tell whether the
+        file has been replaced.
+        """
+        for connection in list(self._idle):
+            connection.suspect = True
+
     def close_idle(self) -> None:
         """Close the idle connections; the next :meth:`acquire` opens anew."""
-        _close_all(self._idle)
+        _close_all(self._idle, self._open)
 
-    def _open(self) -> Connection:
+    def discard(self, connection: Connection) -> None:
+        """Close *connection* for good; keep aside one that came through a fork."""
+        _close(connection, self._open)
+
+    def _opened(self) -> Connection:
         self._prepare()
         file = _identity(self.path)
+        # One that goes away before it is opened is not made anew.
+        mode = "rwc" if file is None else "rw"
         try:
             connection = sqlite3.connect(
-                self.path,
+                f"{self.path.as_uri()}?mode={mode}",
+                uri=True,
                 timeout=self._busy_timeout,
                 isolation_level=None,  # transactions begin where the code says so
                 check_same_thread=False,  # one thread at a time: see acquire()
@@ -114,14 +156,15 @@ class Connections:
         except sqlite3.Error as error:
             raise database_problem(error, self.path) from error
         try:
+            connection.path = self.path
             connection.pid = os.getpid()
-            connection.file = self._opened_file(file)
             connection.row_factory = sqlite3.Row
             connection.text_factory = _decode
             add_functions(connection)
             self._use_wal(connection)
+            connection.execute("SELECT 1 FROM sqlite_master")  # opens the log
+            connection.files = self._opened_files(file)
             ensure_schema(connection)
-            connection.wal = _identity(self._wal_path)
         except sqlite3.Error as error:
             connection.close()
             raise database_problem(error, self.path) from error
@@ -129,6 +172,7 @@ class Connections:
             connection.close()
             raise
         self._seen = True
+        self._open.add(connection)
         return connection
 
     def _prepare(self) -> None:
@@ -139,6 +183,13 @@ class Connections:
             if not _is_writable(self.path):
                 raise DatabaseUnavailable(f"{self.path} is read-only for this process.")
             return
+        log = f"{self.path}-wal"
+        if os.path.exists(log):
+            # SQLite would delete it, with what it holds of the database.
+            raise DatabaseUnavailable(
+                f"{log} is there, but the database that it belongs to is not. Put"
+                f" {self.path} back, or remove that log to begin with an empty one."
+            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -146,9 +197,9 @@ class Connections:
                 f"The folder {self.path.parent} cannot be made: {error.strerror}."
             ) from error
 
-    def _opened_file(self, before: _File | None) -> _File:
-        after = _identity(self.path)
-        if after is None or before not in (None, after):
+    def _opened_files(self, before: _File | None) -> _Files:
+        after = _files_at(self.path)
+        if after.database is None or before not in (None, after.database):
             # Which of the two was opened is not known: the next try will tell.
             raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")
         return after
@@ -169,35 +220,45 @@ class Connections:
                     raise
             time.sleep(_PAUSE)
 
-    def _refuse_stale_wal(self, connection: Connection) -> None:
-        """Refuse a database that took another's place but not its log's.
+    def _refuse_wrong_log(self, connection: Connection, now: _Files) -> None:
+        """Refuse a database without its log, or with the log of another one.
 
-        SQLite would read the old file's write-ahead log into the new file.
-        *connection* stays open, so that no other file gets the log's number.
+        SQLite finds the write-ahead log by its name alone, and would read the
+        old file's into a new file. As long as *connection* is open, no other
+        file gets the old log's number.
         """
-        try:
-            wal = os.stat(self._wal_path)
-        except OSError:
-            return
-        if (wal.st_dev, wal.st_ino) != connection.wal or wal.st_size == 0:
-            return
-        self._idle.append(connection)
-        raise DatabaseUnavailable(
-            f"{self.path} was replaced while the server was running, and"
-            f" {self._wal_path} still belongs to the file before. Stop the server,"
-            " remove that log and its -shm, and start again."
-        )
+        log = f"{self.path}-wal"
+        if now.database == connection.files.database:
+            if connection in self._idle:  # else it is another thread's at present
+                _save_log(connection, now)
+            raise DatabaseUnavailable(
+                f"{log} or its -shm was removed while the server was running."
+                " Restart the server; it has saved what was in that log."
+            )
+        if now.wal is not None and now.wal == connection.files.wal and _size(log):
+            raise DatabaseUnavailable(
+                f"{self.path} was replaced while the server was running, and {log}"
+                " still belongs to the file before. Stop the server, remove that log"
+                " and its -shm, and start again."
+            )
 
 
-def discard(connection: Connection) -> None:
-    """Close *connection* for good; one that came through a fork is kept aside."""
-    if connection.pid == os.getpid():
-        connection.close()
-    else:
-        _inherited.append(connection)
+def _save_log(connection: Connection, now: _Files) -> None:
+    """Write into the database what is in a log that has been removed.
+
+    Not where another process has made another log by now: what it writes must
+    not be overwritten.
+    """
+    if {now.wal, now.shm} <= {None, *connection.files}:
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA wal_checkpoint").fetchone()
 
 
-def _identity(path: Path) -> _File | None:
+def _files_at(path: Path) -> _Files:
+    return _Files(_identity(path), _identity(f"{path}-wal"), _identity(f"{path}-shm"))
+
+
+def _identity(path: Path | str) -> _File | None:
     try:
         found = os.stat(path)
     except OSError:
@@ -205,9 +266,42 @@ def _identity(path: Path) -> _File | None:
     return found.st_dev, found.st_ino
 
 
-def _close_all(idle: deque[Connection]) -> None:
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:
     while idle:
-        discard(idle.pop())
+        _close(idle.pop(), open_ones)
+
+
+def _close(connection: Connection, open_ones: set[Connection]) -> None:
+    open_ones.discard(connection)
+    if connection.pid == os.getpid():
+        connection.close()
+    else:
+        _inherited.append(connection)
+
+
+#: What this process has to close before it forks.
+_all: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    """Leave the child nothing that is open.
+
+    SQLite in the child would count the parent's locks as its own, take none for
+    the child's connections, and lose their log when the parent closes its own.
+    """
+    for connections in list(_all):
+        connections.close_idle()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(before=_before_fork)
 
 
 def _decode(text: bytes) -> str:

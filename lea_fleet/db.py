@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import g
 
-from .connections import Connection, discard
+from .connections import Connection
 from .presence import PresenceRule
 from .problems import DatabaseProblem, DatabaseUnavailable, database_problem
 from .repository import AgentRepository
@@ -42,10 +42,10 @@ def close_db(error: BaseException | None = None) -> None:
 
 
 def discard_db() -> None:
-    """Close this context's connection for good: after a fault, or a fork."""
+    """Close this context's connection for good: after a fork."""
     connection = g.pop(_NAME, None)
     if connection is not None:
-        discard(connection)
+        current_state().connections.discard(connection)
 
 
 def fault_of(error: sqlite3.Error) -> DatabaseProblem:
@@ -56,8 +56,8 @@ def fault_of(error: sqlite3.Error) -> DatabaseProblem:
     state = current_state()
     problem = database_problem(error, state.settings.database)
     if isinstance(problem, DatabaseUnavailable):
-        discard_db()
-        state.connections.close_idle()
+        close_db()
+        state.connections.distrust_idle()
     return problem
 
 

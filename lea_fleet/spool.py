@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -22,11 +22,17 @@ def spooled() -> Iterator[IO[bytes]]:
     file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)
     try:
         yield file
+        file.flush()  # what does not fit is refused now, not half sent
     except OSError as error:
-        file.close()
+        _discard(file)
         raise DatabaseUnavailable(
             f"The listing cannot be written to a temporary file: {error.strerror}."
         ) from error
     except BaseException:
-        file.close()
+        _discard(file)
         raise
+
+
+def _discard(file: IO[bytes]) -> None:
+    with suppress(OSError):  # closing tries once more to write what did not fit
+        file.close()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
+from lea_fleet import create_app, tokens
+from lea_fleet.db import get_repository
 from lea_fleet.schema import ensure_schema
+from tests.api import OPERATOR_TOKEN
 
 #: What a row has unless a test says otherwise.
 DEFAULTS = {"status": "active", "enrolled_at": "2026-03-01T08:00:00+00:00"}
@@ -47,3 +51,19 @@ def pages(operator, **parameters):
     while page["next_cursor"] is not None:
         page = ask(operator, **{**parameters, "cursor": page["next_cursor"]})
         yield page
+
+
+def make_fleet(database: Path, count: int, **details: str) -> list[str]:
+    """Enrol the machines PC-0, PC-1 and so on; return their tokens."""
+    app = create_app(
+        {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": str(database)}
+    )
+    issued = [tokens.new_agent_token() for _ in range(count)]
+    with app.app_context():
+        repository = get_repository()
+        with repository.transaction():
+            for number, token in enumerate(issued):
+                agent = repository.enroll(f"PC-{number}", **details).agent
+                repository.tokens.add(agent, tokens.hash_token(token))
+    app.extensions["lea_fleet"].connections.close_idle()
+    return issued

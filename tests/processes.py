@@ -1,14 +1,16 @@
-"""Work in processes of its own, forked from the test that asks for it."""
+"""Work in processes and threads of its own, for the test that asks for it."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 _FORK = multiprocessing.get_context("fork")
-_DEADLINE = 30  # seconds
+_DEADLINE = 120  # seconds
 
 
 def in_processes(*works: Callable[[], Any]) -> list[Any]:
@@ -22,9 +24,34 @@ def in_processes(*works: Callable[[], Any]) -> list[Any]:
     return [_result(*child) for child in children]
 
 
-def open_descriptors() -> int:
-    """Return how many files this process has open."""
-    return len(os.listdir("/dev/fd"))
+@contextmanager
+def beside(work: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Run ``work(ready, over)`` in a process of its own beside the block.
+
+    The block begins when *work* sets the one event; at its end the other one is
+    set, and *work* is waited for. Where it raises, the test fails.
+    """
+    ready, over = _FORK.Event(), _FORK.Event()
+    process = _FORK.Process(target=work, args=(ready, over), daemon=True)
+    process.start()
+    try:
+        assert ready.wait(_DEADLINE), "a process did not come to its beginning"
+        yield
+    finally:
+        over.set()
+        process.join(_DEADLINE)
+    assert process.exitcode == 0, "a process did not come to its end"
+
+
+def at_once(call: Callable[[Any], Any], arguments: Iterable[Any], threads: int) -> Any:
+    """Call with each of *arguments* in so many threads; return what was returned."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(call, arguments))
+
+
+def open_descriptors(pid: int | None = None) -> int:
+    """Return how many files a process has open: this one, or that of *pid* (Linux)."""
+    return len(os.listdir("/dev/fd" if pid is None else f"/proc/{pid}/fd"))
 
 
 def _start(work, start):

@@ -6,17 +6,19 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
 
 from werkzeug.test import TestResponse
 
 from tests.api import OPERATOR_TOKEN, Api
 
-_DEADLINE = 30  # seconds
+_DEADLINE = 60  # seconds
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
 
 
@@ -48,12 +50,18 @@ class Server:
             "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts a socket of its own
             **{f"FLASK_{name}": value for name, value in settings.items()},
         }
+        self._folder = folder
+        self._command = [sys.executable, "-m", "gunicorn", *options, app]
+        self._count = int(options[options.index("-w") + 1]) if "-w" in options else 1
         self._log = folder / "gunicorn.log"
+        self._start(port=0)
+
+    def _start(self, port):
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", *options, app],
+                [*self._command, "-b", f"127.0.0.1:{port}"],
                 env=self.environment,
-                cwd=folder,
+                cwd=self._folder,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -70,6 +78,23 @@ class Server:
     @property
     def operator(self):
         return Api(self.client, OPERATOR_TOKEN)
+
+    def read(self, query):
+        """Return the first column of what the database says, past the server."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return [row[0] for row in connection.execute(query)]
+
+    def workers(self):
+        """Return the ids of the processes that answer, once all are there (Linux)."""
+        master = self.process.pid
+        deadline = time.monotonic() + _DEADLINE
+        while True:
+            children = Path(f"/proc/{master}/task/{master}/children").read_text()
+            workers = [int(pid) for pid in children.split()]
+            if len(workers) == self._count:
+                return workers
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
 
     def wait_until_it_answers(self):
         deadline = time.monotonic() + _DEADLINE
@@ -91,6 +116,17 @@ class Server:
         """End all its processes at once, so that none can say goodbye."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def kill_workers(self):
+        """End all who answer at once; the master starts others."""
+        for pid in self.workers():
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_and_restart(self):
+        """End all its processes at once, and run it again on the same port."""
+        self.kill()
+        self._start(self.port)
+        self.wait_until_it_answers()
 
     def _answers(self):
         found = _LISTENING.search(self.log)
@@ -122,9 +158,12 @@ class TcpClient:
         headers = dict(headers)
         if content_type is not None:
             headers["Content-Type"] = content_type
+        return self._ask(method, path, data, headers)
+
+    def _ask(self, *request):
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_DEADLINE)
         with closing(connection):
-            connection.request(method, path, data, headers)
+            connection.request(*request)
             return _read(connection.getresponse())
 
     def send(self, *parts, finish=False):
@@ -145,6 +184,26 @@ class TcpClient:
                     return _read(answer)
             except (ConnectionError, HTTPException):
                 return None
+
+
+class KeptClient(TcpClient):
+    """One whose connection is kept from request to request, for one thread."""
+
+    def __init__(self, port):
+        super().__init__(port)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)
+
+    def close(self):
+        self._connection.close()
+
+    def _ask(self, *request):
+        try:
+            self._connection.request(*request)
+            return _read(self._connection.getresponse())
+        except ConnectionError:  # the server has not waited for so long
+            self._connection.close()
+            self._connection.request(*request)
+            return _read(self._connection.getresponse())
 
 
 def _read(answer):

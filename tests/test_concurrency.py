@@ -11,11 +11,11 @@ import socket
 import sqlite3
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
+from tests import processes
 from tests.api import PREFIX, Agent
 from tests.older_server import OlderServer
 from tests.processes import in_processes
@@ -48,8 +48,7 @@ def fleet(server):
 
 
 def at_once(call, arguments):
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(call, arguments))
+    return processes.at_once(call, arguments, THREADS)
 
 
 def in_two_processes(call, arguments):

@@ -24,8 +24,9 @@ import pytest
 
 from lea_fleet import connections, create_app
 from lea_fleet.db import get_db
+from lea_fleet.signals import agent_enrolled
 from tests.api import OPERATOR_TOKEN, Api, assert_problem
-from tests.processes import in_processes, open_descriptors
+from tests.processes import beside, in_processes, open_descriptors
 
 NOBODY = 65534
 
@@ -199,17 +200,81 @@ def test_two_applications_with_two_databases_do_not_see_each_other(make_app, tmp
             assert get_db() is not outer
 
 
+@pytest.mark.parametrize("name", ["50%25 done?.db", "a#b&mode=ro.db", "é ü.db"])
+def test_the_name_of_the_file_may_be_any(make_app, tmp_path, name):
+    operator = operator_of(make_app(RPA_AGENTS_DB_PATH=tmp_path / name))
+
+    operator.enroll("PC-1")
+
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {name, f"{name}-wal", f"{name}-shm"}
+
+
 # After a fork
 
 
-def test_a_forked_process_opens_its_own(app):
+def test_nothing_idle_is_open_when_a_process_forks(app):
+    """SQLite in the child would take the parent's locks for its own."""
     connection = connection_of(app)
 
     def in_the_child():
-        return connection_of(app) is connection
+        return is_open(connection), is_open(connection_of(app))
 
-    assert in_processes(in_the_child) == [False]
-    assert connection_of(app) is connection
+    assert in_processes(in_the_child) == [(False, True)]
+    assert is_open(connection_of(app))
+
+
+def test_what_a_child_writes_outlives_the_connections_of_the_parent(app, operator):
+    """The last that SQLite knows of deletes the log when it is closed."""
+    operator.enroll("PC-1")
+
+    def child(ready, over):
+        operator.enroll("PC-2")
+        ready.set()
+        over.wait()
+        operator.enroll("PC-3")
+
+    with beside(child):
+        assert machines(operator) == ["PC-1", "PC-2"]
+        app.extensions["lea_fleet"].connections.close_idle()
+
+    assert machines(operator) == ["PC-1", "PC-2", "PC-3"]
+
+
+def test_a_child_that_was_forked_in_a_context_writes_to_no_lost_log(app, operator):
+    """What is in use is inherited, and the parent's last close deletes the log."""
+    operator.enroll("PC-1")
+
+    def child(ready, over):
+        operator.enroll("PC-2")
+        ready.set()
+        over.wait()
+        response = operator.post("/enroll", {"machine_id": "PC-3"})
+        assert_problem(response, 503, "database_unavailable", "retry")
+
+    with ExitStack() as parent:
+        parent.enter_context(app.app_context())
+        get_db()
+        with beside(child):
+            parent.close()
+            app.extensions["lea_fleet"].connections.close_idle()
+
+    assert machines(operator) == ["PC-1", "PC-2"]
+
+
+def test_a_child_drops_no_lock_of_its_parent(app, operator, hasty):
+    operator.enroll("PC-1")
+
+    def in_the_child():
+        return hasty.uninstall("PC-1").json["code"], machines(operator)
+
+    with app.app_context():
+        get_db().execute("BEGIN IMMEDIATE")
+        assert in_processes(in_the_child) == [("database_busy", ["PC-1"])]
+        assert_problem(hasty.uninstall("PC-1"), 503, "database_busy")
+        get_db().commit()
+
+    assert hasty.uninstall("PC-1").status_code == 200
 
 
 def test_a_context_that_was_forked_opens_its_own(app):
@@ -257,15 +322,17 @@ def test_a_context_that_ends_in_the_child_leaves_the_transaction_alone(app):
 
 def test_an_inherited_connection_is_never_closed(app):
     """SQLite forbids to close it, also by way of the garbage collector."""
-    connection = weakref.ref(connection_of(app))
+    context = app.app_context()
+    context.push()
+    connection = weakref.ref(get_db())
 
     def in_the_child():
-        own = connection_of(app)
-        app.extensions["lea_fleet"].connections.close_idle()
+        context.pop()
         gc.collect()
-        return is_open(own), is_open(connection())
+        return is_open(connection())
 
-    assert in_processes(in_the_child) == [(False, True)]
+    assert in_processes(in_the_child) == [True]
+    context.pop()
 
 
 def test_forked_servers_write_to_the_same_fleet(app, operator):
@@ -367,6 +434,109 @@ def test_the_log_of_one_file_is_not_read_into_another(operator, database, anothe
     remove_logs(database)
     assert machines(operator) == ["PC-OTHER"]
     assert is_sound(database)
+
+
+def test_nor_is_it_where_every_connection_is_in_use(
+    app, operator, database, another_file
+):
+    operator.enroll("PC-1")
+    with app.app_context():
+        get_db()
+        os.replace(another_file, database)
+        assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+
+
+def test_nor_is_it_after_a_fault_that_left_no_connection(
+    operator, database, another_file
+):
+    operator.enroll("PC-1")
+    with closing(sqlite3.connect(database)) as other:  # keeps the log there
+        other.execute("DROP TABLE lea_fleet_events")
+        assert_problem(operator.uninstall("PC-1"), 503, "database_unavailable")
+        before = another_file.read_bytes()
+        os.replace(another_file, database)
+
+        problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+
+    assert f"{database}-wal" in problem["detail"]
+    assert database.read_bytes() == before
+
+
+def test_a_log_without_its_database_is_kept(operator, elsewhere, database, tmp_path):
+    """SQLite would delete it, and what only the log holds with it."""
+    operator.enroll("PC-1")
+    away = tmp_path / "away.db"
+    os.rename(database, away)
+
+    problem = assert_problem(elsewhere.get("/fleet"), 503, "database_unavailable")
+
+    assert f"{database}-wal" in problem["detail"]
+    assert not database.exists()
+    os.rename(away, database)
+    assert machines(operator) == machines(elsewhere) == ["PC-1"]
+
+
+def test_a_database_that_disappears_before_it_is_opened_is_not_begun_anew(
+    operator, database, another_file, monkeypatch
+):
+    database.parent.mkdir()
+    os.rename(another_file, database)
+    connect = sqlite3.connect
+
+    def too_late(*args, **options):
+        database.unlink()
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", too_late)
+
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
+    assert not database.exists()
+
+
+@pytest.mark.parametrize("ends", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids=" ".join)
+def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
+    operator.enroll("PC-1")
+    for end in ends:
+        os.unlink(f"{database}{end}")
+
+    for _ in range(2):
+        problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+        assert f"{database}-wal" in problem["detail"]
+
+    with closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as alone:
+        assert [*alone.execute("SELECT machine_id FROM enrolled_agents")] == [("PC-1",)]
+
+
+@pytest.fixture(params=["deleted", "moved away", "replaced", "without its log"])
+def lose(request, database, another_file, tmp_path):
+    """A way for the database to get lost."""
+
+    def lose():
+        if request.param == "moved away":
+            os.rename(database, tmp_path / "away.db")
+        elif request.param == "without its log":
+            os.unlink(f"{database}-wal")
+        else:
+            database.unlink()
+        if request.param == "replaced":
+            os.rename(another_file, database)
+
+    return lose
+
+
+def test_what_is_written_to_a_lost_file_is_not_acknowledged(
+    operator, before_writing, lose
+):
+    """It gets lost between the beginning of the request and its transaction."""
+    operator.enroll("PC-1")
+    before_writing(lose)
+    told = []
+
+    with agent_enrolled.connected_to(lambda app, **about: told.append(about)):
+        response = operator.post("/enroll", {"machine_id": "PC-2"})
+
+    assert_problem(response, 503, "database_unavailable", "retry")
+    assert not told
 
 
 def remove_logs(database):

@@ -8,11 +8,11 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
+from tests import processes
 from tests.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
 from tests.server import running_server
 
@@ -46,8 +46,7 @@ AUTHORIZATION = f"Authorization: Bearer {OPERATOR_TOKEN}".encode()
 
 
 def at_once(call, arguments):
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(call, arguments))
+    return processes.at_once(call, arguments, THREADS)
 
 
 def machine_ids(database):

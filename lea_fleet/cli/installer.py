@@ -18,7 +18,7 @@ installer, and to nobody else.
 
 On Linux and macOS: copy the .sh files and the token's to the machine, into one
 folder, and run there, as root:  ./enroll.sh --version 1.4.0
-With Inno Setup: begin with Example.iss."""
+With Inno Setup: see Example.iss; the token goes beside the finished setup.exe."""
 
 
 @click.command("installer")
