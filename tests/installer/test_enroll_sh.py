@@ -48,7 +48,7 @@ def assert_enrolled(computer, server, run, happened=("enrolled",)):
 def assert_failed(computer, run, exit_code, *words):
     """The run ended so, and the file that a person finds says why, and what to do."""
     assert run.exit_code == exit_code, run.output
-    assert computer.error == run.output.rstrip("\n")
+    assert run.output.endswith(f"{computer.error}\n")
     for word in (computer.machine_id, "What to do: ", *words):
         assert word in computer.error
     assert mode(computer, "enroll-last-error.txt") == 0o644
