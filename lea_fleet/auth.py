@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from flask import current_app, has_request_context, request
+from flask import current_app, g, has_request_context, request
 from flask_httpauth import HTTPTokenAuth
 from werkzeug.datastructures import Authorization
 
@@ -40,6 +40,13 @@ class BearerAuth(HTTPTokenAuth):
         if "Authorization" not in request.headers:
             return signed_in_operator()
         return super().authenticate(auth, stored_password)
+
+    def current_user(self) -> Any:
+        return g.get("flask_httpauth_user")
+
+    def ensure_sync(self, f: _View) -> _View:
+        # Nothing here is a coroutine, which Flask would find out each time.
+        return f
 
 
 def presented_token() -> str:
@@ -93,14 +100,18 @@ def _admit(principal: Principal) -> None:
     raise InsufficientScope(f"A token of the role {principal.role} cannot do this.")
 
 
-def confirm() -> None:
-    """Check the caller again, by what the database says now.
+def confirm() -> Principal:
+    """Check the caller again, by what the database says now, and return it.
 
     Called inside the transaction that writes, since an uninstall may have come
     between. Raises what :func:`identify` does, and InsufficientScope.
     """
-    if presented_token():  # else a session, which the host vouches for
-        _admit(identify(presented_token()))
+    token = presented_token()
+    if not token:  # a session, which the host vouches for
+        return caller()
+    principal = identify(token)
+    _admit(principal)
+    return principal
 
 
 def caller() -> Principal:

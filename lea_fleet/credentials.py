@@ -59,7 +59,7 @@ def _judge(token: Token | None) -> Principal:
         return _judge_uninstalled(token)
     if token["revoked_at"] is not None or not token["is_current"]:
         raise TokenRevoked("This machine has another token now.")
-    return Principal("agent", token["machine_id"])
+    return Principal("agent", token["machine_id"], agent=token)
 
 
 def _judge_uninstalled(token: Token) -> Principal:

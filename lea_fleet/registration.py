@@ -10,6 +10,7 @@ from flask.sansio.app import App
 from .config import ConfigurationError, Settings
 from .connections import Connections
 from .db import close_db
+from .presence import PresenceRule
 from .schema import refuse_old_sqlite
 from .state import KEY, FleetState
 
@@ -45,6 +46,12 @@ class FleetBlueprint(Blueprint):
                 settings.database,
                 busy_timeout=settings.busy_timeout,
                 reuse=settings.reuse_connections,
+            ),
+            PresenceRule(
+                heartbeat_interval=settings.heartbeat_interval,
+                resolution=settings.heartbeat_resolution,
+                stale_after=settings.stale_after,
+                given_up_after=settings.reenroll_silent_after,
             ),
         )
         app.teardown_appcontext(close_db)

@@ -9,6 +9,7 @@ from flask import current_app
 
 from .config import Settings
 from .connections import Connections
+from .presence import PresenceRule
 
 KEY = "lea_fleet"
 
@@ -23,6 +24,7 @@ class FleetState:
 
     settings: Settings
     connections: Connections
+    rule: PresenceRule
     operator_loader: OperatorLoader = lambda: None
 
 

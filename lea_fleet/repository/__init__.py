@@ -7,5 +7,13 @@ from .agents import AgentRepository, Enrolment
 from .enrollment_tokens import EnrollmentToken
 from .events import Event
 from .reading import Agent
+from .sightings import says_nothing_new
 
-__all__ = ["Agent", "AgentRepository", "EnrollmentToken", "Enrolment", "Event"]
+__all__ = [
+    "Agent",
+    "AgentRepository",
+    "EnrollmentToken",
+    "Enrolment",
+    "Event",
+    "says_nothing_new",
+]

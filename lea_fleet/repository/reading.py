@@ -20,7 +20,7 @@ Agent = dict[str, Any]
 
 Status = Literal["active", "uninstalled"]
 
-_COLUMNS = (
+COLUMNS = (
     "id",
     "machine_id",
     *DETAILS,
@@ -41,11 +41,11 @@ _PRESENCE = """CASE
   END"""
 
 # The host's table takes any type in any column, and JSON takes no BLOB.
-_AS_TEXT = {name: f"CAST({name} AS TEXT)" for name in _COLUMNS} | {"id": "id"}
-_NAMED = ", ".join(f"{value} AS {name}" for name, value in _AS_TEXT.items())
+_AS_TEXT = {name: f"CAST({name} AS TEXT)" for name in COLUMNS} | {"id": "id"}
+NAMED = ", ".join(f"{value} AS {name}" for name, value in _AS_TEXT.items())
 
 _SELECT = (
-    f"SELECT {_NAMED}, {_PRESENCE} AS presence,"
+    f"SELECT {NAMED}, {_PRESENCE} AS presence,"
     f" {SUSPECTED} AS suspected_clone FROM enrolled_agents"
 )
 

@@ -6,44 +6,36 @@ from collections.abc import Mapping
 
 from .. import clock
 from ..machine import IDENTITY
+from ..presence import PresenceRule
 from .reading import Agent
-from .writing import SET_GIVEN, AgentWriter, complete
+from .writing import AgentWriter
+
+
+def says_nothing_new(
+    agent: Agent, details: Mapping[str, str | None], rule: PresenceRule
+) -> bool:
+    """Tell whether an active *agent*'s heartbeat with *details* is no news."""
+    if _changes(agent, details):
+        return False
+    return rule.is_fresh(agent["last_seen_at"], clock.now())
 
 
 class AgentSightings(AgentWriter):
     """The machines that are seen, over one open *connection*."""
 
-    def says_nothing_new(
-        self, agent: Agent, details: Mapping[str, str | None]
-    ) -> bool:
-        """Tell whether a heartbeat with *details* need not be written.
+    def see(self, agent: Agent, details: Mapping[str, str | None]) -> None:
+        """Write down that an active *agent* was seen, with what it says.
 
-        That of a machine that is uninstalled is always news.
+        *agent* is its row as the transaction that is open has read it.
         """
-        if agent["status"] != "active" or _changes(agent, details):
-            return False
-        return self.rule.is_fresh(agent["last_seen_at"], clock.now())
-
-    def heartbeat(self, machine_id: str, **details: str | None) -> Agent:
-        """Write down that an active machine was seen, with what it says.
-
-        Return the agent as it was before. Raises UnknownAgent and
-        MachineUninstalled.
-        """
-        given = complete(details)
-        with self.transaction("NORMAL"):
-            agent = self.require_active(machine_id)
-            self._note_identity(agent, _changes(agent, given))
-            self.connection.execute(
-                f"UPDATE enrolled_agents SET last_seen_at = :moment, {SET_GIVEN}"
-                " WHERE machine_id = :machine_id",
-                {
-                    **given,
-                    "machine_id": agent["machine_id"],
-                    "moment": clock.iso(clock.now()),
-                },
-            )
-            return agent
+        changes = _changes(agent, details)
+        self._note_identity(agent, changes)
+        assignments = "".join(f", {name} = :{name}" for name in changes)
+        self.connection.execute(
+            f"UPDATE enrolled_agents SET last_seen_at = :moment{assignments}"
+            " WHERE id = :id",
+            {**changes, "id": agent["id"], "moment": clock.iso(clock.now())},
+        )
 
     def touch_last_seen(self, machine_id: str) -> None:
         """Write down that a machine was seen, be it uninstalled or unknown.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Response
 
 from .. import clock, payloads, tokens
-from ..auth import acting_repository, admits, confirm, target
-from ..repository import Agent
+from ..auth import acting_repository, admits, caller, confirm, target
+from ..repository import Agent, says_nothing_new
 from ..signals import agent_seen, send
 from ..state import current_state
 from .requests import body, parameters, required
@@ -20,18 +20,19 @@ def heartbeat() -> Response:
     """Take note that a machine is there, and of what it says about itself."""
     said = payloads.heartbeat_payload(body())
     machine_id = required(target(said.machine_id))
-    repository = acting_repository()
-    agent = repository.get(machine_id)
-    if agent is None or not repository.says_nothing_new(agent, said.details):
+    state = current_state()
+    agent = caller().agent or acting_repository().require_active(machine_id)
+    if not says_nothing_new(agent, said.details, state.rule):
+        repository = acting_repository()
         with repository.transaction("NORMAL"):
-            confirm()
-            agent = repository.heartbeat(machine_id, **said.details)
+            agent = confirm().agent or repository.require_active(machine_id)
+            repository.see(agent, said.details)
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {
             "status": "ok",
             "machine_id": agent["machine_id"],
-            "heartbeat_interval": current_state().settings.heartbeat_interval,
+            "heartbeat_interval": state.settings.heartbeat_interval,
             "server_time": clock.iso(clock.now()),
         }
     )
