@@ -15,6 +15,7 @@ from collections import deque
 from pathlib import Path
 
 from .problems import DatabaseUnavailable, database_problem
+from .repository.functions import add_functions
 from .schema import ensure_schema
 
 #: Idle connections that a process keeps; more than that many threads at once
@@ -117,6 +118,7 @@ class Connections:
             connection.file = self._opened_file(file)
             connection.row_factory = sqlite3.Row
             connection.text_factory = _decode
+            add_functions(connection)
             self._use_wal(connection)
             ensure_schema(connection)
             connection.wal = _identity(self._wal_path)

@@ -9,6 +9,18 @@ from .problems import InvalidField
 #: The columns that a machine fills in by itself, at enrolment and by heartbeat.
 DETAILS = ("user_name", "user_email", "user_id", "hostname", "os_info", "version")
 
+#: All columns of its row, in the order in which they are shown.
+COLUMNS = (
+    "id",
+    "machine_id",
+    *DETAILS,
+    "status",
+    "enrolled_at",
+    "last_seen_at",
+    "uninstalled_at",
+    "uninstall_reason",
+)
+
 #: Those that say which computer it is and whose: a change of one is an event.
 IDENTITY = ("hostname", "user_name", "user_email", "user_id")
 

@@ -20,6 +20,12 @@ CREATE TABLE IF NOT EXISTS enrolled_agents (
 CREATE INDEX IF NOT EXISTS idx_enrolled_agents_status ON enrolled_agents(status);
 CREATE INDEX IF NOT EXISTS idx_enrolled_agents_machine ON enrolled_agents(machine_id);
 
+-- Ours, for the pages of a listing: the newest enrolments without sorting them all.
+-- None on last_seen_at, which each heartbeat that is written would have to move.
+CREATE INDEX IF NOT EXISTS lea_fleet_listing ON enrolled_agents(status, enrolled_at);
+CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
+  WHERE status IS NOT 'active';
+
 -- A token belongs to one enrolment: machine_id and enrolled_at are that row's.
 -- When the row's enrolled_at moves on, through whichever server, the token is dead.
 -- No foreign key: the older server knows nothing of this table.

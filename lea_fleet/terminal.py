@@ -6,8 +6,10 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import IO
 
 import click
 
@@ -27,8 +29,22 @@ def say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     # click leaves colours out where there is no terminal; see no-color.org.
     color = False if os.environ.get("NO_COLOR") else None
-    try:
+    with _faults_named():
         click.secho(text, color=color, fg=fg, bold=bold)
+
+
+def pour(file: IO[bytes]) -> None:
+    """Print what is in *file*, byte for byte."""
+    file.seek(0)
+    with _faults_named():
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _faults_named() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:  # the reader has seen enough
         raise
     except OSError as error:

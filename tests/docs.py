@@ -29,7 +29,7 @@ _ASSIGNMENT = re.compile(r"[A-Z_]+=\S+")
 _SERVER = re.compile(r" run$| gunicorn ")
 _ADDRESS = r"127\.0\.0\.1:\d+"
 _TOKEN = r"lea_(?:agent|enroll)_[\w-]{43}"
-_INSTANT = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
+_INSTANT = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?)?"
 _VARIES = re.compile(f"{_ADDRESS}|{_TOKEN}|{_INSTANT}")
 _AGE = re.compile(r"\b(now|\d+ (s|min|h|d) ago)$", re.MULTILINE)
 

@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile
 import pytest
 from flask import Flask
 
-from lea_fleet import LeaFleet, listing
+from lea_fleet import LeaFleet, spool
 from lea_fleet.repository import AgentRepository
 from tests.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 
@@ -84,7 +84,7 @@ def test_the_list_is_utf_8_and_not_cached(operator):
 
 
 def test_a_list_beyond_the_memory_it_may_use_is_whole(operator, monkeypatch):
-    monkeypatch.setattr(listing, "_IN_MEMORY", 100)
+    monkeypatch.setattr(spool, "_IN_MEMORY", 100)
     for number in range(20):
         operator.enroll(f"PC-{number}", user_name="é" * 255)
 
@@ -99,7 +99,7 @@ def test_a_list_that_finds_no_room_is_a_503(operator, monkeypatch):
         def write(self, data):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(listing, "SpooledTemporaryFile", FullDisk)
+    monkeypatch.setattr(spool, "SpooledTemporaryFile", FullDisk)
 
     body = assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
     assert "No space left" in body["detail"]
@@ -151,10 +151,10 @@ def test_lists_and_totals_are_of_one_moment(operator, elsewhere, monkeypatch):
     operator.enroll("PC-1")
     totals = AgentRepository.totals
 
-    def enrol_first(self, machine_id=None):
+    def enrol_first(self, wanted):
         monkeypatch.setattr(AgentRepository, "totals", totals)
         elsewhere.enroll("PC-2")
-        return totals(self, machine_id)
+        return totals(self, wanted)
 
     monkeypatch.setattr(AgentRepository, "totals", enrol_first)
 

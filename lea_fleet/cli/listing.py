@@ -3,54 +3,159 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
 import click
 from flask.cli import with_appcontext
 
 from .. import clock
+from ..filters import (
+    NEWEST_FIRST,
+    PRESENCES,
+    SORTS,
+    STATUSES,
+    FleetFilter,
+    Status,
+    is_sort,
+)
+from ..listing import fleet_as_csv
+from ..pages import Page, PageReader
 from ..repository import Agent
-from ..terminal import ago, printable, say, screen_width, table
-from .opening import open_fleet
+from ..terminal import ago, pour, printable, say, screen_width, table
+from .opening import checked_text, open_fleet
 
 _HEADING = ("MACHINE", "USER", "HOST", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
 _COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
 
 
+def _silence(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> float | None:
+    if value is None:
+        return None
+    try:
+        seconds = clock.parse_lifetime(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+    if seconds is None:
+        raise click.BadParameter("must be a duration such as 12h or 14d.")
+    return seconds
+
+
+def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not is_sort(value):
+        raise click.BadParameter(f"must be one of {', '.join(SORTS)}.")
+    return value
+
+
 @click.command("list")
 @click.option(
     "--status",
-    type=click.Choice(["active", "uninstalled", "all"]),
+    type=click.Choice([*STATUSES, "all"]),
     default="active",
     show_default=True,
     help="Which machines to list.",
 )
+@click.option(
+    "--presence",
+    type=click.Choice(PRESENCES[:3]),
+    multiple=True,
+    help="Only those that are so; may be said more than once.",
+)
+@click.option(
+    "-q",
+    "--search",
+    metavar="TEXT",
+    callback=checked_text,
+    help="Only those with this in their machine id, user, e-mail or host name.",
+)
+@click.option(
+    "--version",
+    callback=checked_text,
+    help="Only those that run exactly this version.",
+)
+@click.option(
+    "--silent-for",
+    metavar="DURATION",
+    callback=_silence,
+    help="Only those not seen for so long: 12h, 14d.",
+)
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    callback=_sort,
+    default=NEWEST_FIRST,
+    show_default=True,
+    help="What to order by; with - before it, descending.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), help="How many at the most."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for Excel and others.")
+@click.option(
+    "--semicolon", is_flag=True, help="The same with semicolons, for Excel in French."
+)
 @with_appcontext
-def list_command(status: str, as_json: bool) -> None:
+def list_command(
+    status: str,
+    presence: tuple[str, ...],
+    search: str | None,
+    version: str | None,
+    silent_for: float | None,
+    sort: str,
+    limit: int | None,
+    as_json: bool,
+    as_csv: bool,
+    semicolon: bool,
+) -> None:
     """List the machines, the newest enrolment first.
 
     The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis.
     A presence with an exclamation mark is of a suspected clone: two computers
-    under one machine id.
+    under one machine id. The totals count all that fit, whatever their status.
 
     \b
-    Example: flask fleet list --status all
+    Example: flask fleet list --presence offline --search compta
     """
-    with open_fleet() as repository, repository.snapshot():
-        agents: list[Agent] = []
-        if status in ("active", "all"):
-            agents += repository.list_by_status("active")
-        if status in ("uninstalled", "all"):
-            agents += repository.list_by_status("uninstalled")
-        totals = repository.totals()
+    if as_json and (as_csv or semicolon):
+        raise click.UsageError("Ask for JSON or for CSV.")
+    wanted = FleetFilter(
+        status=None if status == "all" else cast(Status, status),
+        presence=presence,
+        q=search,
+        version=version,
+        silent_for=silent_for,
+        sort=sort,
+    )
+    page = Page(wanted, limit)
+    if as_csv or semicolon:
+        _print_csv(page, "semicolon" if semicolon else "comma")
+        return
+    agents, totals = _read(page)
     if as_json:
         # ASCII, since names come from machines and may hold any character.
         say(json.dumps({"agents": agents, "totals": totals}, indent=2))
         return
     _print_table(agents)
     say(_totals_line(totals))
+
+
+def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
+    with open_fleet() as repository, repository.snapshot():
+        reader = PageReader(repository.agents, page)
+        agents = [agent for status in STATUSES for agent in reader.of_status(status)]
+        return agents, repository.totals(replace(page.wanted, status=None))
+
+
+def _print_csv(page: Page, delimiter: str) -> None:
+    with open_fleet() as repository:
+        document = fleet_as_csv(repository, page, delimiter=delimiter)
+    with document.file as file:
+        pour(file)
 
 
 def _print_table(agents: list[Agent]) -> None:

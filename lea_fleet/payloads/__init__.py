@@ -15,7 +15,7 @@ from .bodies import (
 )
 from .members import LONGEST_DETAIL, is_storable
 from .objects import LONGEST_BODY
-from .queries import events_query, fleet_query
+from .queries import events_query, fleet_query, summary_query
 
 __all__ = [
     "DEFAULT_USES",
@@ -30,5 +30,6 @@ __all__ = [
     "heartbeat_payload",
     "is_storable",
     "no_payload",
+    "summary_query",
     "uninstall_payload",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from .. import clock
@@ -80,6 +81,36 @@ class Members:
             self.refuse(field, str(error))
             return default
 
+    def silence(self, field: str) -> float | None:
+        """Return the seconds of *field*, such as ``14d``; None where it is absent."""
+        text = self.text(field)
+        if text is None:
+            return None
+        try:
+            seconds = clock.parse_lifetime(text)
+        except ValueError as error:
+            self.refuse(field, str(error))
+            return None
+        if seconds is None:
+            self.refuse(field, "must be a duration such as 12h or 14d")
+        return seconds
+
+    def choice(self, field: str, choices: Collection[str]) -> str | None:
+        """Return which of *choices* the text of *field* is."""
+        text = self.text(field)
+        if text is None or text in choices:
+            return text
+        self.refuse(field, f"must be {_either(choices)}")
+        return None
+
+    def choices(self, field: str, choices: Collection[str]) -> tuple[str, ...]:
+        """Return those of *choices* that *field* lists, with commas between them."""
+        listed = tuple(filter(None, (self.text(field) or "").split(",")))
+        if not set(listed) <= set(choices):
+            self.refuse(field, f"must be {_either(choices)}, or several with commas")
+            return ()
+        return tuple(name for name in choices if name in listed)
+
     def number(self, field: str, *, default: int, most: int) -> int:
         value = self._members.get(field)
         if value is None:
@@ -106,6 +137,11 @@ class Members:
         if key is not None and not 1 <= len(key) <= LONGEST_KEY:
             self.refuse("Idempotency-Key", f"must have 1 to {LONGEST_KEY} characters")
         return key
+
+
+def _either(choices: Collection[str]) -> str:
+    *others, last = choices
+    return f"{', '.join(others)} or {last}"
 
 
 def is_storable(text: str) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import clock
-from .reading import COLUMNS, NAMED
+from ..machine import COLUMNS
+from .reading import NAMED
 
 #: A token as a mapping: what :meth:`TokenRepository.find` returns.
 Token = dict[str, Any]

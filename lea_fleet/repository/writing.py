@@ -14,9 +14,9 @@ from ..transaction import transaction
 from .clones import CloneRepository
 from .enrollment_tokens import EnrollmentTokenRepository
 from .events import Event, EventRepository
-from .reading import AgentReader
 from .releases import ReleaseRepository
 from .replays import ReplayRepository
+from .summary import AgentSummary
 from .tokens import TokenRepository
 
 #: Who acts where nobody says otherwise: the host's own code.
@@ -26,7 +26,7 @@ HOST = {"role": "host"}
 SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
 
 
-class AgentWriter(AgentReader):
+class AgentWriter(AgentSummary):
     """A reader whose kin also writes, for *actor*, and hands on what happened."""
 
     def __init__(

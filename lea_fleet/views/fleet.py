@@ -1,19 +1,38 @@
-"""The whole fleet."""
+"""The whole fleet: listed, or summed up."""
 
 from __future__ import annotations
 
 from flask import Response
 
-from .. import payloads
+from .. import clock, payloads
 from ..auth import acting_repository
-from ..listing import fleet_listing
-from .requests import parameters
-from .responses import file_response
+from ..listing import fleet_as_csv, fleet_as_json
+from .requests import next_page, parameters, prefers_csv
+from .responses import file_response, json_response
 from .routing import blueprint
 
 
 @blueprint.get("/fleet")
 def fleet() -> Response:
-    """List the machines, or the one that ``?machine_id=`` names."""
-    machine_id = payloads.fleet_query(parameters())
-    return file_response(fleet_listing(acting_repository(), machine_id))
+    """List the machines, or those that the parameters ask for, as JSON or CSV."""
+    query = payloads.fleet_query(parameters())
+    repository = acting_repository()
+    if query.format == "csv" or (query.format is None and prefers_csv()):
+        found = fleet_as_csv(repository, query.page, delimiter=query.delimiter)
+        response = file_response(found.file, "text/csv")
+        name = f"fleet-{clock.now():%Y-%m-%d}.csv"
+        response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    else:
+        found = fleet_as_json(repository, query.page, with_totals=query.with_totals)
+        response = file_response(found.file, "application/json")
+    response.vary.add("Accept")
+    if found.next_cursor is not None:
+        response.headers["Link"] = f'<{next_page(found.next_cursor)}>; rel="next"'
+    return response
+
+
+@blueprint.get("/fleet/summary")
+def summary() -> Response:
+    """Count the machines, by presence and version, and who came and went by day."""
+    days = payloads.summary_query(parameters())
+    return json_response(acting_repository().summary(days))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ..payloads import LONGEST_BODY
 from ..problems import BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
+
+#: Under both names: Werkzeug takes a parameter for another type.
+_CSV = ("text/csv", "text/csv; charset=utf-8")
 
 
 def body() -> bytes:
@@ -43,6 +48,24 @@ def parameters() -> dict[str, list[str]]:
     except UnicodeDecodeError:
         fault = {"field": "query", "message": "must be percent-encoded UTF-8"}
         raise InvalidField([fault]) from None
+
+
+def prefers_csv() -> bool:
+    """Tell whether the client would rather have CSV than JSON.
+
+    One that accepts neither gets JSON, as it would without this header field.
+    """
+    best = request.accept_mimetypes.best_match(["application/json", *_CSV])
+    return best in _CSV
+
+
+def next_page(cursor: str) -> str:
+    """Return the path and query of this request with another *cursor*.
+
+    No scheme and host: behind a proxy they may not be the client's.
+    """
+    query = urlencode({**parameters(), "cursor": cursor}, doseq=True)
+    return f"{quote(request.root_path + request.path)}?{query}"
 
 
 def required(machine_id: str | None) -> str:

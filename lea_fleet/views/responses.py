@@ -24,9 +24,9 @@ def json_response(members: dict[str, Any], status: int = 200) -> Response:
     return _uncached(Response(text, status, mimetype="application/json"))
 
 
-def file_response(file: IO[bytes]) -> Response:
-    """Return the JSON in *file*, which stands at its end and is closed when sent."""
-    response = Response(_chunks(file), mimetype="application/json")
+def file_response(file: IO[bytes], mimetype: str) -> Response:
+    """Return what is in *file*, which stands at its end and is closed when sent."""
+    response = Response(_chunks(file), mimetype=mimetype)
     response.content_length = file.tell()
     response.call_on_close(file.close)  # where nobody reads: HEAD, a lost client
     return _uncached(response)

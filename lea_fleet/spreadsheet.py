@@ -1,0 +1,44 @@
+"""Agents as CSV that a spreadsheet opens as it was meant."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+from .machine import COLUMNS
+
+#: What may stand between two cells; Excel in French wants semicolons.
+DELIMITERS = {"comma": ",", "semicolon": ";"}
+
+_HEADING = (*COLUMNS, "presence", "suspected_clone")
+
+#: What makes a formula of a cell that begins with it (OWASP, CSV Injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_table(
+    file: IO[bytes], agents: Iterable[Mapping[str, Any]], delimiter: str
+) -> None:
+    """Write a heading and a line for each of *agents*, as RFC 4180 says, in UTF-8.
+
+    *delimiter* is one of DELIMITERS.
+
+    There is a byte order mark, without which Excel takes the text for Windows-1252. A
+    cell that would be a formula gets an apostrophe before it.
+    """
+    file.write(codecs.BOM_UTF8)
+    text = codecs.getwriter("utf-8")(file)
+    lines = csv.writer(text, delimiter=DELIMITERS[delimiter])
+    lines.writerow(_HEADING)
+    for agent in agents:
+        lines.writerow([_cell(agent[name]) for name in _HEADING])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value

@@ -1,0 +1,49 @@
+"""Fleets as they may stand in the database, whoever has written them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from lea_fleet.schema import ensure_schema
+
+#: What a row has unless a test says otherwise.
+DEFAULTS = {"status": "active", "enrolled_at": "2026-03-01T08:00:00+00:00"}
+
+
+def fill(database, rows):
+    """Make *rows*, each a mapping of columns, all that there is in the fleet."""
+    database.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        ensure_schema(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM enrolled_agents")
+        for row in rows:
+            row = {**DEFAULTS, **row}
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            connection.execute(
+                f"INSERT INTO enrolled_agents ({names}) VALUES ({marks})",
+                list(row.values()),
+            )
+        connection.execute("COMMIT")
+
+
+def listed(fleet):
+    """Return the machine_ids of an answer, in the one order of its two lists."""
+    return [agent["machine_id"] for agent in fleet["active"] + fleet["uninstalled"]]
+
+
+def ask(operator, path="/fleet", **parameters):
+    """Return what a listing answers, once it is known to be a 200."""
+    response = operator.get(path, query_string=parameters)
+    assert response.status_code == 200, response.text
+    return response.json
+
+
+def pages(operator, **parameters):
+    """Yield each page of a listing, from the first to the last."""
+    page = ask(operator, **parameters)
+    yield page
+    while page["next_cursor"] is not None:
+        page = ask(operator, **{**parameters, "cursor": page["next_cursor"]})
+        yield page
