@@ -10,7 +10,7 @@ from flask_httpauth import HTTPTokenAuth
 from werkzeug.datastructures import Authorization
 
 from . import credentials
-from .db import get_repository
+from .db import get_db, get_repository
 from .principal import Principal, Role
 from .problems import (
     REALM,
@@ -59,14 +59,13 @@ def presented_token() -> str:
 def identify(token: str) -> Principal:
     """Return who holds *token*; see :func:`credentials.identify`."""
     operator_token = current_state().settings.api_token
-    return credentials.identify(token, operator_token, _agents_repository)
+    return credentials.identify(
+        token, operator_token, get_db, _agents_repository
+    )
 
 
 def _agents_repository() -> AgentRepository:
-    """Return a repository to look a token up in.
-
-    Its events name an agent: an agent's first use of a token may leave one.
-    """
+    """Return a repository whose events name the agent that uses its token."""
     address = request.remote_addr if has_request_context() else None
     return get_repository(_known(role="agent", address=address))
 

@@ -7,7 +7,7 @@ from .agents import AgentRepository, Enrolment
 from .enrollment_tokens import EnrollmentToken
 from .events import Event
 from .reading import Agent
-from .sightings import says_nothing_new
+from .sightings import news
 
 __all__ = [
     "Agent",
@@ -15,5 +15,5 @@ __all__ = [
     "EnrollmentToken",
     "Enrolment",
     "Event",
-    "says_nothing_new",
+    "news",
 ]

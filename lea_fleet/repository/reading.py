@@ -30,10 +30,9 @@ PRESENCE = """CASE
 AS_TEXT = {name: f"CAST({name} AS TEXT)" for name in COLUMNS} | {"id": "id"}
 NAMED = ", ".join(f"{value} AS {name}" for name, value in AS_TEXT.items())
 
-SELECT = (
-    f"SELECT {NAMED}, {PRESENCE} AS presence,"
-    f" {SUSPECTED} AS suspected_clone FROM enrolled_agents"
-)
+#: An agent as SQL has it: what SELECT and RETURNING name.
+AGENT = f"{NAMED}, {PRESENCE} AS presence, {SUSPECTED} AS suspected_clone"
+SELECT = f"SELECT {AGENT} FROM enrolled_agents"
 
 
 class AgentReader:
@@ -53,13 +52,12 @@ class AgentReader:
 
         Else under that id trimmed, as a new machine's is when it enrols.
         """
-        query = (
-            f"{SELECT} WHERE machine_id IN (:machine_id, :trimmed)"
-            " ORDER BY machine_id = :machine_id DESC LIMIT 1"
-        )
-        found = self._read(query, machine_id=machine_id, trimmed=machine_id.strip())
-        row = found.fetchone()
-        return None if row is None else agent_of(row)
+        for name in dict.fromkeys((machine_id, machine_id.strip())):
+            query = f"{SELECT} WHERE machine_id = :machine_id"
+            row = self._read(query, machine_id=name).fetchone()
+            if row is not None:
+                return agent_of(row)
+        return None
 
     def require(self, machine_id: str) -> Agent:
         """Return the agent of that id. Raises UnknownAgent."""
@@ -83,6 +81,7 @@ class AgentReader:
         return snapshot(self.connection)
 
     def _read(self, query: str, **values: Any) -> sqlite3.Cursor:
+        """Run *query*, which may show agents: a SELECT, or one with RETURNING."""
         limits, now = self.rule.limits(clock.now()), clock.iso(clock.now())
         return self.connection.execute(
             query, {**limits, "clone_since": clone_since(), "now": now, **values}
@@ -91,4 +90,5 @@ class AgentReader:
 
 def agent_of(row: sqlite3.Row) -> Agent:
     """Return the agent in a *row* that SELECT gives."""
-    return {**dict(row), "suspected_clone": bool(row["suspected_clone"])}
+    agent = dict(zip(row.keys(), row))
+    return {**agent, "suspected_clone": bool(agent["suspected_clone"])}

@@ -6,29 +6,46 @@ from collections.abc import Mapping
 
 from .. import clock
 from ..machine import IDENTITY
-from ..presence import PresenceRule
 from .reading import Agent
 from .writing import AgentWriter
 
 
-def says_nothing_new(
-    agent: Agent, details: Mapping[str, str | None], rule: PresenceRule
-) -> bool:
-    """Tell whether an active *agent*'s heartbeat with *details* is no news."""
-    if _changes(agent, details):
-        return False
-    return rule.is_fresh(agent["last_seen_at"], clock.now())
+#: Checks the credential where it acts, as credentials.py judges it.
+_TOUCH = """UPDATE enrolled_agents SET last_seen_at = :now
+  WHERE id = :id AND status = 'active' AND enrolled_at = :enrolled_at
+  AND EXISTS (
+    SELECT 1 FROM lea_fleet_tokens WHERE id = :token_id AND revoked_at IS NULL
+  )"""
+
+
+def news(agent: Agent, details: Mapping[str, str | None]) -> dict[str, str]:
+    """Return those *details* that are given and differ from what is known."""
+    return {
+        name: value
+        for name, value in details.items()
+        if value is not None and agent[name] != value
+    }
 
 
 class AgentSightings(AgentWriter):
     """The machines that are seen, over one open *connection*."""
+
+    def touch(self, agent: Agent) -> bool:
+        """Write down that an agent was seen, if the token it was found by is good.
+
+        Tell whether it was. One statement, since the other writers wait for it:
+        most beats say nothing else.
+        """
+        told = {name: agent.get(name) for name in ("id", "enrolled_at", "token_id")}
+        values = {**told, "now": clock.iso(clock.now())}
+        return self.connection.execute(_TOUCH, values).rowcount == 1
 
     def see(self, agent: Agent, details: Mapping[str, str | None]) -> None:
         """Write down that an active *agent* was seen, with what it says.
 
         *agent* is its row as the transaction that is open has read it.
         """
-        changes = _changes(agent, details)
+        changes = news(agent, details)
         self._note_identity(agent, changes)
         assignments = "".join(f", {name} = :{name}" for name in changes)
         self.connection.execute(
@@ -75,15 +92,6 @@ class AgentSightings(AgentWriter):
             self.events.add(
                 "identity_changed", agent["machine_id"], before=before, after=after
             )
-
-
-def _changes(agent: Agent, details: Mapping[str, str | None]) -> dict[str, str]:
-    """Return those *details* that are given and differ from what is known."""
-    return {
-        name: value
-        for name, value in details.items()
-        if value is not None and agent[name] != value
-    }
 
 
 def _same(known: str | None, said: str) -> bool:

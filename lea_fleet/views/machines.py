@@ -6,7 +6,7 @@ from flask import Response
 
 from .. import clock, payloads, tokens
 from ..auth import acting_repository, admits, caller, confirm, target
-from ..repository import Agent, says_nothing_new
+from ..repository import Agent, news
 from ..signals import agent_seen, send
 from ..state import current_state
 from .requests import body, parameters, required
@@ -21,19 +21,22 @@ def heartbeat() -> Response:
     said = payloads.heartbeat_payload(body())
     machine_id = required(target(said.machine_id))
     state = current_state()
+    now = clock.now()
     agent = caller().agent or acting_repository().require_active(machine_id)
-    if not says_nothing_new(agent, said.details, state.rule):
+    changes = news(agent, said.details)
+    if changes or not state.rule.is_fresh(agent["last_seen_at"], now):
         repository = acting_repository()
         with repository.transaction("NORMAL"):
-            agent = confirm().agent or repository.require_active(machine_id)
-            repository.see(agent, said.details)
+            if changes or not repository.touch(agent):
+                agent = confirm().agent or repository.require_active(machine_id)
+                repository.see(agent, said.details)
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {
             "status": "ok",
             "machine_id": agent["machine_id"],
             "heartbeat_interval": state.settings.heartbeat_interval,
-            "server_time": clock.iso(clock.now()),
+            "server_time": clock.iso(now),
         }
     )
 
