@@ -26,7 +26,8 @@ def write_table(
     *delimiter* is one of DELIMITERS.
 
     There is a byte order mark, without which Excel takes the text for Windows-1252. A
-    cell that would be a formula gets an apostrophe before it.
+    cell that would be a formula gets an apostrophe before it. No NUL, which only an
+    older server may have stored: Python 3.10 cannot write one, nor Excel read it.
     """
     file.write(codecs.BOM_UTF8)
     text = codecs.getwriter("utf-8")(file)
@@ -39,6 +40,7 @@ def write_table(
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\0", "\ufffd")
+    return f"'{text}" if text.startswith(_FORMULA) else text

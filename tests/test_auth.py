@@ -23,6 +23,7 @@ MATRIX = {
     ("POST", "/uninstall"): ("operator", "agent", "departed"),
     ("POST", "/heartbeat"): ("operator", "agent"),
     ("GET", "/fleet"): ("operator",),
+    ("GET", "/fleet/summary"): ("operator",),
     ("GET", "/machines/PC-1"): ("operator", "agent"),
     ("GET", "/machines/PC-1/events"): ("operator",),
     ("POST", "/machines/PC-1/token"): ("operator", "agent"),

@@ -170,6 +170,14 @@ def test_no_cell_is_a_formula(operator, database, column, first):
     assert line[column] == f"'{formula}"
 
 
+def test_a_nul_of_an_older_servers_is_a_replacement_character(operator, database):
+    fill(database, [{"machine_id": "PC-1", "hostname": "\0=1+1\0"}])
+
+    (line,) = table(operator.get("/fleet?format=csv"))
+
+    assert line["hostname"] == "\ufffd=1+1\ufffd"
+
+
 odd_text = st.text(
     st.sampled_from("=+-@\t\r\n\"',; aé李\ufeff"), min_size=1, max_size=6
 )

@@ -9,8 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lea_fleet import clock
-from tests.api import assert_invalid
+from tests.api import assert_invalid, assert_problem
 from tests.fleets import ask, fill, listed
+
+#: What no HTTP server hands on in a header field.
+NO_CONTROLS = dict.fromkeys([*range(32), 127])
 
 PARIS = {
     "machine_id": "PARIS-1",
@@ -211,6 +214,7 @@ def test_rows_of_any_type_and_encoding_are_found(operator, database, parameters,
 
     assert response.status_code == 200
     assert "PC-odd" in response.text
+    assert response.mimetype == "text/csv" or listed(response.json)
 
 
 @pytest.mark.parametrize(
@@ -244,3 +248,33 @@ def test_rows_of_any_type_and_encoding_are_found(operator, database, parameters,
 )
 def test_what_cannot_be_is_a_400_that_names_it(operator, query, fields):
     assert_invalid(operator.get("/fleet", query_string=query), *fields)
+
+
+parameter_names = st.sampled_from(
+    "machine_id status presence q version silent_for sort limit cursor totals format"
+    " delimiter days nonsense".split()
+)
+values = st.text(max_size=8) | st.sampled_from(
+    "active online stale,offline 7d -version machine_id 5 0 1 csv json comma".split()
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    path=st.sampled_from(["/fleet", "/fleet/summary"]),
+    parameters=st.dictionaries(parameter_names, values | st.lists(values), max_size=5),
+    accept=st.sampled_from(["*/*", "text/csv"]) | st.text(max_size=8),
+)
+def test_no_query_whatever_is_a_fault_of_the_servers(
+    operator, path, parameters, accept
+):
+    headers = {"Accept": accept.encode().decode("latin-1").translate(NO_CONTROLS)}
+
+    response = operator.get(path, query_string=parameters, headers=headers)
+
+    if response.status_code != 200:
+        assert_problem(response, 400, "invalid_field", "fix_request")

@@ -15,8 +15,9 @@ from lea_fleet import clock
 from lea_fleet.cursors import KINDS, Position, write_cursor
 from lea_fleet.filters import SORTS, FleetFilter
 from lea_fleet.repository import AgentRepository
-from tests.api import Api, assert_invalid
+from tests.api import OPERATOR_TOKEN, Api, assert_invalid
 from tests.fleets import ask, fill, listed, pages
+from tests.processes import in_processes
 
 ORDERS = [*SORTS, *(f"-{name}" for name in SORTS)]
 
@@ -239,6 +240,32 @@ def test_a_page_is_of_one_moment(operator, elsewhere, database, monkeypatch):
     assert len(listed(page) + listed(rest)) == 6 - len(
         {"PC-1", "PC-2"} - set(listed(page))
     )
+
+
+def test_lists_and_totals_agree_while_another_process_writes(database, make_app):
+    fill(database, some_fleet(300))
+
+    def write():
+        operator = Api(make_app().test_client(), OPERATOR_TOKEN)
+        for number in range(100):
+            operator.uninstall(f"PC-{number}")
+            operator.post("/enroll", {"machine_id": f"new {number}"})
+
+    def read():
+        operator = Api(make_app().test_client(), OPERATOR_TOKEN)
+        fleets = [ask(operator)]
+        while "new 99" not in listed(fleets[-1]):
+            fleets.append(ask(operator, q="p"))
+            fleets.append(ask(operator))
+        return fleets
+
+    _, fleets = in_processes(write, read)
+
+    for fleet in fleets:
+        counts = [len(fleet[status]) for status in ("active", "uninstalled")]
+        totals = fleet["totals"]
+        assert counts == [totals["active"], totals["uninstalled"]]
+        assert len(set(listed(fleet))) == totals["total"]
 
 
 # Cursors

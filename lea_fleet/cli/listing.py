@@ -61,7 +61,7 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
 )
 @click.option(
     "--presence",
-    type=click.Choice(PRESENCES[:3]),
+    type=click.Choice([name for name in PRESENCES if name != "uninstalled"]),
     multiple=True,
     help="Only those that are so; may be said more than once.",
 )

@@ -36,7 +36,7 @@ SELECT = f"SELECT {AGENT} FROM enrolled_agents"
 
 
 class AgentReader:
-    """What may be asked of the fleet, over one open *connection*.
+    """What may be asked of one machine, over one open *connection*.
 
     Every method may raise sqlite3.Error.
     """

@@ -18,16 +18,17 @@ def fleet() -> Response:
     query = payloads.fleet_query(parameters())
     repository = acting_repository()
     if query.format == "csv" or (query.format is None and prefers_csv()):
-        found = fleet_as_csv(repository, query.page, delimiter=query.delimiter)
-        response = file_response(found.file, "text/csv")
+        document = fleet_as_csv(repository, query.page, delimiter=query.delimiter)
+        response = file_response(document.file, "text/csv")
         name = f"fleet-{clock.now():%Y-%m-%d}.csv"
         response.headers["Content-Disposition"] = f"attachment; filename={name}"
     else:
-        found = fleet_as_json(repository, query.page, with_totals=query.with_totals)
-        response = file_response(found.file, "application/json")
+        document = fleet_as_json(repository, query.page, with_totals=query.with_totals)
+        response = file_response(document.file, "application/json")
     response.vary.add("Accept")
-    if found.next_cursor is not None:
-        response.headers["Link"] = f'<{next_page(found.next_cursor)}>; rel="next"'
+    if document.next_cursor is not None:
+        link = f'<{next_page(document.next_cursor)}>; rel="next"'
+        response.headers["Link"] = link
     return response
 
 
