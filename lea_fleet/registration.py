@@ -49,6 +49,7 @@ class FleetBlueprint(Blueprint):
             ),
             PresenceRule(
                 heartbeat_interval=settings.heartbeat_interval,
+                heartbeat_rate=settings.heartbeat_rate,
                 resolution=settings.heartbeat_resolution,
                 stale_after=settings.stale_after,
                 given_up_after=settings.reenroll_silent_after,

@@ -12,6 +12,7 @@ from ..presence import PresenceRule
 from ..problems import MachineUninstalled, UnknownAgent
 from ..transaction import snapshot
 from .clones import SUSPECTED, clone_since
+from .intervals import IntervalRepository
 
 #: An agent as a mapping: every column of its row, ``presence`` and
 #: ``suspected_clone``.
@@ -46,6 +47,7 @@ class AgentReader:
     ) -> None:
         self.connection = connection
         self.rule = rule or PresenceRule()
+        self.intervals = IntervalRepository(connection, self.rule)
 
     def get(self, machine_id: str) -> Agent | None:
         """Return the agent that is stored under that id, or None.
@@ -82,7 +84,8 @@ class AgentReader:
 
     def _read(self, query: str, **values: Any) -> sqlite3.Cursor:
         """Run *query*, which may show agents: a SELECT, or one with RETURNING."""
-        limits, now = self.rule.limits(clock.now()), clock.iso(clock.now())
+        limits = self.rule.limits(clock.now(), self.intervals.lately())
+        now = clock.iso(clock.now())
         return self.connection.execute(
             query, {**limits, "clone_since": clone_since(), "now": now, **values}
         )

@@ -9,6 +9,7 @@ from ..auth import acting_repository, admits, caller, confirm, target
 from ..repository import Agent, news
 from ..signals import agent_seen, send
 from ..state import current_state
+from .pacing import decide_interval, next_interval
 from .requests import body, parameters, required
 from .responses import json_response
 from .routing import blueprint
@@ -20,22 +21,22 @@ def heartbeat() -> Response:
     """Take note that a machine is there, and of what it says about itself."""
     said = payloads.heartbeat_payload(body())
     machine_id = required(target(said.machine_id))
-    state = current_state()
     now = clock.now()
     agent = caller().agent or acting_repository().require_active(machine_id)
     changes = news(agent, said.details)
-    if changes or not state.rule.is_fresh(agent["last_seen_at"], now):
+    if changes or not current_state().rule.is_fresh(agent["last_seen_at"], now):
         repository = acting_repository()
         with repository.transaction("NORMAL"):
             if changes or not repository.touch(agent):
                 agent = confirm().agent or repository.require_active(machine_id)
                 repository.see(agent, said.details)
+            decide_interval(repository)
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {
             "status": "ok",
             "machine_id": agent["machine_id"],
-            "heartbeat_interval": state.settings.heartbeat_interval,
+            "heartbeat_interval": next_interval(acting_repository),
             "server_time": clock.iso(now),
         }
     )
