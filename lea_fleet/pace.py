@@ -37,7 +37,8 @@ def spread(seconds: int) -> int:
 
     Machines that were switched on together would else beat together for ever.
     """
-    return random.randint(seconds, longest(seconds))
+    # As randint(), at a quarter of its cost.
+    return seconds + int(random.random() * (longest(seconds) - seconds + 1))
 
 
 class KnownInterval:

@@ -70,10 +70,10 @@ class AgentRepository(AgentSightings):
         for one that was uninstalled unless *allow_reactivate*.
         """
         with self.transaction():
-            known = self.get(machine_id)
-            if known is None:
+            if not self.is_known(machine_id):
                 agent = self._insert(new_machine_id(machine_id), details)
                 return self._enrolled("enrolled", agent)
+            known = self.require(machine_id)
             if known["status"] == "active":
                 because = self._let_through(known, force)
                 agent = self._reset(known["machine_id"], details)

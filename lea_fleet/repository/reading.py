@@ -61,6 +61,12 @@ class AgentReader:
                 return agent_of(row)
         return None
 
+    def is_known(self, machine_id: str) -> bool:
+        """Tell whether :meth:`get` would find an agent, for less."""
+        query = "SELECT 1 FROM enrolled_agents WHERE machine_id IN (?, ?)"
+        names = (machine_id, machine_id.strip())
+        return self.connection.execute(query, names).fetchone() is not None
+
     def require(self, machine_id: str) -> Agent:
         """Return the agent of that id. Raises UnknownAgent."""
         agent = self.get(machine_id)
