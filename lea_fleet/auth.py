@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from flask import current_app, has_request_context, request
+from flask import current_app, g, has_request_context, request
 from flask_httpauth import HTTPTokenAuth
 from werkzeug.datastructures import Authorization
 
 from . import credentials
-from .db import get_repository
+from .db import get_db, get_repository
 from .principal import Principal, Role
 from .problems import (
     REALM,
@@ -41,6 +41,13 @@ class BearerAuth(HTTPTokenAuth):
             return signed_in_operator()
         return super().authenticate(auth, stored_password)
 
+    def current_user(self) -> Any:
+        return g.get("flask_httpauth_user")
+
+    def ensure_sync(self, f: _View) -> _View:
+        # Nothing here is a coroutine, which Flask would find out each time.
+        return f
+
 
 def presented_token() -> str:
     """Return the Bearer token of this request; empty where there is none."""
@@ -52,14 +59,13 @@ def presented_token() -> str:
 def identify(token: str) -> Principal:
     """Return who holds *token*; see :func:`credentials.identify`."""
     operator_token = current_state().settings.api_token
-    return credentials.identify(token, operator_token, _agents_repository)
+    return credentials.identify(
+        token, operator_token, get_db, _agents_repository
+    )
 
 
 def _agents_repository() -> AgentRepository:
-    """Return a repository to look a token up in.
-
-    Its events name an agent: an agent's first use of a token may leave one.
-    """
+    """Return a repository whose events name the agent that uses its token."""
     address = request.remote_addr if has_request_context() else None
     return get_repository(_known(role="agent", address=address))
 
@@ -93,14 +99,17 @@ def _admit(principal: Principal) -> None:
     raise InsufficientScope(f"A token of the role {principal.role} cannot do this.")
 
 
-def confirm() -> None:
-    """Check the caller again, by what the database says now.
+def confirm() -> Principal:
+    """Check the caller again, by what the database says now, and return it.
 
     Called inside the transaction that writes, since an uninstall may have come
     between. Raises what :func:`identify` does, and InsufficientScope.
     """
-    if presented_token():  # else a session, which the host vouches for
-        _admit(identify(presented_token()))
+    if caller().is_operator:  # by a setting, or by a session that the host vouches for
+        return caller()
+    principal = identify(presented_token())
+    _admit(principal)
+    return principal
 
 
 def caller() -> Principal:

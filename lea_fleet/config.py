@@ -8,6 +8,7 @@ instead. Durations are ``30s``, ``15m``, ``12h``, ``7d``, ``never`` or seconds.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -80,6 +81,16 @@ def _whole_seconds(value: Any) -> int:
     return int(seconds)
 
 
+def _rate(value: Any) -> float:
+    try:
+        rate = float(str(value))  # so that True is none
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not 0 < rate < math.inf:
+        raise ValueError("must be more than 0")
+    return rate
+
+
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
@@ -137,10 +148,14 @@ class Settings:
     #: ``shared``, the operator's token, for hosts that cannot tell agents apart.
     issue: str = _setting("LEA_FLEET_ISSUE", _issue, "agent")
 
-    #: How often an agent is told to send a heartbeat. Seconds, in the answers.
+    #: How often an agent is told to send a heartbeat, at the most; a large fleet
+    #: is told to do so less often. Seconds, in the answers.
     heartbeat_interval: int = _setting(
         "LEA_FLEET_HEARTBEAT_INTERVAL", _whole_seconds, "60s"
     )
+
+    #: How many heartbeats a second the whole fleet is to send at the most.
+    heartbeat_rate: float = _setting("LEA_FLEET_HEARTBEAT_RATE", _rate, 200)
 
     #: A heartbeat this soon after the last one that was written, with nothing
     #: new in it, is answered without a write. ``0s`` writes each of them.

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 
 from . import tokens
 from .principal import Principal
 from .problems import AgentUninstalled, InvalidToken, TokenExpired, TokenRevoked
-from .repository import AgentRepository
-from .repository.tokens import Token
+from .repository import AgentRepository, EnrollmentToken
+from .repository.enrollment_tokens import EnrollmentTokenRepository
+from .repository.tokens import Token, TokenRepository
 
 
 def identify(
-    token: str, operator_token: str, repository: Callable[[], AgentRepository]
+    token: str,
+    operator_token: str,
+    connection: Callable[[], sqlite3.Connection],
+    repository: Callable[[], AgentRepository],
 ) -> Principal:
     """Return who holds *token*, by what the database says at this moment.
 
-    An agent's first use of its token is written down here. *repository* is
-    called only for a token that has to be looked up.
+    *connection* is called for a token that has to be looked up, *repository*
+    for an agent's first use of its token, which is written down here.
     Raises InvalidToken, TokenExpired, TokenRevoked and AgentUninstalled, and
     what the database raises.
     """
     if tokens.same_token(token, operator_token):
         return Principal("operator")
     if tokens.is_agent_token(token):
-        return _identify_agent(tokens.hash_token(token), repository())
+        token_hash = tokens.hash_token(token)
+        principal = _judge(TokenRepository(connection()).find(token_hash))
+        if principal.agent and principal.agent["first_used_at"] is None:
+            return _use(token_hash, repository())
+        return principal
     if tokens.is_enrollment_token(token):
-        return _identify_installer(tokens.hash_token(token), repository())
+        token_hash = tokens.hash_token(token)
+        found = EnrollmentTokenRepository(connection()).find(token_hash)
+        return _judge_installer(found)
     raise InvalidToken("This token is not known here.")
-
-
-def _identify_agent(token_hash: str, repository: AgentRepository) -> Principal:
-    token = repository.tokens.find(token_hash)
-    principal = _judge(token)
-    if principal.role == "agent" and token and token["first_used_at"] is None:
-        return _use(token_hash, repository)
-    return principal
 
 
 def _use(token_hash: str, repository: AgentRepository) -> Principal:
@@ -45,10 +48,9 @@ def _use(token_hash: str, repository: AgentRepository) -> Principal:
     its use must not end the one that took its place.
     """
     with repository.transaction():
-        token = repository.tokens.find(token_hash)
-        principal = _judge(token)
-        if principal.role == "agent" and token:
-            repository.use_token(token)
+        principal = _judge(repository.tokens.find(token_hash))
+        if principal.agent:
+            repository.use_token(principal.agent)
         return principal
 
 
@@ -59,7 +61,7 @@ def _judge(token: Token | None) -> Principal:
         return _judge_uninstalled(token)
     if token["revoked_at"] is not None or not token["is_current"]:
         raise TokenRevoked("This machine has another token now.")
-    return Principal("agent", token["machine_id"])
+    return Principal("agent", token["machine_id"], agent=token)
 
 
 def _judge_uninstalled(token: Token) -> Principal:
@@ -70,8 +72,7 @@ def _judge_uninstalled(token: Token) -> Principal:
     raise AgentUninstalled("This machine has been uninstalled.")
 
 
-def _identify_installer(token_hash: str, repository: AgentRepository) -> Principal:
-    token = repository.enrollment_tokens.find(token_hash)
+def _judge_installer(token: EnrollmentToken | None) -> Principal:
     if token is None:
         raise InvalidToken("This token is not known here.")
     if token["state"] == "revoked":

@@ -10,7 +10,6 @@ from typing import Any
 from flask import g
 
 from .connections import Connection
-from .presence import PresenceRule
 from .problems import DatabaseProblem, DatabaseUnavailable, database_problem
 from .repository import AgentRepository
 from .signals import announce
@@ -27,10 +26,12 @@ def get_db() -> Connection:
     rolled back. Raises DatabaseBusy or DatabaseUnavailable.
     """
     connection: Connection | None = g.get(_NAME)
-    if connection is None or connection.pid != os.getpid():
+    if connection is not None and connection.pid == os.getpid():
+        return connection
+    if connection is not None:
         discard_db()
-        connection = current_state().connections.acquire()
-        setattr(g, _NAME, connection)
+    connection = current_state().connections.acquire()
+    setattr(g, _NAME, connection)
     return connection
 
 
@@ -79,11 +80,5 @@ def get_repository(actor: Mapping[str, Any] | None = None) -> AgentRepository:
 
     *actor* is who its events name; the host, where nobody is given.
     """
-    settings = current_state().settings
-    rule = PresenceRule(
-        heartbeat_interval=settings.heartbeat_interval,
-        resolution=settings.heartbeat_resolution,
-        stale_after=settings.stale_after,
-        given_up_after=settings.reenroll_silent_after,
-    )
+    rule = current_state().rule
     return AgentRepository(get_db(), rule, actor=actor, announce=announce)

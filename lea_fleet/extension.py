@@ -39,6 +39,7 @@ class LeaFleet:
         - ``LEA_FLEET_URL_PREFIX``: ``/api/v1/agents``.
         - ``LEA_FLEET_ISSUE``: ``agent``; or ``shared``.
         - ``LEA_FLEET_HEARTBEAT_INTERVAL``: ``60s``.
+        - ``LEA_FLEET_HEARTBEAT_RATE``: ``200`` a second.
         - ``LEA_FLEET_HEARTBEAT_RESOLUTION``: ``15s``.
         - ``LEA_FLEET_STALE_AFTER``: ``14d``; or ``never``.
         - ``LEA_FLEET_REENROLL_SILENT_AFTER``: ``never``.

@@ -50,10 +50,14 @@ def new_machine_id(sent: str) -> str:
 def _fault(machine_id: str) -> str | None:
     if not 1 <= len(machine_id) <= LONGEST_ID:
         return f"must have 1 to {LONGEST_ID} characters"
-    if any(unicodedata.category(letter) in _UNPRINTABLE for letter in machine_id):
+    if not machine_id.isprintable() and _has_control_characters(machine_id):
         return "must not contain control characters"
     if "/" in machine_id:
         return "must not contain a slash"
     if machine_id in (".", ".."):
         return "must not be . or .."
     return None
+
+
+def _has_control_characters(text: str) -> bool:
+    return any(unicodedata.category(letter) in _UNPRINTABLE for letter in text)

@@ -7,34 +7,43 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from . import clock
+from . import clock, pace
 
 #: A machine may miss this many intervals before it is offline.
-_INTERVALS = 3
+INTERVALS = 3
 
 
 @dataclass(frozen=True)
 class PresenceRule:
     """When a silent machine turns ``offline`` and ``stale``; all in seconds.
 
-    *heartbeat_interval* is what agents are told. A heartbeat within
+    *heartbeat_interval* is the least that agents are told, more where more than
+    *heartbeat_rate* of them would beat in a second. A heartbeat within
     *resolution* of the last one that was written says nothing new. A silence
     of *stale_after* makes a machine stale, one of *given_up_after* lets it be
     enrolled again; None means never.
     """
 
-    heartbeat_interval: float = 60
+    heartbeat_interval: int = 60
+    heartbeat_rate: float = 200
     resolution: float = 15
     stale_after: float | None = 14 * 86400
     given_up_after: float | None = None
 
-    def limits(self, moment: datetime) -> dict[str, str]:
+    def interval_for(self, machines: int) -> int:
+        """Return the seconds between two heartbeats in a fleet of so many."""
+        return pace.interval_for(
+            machines, shortest=self.heartbeat_interval, rate=self.heartbeat_rate
+        )
+
+    def limits(self, moment: datetime, interval: int) -> dict[str, str]:
         """Return the instants that part online, offline and stale at *moment*.
 
-        Seen at ``online_since`` or later is online; before ``stale_before``
-        is stale; between them is offline. ISO 8601 UTC, to compare as text.
+        *interval* is the longest that agents were lately told. Seen at
+        ``online_since`` or later is online; before ``stale_before`` is stale;
+        between them is offline. ISO 8601 UTC, to compare as text.
         """
-        online_since = clock.before(moment, _INTERVALS * self.heartbeat_interval)
+        online_since = clock.before(moment, INTERVALS * pace.longest(interval))
         if self.stale_after is None:
             return {"online_since": online_since, "stale_before": ""}
         stale_before = clock.before(moment, self.stale_after)
@@ -48,9 +57,11 @@ class PresenceRule:
         """
         if last_seen_at is None:
             return False
-        return (
-            clock.before(moment, self.resolution) < last_seen_at <= clock.iso(moment)
-        )
+        try:
+            silence = (moment - datetime.fromisoformat(last_seen_at)).total_seconds()
+        except (TypeError, ValueError):  # no instant, or one without a time zone
+            return False
+        return 0 <= silence < self.resolution
 
     def is_given_up(self, agent: Mapping[str, Any], moment: datetime) -> bool:
         """Tell whether an active *agent* has been silent for so long by *moment*

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Role = Literal["operator", "installer", "agent", "departed"]
 
@@ -18,13 +18,15 @@ class Principal:
 
     *machine_id* is the agent's own. *enrollment_token* is the id of the token
     that an installer holds. *user* is the person, where the host knows who is
-    signed in.
+    signed in. *agent* is the row of an agent's machine, as it was when the
+    credential was looked up.
     """
 
     role: Role
     machine_id: str | None = None
     enrollment_token: int | None = None
     user: str | None = None
+    agent: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def is_operator(self) -> bool:

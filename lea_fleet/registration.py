@@ -10,6 +10,7 @@ from flask.sansio.app import App
 from .config import ConfigurationError, Settings
 from .connections import Connections
 from .db import close_db
+from .presence import PresenceRule
 from .schema import refuse_old_sqlite
 from .state import KEY, FleetState
 
@@ -47,6 +48,13 @@ class FleetBlueprint(Blueprint):
                 reuse=settings.reuse_connections,
             ),
             options["url_prefix"],
+            PresenceRule(
+                heartbeat_interval=settings.heartbeat_interval,
+                heartbeat_rate=settings.heartbeat_rate,
+                resolution=settings.heartbeat_resolution,
+                stale_after=settings.stale_after,
+                given_up_after=settings.reenroll_silent_after,
+            ),
         )
         app.teardown_appcontext(close_db)
 

@@ -89,6 +89,15 @@ CREATE TABLE IF NOT EXISTS lea_fleet_clones (
   reported_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- The intervals that agents are told, the last row's now. Each counts for as long as
+-- a machine that was told it may be silent and online.
+CREATE TABLE IF NOT EXISTS lea_fleet_intervals (
+  id INTEGER PRIMARY KEY,
+  seconds INTEGER NOT NULL UNIQUE,
+  decided_at TEXT NOT NULL,
+  counts_until TEXT NOT NULL
+);
+
 -- What happened, appended in the transaction that made it happen. actor and
 -- detail are JSON objects; machine_id is NULL where it is about no machine.
 CREATE TABLE IF NOT EXISTS lea_fleet_events (

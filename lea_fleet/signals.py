@@ -68,7 +68,7 @@ def announce(event: Event) -> None:
 
 def send(signal: NamedSignal, **about: Any) -> None:
     """Send *signal* to every receiver, whatever the others do."""
-    if signal.is_muted:
+    if not signal.receivers or signal.is_muted:
         return
     sender = current_app._get_current_object()  # type: ignore[attr-defined]
     for receiver in signal.receivers_for(sender):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import current_app
 
 from .config import Settings
 from .connections import Connections
+from .pace import KnownInterval
+from .presence import PresenceRule
 
 KEY = "lea_fleet"
 
@@ -24,7 +26,9 @@ class FleetState:
     settings: Settings
     connections: Connections
     url_prefix: str  # of the routes, as they are registered
+    rule: PresenceRule
     operator_loader: OperatorLoader = lambda: None
+    interval: KnownInterval = field(default_factory=KnownInterval)
 
 
 def current_state() -> FleetState:

@@ -31,7 +31,8 @@ _SERVER = re.compile(r" run$| gunicorn ")
 _ADDRESS = r"127\.0\.0\.1:\d+"
 _TOKEN = r"lea_(?:agent|enroll)_[\w-]{43}"
 _INSTANT = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?)?"
-_VARIES = re.compile(f"{_ADDRESS}|{_TOKEN}|{_INSTANT}")
+_INTERVAL = r'(?<="heartbeat_interval":)\d+|(?<="heartbeat_interval": )\d+'
+_VARIES = re.compile(f"{_ADDRESS}|{_TOKEN}|{_INSTANT}|{_INTERVAL}")
 _AGE = re.compile(r"\b(now|\d+ (s|min|h|d) ago)$", re.MULTILINE)
 
 
@@ -82,7 +83,7 @@ def steps(part: nodes.Element) -> Iterator[tuple[str, str]]:
 class Terminal(ExitStack):
     """A folder in which a reader types what the documentation says.
 
-    Tokens, instants and addresses differ from those in the text: what the text
+    Tokens, instants, addresses and intervals differ from those in the text: what it
     calls by one name is found under one real name, in outputs and in commands.
     """
 

@@ -443,22 +443,27 @@ def test_what_an_agent_or_installer_writes_is_confirmed_in_the_transaction(
     monkeypatch.setattr(auth, "identify", note)
 
     operator.installer().enroll("PC-2")
-    agent.heartbeat()
+    agent.heartbeat(version="2")
     agent.post("/machines/PC-1/token", {})
     agent.post("/uninstall")
 
     assert seen == [True] * 4
 
 
+# With news and without: the two are written by different statements.
+BEATS = pytest.mark.parametrize("said", [{}, {"version": "9"}])
+
+
+@BEATS
 def test_a_heartbeat_that_an_uninstall_overtakes(
-    operator, elsewhere, the_clock, before_writing
+    operator, elsewhere, the_clock, before_writing, said
 ):
     agent = operator.enroll("PC-1")
     agent.heartbeat()
     before_writing(lambda: elsewhere.uninstall("PC-1"))
     the_clock.advance(minutes=5)
 
-    response = agent.heartbeat(version="9")
+    response = agent.heartbeat(**said)
 
     assert_problem(response, 401, "agent_uninstalled", "reenroll")
     machine = operator.machine("PC-1")
@@ -466,8 +471,9 @@ def test_a_heartbeat_that_an_uninstall_overtakes(
     assert machine["last_seen_at"] == machine["enrolled_at"]
 
 
+@BEATS
 def test_a_heartbeat_that_a_new_enrolment_overtakes(
-    operator, elsewhere, the_clock, before_writing
+    operator, elsewhere, the_clock, before_writing, said
 ):
     agent = operator.enroll("PC-1")
     agent.heartbeat()
@@ -479,8 +485,43 @@ def test_a_heartbeat_that_a_new_enrolment_overtakes(
     before_writing(reinstall)
     the_clock.advance(minutes=5)
 
-    assert_problem(agent.heartbeat(version="1"), 401, "token_revoked", "ask_operator")
+    assert_problem(agent.heartbeat(**said), 401, "token_revoked", "ask_operator")
     assert operator.machine("PC-1")["version"] == "2"
+
+
+@BEATS
+def test_a_heartbeat_that_a_used_rotation_overtakes(
+    operator, elsewhere, the_clock, before_writing, said
+):
+    agent = operator.enroll("PC-1")
+    agent.heartbeat()
+    seen = operator.machine("PC-1")["last_seen_at"]
+
+    def rotate():
+        token = elsewhere.post("/machines/PC-1/token").json["api_token"]
+        Api(elsewhere.client, token).get("/machines/PC-1")
+
+    before_writing(rotate)
+    the_clock.advance(minutes=5)
+
+    assert_problem(agent.heartbeat(**said), 401, "token_revoked", "ask_operator")
+    assert operator.machine("PC-1")["last_seen_at"] == seen
+
+
+def test_a_revocation_holds_at_the_very_next_request_at_every_worker(
+    operator, elsewhere, the_clock
+):
+    """No worker remembers a token, however often and lately it was good."""
+    agent = operator.enroll("PC-1")
+    there = Api(elsewhere.client, agent.token)
+    for _ in range(3):
+        assert agent.heartbeat().status_code == 200
+        assert there.post("/heartbeat").status_code == 200
+
+    elsewhere.uninstall("PC-1")
+
+    assert_problem(agent.heartbeat(), 401, "agent_uninstalled")
+    assert_problem(there.post("/heartbeat"), 401, "agent_uninstalled")
 
 
 def test_a_heartbeat_whose_machine_is_deleted_meanwhile(

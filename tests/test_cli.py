@@ -38,14 +38,14 @@ def test_the_table(run, operator, the_clock):
     operator.enroll(
         "PC-1", user_name="Zoé Lefèvre", hostname="PC-COMPTA-01", version="1.3.1"
     )
-    the_clock.advance(minutes=3)
+    the_clock.advance(minutes=4)
     operator.enroll("PC-2")
     the_clock.advance(seconds=5)
 
     assert run("list").output == (
         "MACHINE  USER         HOST          VERSION  PRESENCE  LAST SEEN\n"
         "PC-2     -            -             -        online    5 s ago\n"
-        "PC-1     Zoé Lefèvre  PC-COMPTA-01  1.3.1    offline   3 min ago\n"
+        "PC-1     Zoé Lefèvre  PC-COMPTA-01  1.3.1    offline   4 min ago\n"
         "\n"
         "2 machines: 2 active (1 online, 1 offline, 0 stale), 0 uninstalled\n"
     )

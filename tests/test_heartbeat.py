@@ -35,10 +35,11 @@ def test_the_answer_says_when_to_come_again(agent, the_clock):
     response = agent.heartbeat()
 
     assert response.status_code == 200
-    assert response.json == {
+    answer = response.json
+    assert 60 <= answer.pop("heartbeat_interval") <= 66
+    assert answer == {
         "status": "ok",
         "machine_id": "PC-1",
-        "heartbeat_interval": 60,
         "server_time": the_clock.iso(),
     }
 
@@ -162,8 +163,8 @@ def test_nothing_is_written_for_a_machine_uninstalled_in_the_meantime(
     ("silent", "presence"),
     [
         (timedelta(0), "online"),
-        (timedelta(seconds=180), "online"),
-        (timedelta(seconds=180, microseconds=1), "offline"),
+        (timedelta(seconds=198), "online"),
+        (timedelta(seconds=198, microseconds=1), "offline"),
         (timedelta(days=14), "offline"),
         (timedelta(days=14, microseconds=1), "stale"),
     ],

@@ -159,9 +159,6 @@ def test_a_detail_that_does_not_exist_is_an_error_of_the_caller(repository):
         repository.enroll("PC-1", colour="blue", hostname="PC")
 
     assert repository.get("PC-1") is None
-    repository.enroll("PC-1")
-    with pytest.raises(TypeError, match="machine_name"):
-        repository.heartbeat("PC-1", machine_name="PC")
 
 
 def test_an_uninstall_is_noted_once(repository, the_clock):

@@ -272,7 +272,8 @@ def test_it_may_be_served_with(tmp_path, options):
 
 def test_settings_come_from_the_environment(tmp_path):
     with running_server(tmp_path, LEA_FLEET_HEARTBEAT_INTERVAL="90s") as server:
-        assert server.operator.enroll("PC-1").answer["heartbeat_interval"] == 90
+        answer = server.operator.enroll("PC-1").answer
+        assert 90 <= answer["heartbeat_interval"] <= 99
 
 
 def test_a_setting_that_cannot_be_ends_the_server_at_once(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from typing import Any, NoReturn
 
 from ..problems import InvalidJson
@@ -20,11 +21,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
         return {}
     try:
         # A byte order mark may be ignored (RFC 8259, section 8.1).
-        parsed = json.loads(
-            body.decode("utf-8-sig"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-        )
+        parsed = _DECODER.decode(body.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError:
         raise InvalidJson("The body is not UTF-8.") from None
     except RecursionError:
@@ -47,3 +44,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant
+)

@@ -7,6 +7,7 @@ from .agents import AgentRepository, Enrolment
 from .enrollment_tokens import EnrollmentToken
 from .events import Event
 from .reading import Agent
+from .sightings import news
 
 __all__ = [
     "Agent",
@@ -14,4 +15,5 @@ __all__ = [
     "EnrollmentToken",
     "Enrolment",
     "Event",
+    "news",
 ]

@@ -9,10 +9,22 @@ from .. import clock
 from ..machine import DETAILS, new_machine_id
 from ..problems import AlreadyEnrolled, ReactivationRefused
 from .enrollment_tokens import EnrollmentToken
-from .reading import Agent
+from .reading import AGENT, Agent, agent_of
 from .sightings import AgentSightings
 from .tokens import Token
 from .writing import SET_GIVEN, complete
+
+
+_INSERT = (
+    f"INSERT INTO enrolled_agents (machine_id, {', '.join(DETAILS)}, enrolled_at,"
+    f" last_seen_at) VALUES (:machine_id, {', '.join(f':{name}' for name in DETAILS)},"
+    f" :now, :now) RETURNING {AGENT}"
+)
+_RESET = (
+    "UPDATE enrolled_agents SET status = 'active', enrolled_at = :now,"
+    " last_seen_at = :now, uninstalled_at = NULL, uninstall_reason = NULL,"
+    f" {SET_GIVEN} WHERE machine_id = :machine_id RETURNING {AGENT}"
+)
 
 
 class Enrolment(NamedTuple):
@@ -58,20 +70,18 @@ class AgentRepository(AgentSightings):
         for one that was uninstalled unless *allow_reactivate*.
         """
         with self.transaction():
-            known = self.get(machine_id)
-            if known is None:
-                machine_id = new_machine_id(machine_id)
-                self._insert(machine_id, details)
-                return self._enrolled("enrolled", machine_id)
-            machine_id = known["machine_id"]
+            if not self.is_known(machine_id):
+                agent = self._insert(new_machine_id(machine_id), details)
+                return self._enrolled("enrolled", agent)
+            known = self.require(machine_id)
             if known["status"] == "active":
                 because = self._let_through(known, force)
-                self._reset(machine_id, details)
-                return self._enrolled("reenrolled", machine_id, because=because)
+                agent = self._reset(known["machine_id"], details)
+                return self._enrolled("reenrolled", agent, because=because)
             if not allow_reactivate:
                 raise ReactivationRefused(known)
-            self._reset(machine_id, details)
-            return self._enrolled("reactivated", machine_id)
+            agent = self._reset(known["machine_id"], details)
+            return self._enrolled("reactivated", agent)
 
     def allow_replay(
         self, enrolment: Enrolment, *, credential: str, key_hash: str
@@ -215,10 +225,9 @@ class AgentRepository(AgentSightings):
 
     # Inside
 
-    def _enrolled(self, status: str, machine_id: str, **because: str) -> Enrolment:
-        self._releases.clear(machine_id)
-        agent = self.require(machine_id)
-        self.events.add(status, machine_id, version=agent["version"], **because)
+    def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrolment:
+        version = agent["version"]
+        self.events.add(status, agent["machine_id"], version=version, **because)
         return Enrolment(status, agent)
 
     def _record_token(self, event: str, token: EnrollmentToken) -> None:
@@ -238,25 +247,13 @@ class AgentRepository(AgentSightings):
             return "silence"
         raise AlreadyEnrolled(known)
 
-    def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> None:
-        names = ", ".join(DETAILS)
-        values = ", ".join(f":{name}" for name in DETAILS)
-        self.connection.execute(
-            f"INSERT INTO enrolled_agents (machine_id, {names}, enrolled_at,"
-            f" last_seen_at) VALUES (:machine_id, {values}, :moment, :moment)",
-            {
-                **complete(details),
-                "machine_id": machine_id,
-                "moment": clock.iso(clock.now()),
-            },
-        )
+    def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
+        (row,) = self._read(_INSERT, **complete(details), machine_id=machine_id)
+        return agent_of(row)
 
-    def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> None:
-        moment = clock.iso(clock.now())
-        self.connection.execute(
-            "UPDATE enrolled_agents SET status = 'active', enrolled_at = :moment,"
-            " last_seen_at = :moment, uninstalled_at = NULL, uninstall_reason = NULL,"
-            f" {SET_GIVEN} WHERE machine_id = :machine_id",
-            {**complete(details), "machine_id": machine_id, "moment": moment},
-        )
-        self.tokens.revoke_all(machine_id, moment)
+    def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
+        (row,) = self._read(_RESET, **complete(details), machine_id=machine_id)
+        agent = agent_of(row)
+        self.tokens.revoke_all(machine_id, agent["enrolled_at"])
+        self._releases.clear(machine_id)
+        return agent

@@ -12,6 +12,7 @@ from ..presence import PresenceRule
 from ..problems import MachineUninstalled, UnknownAgent
 from ..transaction import snapshot
 from .clones import SUSPECTED, clone_since
+from .intervals import IntervalRepository
 
 #: An agent as a mapping: every column of its row, ``presence`` and
 #: ``suspected_clone``.
@@ -28,12 +29,11 @@ PRESENCE = """CASE
 
 # The host's table takes any type in any column, and JSON takes no BLOB.
 AS_TEXT = {name: f"CAST({name} AS TEXT)" for name in COLUMNS} | {"id": "id"}
-_NAMED = ", ".join(f"{value} AS {name}" for name, value in AS_TEXT.items())
+NAMED = ", ".join(f"{value} AS {name}" for name, value in AS_TEXT.items())
 
-SELECT = (
-    f"SELECT {_NAMED}, {PRESENCE} AS presence,"
-    f" {SUSPECTED} AS suspected_clone FROM enrolled_agents"
-)
+#: An agent as SQL has it: what SELECT and RETURNING name.
+AGENT = f"{NAMED}, {PRESENCE} AS presence, {SUSPECTED} AS suspected_clone"
+SELECT = f"SELECT {AGENT} FROM enrolled_agents"
 
 
 class AgentReader:
@@ -47,19 +47,25 @@ class AgentReader:
     ) -> None:
         self.connection = connection
         self.rule = rule or PresenceRule()
+        self.intervals = IntervalRepository(connection, self.rule)
 
     def get(self, machine_id: str) -> Agent | None:
         """Return the agent that is stored under that id, or None.
 
         Else under that id trimmed, as a new machine's is when it enrols.
         """
-        query = (
-            f"{SELECT} WHERE machine_id IN (:machine_id, :trimmed)"
-            " ORDER BY machine_id = :machine_id DESC LIMIT 1"
-        )
-        found = self._read(query, machine_id=machine_id, trimmed=machine_id.strip())
-        row = found.fetchone()
-        return None if row is None else agent_of(row)
+        for name in dict.fromkeys((machine_id, machine_id.strip())):
+            query = f"{SELECT} WHERE machine_id = :machine_id"
+            row = self._read(query, machine_id=name).fetchone()
+            if row is not None:
+                return agent_of(row)
+        return None
+
+    def is_known(self, machine_id: str) -> bool:
+        """Tell whether :meth:`get` would find an agent, for less."""
+        query = "SELECT 1 FROM enrolled_agents WHERE machine_id IN (?, ?)"
+        names = (machine_id, machine_id.strip())
+        return self.connection.execute(query, names).fetchone() is not None
 
     def require(self, machine_id: str) -> Agent:
         """Return the agent of that id. Raises UnknownAgent."""
@@ -83,7 +89,9 @@ class AgentReader:
         return snapshot(self.connection)
 
     def _read(self, query: str, **values: Any) -> sqlite3.Cursor:
-        limits, now = self.rule.limits(clock.now()), clock.iso(clock.now())
+        """Run *query*, which may show agents: a SELECT, or one with RETURNING."""
+        limits = self.rule.limits(clock.now(), self.intervals.lately())
+        now = clock.iso(clock.now())
         return self.connection.execute(
             query, {**limits, "clone_since": clone_since(), "now": now, **values}
         )
@@ -91,4 +99,5 @@ class AgentReader:
 
 def agent_of(row: sqlite3.Row) -> Agent:
     """Return the agent in a *row* that SELECT gives."""
-    return {**dict(row), "suspected_clone": bool(row["suspected_clone"])}
+    agent = dict(zip(row.keys(), row))
+    return {**agent, "suspected_clone": bool(agent["suspected_clone"])}

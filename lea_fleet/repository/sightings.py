@@ -7,43 +7,52 @@ from collections.abc import Mapping
 from .. import clock
 from ..machine import IDENTITY
 from .reading import Agent
-from .writing import SET_GIVEN, AgentWriter, complete
+from .writing import AgentWriter
+
+
+#: Checks the credential where it acts, as credentials.py judges it.
+_TOUCH = """UPDATE enrolled_agents SET last_seen_at = :now
+  WHERE id = :id AND status = 'active' AND enrolled_at = :enrolled_at
+  AND EXISTS (
+    SELECT 1 FROM lea_fleet_tokens WHERE id = :token_id AND revoked_at IS NULL
+  )"""
+
+
+def news(agent: Agent, details: Mapping[str, str | None]) -> dict[str, str]:
+    """Return those *details* that are given and differ from what is known."""
+    return {
+        name: value
+        for name, value in details.items()
+        if value is not None and agent[name] != value
+    }
 
 
 class AgentSightings(AgentWriter):
     """The machines that are seen, over one open *connection*."""
 
-    def says_nothing_new(
-        self, agent: Agent, details: Mapping[str, str | None]
-    ) -> bool:
-        """Tell whether a heartbeat with *details* need not be written.
+    def touch(self, agent: Agent) -> bool:
+        """Write down that an agent was seen, if the token it was found by is good.
 
-        That of a machine that is uninstalled is always news.
+        Tell whether it was. One statement, since the other writers wait for it:
+        most beats say nothing else.
         """
-        if agent["status"] != "active" or _changes(agent, details):
-            return False
-        return self.rule.is_fresh(agent["last_seen_at"], clock.now())
+        told = {name: agent.get(name) for name in ("id", "enrolled_at", "token_id")}
+        values = {**told, "now": clock.iso(clock.now())}
+        return self.connection.execute(_TOUCH, values).rowcount == 1
 
-    def heartbeat(self, machine_id: str, **details: str | None) -> Agent:
-        """Write down that an active machine was seen, with what it says.
+    def see(self, agent: Agent, details: Mapping[str, str | None]) -> None:
+        """Write down that an active *agent* was seen, with what it says.
 
-        Return the agent as it was before. Raises UnknownAgent and
-        MachineUninstalled.
+        *agent* is its row as the transaction that is open has read it.
         """
-        given = complete(details)
-        with self.transaction("NORMAL"):
-            agent = self.require_active(machine_id)
-            self._note_identity(agent, _changes(agent, given))
-            self.connection.execute(
-                f"UPDATE enrolled_agents SET last_seen_at = :moment, {SET_GIVEN}"
-                " WHERE machine_id = :machine_id",
-                {
-                    **given,
-                    "machine_id": agent["machine_id"],
-                    "moment": clock.iso(clock.now()),
-                },
-            )
-            return agent
+        changes = news(agent, details)
+        self._note_identity(agent, changes)
+        assignments = "".join(f", {name} = :{name}" for name in changes)
+        self.connection.execute(
+            f"UPDATE enrolled_agents SET last_seen_at = :moment{assignments}"
+            " WHERE id = :id",
+            {**changes, "id": agent["id"], "moment": clock.iso(clock.now())},
+        )
 
     def touch_last_seen(self, machine_id: str) -> None:
         """Write down that a machine was seen, be it uninstalled or unknown.
@@ -83,15 +92,6 @@ class AgentSightings(AgentWriter):
             self.events.add(
                 "identity_changed", agent["machine_id"], before=before, after=after
             )
-
-
-def _changes(agent: Agent, details: Mapping[str, str | None]) -> dict[str, str]:
-    """Return those *details* that are given and differ from what is known."""
-    return {
-        name: value
-        for name, value in details.items()
-        if value is not None and agent[name] != value
-    }
 
 
 def _same(known: str | None, said: str) -> bool:

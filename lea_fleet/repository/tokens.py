@@ -7,9 +7,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import clock
+from ..machine import COLUMNS
+from .reading import NAMED
 
 #: A token as a mapping: what :meth:`TokenRepository.find` returns.
 Token = dict[str, Any]
+
+_FOUND = (
+    *COLUMNS,
+    "token_id",
+    "pending",
+    "first_used_at",
+    "revoked_at",
+    "is_current",
+)
+_FIND = f"""SELECT {NAMED}, token_id, pending, first_used_at, revoked_at,
+  token_enrolled_at = enrolled_at AS is_current
+  FROM (
+    SELECT id AS token_id, machine_id AS holder, enrolled_at AS token_enrolled_at,
+      pending, first_used_at, revoked_at
+    FROM lea_fleet_tokens WHERE token_hash = ?
+  ) JOIN enrolled_agents ON machine_id = holder"""
 
 
 class TokenRepository:
@@ -25,23 +43,14 @@ class TokenRepository:
     def find(self, token_hash: str) -> Token | None:
         """Return what is known of a token and of the machine it is for, or None.
 
-        ``is_current`` tells whether the machine is still in the enrolment that
-        the token belongs to; ``status`` and ``uninstalled_at`` are the
-        machine's; ``enrolled_at``, ``pending``, ``first_used_at`` and
-        ``revoked_at`` are the token's. A token whose machine was deleted from
-        the table is not found.
+        ``token_id``, ``pending``, ``first_used_at`` and ``revoked_at`` are the
+        token's; ``is_current`` tells whether the machine is still in the
+        enrolment that the token belongs to. The others are the columns of the
+        machine's row: one query is all that a heartbeat needs. A token whose
+        machine was deleted from the table is not found.
         """
-        row = self.connection.execute(
-            "SELECT token.id, token.machine_id, token.enrolled_at, token.pending,"
-            " token.first_used_at, token.revoked_at,"
-            " agent.status, agent.uninstalled_at,"
-            " token.enrolled_at = agent.enrolled_at AS is_current"
-            " FROM lea_fleet_tokens AS token"
-            " JOIN enrolled_agents AS agent ON agent.machine_id = token.machine_id"
-            " WHERE token.token_hash = ?",
-            (token_hash,),
-        ).fetchone()
-        return None if row is None else dict(row)
+        row = self.connection.execute(_FIND, (token_hash,)).fetchone()
+        return None if row is None else dict(zip(_FOUND, row))
 
     def add(
         self, agent: dict[str, Any], token_hash: str, *, pending: bool = False
@@ -59,7 +68,7 @@ class TokenRepository:
         self.connection.execute(
             "UPDATE lea_fleet_tokens SET first_used_at = ?, pending = 0"
             " WHERE id = ? AND first_used_at IS NULL",
-            (_now(), token["id"]),
+            (_now(), token["token_id"]),
         )
 
     def was_used(self, agent: dict[str, Any]) -> bool:
@@ -85,7 +94,7 @@ class TokenRepository:
 
     def revoke_others(self, token: Token) -> int:
         """Revoke the other tokens of a token's enrolment; return how many were."""
-        return self._revoke(token, "id <> ?", token["id"])
+        return self._revoke(token, "id <> ?", token["token_id"])
 
     def revoke_pending(self, agent: dict[str, Any]) -> int:
         """Revoke what a rotation issued and nobody has used; return how many were."""

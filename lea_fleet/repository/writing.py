@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Literal
 
 from ..machine import DETAILS
@@ -37,13 +38,31 @@ class AgentWriter(AgentSummary):
         announce: Callable[[Event], None] | None = None,
     ) -> None:
         super().__init__(connection, rule)
-        self.events = EventRepository(connection, actor or HOST)
         self.tokens = TokenRepository(connection)
-        self.enrollment_tokens = EnrollmentTokenRepository(connection)
-        self._replays = ReplayRepository(connection)
-        self._releases = ReleaseRepository(connection)
-        self._clones = CloneRepository(connection)
+        self._actor = actor or HOST
         self._announce = announce
+
+    # Made where they are needed: a heartbeat, the most frequent call, needs none.
+
+    @cached_property
+    def events(self) -> EventRepository:
+        return EventRepository(self.connection, self._actor)
+
+    @cached_property
+    def enrollment_tokens(self) -> EnrollmentTokenRepository:
+        return EnrollmentTokenRepository(self.connection)
+
+    @cached_property
+    def _replays(self) -> ReplayRepository:
+        return ReplayRepository(self.connection)
+
+    @cached_property
+    def _releases(self) -> ReleaseRepository:
+        return ReleaseRepository(self.connection)
+
+    @cached_property
+    def _clones(self) -> CloneRepository:
+        return CloneRepository(self.connection)
 
     @contextmanager
     def transaction(

@@ -22,6 +22,7 @@ from ..problems import InsufficientScope
 from ..repository import AgentRepository, Enrolment
 from ..state import current_state
 from .routing import blueprint
+from .pacing import decide_interval, next_interval
 from .requests import body, required
 from .responses import json_response
 
@@ -40,12 +41,13 @@ def enroll() -> Response:
         if enrolment is None:
             enrolment = _enrolled(repository, wanted, principal)
         api_token = _issue_token(repository, enrolment)
+        decide_interval(repository)
     return json_response(
         {
             "status": enrolment.status,
             "machine_id": enrolment.agent["machine_id"],
             "api_token": api_token,
-            "heartbeat_interval": current_state().settings.heartbeat_interval,
+            "heartbeat_interval": next_interval(acting_repository),
             "agent": _told(enrolment, wanted, principal),
         },
         201,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Response
 
 from .. import clock, payloads, tokens
-from ..auth import acting_repository, admits, confirm, target
-from ..repository import Agent
+from ..auth import acting_repository, admits, caller, confirm, target
+from ..repository import Agent, news
 from ..signals import agent_seen, send
 from ..state import current_state
+from .pacing import decide_interval, next_interval
 from .requests import body, parameters, required
 from .responses import json_response
 from .routing import blueprint
@@ -20,19 +21,23 @@ def heartbeat() -> Response:
     """Take note that a machine is there, and of what it says about itself."""
     said = payloads.heartbeat_payload(body())
     machine_id = required(target(said.machine_id))
-    repository = acting_repository()
-    agent = repository.get(machine_id)
-    if agent is None or not repository.says_nothing_new(agent, said.details):
+    now = clock.now()
+    agent = caller().agent or acting_repository().require_active(machine_id)
+    changes = news(agent, said.details)
+    if changes or not current_state().rule.is_fresh(agent["last_seen_at"], now):
+        repository = acting_repository()
         with repository.transaction("NORMAL"):
-            confirm()
-            agent = repository.heartbeat(machine_id, **said.details)
+            if changes or not repository.touch(agent):
+                agent = confirm().agent or repository.require_active(machine_id)
+                repository.see(agent, said.details)
+            decide_interval(repository)
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {
             "status": "ok",
             "machine_id": agent["machine_id"],
-            "heartbeat_interval": current_state().settings.heartbeat_interval,
-            "server_time": clock.iso(clock.now()),
+            "heartbeat_interval": next_interval(acting_repository),
+            "server_time": clock.iso(now),
         }
     )
 

@@ -8,6 +8,9 @@ from typing import IO, Any
 
 from flask import Response
 
+#: Made once: json.dumps() would make another one for each answer.
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 #: Bytes of a file that are sent at a time.
 _CHUNK = 64 * 1024
 
@@ -17,7 +20,7 @@ def json_response(members: dict[str, Any], status: int = 200) -> Response:
 
     Serialised here and not by ``app.json``, which is the host's to change.
     """
-    text = json.dumps(members, separators=(",", ":")) + "\n"
+    text = _ENCODER.encode(members) + "\n"
     return _uncached(Response(text, status, mimetype="application/json"))
 
 

@@ -1,0 +1,59 @@
+"""How often agents beat: seldom enough for a large fleet, and never in step."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import datetime
+
+#: Each step from one interval to the next longer one, so that there are few.
+_STEP = 1.25
+
+#: No fleet is asked to beat less often, in seconds.
+_SELDOMMEST = 24 * 3600
+
+#: Seconds for which a process remembers what the database says.
+REMEMBERED = 10
+
+
+def interval_for(machines: int, *, shortest: int, rate: float) -> int:
+    """Return the seconds between two heartbeats of each of so many *machines*.
+
+    *shortest*, or as many steps more as keep all of them under *rate* a second.
+    """
+    seconds = shortest
+    while seconds * rate < machines and seconds < _SELDOMMEST:
+        seconds = math.ceil(seconds * _STEP)
+    return seconds
+
+
+def longest(seconds: int) -> int:
+    """Return the most that :func:`spread` makes of an interval."""
+    return seconds + math.ceil(seconds / 10)
+
+
+def spread(seconds: int) -> int:
+    """Return an interval that is longer by up to a tenth, each time another one.
+
+    Machines that were switched on together would else beat together for ever.
+    """
+    # As randint(), at a quarter of its cost.
+    return seconds + int(random.random() * (longest(seconds) - seconds + 1))
+
+
+class KnownInterval:
+    """The interval of the fleet as this process last learnt it."""
+
+    def __init__(self) -> None:
+        self._known: tuple[int, datetime] | None = None
+
+    def learn(self, seconds: int, moment: datetime) -> None:
+        self._known = seconds, moment
+
+    def at(self, moment: datetime) -> int | None:
+        """Return it, or None where it is time to ask the database again."""
+        if self._known is None:
+            return None
+        seconds, learnt_at = self._known
+        fresh = 0 <= (moment - learnt_at).total_seconds() < REMEMBERED
+        return seconds if fresh else None

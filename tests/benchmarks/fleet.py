@@ -1,0 +1,71 @@
+"""A fleet as large as one likes, written straight into the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+
+from lea_fleet.schema import ensure_schema
+from lea_fleet.tokens import hash_token
+
+
+def token_of(number):
+    """Return the token of that machine: as long as a real one, and no secret."""
+    return f"lea_agent_{number:043d}"
+
+
+def machine_of(number):
+    return f"PC-{number:07d}"
+
+
+def hostname_of(number):
+    return f"PARIS-{number}"
+
+
+def make_fleet(path, machines):
+    """Write that many machines, all seen just now, each with a token and an event."""
+    now = datetime.now(timezone.utc)
+    # Written in the order of their index, or that alone would take most of the time.
+    hashes = sorted((hash_token(token_of(n)), n) for n in range(machines))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -400000")  # KiB
+        ensure_schema(connection)
+        connection.executemany(
+            "INSERT INTO enrolled_agents (machine_id, user_name, user_email, hostname,"
+            " os_info, version, enrolled_at, last_seen_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (_row(n, _enrolled_at(n, now), now) for n in range(machines)),
+        )
+        connection.executemany(
+            "INSERT INTO lea_fleet_tokens"
+            " (token_hash, machine_id, enrolled_at, issued_at, first_used_at)"
+            " VALUES (?1, ?2, ?3, ?3, ?3)",
+            ((hash, machine_of(n), _enrolled_at(n, now)) for hash, n in hashes),
+        )
+        connection.execute(
+            "INSERT INTO lea_fleet_events (machine_id, event, at, actor, detail)"
+            " SELECT machine_id, 'enrolled', enrolled_at, '{}', '{}'"
+            " FROM enrolled_agents"
+        )
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _enrolled_at(number, now):
+    return (now - timedelta(days=30) + timedelta(seconds=number)).isoformat()
+
+
+def _row(number, enrolled_at, now):
+    return (
+        machine_of(number),
+        f"Zoé Lefèvre {number}",
+        f"zoe.lefevre.{number}@example.com",
+        hostname_of(number),
+        "Windows 11 Pro 23H2 (22631.3447)",
+        "1.4.0",
+        enrolled_at,
+        now.isoformat(),
+    )

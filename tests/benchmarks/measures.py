@@ -1,0 +1,317 @@
+"""What is measured: each figure of the fleet beside its floor, in one run.
+
+What is compared is measured in turn, round by round, and the median of the
+rounds is what counts: machines are noisy.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sqlite3
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+from tests.api import OPERATOR_TOKEN
+from tests.benchmarks import load, raw, usage
+from tests.benchmarks.fleet import hostname_of, machine_of, make_fleet, token_of
+from tests.server import running_server
+
+_ROOT = Path(__file__).parent.parent.parent
+_SERVERS = {
+    "bare": {"app": "tests.benchmarks.bare:create_app()"},
+    "fresh": {
+        "LEA_FLEET_HEARTBEAT_INTERVAL": "10h",
+        "LEA_FLEET_HEARTBEAT_RESOLUTION": "10h",
+    },
+    "written": {"LEA_FLEET_HEARTBEAT_RESOLUTION": "0s"},
+}
+_runs = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the fleets are, and how long it is measured, in seconds."""
+
+    machines: int = 100_000
+    few: int = 1_000
+    many: int = 1_000_000
+    beating: int = 10_000
+    rounds: int = 5
+    seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of the table; *bar* is ``>=`` or ``<=`` and a number, or empty."""
+
+    name: str
+    ours: str
+    floor: str
+    value: float
+    unit: str = ""
+    bar: str = ""
+
+    @property
+    def is_met(self):
+        sign, _, limit = self.bar.partition(" ")
+        if not limit:
+            return True
+        at_least = sign == ">="
+        return self.value >= float(limit) if at_least else self.value <= float(limit)
+
+
+def figures(folder, size, say):
+    """Yield every figure. *say* is called with what is being done."""
+    with ExitStack() as servers:
+        say(f"making a fleet of {size.machines:,}")
+        (folder / "fresh").mkdir()
+        make_fleet(folder / "fresh" / "rpa_data.db", size.machines)
+        for name in ("bare", "written"):
+            (folder / name).mkdir()
+            shutil.copy(folder / "fresh" / "rpa_data.db", folder / name)
+        bare, fresh, written = (
+            servers.enter_context(_server(folder / name, **settings))
+            for name, settings in _SERVERS.items()
+        )
+        yield from _heartbeats(bare, fresh, written, size, say)
+        yield from _listing(bare, fresh, size, say)
+        yield from _pages(fresh, size, say)
+        yield from _enrolments(bare, written, size, say)
+    yield from _growth(folder, size, say)
+    yield from _latency(folder, size, say)
+
+
+def _server(folder, **options):
+    return running_server(folder, "-w", "2", "--pythonpath", str(_ROOT), **options)
+
+
+def _beats(machines, token=None):
+    """Return what makes heartbeats of one machine after another."""
+    start = next(_runs) * 1_000_003  # each time other machines
+
+    def make(number):
+        machine = (start + number * 7919) % machines
+        said = {"machine_id": machine_of(machine), "hostname": hostname_of(machine)}
+        return load.post("/heartbeat", token or token_of(machine), said)
+
+    return make
+
+
+def _newcomers():
+    run = next(_runs)
+
+    def make(number):
+        said = {
+            "machine_id": f"NEW-{run}-{number}",
+            "user_name": "Zoé Lefèvre",
+            "hostname": "PARIS-1",
+            "version": "1.4.0",
+        }
+        return load.post("/enroll", OPERATOR_TOKEN, said)
+
+    return make
+
+
+def _work(server, make_request, seconds):
+    """Return the requests a second, and the processor time that each one took."""
+    before = usage.processor_seconds(server)
+    began = time.perf_counter()
+    rate = load.throughput(server.port, make_request, seconds)
+    passed = min(time.perf_counter() - began, seconds)
+    return rate, (usage.processor_seconds(server) - before) / (rate * passed)
+
+
+def _rounds(size, say, what, *measures):
+    """Return what each of *measures* returned, round by round, after one in vain."""
+    for measure in measures:
+        measure(size.seconds / 2)
+    rounds = []
+    for number in range(size.rounds):
+        say(f"{what}: round {number + 1} of {size.rounds}")
+        rounds.append([measure(size.seconds) for measure in measures])
+    return list(zip(*rounds))
+
+
+def _ratio(ones, others):
+    return median(one / other for one, other in zip(ones, others))
+
+
+def _heartbeats(bare, fresh, written, size, say):
+    shared = OPERATOR_TOKEN
+    floor, kept, wrote = _rounds(
+        size,
+        say,
+        "heartbeats",
+        lambda seconds: _work(bare, _beats(size.machines, shared), seconds)[0],
+        lambda seconds: _work(fresh, _beats(size.machines), seconds)[0],
+        lambda seconds: _work(written, _beats(size.machines), seconds)[0],
+    )
+    for name, rates, bar in (
+        ("Heartbeats that are fresh", kept, ">= 0.75"),
+        ("Heartbeats that are written", wrote, ">= 0.60"),
+    ):
+        beside = f"bare Flask {_rate(floor)}"
+        yield Figure(name, _rate(rates), beside, _ratio(rates, floor), "", bar)
+
+
+def _enrolments(bare, ours, size, say):
+    path = ours.database
+    floor, enrolled, straight = _rounds(
+        size,
+        say,
+        "enrolments",
+        lambda seconds: _work(bare, _newcomers(), seconds)[1],
+        lambda seconds: _work(ours, _newcomers(), seconds)[1],
+        lambda seconds: raw.enrolment_seconds(path, int(500 * seconds)),
+    )
+    cost, beside = _micro(enrolled), f"bare Flask {_micro(floor)}"
+    ratio = _ratio(enrolled, floor)
+    yield Figure("Enrolment, processor time", cost, beside, ratio, "", "<= 3")
+    beside = f"raw SQLite {_micro(straight)}"
+    yield Figure("Enrolment, durable", cost, beside, _ratio(enrolled, straight))
+
+
+def _growth(folder, size, say):
+    with ExitStack() as servers:
+        few, many = (
+            servers.enter_context(_fleet_of(folder / str(machines), machines, say))
+            for machines in (size.few, size.many)
+        )
+        small, large = _rounds(
+            size,
+            say,
+            "enrolments as the fleet grows",
+            lambda seconds: _work(few, _newcomers(), seconds / 4)[1],
+            lambda seconds: _work(many, _newcomers(), seconds / 4)[1],
+        )
+    yield Figure(
+        f"Enrolment into {size.many:,} machines",
+        _micro(large),
+        f"into {size.few:,} {_micro(small)}",
+        _ratio(large, small),
+        "",
+        "<= 1.3",
+    )
+
+
+@contextmanager
+def _fleet_of(folder, machines, say, **settings):
+    say(f"making a fleet of {machines:,}")
+    folder.mkdir()
+    make_fleet(folder / "rpa_data.db", machines)
+    with _server(folder, **settings) as server:
+        yield server
+
+
+def _listing(bare, ours, size, say):
+    request = load.get("/fleet", OPERATOR_TOKEN)
+
+    def takes(server):
+        def measure(_):
+            began = time.perf_counter()
+            load.send(server.port, request)
+            return time.perf_counter() - began
+
+        return measure
+
+    before = [usage.peak_bytes(server) for server in (ours, bare)]
+    listed, floor = _rounds(size, say, "GET fleet", takes(ours), takes(bare))
+    after = [usage.peak_bytes(server) for server in (ours, bare)]
+    grown = [(most - least) / 2**20 for most, least in zip(after, before)]
+    name = f"GET fleet of {size.machines:,}"
+    yield Figure(
+        f"{name}, times faster",
+        f"{median(listed):.2f} s",
+        f"rows, dicts, jsonify {median(floor):.2f} s",
+        _ratio(floor, listed),
+        "",
+        ">= 2",
+    )
+    yield Figure(
+        f"{name}, memory",
+        f"{grown[0]:.0f} MB",
+        f"rows, dicts, jsonify {grown[1]:.0f} MB",
+        grown[0],
+        " MB",
+        "<= 32",
+    )
+
+
+def _pages(server, size, say):
+    pages = {
+        "Page of 50 without totals": ("/fleet?limit=50&totals=0", "<= 3"),
+        "Page of 50 with totals": ("/fleet?limit=50", ""),
+        "Page of 50, q finds one machine": (
+            f"/fleet?limit=50&totals=0&q={hostname_of(size.machines - 1)}",
+            "",
+        ),
+    }
+
+    def cost(path):
+        request = load.get(path, OPERATOR_TOKEN)
+        return lambda seconds: _work(server, lambda _: request, seconds / 2)[1]
+
+    beat, *costs = _rounds(
+        size,
+        say,
+        "pages",
+        lambda seconds: _work(server, _beats(size.machines), seconds / 2)[1],
+        *(cost(path) for path, _ in pages.values()),
+    )
+    for (name, (_, bar)), each in zip(pages.items(), costs):
+        floor = f"heartbeat {_micro(beat)}"
+        yield Figure(name, _micro(each), floor, _ratio(each, beat), "", bar)
+
+
+def _latency(folder, size, say):
+    settings = {"LEA_FLEET_HEARTBEAT_RESOLUTION": "0s"}
+    with _fleet_of(folder / "beating", size.beating, say, **settings) as server:
+        say("latency at half load")
+        most = load.throughput(server.port, _beats(size.beating), size.seconds)
+        with _another_writer(server.database):
+            took = load.latencies(
+                server.port, _beats(size.beating), most / 2, 5 * size.seconds
+            )
+    percentiles = quantiles(took, n=100, method="inclusive")
+    yield Figure(
+        f"Heartbeats of {size.beating:,} at half load, p99",
+        f"{most / 2:.0f}/s beside another writer",
+        f"median {percentiles[49] * 1000:.1f} ms",
+        percentiles[98] * 1000,
+        " ms",
+        "<= 50",
+    )
+
+
+@contextmanager
+def _another_writer(path):
+    """Write to a table of the host's, twenty times a second."""
+    stop = threading.Event()
+
+    def write():
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("CREATE TABLE traces (at REAL)")
+            while not stop.wait(0.05):
+                with connection:
+                    connection.execute("INSERT INTO traces VALUES (?)", [time.time()])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+def _rate(rates):
+    return f"{median(rates):,.0f}/s"
+
+
+def _micro(seconds):
+    return f"{median(seconds) * 1e6:,.0f} µs"
