@@ -17,7 +17,7 @@ const LISTING = ["q", "presence", "version", "silent_for", "sort"];
 
 let listener = () => {};
 
-// Call `onChange` with the state before whenever the address changes.
+// Call `onChange` whenever the address changes.
 export function follow(onChange) {
   listener = onChange;
 }
@@ -36,13 +36,14 @@ export function link(changes) {
   return `${location.pathname}${parameters.size ? "?" : ""}${parameters}`;
 }
 
-// Go there; with `replace`, going back leads to before the present state.
-export function go(changes, { replace = false, keep = {} } = {}) {
-  const before = state();
+// Go there; with `replace`, going back leads to before the present state. What is kept
+// beside the address stays, unless the listing becomes another one.
+export function go(changes, { replace = false, keep } = {}) {
+  keep ??= isAnother(changes) ? {} : kept();
   const where = link(changes);
   if (replace) history.replaceState(keep, "", where);
   else history.pushState(keep, "", where);
-  listener(before);
+  listener();
 }
 
 // What go() was told to keep with this state, beside the address.
@@ -62,14 +63,12 @@ export function leadsTo(changes) {
 
 function changed(changes) {
   const next = { ...state(), ...changes };
-  if (LISTING.some((name) => name in changes)) {
-    if (!("cursor" in changes)) Object.assign(next, { cursor: "", page: "" });
-  }
+  if (isAnother(changes)) Object.assign(next, { cursor: "", page: "" });
   return next;
 }
 
-let last = state();
-window.addEventListener("popstate", () => listener(last));
-export function remember() {
-  last = state();
+function isAnother(changes) {
+  return LISTING.some((name) => name in changes);
 }
+
+window.addEventListener("popstate", () => listener());

@@ -58,7 +58,7 @@ export function ago(iso) {
       return relative.format(Math.trunc(seconds / length), unit);
     }
   }
-  return relative.format(0, "second");
+  return relative.format(Math.trunc(seconds / 10) * 10, "second");
 }
 
 // An instant as an element that keeps saying how long ago it was.
