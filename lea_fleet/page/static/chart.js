@@ -4,7 +4,7 @@ import { el, svg } from "./dom.js";
 import { day, number } from "./format.js";
 import { t } from "./i18n.js";
 
-const HEIGHT = 168; // pixels, as all that follows
+const HEIGHT = 208; // pixels, as all that follows
 const TOP = 12;
 const BOTTOM = 24; // for the days
 const LEFT = 36; // for the numbers

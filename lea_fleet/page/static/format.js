@@ -1,7 +1,7 @@
-// Numbers, dates and durations in the reader's language and time zone.
+// Numbers, dates and durations in the reader's locale and time zone.
 
 import { el } from "./dom.js";
-import { language } from "./i18n.js";
+import { locale } from "./i18n.js";
 
 const UNITS = [
   ["year", 31557600],
@@ -25,13 +25,13 @@ export function serverTime() {
 }
 
 export function number(value) {
-  return value.toLocaleString(language());
+  return value.toLocaleString(locale());
 }
 
 export function percent(part, whole) {
   const share = whole === 0 ? 0 : part / whole;
   const style = { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 };
-  return share.toLocaleString(language(), style);
+  return share.toLocaleString(locale(), style);
 }
 
 export function dateTime(iso) {
@@ -52,7 +52,7 @@ export function day(iso, style = { day: "numeric", month: "short" }) {
 export function ago(iso) {
   const seconds = (Date.parse(iso) - serverTime()) / 1000;
   if (!Number.isFinite(seconds)) return String(iso);
-  const relative = new Intl.RelativeTimeFormat(language(), { numeric: "auto" });
+  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
   for (const [unit, length] of UNITS) {
     if (Math.abs(seconds) >= length) {
       return relative.format(Math.trunc(seconds / length), unit);
@@ -82,5 +82,5 @@ function dated(iso, style) {
   const instant = new Date(iso);
   // An older server may have stored anything.
   if (Number.isNaN(instant.getTime())) return String(iso);
-  return new Intl.DateTimeFormat(language(), style).format(instant);
+  return new Intl.DateTimeFormat(locale(), style).format(instant);
 }

@@ -14,6 +14,11 @@ export function language() {
   return chosen;
 }
 
+// The same with the reader's country, where the browser names one: for dates.
+export function locale() {
+  return navigator.languages.find((tag) => tag.split("-")[0] === chosen) ?? chosen;
+}
+
 // Speak another language from now on, also after the next start.
 export function speak(code) {
   chosen = code;
@@ -40,7 +45,7 @@ function wording(key, { n }) {
 }
 
 function shown(value) {
-  return typeof value === "number" ? value.toLocaleString(chosen) : value;
+  return typeof value === "number" ? value.toLocaleString(locale()) : value;
 }
 
 function kept() {

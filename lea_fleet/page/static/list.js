@@ -94,7 +94,10 @@ function row(agent) {
       foreign(agent.user_name ?? t("none"), { class: "clamp" }),
       under(agent.user_email),
     ),
-    cell("version", foreign(agent.version ?? t("none"), { class: "clamp" })),
+    cell(
+      agent.version ? "version" : "version none",
+      foreign(agent.version ?? t("none"), { class: "clamp" }),
+    ),
     cell("presence", badge(agent.presence)),
     cell("last_seen_at", timeAgo(agent.last_seen_at ?? agent.enrolled_at)),
     cell("enrolled_at", timeAgo(agent.enrolled_at)),
