@@ -8,7 +8,8 @@ const PATIENCE = 30_000; // milliseconds
 
 // Why there is no answer. `kind` is
 //   away     nobody answers, or something that is not the fleet
-//   token    the token is not known, or the host's session is over
+//   token    the token is not known
+//   session  the host's session is over
 //   scope    the token is good, but no operator's
 //   refused  the request cannot be, or not now
 //   later    the server cannot do it at present
@@ -89,7 +90,9 @@ function isPage(response) {
 async function failure(response) {
   const problem = await response.json().catch(() => ({}));
   const { status, type } = response;
-  if (status === 401 || type === "opaqueredirect") return new Failure("token", problem);
+  if (status === 401 || type === "opaqueredirect") {
+    return new Failure(token() === null ? "session" : "token", problem);
+  }
   if (problem.code === "insufficient_scope") return new Failure("scope", problem);
   if (problem.code === undefined) return new Failure("away");
   return new Failure(status >= 500 ? "later" : "refused", problem);

@@ -139,7 +139,7 @@ function marks(up, down, zero, unit) {
   const found = [[0, zero]];
   if (up * unit > 14) found.push([up, zero - up * unit]);
   if (up >= 2 && up * unit > 60) found.push([up / 2, zero - (up / 2) * unit]);
-  if (down * unit > 14) found.push([down, zero + down * unit]);
+  if (down * unit > 18) found.push([down, zero + down * unit]);
   return found;
 }
 

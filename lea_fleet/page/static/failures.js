@@ -3,7 +3,6 @@
 import { Failure } from "./api.js";
 import { el, visible } from "./dom.js";
 import { t } from "./i18n.js";
-import { isThroughHost } from "./session.js";
 
 export function explain(failure) {
   const { title, advice } = words(failure);
@@ -17,7 +16,7 @@ export function inOneLine(failure) {
 
 function words(failure) {
   if (!(failure instanceof Failure)) throw failure;
-  const kind = isThroughHost() && failure.kind === "token" ? "session" : failure.kind;
+  const { kind } = failure;
   const detail = visible(failure.detail ?? "");
   return { title: t(`failure.${kind}`), advice: t(`failure.${kind}.do`, { detail }) };
 }

@@ -103,7 +103,7 @@ export class Filters {
     const names = new Set([...this.versions, chosen].filter(Boolean));
     const wanted = ["", ...names];
     const offered = [...this.version.options].map((option) => option.value);
-    if (wanted.join("\n") !== offered.join("\n")) {
+    if (JSON.stringify(wanted) !== JSON.stringify(offered)) {
       const option = (value) =>
         el("option", { value }, value ? visible(value) : t("list.version.any"));
       this.version.replaceChildren(...wanted.map(option));

@@ -9,9 +9,13 @@ import { t } from "./i18n.js";
 import { languageSwitch } from "./languages.js";
 import { MachinePanel } from "./machine.js";
 import { MachinesView } from "./machines.js";
+import { token } from "./session.js";
 import { TokensView } from "./tokens.js";
 
 const EVERY = 30_000; // milliseconds
+
+// Failures after which somebody has to sign in.
+const IDENTITY = ["token", "session", "scope"];
 
 // Show the fleet. `start` builds the page anew, `leave` goes to the sign-in. Returns
 // what ends it.
@@ -38,7 +42,7 @@ export function showFleet(start, leave) {
       nav,
       freshness.element,
       languageSwitch(start),
-      button(t("sign_out"), () => leave(), { class: "quiet" }),
+      token() !== null && button(t("sign_out"), () => leave(), { class: "quiet" }),
     ),
     freshness.banner,
     main,
@@ -77,7 +81,7 @@ export function showFleet(start, leave) {
     } catch (failure) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
-      if (failure.kind === "token" || failure.kind === "scope") return leave(failure);
+      if (IDENTITY.includes(failure.kind)) return leave(failure);
       freshness.failed(failure);
     }
   }

@@ -12,10 +12,6 @@ export function isSignedIn() {
   return token() !== null || throughHost;
 }
 
-export function isThroughHost() {
-  return token() === null && throughHost;
-}
-
 export function signIn(text) {
   sessionStorage.setItem(KEPT, text);
 }
