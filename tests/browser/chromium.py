@@ -7,10 +7,9 @@ from pathlib import Path
 
 try:
     import axe_playwright_python.sync_playwright as axe
-    from playwright.sync_api import Error, sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 except ImportError:
-    axe = sync_playwright = None
-    Error = Exception
+    axe = expect = sync_playwright = None
 
 #: Where CI keeps what the pages looked like.
 SCREENSHOTS = Path(__file__).parent.parent.parent / ".screenshots"

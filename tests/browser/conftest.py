@@ -103,6 +103,7 @@ def many(browser, tmp_path_factory):
     database = tmp_path_factory.mktemp("many") / "rpa_data.db"
     fill(database, (machine(number) for number in range(MANY)))
     settings = {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database}
+    settings["LEA_FLEET_HEARTBEAT_INTERVAL"] = "1d"  # so that all stay online
     with served(create_app(settings)) as fleet:
         yield fleet
 
@@ -111,7 +112,7 @@ def machine(number):
     """Return one of many: every hundredth is silent, every fiftieth is gone."""
     now = datetime.now(timezone.utc)
     enrolled = now - timedelta(days=60, seconds=number)
-    seen = now - timedelta(days=20) if number % 100 == 0 else now + timedelta(hours=1)
+    seen = now - timedelta(days=20) if number % 100 == 0 else now - timedelta(hours=1)
     gone = number % 50 == 1
     return {
         "machine_id": f"PC-{number}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.chromium import expect
 from tests.browser.conftest import MANY
 
 

@@ -6,10 +6,10 @@ import re
 
 import pytest
 from flask import Flask, redirect, session
-from playwright.sync_api import expect
 
 from lea_fleet import LeaFleet
 from tests.api import OPERATOR_TOKEN
+from tests.browser.chromium import expect
 
 
 def fill_in(page, token):

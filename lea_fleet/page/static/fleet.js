@@ -2,7 +2,7 @@
 
 import { follow, leadsTo, state } from "./address.js";
 import { Failure } from "./api.js";
-import { button, el } from "./dom.js";
+import { button, el, visible } from "./dom.js";
 import { tick } from "./format.js";
 import { Freshness } from "./freshness.js";
 import { t } from "./i18n.js";
@@ -65,7 +65,9 @@ export function showFleet(start, leave) {
     );
     panel.show(machine);
     const key = name === "tokens" ? "title.tokens" : "title";
-    document.title = machine ? t("title.machine", { machine }) : t(key);
+    document.title = machine
+      ? t("title.machine", { machine: visible(machine) })
+      : t(key);
     views[name].showState();
   }
 

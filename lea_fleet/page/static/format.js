@@ -3,12 +3,14 @@
 import { el } from "./dom.js";
 import { locale } from "./i18n.js";
 
+// Each with its length in seconds, and how many of them are the least that is said in
+// it: "60 days ago" tells more than "2 months ago".
 const UNITS = [
-  ["year", 31557600],
-  ["month", 2629800],
-  ["day", 86400],
-  ["hour", 3600],
-  ["minute", 60],
+  ["year", 31557600, 2],
+  ["month", 2629800, 3],
+  ["day", 86400, 2],
+  ["hour", 3600, 1],
+  ["minute", 60, 1],
 ];
 
 // How far the server's clock is ahead of this one, in milliseconds.
@@ -53,8 +55,8 @@ export function ago(iso) {
   const seconds = (Date.parse(iso) - serverTime()) / 1000;
   if (!Number.isFinite(seconds)) return String(iso);
   const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
-  for (const [unit, length] of UNITS) {
-    if (Math.abs(seconds) >= length) {
+  for (const [unit, length, least] of UNITS) {
+    if (Math.abs(seconds) >= length * least) {
       return relative.format(Math.trunc(seconds / length), unit);
     }
   }

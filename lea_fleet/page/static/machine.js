@@ -2,7 +2,7 @@
 
 import { actionButtons } from "./actions.js";
 import { go } from "./address.js";
-import { Failure, fitsPath, get, machinePath } from "./api.js";
+import { fitsPath, get, machinePath } from "./api.js";
 import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
 import { inOneLine } from "./failures.js";
 import { dateTime, serverTime, time, timeAgo } from "./format.js";
@@ -75,26 +75,19 @@ export class MachinePanel {
   async refresh(signal) {
     const { machine } = this;
     if (machine === "") return;
-    const [{ active, uninstalled }, story] = await Promise.all([
-      get("/fleet", { query: { machine_id: machine, totals: 0 }, signal }),
-      this.#events(signal),
-    ]);
-    if (signal?.aborted || machine !== this.machine) return;
+    const query = { machine_id: machine, totals: 0 }; // which finds it whatever its name
+    const { active, uninstalled } = await get("/fleet", { query, signal });
     const [agent] = [...active, ...uninstalled];
+    const story = agent ? await this.#events(machine, signal) : null;
+    if (signal?.aborted || machine !== this.machine) return;
     if (agent) this.#fill(agent, story);
     else this.#fillUnknown();
   }
 
-  async #events(signal) {
-    const none = { events: [], next_cursor: null };
-    if (!fitsPath(this.machine)) return none;
-    try {
-      const query = { limit: this.limit };
-      return await get(machinePath(this.machine, "/events"), { query, signal });
-    } catch (failure) {
-      if (failure instanceof Failure && failure.code === "unknown_agent") return none;
-      throw failure;
-    }
+  async #events(machine, signal) {
+    if (!fitsPath(machine)) return { events: [], next_cursor: null };
+    const query = { limit: this.limit };
+    return get(machinePath(machine, "/events"), { query, signal });
   }
 
   #fill(agent, { events, next_cursor: older }) {
