@@ -135,7 +135,8 @@ def test_the_metadata_says_what_it_is_and_needs(metadata, source):
     assert metadata["Name"].replace("_", "-") == "lea-fleet"
     assert metadata["Requires-Python"] == ">=3.10"
     assert needed == ["flask>=3.1", "flask-httpauth>=4.8.1"]
-    assert set(metadata.get_all("Provides-Extra")) == {"browser", "lint", "server", "test"}
+    extras = set(metadata.get_all("Provides-Extra"))
+    assert extras == {"browser", "lint", "server", "test"}
     assert metadata["Description-Content-Type"] == "text/x-rst"
     readme = (source / "README.rst").read_text("utf-8")
     assert metadata.get_payload(decode=True).decode().strip() == readme.strip()

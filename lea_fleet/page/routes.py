@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 from urllib.parse import quote
 
@@ -69,7 +70,7 @@ def _add_routes(state: BlueprintSetupState) -> None:
     folder, _, name = address.rpartition("/")
     # As a variable part with one value, since a fixed part goes before it: a page of
     # the host's that is declared later is the host's.
-    routes = {
+    routes: dict[str, Callable[..., Response]] = {
         f'{folder}/<any("{name}"):name>': page,
         f"{address}/assets/<version>/<name>": asset,
     }

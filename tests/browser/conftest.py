@@ -113,7 +113,7 @@ def machine(number):
     now = datetime.now(timezone.utc)
     enrolled = now - timedelta(days=60, seconds=number)
     seen = now - timedelta(days=20) if number % 100 == 0 else now - timedelta(hours=1)
-    gone = number % 50 == 1
+    gone, left = number % 50 == 1, now - timedelta(days=number % 29)
     return {
         "machine_id": f"PC-{number}",
         "user_name": f"Employé {number}",
@@ -122,7 +122,7 @@ def machine(number):
         "enrolled_at": clock.iso(enrolled),
         "last_seen_at": clock.iso(seen),
         "status": "uninstalled" if gone else "active",
-        "uninstalled_at": clock.iso(now - timedelta(days=number % 29)) if gone else None,
+        "uninstalled_at": clock.iso(left) if gone else None,
     }
 
 

@@ -31,7 +31,8 @@ def test_the_numbers_are_those_of_the_whole_fleet(page):
     expect(overview.get_by_role("link", name="Stale")).to_contain_text("1,000")
     expect(overview.get_by_role("link", name="Uninstalled")).to_contain_text("2,000")
     expect(overview.get_by_role("link", name="1.3.0")).to_be_visible()
-    expect(overview.get_by_role("img", name="Enrolments and uninstalls")).to_be_visible()
+    chart = overview.get_by_role("img", name="Enrolments and uninstalls")
+    expect(chart).to_be_visible()
 
 
 def test_a_machine_is_found_among_100_000(page):

@@ -97,7 +97,6 @@ export default {
   "list.empty.action": "Make an enrolment token",
   "list.none.title": "No machine fits these filters",
   "list.none.do": "Search for a shorter part of the name, or clear the filters.",
-  "list.cursor": "This page of the list is no longer there.",
 
   "column.machine_id": "Machine",
   "column.user_name": "User",

@@ -80,7 +80,7 @@ export class Filters {
   }
 
   showState() {
-    const { q, presence, version, silent_for, sort } = state();
+    const { q, presence, version, silent_for, sort, cursor } = state();
     if (this.search.value.trim() !== q) this.search.value = q;
     const chosen = presence.split(",");
     for (const chip of this.presences) {
@@ -89,7 +89,8 @@ export class Filters {
     this.#offerVersions(version);
     this.silence.value = silent_for;
     this.sort.value = sort;
-    this.clear.hidden = [q, presence, version, silent_for].every((each) => each === "");
+    const said = [q, presence, version, silent_for, sort, cursor];
+    this.clear.hidden = said.every((each) => each === "");
   }
 
   show(summary, totals) {

@@ -97,7 +97,6 @@ export default {
   "list.empty.action": "Créer un jeton d’enrôlement",
   "list.none.title": "Aucune machine ne correspond à ces filtres",
   "list.none.do": "Cherchez une partie plus courte du nom, ou effacez les filtres.",
-  "list.cursor": "Cette page de la liste n’existe plus.",
 
   "column.machine_id": "Machine",
   "column.user_name": "Utilisateur",

@@ -12,5 +12,5 @@ export function query() {
 }
 
 export function clear() {
-  go({ q: "", presence: "", version: "", silent_for: "" });
+  go({ q: "", presence: "", version: "", silent_for: "", sort: "" });
 }
