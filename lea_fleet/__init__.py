@@ -3,6 +3,7 @@
 from .access import agent_required, current_agent, operator_required
 from .config import ConfigurationError
 from .extension import LeaFleet
+from .page import page_blueprint
 from .principal import Principal
 from .problems import (
     AlreadyEnrolled,
@@ -57,4 +58,5 @@ __all__ = [
     "create_app",
     "current_agent",
     "operator_required",
+    "page_blueprint",
 ]

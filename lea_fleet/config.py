@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,9 @@ import click
 from .clock import parse_duration
 
 _MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+#: Where the operator's page stands.
+_PAGE = "/fleet"
 
 #: Seconds; SQLite counts milliseconds in 32 bits.
 _LONGEST_TIMEOUT = 3600
@@ -104,6 +108,17 @@ def _prefix(value: Any) -> str:
     return prefix
 
 
+def _page(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return _PAGE if value else None
+    address = _text(value).rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)+", address, re.ASCII):
+        raise ValueError(
+            "must be true, false or a path such as /fleet, of letters, digits and -._~"
+        )
+    return address
+
+
 def _issue(value: Any) -> str:
     if value not in ("agent", "shared"):
         raise ValueError("must be 'agent' or 'shared'")
@@ -143,6 +158,10 @@ class Settings:
 
     #: Where the routes stand, unless the registration says ``url_prefix=``.
     url_prefix: str = _setting("LEA_FLEET_URL_PREFIX", _prefix, "/api/v1/agents")
+
+    #: Where the operator's page stands; None for no page. A host that registers the
+    #: blueprint by itself has one where it says so here.
+    page: str | None = _setting("LEA_FLEET_PAGE", _page, _PAGE)
 
     #: What an enrolment hands out: ``agent``, a token of the machine's own, or
     #: ``shared``, the operator's token, for hosts that cannot tell agents apart.

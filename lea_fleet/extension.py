@@ -28,7 +28,7 @@ class LeaFleet:
             self.init_app(app, **options)
 
     def init_app(self, app: Flask, **options: Any) -> None:
-        """Register the routes and the ``flask fleet`` commands on *app*.
+        """Register the routes, the page and the ``flask fleet`` commands on *app*.
 
         *options* are those of ``app.register_blueprint``: ``url_prefix``,
         ``cli_group`` and so on. Read from ``app.config``, now:
@@ -37,6 +37,7 @@ class LeaFleet:
         - ``RPA_AGENTS_DB_PATH`` (or the environment): the SQLite file;
           ``data/databases/rpa_data.db``.
         - ``LEA_FLEET_URL_PREFIX``: ``/api/v1/agents``.
+        - ``LEA_FLEET_PAGE``: ``/fleet``; or ``False`` for no page.
         - ``LEA_FLEET_ISSUE``: ``agent``; or ``shared``.
         - ``LEA_FLEET_HEARTBEAT_INTERVAL``: ``60s``.
         - ``LEA_FLEET_HEARTBEAT_RATE``: ``200`` a second.
@@ -47,9 +48,11 @@ class LeaFleet:
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
 
         Nothing is opened or created yet. Raises ConfigurationError for a
-        setting that cannot be, for a command group that is taken, and where the
-        plugin is registered already; RuntimeError for an SQLite that is too old.
+        setting that cannot be, for a command group or a page's address that is
+        taken, and where the plugin is registered already; RuntimeError for an SQLite
+        that is too old.
         """
+        options.setdefault("with_page", True)
         app.register_blueprint(blueprint, **options)
         state: FleetState = app.extensions[KEY]
         state.operator_loader = self._load_operator

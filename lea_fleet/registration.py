@@ -10,6 +10,7 @@ from flask.sansio.app import App
 from .config import ConfigurationError, Settings
 from .connections import Connections
 from .db import close_db
+from .page import refuse_taken_address, register_page
 from .presence import PresenceRule
 from .schema import refuse_old_sqlite
 from .state import KEY, FleetState
@@ -26,9 +27,11 @@ class FleetBlueprint(Blueprint):
     def register(self, app: App, options: dict[str, Any]) -> None:
         """Register on *app*, by what its config says now.
 
+        The option *with_page* is for the operator's page; a host that does not use
+        LeaFleet has one where its config says where.
         Raises ConfigurationError for settings that cannot be, for a second
-        registration and for a ``flask`` command group that is taken, and
-        RuntimeError for an SQLite that is too old.
+        registration, for a ``flask`` command group or a page's address that is taken,
+        and RuntimeError for an SQLite that is too old.
         """
         if KEY in app.extensions:
             raise ConfigurationError(
@@ -39,9 +42,14 @@ class FleetBlueprint(Blueprint):
         refuse_old_sqlite()
         settings = Settings.load(app.config)
         options.setdefault("url_prefix", settings.url_prefix)
+        with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
+        page = settings.page if with_page else None
+        refuse_taken_address(app, page)
         super().register(app, options)
+        register_page(app, page)
         app.extensions[KEY] = FleetState(
             settings,
+            options["url_prefix"],
             Connections(
                 settings.database,
                 busy_timeout=settings.busy_timeout,

@@ -21,9 +21,13 @@ OperatorLoader = Callable[[], "str | bool | None"]
 
 @dataclass
 class FleetState:
-    """What ``app.extensions["lea_fleet"]`` holds."""
+    """What ``app.extensions["lea_fleet"]`` holds.
+
+    *url_prefix* is where the routes stand on this application.
+    """
 
     settings: Settings
+    url_prefix: str
     connections: Connections
     url_prefix: str  # of the routes, as they are registered
     rule: PresenceRule

@@ -171,6 +171,7 @@ def test_such_a_guard_leaves_the_fleets_own_routes_to_the_fleet(host):
     assert agent.heartbeat().json["code"] == "agent_uninstalled"
     assert statuses(client, agent.token) == [200, 401, 401, 401]
     assert Api(client, "wrong").get("/fleet").json["code"] == "invalid_token"
+    assert client.get("/fleet").status_code == 200  # the page, which has no data
 
 
 def test_a_hosts_views_know_agents_and_operators(host, caplog):
@@ -195,6 +196,16 @@ def test_a_hosts_views_know_agents_and_operators(host, caplog):
     same_origin = {"Sec-Fetch-Site": "same-origin"}
     assert client.post(url, headers=same_origin, **uninstall).status_code == 200
     assert "PC-1 has left" in caplog.text
+
+
+def test_a_login_of_the_hosts_stands_before_the_page(host):
+    client = host("The operator's page")[0]["app"].test_client()
+
+    assert client.get("/ops/fleet").location == "/login"
+    with client.session_transaction() as session:
+        session["admin"] = "zoe"
+    assert 'data-signed-in="yes"' in client.get("/ops/fleet").text
+    assert client.get(f"{PREFIX}/fleet").status_code == 200
 
 
 def test_the_references_python_runs(reference, tmp_path, monkeypatch, capsys):

@@ -122,6 +122,8 @@ def test_the_wheel_has_every_file_of_the_package_and_no_test(source, wheel):
     assert package > {
         "lea_fleet/docs/reference.rst",
         "lea_fleet/installer/enroll.sh",
+        "lea_fleet/page/page.html",
+        "lea_fleet/page/static/main.js",
         "lea_fleet/py.typed",
         "lea_fleet/repository/agents.py",
         "lea_fleet/schema.sql",
@@ -134,7 +136,8 @@ def test_the_metadata_says_what_it_is_and_needs(metadata, source):
     assert metadata["Name"].replace("_", "-") == "lea-fleet"
     assert metadata["Requires-Python"] == ">=3.10"
     assert needed == ["flask>=3.1", "flask-httpauth>=4.8.1"]
-    assert set(metadata.get_all("Provides-Extra")) == {"lint", "server", "test"}
+    extras = set(metadata.get_all("Provides-Extra"))
+    assert extras == {"browser", "lint", "server", "test"}
     assert metadata["Description-Content-Type"] == "text/x-rst"
     readme = (source / "README.rst").read_text("utf-8")
     assert metadata.get_payload(decode=True).decode().strip() == readme.strip()
@@ -146,6 +149,7 @@ def test_the_wheel_starts_where_there_is_nothing_else(installed, tmp_path):
     port = free_port()
 
     with serving(f"{flask} run", port, tmp_path, **settings):
+        assert TcpClient(port).open("/fleet").status_code == 200
         Api(TcpClient(port), OPERATOR_TOKEN).enroll("PC-1").heartbeat()
         listed = run(*flask.split(), "fleet", "list", cwd=tmp_path, **settings)
 

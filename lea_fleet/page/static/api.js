@@ -1,0 +1,99 @@
+// The API: requests go out here, and what went wrong comes back as one of a few kinds.
+
+import { readClock } from "./format.js";
+import { token } from "./session.js";
+
+const PREFIX = document.documentElement.dataset.api;
+const PATIENCE = 30_000; // milliseconds
+
+// Why there is no answer. `kind` is
+//   away     nobody answers, or something that is not the fleet
+//   token    the token is not known
+//   session  the host's session is over
+//   scope    the token is good, but no operator's
+//   refused  the request cannot be, or not now
+//   later    the server cannot do it at present
+export class Failure extends Error {
+  constructor(kind, problem = {}) {
+    super(problem.detail ?? kind);
+    this.kind = kind;
+    this.code = problem.code;
+    this.detail = problem.detail;
+  }
+}
+
+export const get = (path, options) => json("GET", path, options);
+export const post = (path, body = {}) => json("POST", path, { body });
+export const remove = (path) => json("DELETE", path, { body: {} });
+
+// Return a listing as CSV: its bytes and the name for the file.
+export async function csv(query) {
+  const response = await send("GET", "/fleet", { query: { ...query, format: "csv" } });
+  const offered = response.headers.get("Content-Disposition") ?? "";
+  const [, name = "fleet.csv"] = /filename=([\w.-]+)/.exec(offered) ?? [];
+  return { name, bytes: await response.blob() };
+}
+
+// Whether a machine of that name can be named in a path; an older server's may not.
+export function fitsPath(machineId) {
+  return !machineId.includes("/") && machineId !== "." && machineId !== "..";
+}
+
+export function machinePath(machineId, rest) {
+  return `/machines/${encodeURIComponent(machineId)}${rest}`;
+}
+
+async function json(method, path, options) {
+  const response = await send(method, path, options);
+  try {
+    return await response.json();
+  } catch {
+    throw new Failure("away"); // the connection broke off
+  }
+}
+
+async function send(method, path, { query = {}, body, signal } = {}) {
+  const url = new URL(PREFIX + path, location.origin);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") url.searchParams.set(name, value);
+  }
+  let response;
+  try {
+    response = await fetch(url, {
+      method,
+      headers: headers(body),
+      body: body && JSON.stringify(body),
+      redirect: "manual", // to the host's login, say: that is no answer
+      cache: "no-store",
+      signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ...(signal ? [signal] : [])]),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Failure("away");
+  }
+  readClock(response.headers.get("Date"));
+  if (response.ok && !isPage(response)) return response;
+  throw await failure(response);
+}
+
+function headers(body) {
+  const sent = { Accept: "application/json", "X-Lea-Fleet": "1" };
+  if (token() !== null) sent.Authorization = `Bearer ${token()}`;
+  if (body) sent["Content-Type"] = "application/json";
+  return sent;
+}
+
+function isPage(response) {
+  return (response.headers.get("Content-Type") ?? "").startsWith("text/html");
+}
+
+async function failure(response) {
+  const problem = await response.json().catch(() => ({}));
+  const { status, type } = response;
+  if (status === 401 || type === "opaqueredirect") {
+    return new Failure(token() === null ? "session" : "token", problem);
+  }
+  if (problem.code === "insufficient_scope") return new Failure("scope", problem);
+  if (problem.code === undefined) return new Failure("away");
+  return new Failure(status >= 500 ? "later" : "refused", problem);
+}

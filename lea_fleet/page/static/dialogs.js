@@ -1,0 +1,107 @@
+// Questions, and secrets that are shown once.
+
+import { Failure } from "./api.js";
+import { button, el } from "./dom.js";
+import { inOneLine } from "./failures.js";
+import { t } from "./i18n.js";
+
+// Ask before something is done. `title`, `text` and `label` are lists of text and
+// elements, `act` does it, and the dialog stays open where that fails. `extra` is a
+// field of the form. Resolves to what `act` returned, or to undefined where nothing
+// was done.
+export function confirm({ title, text, label, act, extra, danger = false }) {
+  const { promise, resolve } = settled();
+  const message = el("p", { class: "notice bad", role: "alert", hidden: true });
+  const submit = el(
+    "button",
+    { type: "submit", class: danger ? "danger" : "primary" },
+    label,
+  );
+  const cancel = button(t("cancel"), () => dialog.close());
+  const dialog = modal("confirm", title, [
+    el(
+      "form",
+      { on: { submit: (event) => onSubmit(event) } },
+      el("p", {}, text),
+      extra,
+      message,
+      el("div", { class: "actions" }, cancel, submit),
+    ),
+  ]);
+  dialog.addEventListener("close", () => resolve(undefined));
+  // What cannot be undone is not under the finger.
+  (extra?.querySelector("input, textarea") ?? cancel).focus();
+  return promise;
+
+  async function onSubmit(event) {
+    event.preventDefault();
+    submit.disabled = true;
+    try {
+      resolve((await act()) ?? null);
+      dialog.close();
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      message.textContent = t("action.failed", { why: inOneLine(failure) });
+      message.hidden = false;
+      submit.disabled = false;
+    }
+  }
+}
+
+// Show a token, which nobody can show again. Resolves when it is put away.
+export function showSecret(title, secret) {
+  const { promise, resolve } = settled();
+  const input = el("input", {
+    id: "secret",
+    readonly: true,
+    value: secret,
+    spellcheck: "false",
+    "aria-label": t("secret.label"),
+  });
+  const said = el("p", { class: "said", role: "status" });
+  const dialog = modal("secret", title, [
+    el("p", { class: "notice" }, t("secret.once")),
+    el("div", { class: "copy" }, input, button(t("secret.copy"), copy, { class: "primary" })),
+    said,
+    el("div", { class: "actions" }, button(t("secret.done"), () => dialog.close())),
+  ]);
+  // A slip of the finger must not lose it: only the button closes this one.
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.addEventListener("close", resolve);
+  input.select();
+  return promise;
+
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText(secret);
+      said.textContent = t("secret.copied");
+    } catch {
+      input.select();
+      said.textContent = t("secret.failed");
+    }
+  }
+}
+
+function modal(name, title, content) {
+  const heading = el("h2", { id: `${name}-title` }, title);
+  const dialog = el(
+    "dialog",
+    { class: "question", "aria-labelledby": heading.id },
+    heading,
+    content,
+  );
+  const before = document.activeElement;
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (before?.isConnected) before.focus();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+function settled() {
+  let resolve;
+  const promise = new Promise((done) => (resolve = done));
+  return { promise, resolve };
+}

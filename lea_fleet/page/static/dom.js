@@ -1,0 +1,78 @@
+// Elements. Whatever comes from the API becomes a text node: nothing here parses markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Characters that a browser does not show, or that turn the text around them.
+const HIDDEN =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+// Make an element: `on` holds listeners, `data` the data- attributes; of the others,
+// true is an attribute without a value, and false, null and undefined are none.
+export function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function fill(element, { on = {}, data = {}, ...attributes }, children) {
+  for (const [name, listener] of Object.entries(on)) {
+    element.addEventListener(name, listener);
+  }
+  Object.assign(element.dataset, data);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  return element;
+}
+
+// Text that a machine or a person has written, so that it can neither hide a
+// character nor turn what stands beside it.
+export function foreign(text, attributes = {}) {
+  return el("bdi", attributes, visible(text));
+}
+
+export function visible(text) {
+  const escaped = (hidden) =>
+    `\\u${hidden.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return String(text).replace(HIDDEN, escaped);
+}
+
+export function button(label, onClick, attributes = {}) {
+  return el("button", { type: "button", ...attributes, on: { click: onClick } }, label);
+}
+
+// A field with its label, for a form.
+export function field(label, control, hint) {
+  const hintId = hint && `${control.id}-hint`;
+  if (hint) control.setAttribute("aria-describedby", hintId);
+  return el(
+    "div",
+    { class: "field" },
+    el("label", { for: control.id }, label),
+    control,
+    hint && el("p", { class: "hint", id: hintId }, hint),
+  );
+}
+
+export function select(id, options, chosen, onChange) {
+  const made = options.map(([value, label]) =>
+    el("option", { value, selected: value === chosen }, label),
+  );
+  const change = (event) => onChange(event.target.value);
+  return el("select", { id, on: onChange ? { change } : {} }, made);
+}
+
+// Put other children into an element; the focus stays on what has the same data-key.
+export function replaceKeepingFocus(parent, ...children) {
+  const focused = document.activeElement;
+  const key = parent.contains(focused) ? focused.dataset.key : undefined;
+  parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  if (key === undefined) return;
+  for (const candidate of parent.querySelectorAll("[data-key]")) {
+    if (candidate.dataset.key === key) return candidate.focus({ preventScroll: true });
+  }
+}

@@ -1,0 +1,171 @@
+// What the list is narrowed to, and the list as a file.
+
+import { go, state } from "./address.js";
+import { csv, Failure } from "./api.js";
+import { button, el, field, select, visible } from "./dom.js";
+import { inOneLine } from "./failures.js";
+import { language, t } from "./i18n.js";
+import { clear, query } from "./wanted.js";
+
+const PRESENCES = ["online", "offline", "stale", "uninstalled"];
+const SILENCES = ["1h", "12h", "1d", "7d", "14d", "30d", "90d"];
+const SORTS = [
+  "enrolled_at",
+  "last_seen_at",
+  "machine_id",
+  "hostname",
+  "user_name",
+  "user_email",
+  "version",
+];
+const PAUSE = 300; // milliseconds after the last key
+
+export class Filters {
+  constructor() {
+    this.search = el("input", {
+      id: "search",
+      type: "search",
+      maxlength: 255,
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: t("list.search.hint"),
+      on: { input: () => this.#onInput() },
+    });
+    this.presences = PRESENCES.map((name) =>
+      button(t(`presence.${name}`), () => togglePresence(name), {
+        class: "chip",
+        title: t(`presence.${name}.means`),
+        data: { name },
+      }),
+    );
+    this.version = select("version", [], "", (version) => go({ version }));
+    this.silence = select("silence", silences(), "", (silent_for) => go({ silent_for }));
+    this.sort = select("sort", sorts(), "", (sort) => go({ sort }));
+    this.clear = button(t("list.clear"), clear, { class: "quiet clear" });
+    this.download = button(t("list.csv"), () => this.#onDownload());
+    this.said = el("p", { class: "said", role: "status" });
+    this.found = el("p", { class: "found", role: "status" });
+    this.versions = [];
+    this.element = el(
+      "div",
+      { class: "filters" },
+      el(
+        "div",
+        { class: "row" },
+        el("h2", {}, t("list.title")),
+        this.found,
+        this.clear,
+        this.download,
+      ),
+      el(
+        "form",
+        { role: "search", on: { submit: (event) => event.preventDefault() } },
+        field(t("list.search"), this.search),
+        el(
+          "div",
+          { class: "field" },
+          el("span", { class: "label", id: "presence-label" }, t("list.presence")),
+          el(
+            "div",
+            { class: "chips", role: "group", "aria-labelledby": "presence-label" },
+            this.presences,
+          ),
+        ),
+        field(t("list.version"), this.version),
+        field(t("list.silent"), this.silence),
+        field(t("list.sort"), this.sort),
+      ),
+      this.said,
+    );
+  }
+
+  showState() {
+    const { q, presence, version, silent_for, sort, cursor } = state();
+    if (this.search.value.trim() !== q) this.search.value = q;
+    const chosen = presence.split(",");
+    for (const chip of this.presences) {
+      chip.setAttribute("aria-pressed", String(chosen.includes(chip.dataset.name)));
+    }
+    this.#offerVersions(version);
+    this.silence.value = silent_for;
+    this.sort.value = sort;
+    const said = [q, presence, version, silent_for, sort, cursor];
+    this.clear.hidden = said.every((each) => each === "");
+  }
+
+  show(summary, totals) {
+    this.versions = summary.by_version.map((each) => each.version).filter(Boolean);
+    this.#offerVersions(state().version);
+    const found = t("list.found", { n: totals.total });
+    if (this.found.textContent !== found) this.found.textContent = found;
+  }
+
+  #offerVersions(chosen) {
+    const names = new Set([...this.versions, chosen].filter(Boolean));
+    const wanted = ["", ...names];
+    const offered = [...this.version.options].map((option) => option.value);
+    if (JSON.stringify(wanted) !== JSON.stringify(offered)) {
+      const option = (value) =>
+        el("option", { value }, value ? visible(value) : t("list.version.any"));
+      this.version.replaceChildren(...wanted.map(option));
+    }
+    this.version.value = chosen;
+  }
+
+  #onInput() {
+    clearTimeout(this.timer);
+    const search = () => go({ q: this.search.value.trim() }, { replace: true });
+    this.timer = setTimeout(search, PAUSE);
+  }
+
+  async #onDownload() {
+    this.download.disabled = true;
+    this.download.textContent = t("list.csv.busy");
+    this.said.textContent = "";
+    try {
+      // Excel in French splits at semicolons.
+      const delimiter = language() === "fr" ? "semicolon" : "comma";
+      const { name, bytes } = await csv({ ...query(), limit: "", cursor: "", delimiter });
+      save(name, bytes);
+      this.said.textContent = t("list.csv.done", { name });
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      this.said.textContent = inOneLine(failure);
+    } finally {
+      this.download.disabled = false;
+      this.download.textContent = t("list.csv");
+    }
+  }
+}
+
+function togglePresence(name) {
+  const chosen = new Set(state().presence.split(",").filter(Boolean));
+  if (!chosen.delete(name)) chosen.add(name);
+  go({ presence: PRESENCES.filter((each) => chosen.has(each)).join(",") });
+}
+
+function silences() {
+  const label = (silence) => {
+    const unit = silence.endsWith("h") ? "hours" : "days";
+    return t(`list.silent.${unit}`, { n: parseInt(silence, 10) });
+  };
+  return [["", t("list.silent.any")], ...SILENCES.map((each) => [each, label(each)])];
+}
+
+// The newest enrolment first is what no `sort` means.
+function sorts() {
+  return SORTS.flatMap((name) => {
+    const column = t(`column.${name}`);
+    const down = name === "enrolled_at" ? "" : `-${name}`;
+    return [
+      [down, t("list.sort.down", { column })],
+      [name, t("list.sort.up", { column })],
+    ];
+  });
+}
+
+function save(name, bytes) {
+  const href = URL.createObjectURL(bytes);
+  el("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}

@@ -1,0 +1,114 @@
+// The page of an operator who is signed in: its frame, its views, and their refreshing.
+
+import { follow, leadsTo, state } from "./address.js";
+import { Failure } from "./api.js";
+import { button, el, visible } from "./dom.js";
+import { tick } from "./format.js";
+import { Freshness } from "./freshness.js";
+import { t } from "./i18n.js";
+import { languageSwitch } from "./languages.js";
+import { MachinePanel } from "./machine.js";
+import { MachinesView } from "./machines.js";
+import { token } from "./session.js";
+import { TokensView } from "./tokens.js";
+
+const EVERY = 30_000; // milliseconds
+
+// Failures after which somebody has to sign in.
+const IDENTITY = ["token", "session", "scope"];
+
+// Show the fleet. `start` builds the page anew, `leave` goes to the sign-in. Returns
+// what ends it.
+export function showFleet(start, leave) {
+  const freshness = new Freshness(() => refresh());
+  const views = { machines: new MachinesView(), tokens: new TokensView() };
+  const panel = new MachinePanel(() => refresh());
+  const main = el("main", { id: "content", tabindex: "-1" });
+  const nav = el("nav", { "aria-label": t("nav") });
+  let asked = new AbortController();
+  let shown = null;
+
+  document.body.replaceChildren(
+    el("a", { class: "skip", href: "#content" }, t("skip")),
+    el(
+      "header",
+      { class: "bar" },
+      el(
+        "div",
+        { class: "brand" },
+        el("span", { class: "logo", "aria-hidden": "true" }),
+        el("span", {}, t("title")),
+      ),
+      nav,
+      freshness.element,
+      languageSwitch(start),
+      token() !== null && button(t("sign_out"), () => leave(), { class: "quiet" }),
+    ),
+    freshness.banner,
+    main,
+    panel.element,
+  );
+
+  function showState() {
+    const { view, machine } = state();
+    const name = view === "tokens" ? "tokens" : "machines";
+    if (name !== shown) main.replaceChildren(views[name].element);
+    shown = name;
+    nav.replaceChildren(
+      ...["machines", "tokens"].map((each) =>
+        el(
+          "a",
+          { ...tab(each), "aria-current": each === name ? "page" : null },
+          t(`nav.${each}`),
+        ),
+      ),
+    );
+    panel.show(machine);
+    const key = name === "tokens" ? "title.tokens" : "title";
+    document.title = machine
+      ? t("title.machine", { machine: visible(machine) })
+      : t(key);
+    views[name].showState();
+  }
+
+  // Ask the server again for all that is shown.
+  async function refresh() {
+    asked.abort();
+    asked = new AbortController();
+    const { signal } = asked;
+    freshness.asking();
+    try {
+      await Promise.all([views[shown].refresh(signal), panel.refresh(signal)]);
+      if (!signal.aborted) freshness.answered();
+    } catch (failure) {
+      if (signal.aborted) return;
+      if (!(failure instanceof Failure)) throw failure;
+      if (IDENTITY.includes(failure.kind)) return leave(failure);
+      freshness.failed(failure);
+    }
+  }
+
+  const onChange = () => {
+    showState();
+    refresh();
+  };
+  const onVisible = () => {
+    if (!document.hidden && freshness.isOlderThan(EVERY)) refresh();
+  };
+  follow(onChange);
+  onChange();
+  document.addEventListener("visibilitychange", onVisible);
+  const timers = [
+    setInterval(() => document.hidden || refresh(), EVERY),
+    setInterval(() => [tick(), freshness.tick()], 1000),
+  ];
+  return () => {
+    asked.abort();
+    timers.forEach(clearInterval);
+    document.removeEventListener("visibilitychange", onVisible);
+  };
+}
+
+function tab(view) {
+  return leadsTo({ view: view === "tokens" ? view : "", machine: "" });
+}

@@ -1,0 +1,88 @@
+// Numbers, dates and durations in the reader's locale and time zone.
+
+import { el } from "./dom.js";
+import { locale } from "./i18n.js";
+
+// Each with its length in seconds, and how many of them are the least that is said in
+// it: "60 days ago" tells more than "2 months ago".
+const UNITS = [
+  ["year", 31557600, 2],
+  ["month", 2629800, 3],
+  ["day", 86400, 2],
+  ["hour", 3600, 1],
+  ["minute", 60, 1],
+];
+
+// How far the server's clock is ahead of this one, in milliseconds.
+let ahead = 0;
+
+// Take over the server's clock, whose `Date` counts whole seconds.
+export function readClock(header) {
+  const told = Date.parse(header);
+  if (Number.isFinite(told)) ahead = told - Date.now();
+}
+
+export function serverTime() {
+  return Date.now() + ahead;
+}
+
+export function number(value) {
+  return value.toLocaleString(locale());
+}
+
+export function percent(part, whole) {
+  const share = whole === 0 ? 0 : part / whole;
+  const style = { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 };
+  return share.toLocaleString(locale(), style);
+}
+
+export function dateTime(iso) {
+  const style = { dateStyle: "medium", timeStyle: "short" };
+  return dated(iso, style);
+}
+
+export function date(iso) {
+  return dated(iso, { dateStyle: "medium" });
+}
+
+// A day of the summary: days there are those of UTC.
+export function day(iso, style = { day: "numeric", month: "short" }) {
+  return dated(`${iso}T00:00:00Z`, { ...style, timeZone: "UTC" });
+}
+
+// How long ago an instant was, such as "5 minutes ago".
+export function ago(iso) {
+  const seconds = (Date.parse(iso) - serverTime()) / 1000;
+  if (!Number.isFinite(seconds)) return String(iso);
+  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
+  for (const [unit, length, least] of UNITS) {
+    if (Math.abs(seconds) >= length * least) {
+      return relative.format(Math.trunc(seconds / length), unit);
+    }
+  }
+  return relative.format(Math.trunc(seconds / 10) * 10, "second");
+}
+
+// An instant as an element that keeps saying how long ago it was.
+export function timeAgo(iso) {
+  return el("time", { datetime: iso, title: dateTime(iso), data: { ago: iso } }, ago(iso));
+}
+
+export function time(iso) {
+  return el("time", { datetime: iso }, dateTime(iso));
+}
+
+// Have every timeAgo() on the page say how long ago it is by now.
+export function tick() {
+  for (const shown of document.querySelectorAll("time[data-ago]")) {
+    const text = ago(shown.dataset.ago);
+    if (shown.textContent !== text) shown.textContent = text;
+  }
+}
+
+function dated(iso, style) {
+  const instant = new Date(iso);
+  // An older server may have stored anything.
+  if (Number.isNaN(instant.getTime())) return String(iso);
+  return new Intl.DateTimeFormat(locale(), style).format(instant);
+}

@@ -1,0 +1,71 @@
+// How old what is shown is, and what is the matter where it grows old.
+
+import { button, el } from "./dom.js";
+import { explain } from "./failures.js";
+import { ago, serverTime } from "./format.js";
+import { t } from "./i18n.js";
+
+const NOW = 10_000; // milliseconds that still are "just now"
+
+export class Freshness {
+  // `refresh` asks the server again.
+  constructor(refresh) {
+    this.refresh = refresh;
+    this.at = null;
+    this.said = el("span", {});
+    this.button = button("", refresh, {
+      class: "icon refresh",
+      "aria-label": t("refresh"),
+      title: t("refresh"),
+    });
+    this.element = el("div", { class: "freshness" }, this.said, this.button);
+    this.banner = el("div", { class: "banner", role: "alert" });
+  }
+
+  asking() {
+    this.button.classList.add("busy");
+  }
+
+  answered() {
+    this.at = serverTime();
+    this.banner.replaceChildren();
+    this.#done();
+  }
+
+  // The old view stays, and says how old it is.
+  failed(failure) {
+    const notice = explain(failure);
+    if (this.at !== null) notice.append(el("p", { class: "old" }, this.#old()));
+    notice.append(button(t("failure.retry"), this.refresh));
+    // An alert that says the same again would be read out every time.
+    if (this.banner.firstChild?.dataset.kind !== failure.kind) {
+      notice.dataset.kind = failure.kind;
+      this.banner.replaceChildren(notice);
+    }
+    this.#done();
+  }
+
+  isOlderThan(milliseconds) {
+    return this.at === null || serverTime() - this.at > milliseconds;
+  }
+
+  tick() {
+    this.said.textContent = this.at === null ? t("loading") : t("updated", { when: this.#when() });
+    const old = this.banner.querySelector(".old");
+    if (old) old.textContent = this.#old();
+  }
+
+  #done() {
+    this.button.classList.remove("busy");
+    this.tick();
+  }
+
+  #old() {
+    return t("failure.old", { when: this.#when() });
+  }
+
+  #when() {
+    const age = serverTime() - this.at;
+    return age < NOW ? t("updated.now") : ago(new Date(this.at).toISOString());
+  }
+}

@@ -1,0 +1,59 @@
+// What the page says, in the reader's language.
+
+import en from "./en.js";
+import fr from "./fr.js";
+
+const CATALOGUES = { en, fr };
+const KEPT = "lea_fleet_language";
+
+export const LANGUAGES = { en: "English", fr: "Français" };
+
+let chosen = kept() ?? preferred();
+
+export function language() {
+  return chosen;
+}
+
+// The same with the reader's country, where the browser names one: for dates.
+export function locale() {
+  return navigator.languages.find((tag) => tag.split("-")[0] === chosen) ?? chosen;
+}
+
+// Speak another language from now on, also after the next start.
+export function speak(code) {
+  chosen = code;
+  localStorage.setItem(KEPT, code);
+}
+
+// Return the text of a key as a string. `values` fill its {places}; `n` chooses
+// between singular and plural.
+export function t(key, values = {}) {
+  return phrase(key, values).join("");
+}
+
+// The same as a list to append, for values that are elements.
+export function phrase(key, values = {}) {
+  const parts = wording(key, values).split(/\{(\w+)\}/);
+  return parts.map((part, index) => (index % 2 ? shown(values[part]) : part));
+}
+
+function wording(key, { n }) {
+  const found = CATALOGUES[chosen][key];
+  if (found === undefined) throw new Error(`no text for ${key}`);
+  if (typeof found === "string") return found;
+  return found[new Intl.PluralRules(chosen).select(n)] ?? found.other;
+}
+
+function shown(value) {
+  return typeof value === "number" ? value.toLocaleString(locale()) : value;
+}
+
+function kept() {
+  const code = localStorage.getItem(KEPT);
+  return code in CATALOGUES ? code : null;
+}
+
+function preferred() {
+  const codes = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase());
+  return codes.find((code) => code in CATALOGUES) ?? "en";
+}

@@ -1,0 +1,22 @@
+// The switch between the languages.
+
+import { button, el } from "./dom.js";
+import { LANGUAGES, language, speak, t } from "./i18n.js";
+
+// `rebuild` shows the page anew.
+export function languageSwitch(rebuild) {
+  const choose = (code) => {
+    speak(code);
+    rebuild();
+    document.querySelector(`[lang="${code}"][aria-pressed]`)?.focus();
+  };
+  const buttons = Object.entries(LANGUAGES).map(([code, name]) =>
+    button(code.toUpperCase(), () => choose(code), {
+      lang: code,
+      title: name,
+      "aria-label": name,
+      "aria-pressed": String(code === language()),
+    }),
+  );
+  return el("div", { class: "switch", role: "group", "aria-label": t("language") }, buttons);
+}

@@ -1,0 +1,72 @@
+// The sign-in: a token, which is tried before it is kept.
+
+import { Failure, get } from "./api.js";
+import { el, field } from "./dom.js";
+import { explain } from "./failures.js";
+import { t } from "./i18n.js";
+import { languageSwitch } from "./languages.js";
+import { signIn, signOut } from "./session.js";
+
+// Show the form, with the Failure that led here. `start` is called once signed in.
+export function showSignIn(start, reason) {
+  const input = el("input", {
+    id: "token",
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+  });
+  const submit = el("button", { type: "submit", class: "primary" }, t("sign_in.submit"));
+  const message = el("div", { role: "alert" });
+  const form = el(
+    "form",
+    { novalidate: true, on: { submit: (event) => onSubmit(event) } },
+    field(t("sign_in.token"), input, t("sign_in.hint")),
+    message,
+    submit,
+  );
+  document.body.replaceChildren(
+    el(
+      "div",
+      { class: "sign-in" },
+      el("header", {}, languageSwitch(start)),
+      el(
+        "main",
+        { class: "card" },
+        el("div", { class: "logo", "aria-hidden": "true" }),
+        el("h1", {}, t("sign_in.title")),
+        el("p", { class: "lead" }, t("sign_in.lead")),
+        form,
+      ),
+    ),
+  );
+  if (reason instanceof Failure) message.append(explain(reason));
+  input.focus();
+  return () => {};
+
+  async function onSubmit(event) {
+    event.preventDefault();
+    const told = input.value.trim();
+    message.replaceChildren();
+    input.removeAttribute("aria-invalid");
+    if (told === "") return refuse(el("p", { class: "notice bad" }, t("sign_in.empty")));
+    submit.disabled = true;
+    submit.textContent = t("sign_in.checking");
+    try {
+      signIn(told);
+      await get("/fleet", { query: { limit: 1, totals: 0 } });
+      start();
+    } catch (failure) {
+      signOut();
+      submit.disabled = false;
+      submit.textContent = t("sign_in.submit");
+      refuse(explain(failure));
+    }
+  }
+
+  function refuse(why) {
+    message.replaceChildren(why);
+    input.setAttribute("aria-invalid", "true");
+    input.focus();
+  }
+}

@@ -1,0 +1,81 @@
+// What happened to a machine, in sentences.
+
+import { el, foreign } from "./dom.js";
+import { ago, dateTime, time } from "./format.js";
+import { phrase, t } from "./i18n.js";
+
+const KNOWN = [
+  "enrolled",
+  "reactivated",
+  "reenrolled",
+  "uninstalled",
+  "released",
+  "release_cancelled",
+  "token_rotated",
+  "token_revoked",
+  "identity_changed",
+  "suspected_clone",
+];
+const BECAUSE = ["force", "release", "silence", "rotation", "replaced", "answer_lost"];
+
+export function eventItem({ event, at, actor, detail }) {
+  return el(
+    "li",
+    { class: KNOWN.includes(event) ? event : "" },
+    el(
+      "div",
+      { class: "row" },
+      el("strong", {}, KNOWN.includes(event) ? t(`event.${event}`) : foreign(event)),
+      time(at),
+    ),
+    el("p", { class: "under" }, ago(at), " · ", by(actor)),
+    details(detail).map((line) => el("p", {}, line)),
+  );
+}
+
+// The instant until which a machine may be enrolled once more, by its newest events.
+export function releasedUntil(events, now) {
+  const ending = ["enrolled", "reactivated", "reenrolled", "uninstalled", "release_cancelled"];
+  const last = events.find(({ event }) => event === "released" || ending.includes(event));
+  if (last?.event !== "released") return null;
+  return Date.parse(last.detail.until) > now ? last.detail.until : null;
+}
+
+function by(actor) {
+  const from = actor.address
+    ? [" ", phrase("actor.from", { address: foreign(actor.address) })]
+    : [];
+  return [who(actor), from];
+}
+
+function who({ role, user, os_user: osUser, enrollment_token: number }) {
+  if (role === "operator" && user) return phrase("actor.user", { user: foreign(user) });
+  if (role === "cli" && osUser) return phrase("actor.os_user", { user: foreign(osUser) });
+  if (role === "installer") return t("actor.installer", { number: String(number ?? "?") });
+  const known = ["operator", "agent", "cli", "host"].includes(role);
+  return known ? t(`actor.${role}`) : foreign(role ?? "?");
+}
+
+function details(detail) {
+  const { version, reason, because, until, hostnames, before, after } = detail;
+  const lines = [];
+  if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
+  if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
+  if (BECAUSE.includes(because)) lines.push([t(`because.${because}`)]);
+  if (until) lines.push([t("detail.until", { until: dateTime(until) })]);
+  if (hostnames) {
+    const names = hostnames.flatMap((name) => [", ", foreign(name)]).slice(1);
+    lines.push(phrase("detail.hostnames", { names: el("span", {}, names) }));
+  }
+  for (const name of Object.keys(after ?? {})) lines.push(changed(name, before, after));
+  return lines;
+}
+
+function changed(name, before, after) {
+  const shown = (value) => (value ? foreign(value) : t("none"));
+  return phrase("detail.changed", {
+    field: t(`machine.${name}`),
+    before: shown(before?.[name]),
+    after: shown(after[name]),
+  });
+}
