@@ -49,13 +49,12 @@ class FleetBlueprint(Blueprint):
         register_page(app, page)
         app.extensions[KEY] = FleetState(
             settings,
-            options["url_prefix"],
+            (options["url_prefix"] or "").rstrip("/"),
             Connections(
                 settings.database,
                 busy_timeout=settings.busy_timeout,
                 reuse=settings.reuse_connections,
             ),
-            options["url_prefix"],
             PresenceRule(
                 heartbeat_interval=settings.heartbeat_interval,
                 heartbeat_rate=settings.heartbeat_rate,

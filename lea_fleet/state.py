@@ -23,13 +23,12 @@ OperatorLoader = Callable[[], "str | bool | None"]
 class FleetState:
     """What ``app.extensions["lea_fleet"]`` holds.
 
-    *url_prefix* is where the routes stand on this application.
+    *url_prefix* is the path below which the routes stand, without a slash at its end.
     """
 
     settings: Settings
     url_prefix: str
     connections: Connections
-    url_prefix: str  # of the routes, as they are registered
     rule: PresenceRule
     operator_loader: OperatorLoader = lambda: None
     interval: KnownInterval = field(default_factory=KnownInterval)
