@@ -14,6 +14,7 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
+from operator import methodcaller
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,9 @@ _PAUSE = 0.01
 #: Connections that came along through a fork. SQLite forbids to use them and
 #: to close them; the reference keeps the garbage collector from closing them.
 _inherited: list[Connection] = []
+
+#: Reads what another program may have written in another encoding.
+_decode = methodcaller("decode", "utf-8", "replace")
 
 #: What os.stat() calls the same file: its device and its number there.
 _File = tuple[int, int]
@@ -51,6 +55,7 @@ class Connection(sqlite3.Connection):
     files: _Files
     pid: int
     suspect = False
+    synchronous: str | None = None  # as it was last set
 
     def commit(self) -> None:
         """Commit, and see that this went into the files that are there now.
@@ -58,7 +63,8 @@ class Connection(sqlite3.Connection):
         Raises DatabaseUnavailable where they were moved away, deleted or
         replaced since the connection was opened: what must not be acknowledged.
         """
-        super().commit()
+        if self.in_transaction:
+            super().commit()
         if _files_at(self.path) != self.files:
             raise DatabaseUnavailable(
                 f"{self.path} or its log was moved, replaced or deleted during this"
@@ -255,7 +261,8 @@ def _save_log(connection: Connection, now: _Files) -> None:
 
 
 def _files_at(path: Path) -> _Files:
-    return _Files(_identity(path), _identity(f"{path}-wal"), _identity(f"{path}-shm"))
+    name = str(path)
+    return _Files(_identity(name), _identity(f"{name}-wal"), _identity(f"{name}-shm"))
 
 
 def _identity(path: Path | str) -> _File | None:
@@ -302,11 +309,6 @@ def _before_fork() -> None:
 
 if sys.platform != "win32":
     os.register_at_fork(before=_before_fork)
-
-
-def _decode(text: bytes) -> str:
-    """Read what another program may have written in another encoding."""
-    return text.decode("utf-8", "replace")
 
 
 def _is_writable(path: Path) -> bool:

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
+
+#: What is committed survives a power cut with ``FULL``; ``NORMAL`` is for what
+#: may be lost, such as a heartbeat.
+Level = Literal["FULL", "NORMAL"]
 
 
 @contextmanager
 def transaction(
-    connection: sqlite3.Connection, synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    connection: sqlite3.Connection, synchronous: Level = "FULL"
 ) -> Iterator[None]:
     """Write all or nothing, alone among the writers of the file.
 
     IMMEDIATE, since a deferred transaction that reads before it writes loses
     updates to other processes: 924 of 1,600 in a measurement with 8 of them.
-    With ``FULL`` what is committed survives a power cut; ``NORMAL`` is for
-    what may be lost, such as a heartbeat.
-
     Raises sqlite3.OperationalError when another writer keeps the file locked
     for longer than the busy timeout.
     """
-    # SQLite refuses to change this inside a transaction.
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    _synchronise(connection, synchronous)
     connection.execute("BEGIN IMMEDIATE")
     with _ended(connection):
         yield
+
+
+def write_alone(
+    connection: sqlite3.Connection,
+    statement: str,
+    values: dict[str, Any],
+    synchronous: Level = "FULL",
+) -> int:
+    """Run one *statement* as a transaction of its own; return the rows it changed.
+
+    Raises what :func:`transaction` does.
+    """
+    _synchronise(connection, synchronous)
+    changed = connection.execute(statement, values).rowcount
+    connection.commit()  # of nothing that is left: Connection looks at its files
+    return changed
 
 
 @contextmanager
@@ -45,3 +61,12 @@ def _ended(connection: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         connection.rollback()
         raise
+
+
+def _synchronise(connection: sqlite3.Connection, level: Level) -> None:
+    """Set the level of what is written next, outside of a transaction."""
+    # SQLite parses a PRAGMA each time. FULL is never taken for granted.
+    if level == "FULL" or getattr(connection, "synchronous", None) != level:
+        connection.execute(f"PRAGMA synchronous = {level}")
+        with suppress(AttributeError):  # one that is not ours remembers nothing
+            connection.synchronous = level  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from lea_fleet import clock, create_app
-from lea_fleet.repository import writing
+from lea_fleet.repository import sightings, writing
 from tests.api import OPERATOR_TOKEN, Api
 
 
@@ -78,14 +78,20 @@ def before_writing(monkeypatch):
     """Let something happen, once, right before the next transaction begins."""
 
     def let(happen):
-        begin = writing.transaction
+        waiting = [happen]
 
-        def delayed(*args):
-            monkeypatch.setattr(writing, "transaction", begin)
-            happen()
-            return begin(*args)
+        def delay(module, name):
+            begin = getattr(module, name)
 
-        monkeypatch.setattr(writing, "transaction", delayed)
+            def delayed(*args):
+                while waiting:
+                    waiting.pop()()
+                return begin(*args)
+
+            monkeypatch.setattr(module, name, delayed)
+
+        delay(writing, "transaction")
+        delay(sightings, "write_alone")
 
     return let
 

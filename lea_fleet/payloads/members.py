@@ -56,7 +56,9 @@ class Members:
         return self.text("machine_id")
 
     def details(self) -> dict[str, str | None]:
-        return {name: self.text(name, LONGEST_DETAIL) for name in DETAILS}
+        """Return the details of a machine that are members, by their names."""
+        given = [name for name in DETAILS if name in self._members]
+        return {name: self.text(name, LONGEST_DETAIL) for name in given}
 
     def boolean(self, field: str, *, default: bool) -> bool:
         value = self._members.get(field)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 from .. import clock
@@ -47,7 +48,10 @@ class AgentReader:
     ) -> None:
         self.connection = connection
         self.rule = rule or PresenceRule()
-        self.intervals = IntervalRepository(connection, self.rule)
+
+    @cached_property
+    def intervals(self) -> IntervalRepository:
+        return IntervalRepository(self.connection, self.rule)
 
     def get(self, machine_id: str) -> Agent | None:
         """Return the agent that is stored under that id, or None.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from .. import clock
 from ..machine import IDENTITY
+from ..transaction import write_alone
 from .reading import Agent
 from .writing import AgentWriter
 
@@ -33,12 +34,12 @@ class AgentSightings(AgentWriter):
     def touch(self, agent: Agent) -> bool:
         """Write down that an agent was seen, if the token it was found by is good.
 
-        Tell whether it was. One statement, since the other writers wait for it:
-        most beats say nothing else.
+        Tell whether it was. One statement, and a transaction of its own, since
+        the other writers wait for it: most beats say nothing else.
         """
         told = {name: agent.get(name) for name in ("id", "enrolled_at", "token_id")}
         values = {**told, "now": clock.iso(clock.now())}
-        return self.connection.execute(_TOUCH, values).rowcount == 1
+        return write_alone(self.connection, _TOUCH, values, "NORMAL") == 1
 
     def see(self, agent: Agent, details: Mapping[str, str | None]) -> None:
         """Write down that an active *agent* was seen, with what it says.

@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from ..machine import DETAILS
 from ..presence import PresenceRule
-from ..transaction import transaction
+from ..transaction import Level, transaction
 from .clones import CloneRepository
 from .enrollment_tokens import EnrollmentTokenRepository
 from .events import Event, EventRepository
@@ -38,11 +38,14 @@ class AgentWriter(AgentSummary):
         announce: Callable[[Event], None] | None = None,
     ) -> None:
         super().__init__(connection, rule)
-        self.tokens = TokenRepository(connection)
         self._actor = actor or HOST
         self._announce = announce
 
     # Made where they are needed: a heartbeat, the most frequent call, needs none.
+
+    @cached_property
+    def tokens(self) -> TokenRepository:
+        return TokenRepository(self.connection)
 
     @cached_property
     def events(self) -> EventRepository:
@@ -65,9 +68,7 @@ class AgentWriter(AgentSummary):
         return CloneRepository(self.connection)
 
     @contextmanager
-    def transaction(
-        self, synchronous: Literal["FULL", "NORMAL"] = "FULL"
-    ) -> Iterator[None]:
+    def transaction(self, synchronous: Level = "FULL") -> Iterator[None]:
         """Return a context in which several calls are one transaction.
 
         Inside one that is open already this is a part of it, and the outer one

@@ -137,5 +137,5 @@ def _told(
     """
     if principal.is_operator:
         return enrolment.agent
-    said = {name: wanted.details[name] for name in PERSONAL}
+    said = {name: wanted.details.get(name) for name in PERSONAL}
     return {**enrolment.agent, **said}

@@ -26,11 +26,11 @@ def heartbeat() -> Response:
     changes = news(agent, said.details)
     if changes or not current_state().rule.is_fresh(agent["last_seen_at"], now):
         repository = acting_repository()
-        with repository.transaction("NORMAL"):
-            if changes or not repository.touch(agent):
+        if changes or not repository.touch(agent):
+            with repository.transaction("NORMAL"):
                 agent = confirm().agent or repository.require_active(machine_id)
                 repository.see(agent, said.details)
-            decide_interval(repository)
+        decide_interval(repository)
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {

@@ -10,13 +10,14 @@ from ..state import current_state
 
 
 def decide_interval(repository: AgentRepository) -> None:
-    """Fit the interval to the fleet, in the transaction that is open, if it is time.
+    """Fit the interval to the fleet, if it is time.
 
     Only where something is written anyway: no other heartbeat waits for a lock.
     """
     now, known = clock.now(), current_state().interval
     if known.at(now) is None:
-        known.learn(repository.intervals.decide(), now)
+        with repository.transaction("NORMAL"):
+            known.learn(repository.intervals.decide(), now)
 
 
 def next_interval(repository: Callable[[], AgentRepository]) -> int:

@@ -21,10 +21,11 @@ def body() -> bytes:
     errors are caught here, where they arise: a host's page for them would
     otherwise come before ours.
     """
+    asked = request._get_current_object()  # type: ignore[attr-defined]
     # One byte more: a body of unknown length is cut there without an error.
-    request.max_content_length = LONGEST_BODY + 1
+    asked.max_content_length = LONGEST_BODY + 1
     try:
-        sent = request.get_data()
+        sent: bytes = asked.get_data()
     except RequestEntityTooLarge:
         raise _too_large() from None
     except HTTPException as error:  # the client went away before the end
@@ -33,8 +34,8 @@ def body() -> bytes:
         raise InvalidJson("The body could not be read.") from error
     if len(sent) > LONGEST_BODY:
         raise _too_large()
-    announced = request.content_length or 0
-    if (sent or announced) and not request.is_json:
+    announced = asked.content_length or 0
+    if (sent or announced) and not asked.is_json:
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
     if len(sent) < announced:
         raise InvalidJson("The body ended before its Content-Length.")

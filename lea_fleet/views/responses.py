@@ -11,6 +11,11 @@ from flask import Response
 #: Made once: json.dumps() would make another one for each answer.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
+#: Keeps tokens and people's names out of every cache on the way.
+_UNCACHED = ("Cache-Control", "no-store")
+
+_JSON = (("Content-Type", "application/json"), _UNCACHED)
+
 #: Bytes of a file that are sent at a time.
 _CHUNK = 64 * 1024
 
@@ -21,15 +26,15 @@ def json_response(members: dict[str, Any], status: int = 200) -> Response:
     Serialised here and not by ``app.json``, which is the host's to change.
     """
     text = _ENCODER.encode(members) + "\n"
-    return _uncached(Response(text, status, mimetype="application/json"))
+    return Response(text, status, _JSON)
 
 
 def file_response(file: IO[bytes], mimetype: str) -> Response:
     """Return what is in *file*, which stands at its end and is closed when sent."""
-    response = Response(_chunks(file), mimetype=mimetype)
+    response = Response(_chunks(file), headers=[_UNCACHED], mimetype=mimetype)
     response.content_length = file.tell()
     response.call_on_close(file.close)  # where nobody reads: HEAD, a lost client
-    return _uncached(response)
+    return response
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
@@ -37,9 +42,3 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
         file.seek(0)
         while chunk := file.read(_CHUNK):
             yield chunk
-
-
-def _uncached(response: Response) -> Response:
-    """Keep tokens and people's names out of every cache on the way."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
