@@ -46,6 +46,7 @@ class FleetBlueprint(Blueprint):
                 busy_timeout=settings.busy_timeout,
                 reuse=settings.reuse_connections,
             ),
+            url_prefix=(options["url_prefix"] or "").rstrip("/"),
         )
         app.teardown_appcontext(close_db)
 

@@ -19,10 +19,14 @@ OperatorLoader = Callable[[], "str | bool | None"]
 
 @dataclass
 class FleetState:
-    """What ``app.extensions["lea_fleet"]`` holds."""
+    """What ``app.extensions["lea_fleet"]`` holds.
+
+    *url_prefix* is the path below which the routes stand, without a slash at its end.
+    """
 
     settings: Settings
     connections: Connections
+    url_prefix: str
     operator_loader: OperatorLoader = lambda: None
 
 
