@@ -121,6 +121,7 @@ def test_the_wheel_has_every_file_of_the_package_and_no_test(source, wheel):
     assert packed - described == package
     assert package > {
         "lea_fleet/docs/reference.rst",
+        "lea_fleet/openapi.json",
         "lea_fleet/py.typed",
         "lea_fleet/repository/agents.py",
         "lea_fleet/schema.sql",
