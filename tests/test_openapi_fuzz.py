@@ -17,7 +17,7 @@ from schemathesis import engine
 from schemathesis.engine import events
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.api import OPERATOR_TOKEN, PREFIX, Api
+from tests.api import OPERATOR_TOKEN, PREFIX
 
 #: As the operator, since the other roles are refused before a body is read.
 AUTHORIZATION = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
