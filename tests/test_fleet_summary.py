@@ -76,7 +76,8 @@ def test_active_machines_are_counted_by_version(operator, database):
 
 
 @pytest.mark.parametrize(
-    ("asked", "days"), [({}, 30), ({"days": ""}, 30), ({"days": 1}, 1), ({"days": 365}, 365)],
+    ("asked", "days"),
+    [({}, 30), ({"days": ""}, 30), ({"days": 1}, 1), ({"days": 365}, 365)],
 )
 def test_every_day_is_there_and_today_is_the_last(operator, the_clock, asked, days):
     found = [day["date"] for day in summary(operator, **asked)["by_day"]]
