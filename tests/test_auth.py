@@ -32,6 +32,7 @@ MATRIX = {
     ("GET", "/enrollment-tokens"): ("operator",),
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),
+    ("GET", "/openapi.json"): ("operator", "installer", "agent"),
 }
 
 

@@ -447,7 +447,8 @@ def test_it_names_no_setting_code_or_route_that_is_not_there(path, app):
     text = path.read_text("utf-8")
     settings = re.findall(r"\b(?:RPA|LEA_FLEET)_[A-Z_]*[A-Z]\b", text)
     refusals = re.findall(r"\b([45]\d\d)\s``([a-z]+_[a-z_]+)``", text)
-    paths = re.findall(r"\b(GET|POST|PUT|PATCH|DELETE)\s`*(/[\w/<>-]*)", text)
+    route = r"\b(GET|POST|PUT|PATCH|DELETE)\s`*(/[\w/<>-]*(?:\.json)?)"
+    paths = re.findall(route, text)
 
     assert settings and set(settings) <= set(setting_keys())
     assert refusals and all(codes()[code][0] == status for status, code in refusals)

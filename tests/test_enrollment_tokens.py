@@ -77,6 +77,14 @@ def test_what_it_may_not_be(operator, field, value):
     assert operator.get("/enrollment-tokens").json == {"enrollment_tokens": []}
 
 
+def test_a_whole_number_may_be_written_with_a_point(operator):
+    body = {"data": b'{"max_uses": 50.0}', "content_type": "application/json"}
+    made = operator.post("/enrollment-tokens", **body)
+
+    assert made.json["max_uses"] == 50
+    assert b'"max_uses":50,' in made.data
+
+
 def test_it_enrols_and_counts(installer, operator):
     agent = installer.enroll("PC-1")
 

@@ -129,7 +129,7 @@ def test_pages(operator):
 
 
 @pytest.mark.parametrize("query", ["limit", "cursor"])
-@pytest.mark.parametrize("value", ["0", "-1", "x", "", "1.0", "٣", "9" * 30])
+@pytest.mark.parametrize("value", ["0", "-1", "x", "1.0", "٣", "9" * 30])
 def test_a_page_that_cannot_be(operator, query, value):
     operator.enroll("PC-1")
 
@@ -143,6 +143,7 @@ def test_a_page_has_at_most_500_events_and_no_other_parameter(operator):
 
     path = "/machines/PC-1/events"
     assert operator.get(f"{path}?limit=500").status_code == 200
+    assert operator.get(f"{path}?limit=&cursor=").status_code == 200  # as if not there
     assert_invalid(operator.get(f"{path}?limit=501"), "limit")
     assert_invalid(operator.get(f"{path}?before=5"), "before")
     assert_invalid(operator.get(f"{path}?limit=1&limit=2"), "limit")

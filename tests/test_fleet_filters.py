@@ -75,7 +75,7 @@ def fleet(operator, database, the_clock):
         ({"q": "zoé", "status": "active", "version": "1.9.0"}, ["PARIS-1"]),
         ({"presence": "online", "status": "uninstalled"}, []),
         (
-            dict.fromkeys(("q", "status", "presence", "sort", "cursor"), ""),
+            dict.fromkeys(("q", "status", "presence", "sort", "limit", "cursor"), ""),
             ["SILENT-1"],
         ),
     ],

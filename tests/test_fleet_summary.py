@@ -76,7 +76,8 @@ def test_active_machines_are_counted_by_version(operator, database):
 
 
 @pytest.mark.parametrize(
-    ("asked", "days"), [({}, 30), ({"days": 1}, 1), ({"days": 365}, 365)]
+    ("asked", "days"),
+    [({}, 30), ({"days": ""}, 30), ({"days": 1}, 1), ({"days": 365}, 365)],
 )
 def test_every_day_is_there_and_today_is_the_last(operator, the_clock, asked, days):
     found = [day["date"] for day in summary(operator, **asked)["by_day"]]
@@ -176,7 +177,6 @@ def test_all_of_it_is_of_one_moment(operator, elsewhere, monkeypatch):
     [
         ("days=0", "days"),
         ("days=366", "days"),
-        ("days=", "days"),
         ("days=x", "days"),
         ("days=1&days=2", "days"),
         ("since=2026-01-01", "since"),

@@ -124,6 +124,7 @@ def test_the_wheel_has_every_file_of_the_package_and_no_test(source, wheel):
         "lea_fleet/installer/enroll.sh",
         "lea_fleet/page/page.html",
         "lea_fleet/page/static/main.js",
+        "lea_fleet/openapi.json",
         "lea_fleet/py.typed",
         "lea_fleet/repository/agents.py",
         "lea_fleet/schema.sql",

@@ -7,6 +7,7 @@ import click
 from .installer import installer_command
 from .listing import list_command
 from .machines import events_command, release_command, rotate_command
+from .openapi import openapi_command
 from .tokens import token_group
 
 
@@ -16,6 +17,7 @@ def register_commands(group: click.Group) -> None:
     for command in (
         list_command,
         events_command,
+        openapi_command,
         release_command,
         rotate_command,
         token_group,

@@ -117,6 +117,8 @@ class Members:
         value = self._members.get(field)
         if value is None:
             return default
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # to JSON, 50.0 is the number that 50 is
         if type(value) is not int or not 1 <= value <= most:
             self.refuse(field, f"must be a whole number from 1 to {most}")
             return default
@@ -124,7 +126,7 @@ class Members:
 
     def digits(self, field: str, most: int = _LARGEST_ID) -> int | None:
         """Return the number that the text of *field* writes."""
-        text = self._members.get(field)
+        text = self.text(field)
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and len(text) <= 19):

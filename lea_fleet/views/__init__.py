@@ -1,6 +1,6 @@
 """The routes: what comes in, which part of the fleet it is for, what goes out."""
 
-from . import enrollment, enrollment_tokens, fleet, machines, problems
+from . import enrollment, enrollment_tokens, fleet, machines, openapi, problems
 from .routing import blueprint
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "enrollment_tokens",
     "fleet",
     "machines",
+    "openapi",
     "problems",
 ]

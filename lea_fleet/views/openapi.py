@@ -1,0 +1,18 @@
+"""What the API is, for programs that are made for it."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from ..auth import admits
+from ..openapi import description
+from ..state import current_state
+from .responses import json_response
+from .routing import blueprint
+
+
+@blueprint.get("/openapi.json")
+@admits("operator", "installer", "agent")
+def openapi() -> Response:
+    """Describe the API to programs, as OpenAPI 3.1."""
+    return json_response(description(request.root_path + current_state().url_prefix))
