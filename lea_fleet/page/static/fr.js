@@ -51,20 +51,19 @@ export default {
 
   "overview": "Le parc en un coup d’œil",
   "overview.active": {"one": "machine active", "other": "machines actives"},
-  "overview.of_total": "{total} enrôlées en tout, dont {uninstalled} désinstallées",
+  "overview.of_total": "Enrôlées en tout : {total} ; désinstallées : {uninstalled}",
   "overview.presence": "Présence",
   "overview.bar": "{online} en ligne, {offline} hors ligne, {stale} perdues de vue",
   "overview.versions": "Versions en service",
   "overview.versions.none": "Aucune machine n’a indiqué sa version.",
   "overview.versions.unknown": "Non indiquée",
   "overview.versions.others": {"one": "{n} autre version", "other": "{n} autres versions"},
-  "overview.machines": {"one": "{n} machine", "other": "{n} machines"},
 
   "chart.title": "30 derniers jours",
   "chart.enrolments": "Enrôlements",
   "chart.uninstalls": "Désinstallations",
   "chart.label": "Enrôlements et désinstallations par jour : {enrolments} et {uninstalls} en 30 jours.",
-  "chart.day": "{day} : {enrolments} enrôlées, {uninstalls} désinstallées",
+  "chart.day": "{day} – enrôlements : {enrolments}, désinstallations : {uninstalls}",
   "chart.table": "En tableau",
   "chart.date": "Jour (UTC)",
 
