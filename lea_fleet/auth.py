@@ -7,7 +7,6 @@ from typing import Any, NoReturn, TypeVar
 
 from flask import current_app, g, has_request_context, request
 from flask_httpauth import HTTPTokenAuth
-from werkzeug.datastructures import Authorization
 
 from . import credentials
 from .db import get_db, get_repository
@@ -33,17 +32,15 @@ class BearerAuth(HTTPTokenAuth):
     equals sign within would never reach the verifier.
     """
 
-    def get_auth(self) -> Authorization | None:
+    def get_auth(self) -> None:
+        """Leave it to :meth:`authenticate`, without an object in between."""
+
+    def authenticate(self, auth: None, stored_password: None) -> Principal | None:
         field = request.headers.get("Authorization")
-        return field if field is None else Authorization("bearer", token=_bearer(field))
-
-    def get_auth_password(self, auth: Authorization | None) -> None:
-        """Look up no password: a token has none."""
-
-    def authenticate(self, auth: Authorization | None, stored_password: None) -> Any:
-        if auth is None:
+        if field is None:
             return signed_in_operator()
-        return super().authenticate(auth, stored_password)
+        token = _bearer(field)
+        return identify(token) if token else None
 
     def authorize(self, role: None, user: Principal, auth: Any) -> bool:
         _admit(user)
@@ -170,8 +167,7 @@ def _known(**actor: Any) -> dict[str, Any]:
 
 
 auth = BearerAuth(scheme="Bearer", realm=REALM)
-# What either of these raises goes to the blueprint's error handler as it is.
-auth.verify_token(identify)
+# What these raise goes to the blueprint's error handler as it is.
 auth.error_handler(_refuse)
 
 #: Lets nobody through to a view who is not admitted to it.

@@ -41,7 +41,7 @@ def enroll() -> Response:
         if enrolment is None:
             enrolment = _enrolled(repository, wanted, principal)
         api_token = _issue_token(repository, enrolment)
-        decide_interval(repository)
+        decide_interval(acting_repository)
     return json_response(
         {
             "status": enrolment.status,

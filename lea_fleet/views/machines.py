@@ -6,6 +6,7 @@ from flask import Response
 
 from .. import clock, payloads, tokens
 from ..auth import acting_repository, admits, caller, confirm, target
+from ..db import get_repository
 from ..repository import Agent, news
 from ..signals import agent_seen, send
 from ..state import current_state
@@ -25,18 +26,18 @@ def heartbeat() -> Response:
     agent = caller().agent or acting_repository().require_active(machine_id)
     changes = news(agent, said.details)
     if changes or not current_state().rule.is_fresh(agent["last_seen_at"], now):
-        repository = acting_repository()
-        if changes or not repository.touch(agent):
+        if changes or not get_repository().touch(agent):
+            repository = acting_repository()
             with repository.transaction("NORMAL"):
                 agent = confirm().agent or repository.require_active(machine_id)
                 repository.see(agent, said.details)
-        decide_interval(repository)
+        decide_interval(get_repository)
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {
             "status": "ok",
             "machine_id": agent["machine_id"],
-            "heartbeat_interval": next_interval(acting_repository),
+            "heartbeat_interval": next_interval(get_repository),
             "server_time": clock.iso(now),
         }
     )

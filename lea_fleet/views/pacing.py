@@ -9,15 +9,16 @@ from ..repository import AgentRepository
 from ..state import current_state
 
 
-def decide_interval(repository: AgentRepository) -> None:
+def decide_interval(repository: Callable[[], AgentRepository]) -> None:
     """Fit the interval to the fleet, if it is time.
 
     Only where something is written anyway: no other heartbeat waits for a lock.
     """
     now, known = clock.now(), current_state().interval
     if known.at(now) is None:
-        with repository.transaction("NORMAL"):
-            known.learn(repository.intervals.decide(), now)
+        deciding = repository()
+        with deciding.transaction("NORMAL"):
+            known.learn(deciding.intervals.decide(), now)
 
 
 def next_interval(repository: Callable[[], AgentRepository]) -> int:

@@ -148,7 +148,7 @@ def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
     page.evaluate("document.querySelector('label').remove()")
     page.evaluate("document.body.setAttribute('style', 'color: red')")
 
-    assert [fault.split(":")[0] for fault in faults(page)] == ["label"]
+    assert "label" in [fault.split(":")[0] for fault in faults(page)]
     assert any("Content Security Policy" in text for text in visit.complaints)
     visit.complaints.clear()
 

@@ -81,9 +81,10 @@ function head(name) {
 }
 
 function draw(days, width) {
-  const up = nice(Math.max(...days.map((each) => each.enrolments)));
   const down = nice(Math.max(...days.map((each) => each.uninstalls)));
-  const unit = (HEIGHT - TOP - BOTTOM) / (up + down || 1);
+  // Where nothing has happened, the line lies at the bottom.
+  const up = nice(Math.max(...days.map((each) => each.enrolments))) || (down ? 0 : 2);
+  const unit = (HEIGHT - TOP - BOTTOM) / (up + down);
   const zero = TOP + up * unit;
   const step = (width - LEFT) / days.length;
   const sum = (name) => days.reduce((total, each) => total + each[name], 0);

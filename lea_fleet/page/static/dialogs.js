@@ -1,7 +1,7 @@
 // Questions, and secrets that are shown once.
 
 import { Failure } from "./api.js";
-import { button, el } from "./dom.js";
+import { button, el, focusOn } from "./dom.js";
 import { inOneLine } from "./failures.js";
 import { t } from "./i18n.js";
 
@@ -93,7 +93,9 @@ function modal(name, title, content) {
   const before = document.activeElement;
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (before?.isConnected) before.focus();
+    // It may have been replaced by its like, when the page was refreshed.
+    if (before.isConnected) before.focus();
+    else if (before.dataset.key !== undefined) focusOn(before.dataset.key);
   });
   document.body.append(dialog);
   dialog.showModal();

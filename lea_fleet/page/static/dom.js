@@ -71,8 +71,11 @@ export function replaceKeepingFocus(parent, ...children) {
   const focused = document.activeElement;
   const key = parent.contains(focused) ? focused.dataset.key : undefined;
   parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
-  if (key === undefined) return;
-  for (const candidate of parent.querySelectorAll("[data-key]")) {
-    if (candidate.dataset.key === key) return candidate.focus({ preventScroll: true });
-  }
+  if (key !== undefined) focusOn(key, parent);
+}
+
+// Put the focus on what has that data-key, where there is such a thing.
+export function focusOn(key, parent = document) {
+  const candidates = [...parent.querySelectorAll("[data-key]")];
+  candidates.find(({ dataset }) => dataset.key === key)?.focus({ preventScroll: true });
 }

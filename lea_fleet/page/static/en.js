@@ -58,7 +58,6 @@ export default {
   "overview.versions.none": "No machine has said its version.",
   "overview.versions.unknown": "Not said",
   "overview.versions.others": {"one": "{n} other version", "other": "{n} other versions"},
-  "overview.machines": {"one": "{n} machine", "other": "{n} machines"},
 
   "chart.title": "Last 30 days",
   "chart.enrolments": "Enrolments",

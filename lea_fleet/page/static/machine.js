@@ -3,7 +3,7 @@
 import { actionButtons } from "./actions.js";
 import { go } from "./address.js";
 import { fitsPath, get, machinePath } from "./api.js";
-import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
+import { button, el, focusOn, foreign, replaceKeepingFocus } from "./dom.js";
 import { inOneLine } from "./failures.js";
 import { dateTime, serverTime, time, timeAgo } from "./format.js";
 import { t } from "./i18n.js";
@@ -60,8 +60,12 @@ export class MachinePanel {
   // Show the machine of that id, or none where it is empty.
   show(machine) {
     if (machine === this.machine) return;
+    const before = this.machine;
     this.machine = machine;
-    if (machine === "") return this.element.close();
+    if (machine === "") {
+      this.element.close();
+      return focusOn(before); // its line in the list
+    }
     this.heading.replaceChildren(foreign(machine));
     this.limit = EVENTS;
     for (const part of [this.marks, this.said, this.actions, this.story, this.more]) {
@@ -154,9 +158,11 @@ export class MachinePanel {
   }
 
   #onClose() {
-    if (this.machine === "") return;
+    const before = this.machine;
+    if (before === "") return;
     this.machine = "";
     go({ machine: "" });
+    focusOn(before);
   }
 }
 
