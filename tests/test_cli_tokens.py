@@ -404,12 +404,14 @@ def test_the_commands():
         "token list",
         "token revoke",
         "installer",
+        "openapi",
     }
 
 
 def example(result):
     (line,) = [line for line in result.output.splitlines() if "Example:" in line]
-    return shlex.split(line.partition("Example: ")[2])
+    command = line.partition("Example: ")[2].partition(" >")[0]  # the shell's part
+    return shlex.split(command)
 
 
 @every_command

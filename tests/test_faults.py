@@ -267,7 +267,7 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
     with running_server(tmp_path, "-w", "2", "--threads", "4") as server:
         storm = Storm(server)
         with storm.raging():
-            storm.go_on(60)
+            storm.go_on(300)  # until no connection has to be opened any more
             wait_until(lambda: all(map(partial(uses, server), server.workers())))
             for end in ("-wal", "-shm"):
                 os.unlink(f"{server.database}{end}")
