@@ -37,7 +37,10 @@ class BearerAuth(HTTPTokenAuth):
 
     def authenticate(self, auth: None, stored_password: None) -> Principal | None:
         field = request.headers.get("Authorization")
-        return signed_in_operator() if field is None else identify(_bearer(field))
+        if field is None:
+            return signed_in_operator()
+        token = _bearer(field)
+        return identify(token) if token else None
 
     def authorize(self, role: None, user: Principal, auth: Any) -> bool:
         _admit(user)
