@@ -35,12 +35,12 @@ class BearerAuth(HTTPTokenAuth):
     def get_auth(self) -> None:
         """Leave it to :meth:`authenticate`, without an object in between."""
 
-    def authenticate(self, auth: None, stored_password: None) -> Principal | None:
+    def authenticate(self, auth: None, stored_password: None) -> Any:
         field = request.headers.get("Authorization")
         if field is None:
             return signed_in_operator()
         token = _bearer(field)
-        return identify(token) if token else None
+        return self.verify_token_callback(token) if token else None
 
     def authorize(self, role: None, user: Principal, auth: Any) -> bool:
         _admit(user)
@@ -167,7 +167,8 @@ def _known(**actor: Any) -> dict[str, Any]:
 
 
 auth = BearerAuth(scheme="Bearer", realm=REALM)
-# What these raise goes to the blueprint's error handler as it is.
+# What either of these raises goes to the blueprint's error handler as it is.
+auth.verify_token(identify)
 auth.error_handler(_refuse)
 
 #: Lets nobody through to a view who is not admitted to it.

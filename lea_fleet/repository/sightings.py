@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from .. import clock
 from ..machine import IDENTITY
@@ -31,14 +32,14 @@ def news(agent: Agent, details: Mapping[str, str | None]) -> dict[str, str]:
 class AgentSightings(AgentWriter):
     """The machines that are seen, over one open *connection*."""
 
-    def touch(self, agent: Agent) -> bool:
-        """Write down that an agent was seen, if the token it was found by is good.
+    def touch(self, agent: Agent, moment: datetime) -> bool:
+        """Write down when an agent was seen, if the token it was found by is good.
 
         Tell whether it was. One statement, and a transaction of its own, since
         the other writers wait for it: most beats say nothing else.
         """
         told = {name: agent.get(name) for name in ("id", "enrolled_at", "token_id")}
-        values = {**told, "now": clock.iso(clock.now())}
+        values = {**told, "now": clock.iso(moment)}
         return write_alone(self.connection, _TOUCH, values, "NORMAL") == 1
 
     def see(self, agent: Agent, details: Mapping[str, str | None]) -> None:

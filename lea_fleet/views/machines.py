@@ -26,7 +26,7 @@ def heartbeat() -> Response:
     agent = caller().agent or acting_repository().require_active(machine_id)
     changes = news(agent, said.details)
     if changes or not current_state().rule.is_fresh(agent["last_seen_at"], now):
-        if changes or not get_repository().touch(agent):
+        if changes or not get_repository().touch(agent, now):
             repository = acting_repository()
             with repository.transaction("NORMAL"):
                 agent = confirm().agent or repository.require_active(machine_id)
