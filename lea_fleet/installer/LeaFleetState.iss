@@ -50,7 +50,7 @@ external 'LocalFree@kernel32.dll stdcall';
 
 function LeaFleetPath(const Name: String): String;
 begin
-  Result := ExpandConstant('{#LeaFleetFolder}\') + Name;
+  Result := {#LeaFleetText(LeaFleetFolder)} + '\' + Name;
 end;
 
 // Returns the one line of a file, or nothing where it is not there.
@@ -110,7 +110,7 @@ function LeaFleetAccountSid: String;
 var
   Account: String;
 begin
-  Account := ExpandConstant('{#LeaFleetAccount}');
+  Account := {#LeaFleetText(LeaFleetAccount)};
   Account := Trim(Account);
   Result := Account;
   if (Account = '') or (Pos('S-1-', Account) = 1) then
@@ -153,7 +153,7 @@ procedure LeaFleetMakeFolder;
 var
   Folder: String;
 begin
-  Folder := ExpandConstant('{#LeaFleetFolder}');
+  Folder := {#LeaFleetText(LeaFleetFolder)};
   if not ForceDirectories(Folder) then
     RaiseException('The folder ' + Folder + ' cannot be made');
   LeaFleetProtect(Folder);
@@ -186,7 +186,7 @@ function LeaFleetMachine: String;
 var
   Root: Integer;
 begin
-  Result := ExpandConstant('{#LeaFleetMachineId}');
+  Result := {#LeaFleetText(LeaFleetMachineId)};
   Result := Trim(Result);  // in one call it would lose what ANSI has not
   if Result <> '' then
     Exit;

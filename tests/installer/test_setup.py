@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from lea_fleet.problems import Problem
 
+from tests.api import OPERATOR_TOKEN
 from tests.installer import faulty
 from tests.installer.pc import (
     APP,
@@ -171,6 +176,7 @@ def test_names_arrive_as_they_are(pc, server):
 def test_quotes_do_too(compiled, pc, server):
     odd = """
 #define LeaFleetUserName "{code:OddName}"
+#define LeaFleetUserId "d'Artagnan"
 [Code]
 function OddName(Param: String): String;
 begin
@@ -181,7 +187,9 @@ end;
 
     assert pc.set_up().exit_code == 0
 
-    assert machines(server)[0]["user_name"] == "O'Connor \"Zoé\" \\ 100% {x}\t!"
+    (machine,) = machines(server)
+    assert machine["user_name"] == "O'Connor \"Zoé\" \\ 100% {x}\t!"
+    assert machine["user_id"] == "d'Artagnan"
 
 
 def test_what_is_too_long_is_cut(pc, server):
@@ -197,6 +205,32 @@ def test_half_a_letter_is_no_dead_end(pc, server):
     assert pc.set_up(f"/LEAUSERNAME={'é' * 254}😀").exit_code == 0
 
     assert machines(server)[0]["user_name"] == "é" * 254 + "\ufffd"
+
+
+def test_so_do_accents_in_the_machines_id(compiled, pc, server, front):
+    pc.take(compiled(example(before='#define LeaFleetMachineId "Zoé 漢"')))
+
+    assert (pc.set_up().exit_code, pc.set_up().exit_code) == (0, 0)
+
+    assert sent(front) == ["enroll", "heartbeat"]
+    assert [row["machine_id"] for row in machines(server)] == ["Zoé 漢"]
+
+
+def test_where_all_share_the_operators_token_a_pc_lives_the_same_life(
+    compiled, tmp_path
+):
+    with running_server(tmp_path / "server", LEA_FLEET_ISSUE="shared") as server:
+        url = f"http://127.0.0.1:{server.port}/api/v1/agents"
+        pc = Pc(tmp_path / "pc", compiled(example()), url)
+        pc.hand(OPERATOR_TOKEN)
+
+        assert pc.set_up().exit_code == 0
+        assert pc.token == OPERATOR_TOKEN
+        pc.take(compiled(example("1.5.0")))
+        assert pc.set_up().exit_code == 0
+        assert machines(server)[0]["version"] == "1.5.0"
+        assert pc.remove().exit_code == 0
+        assert machines(server)[0]["status"] == "uninstalled"
 
 
 # Where the enrolment token comes from
@@ -383,8 +417,11 @@ def test_retry_after_is_obeyed_and_bounded(pc, front):
         faulty.answer(200, "<html>Welcome to our guest network</html>", "text/html"),
         faulty.answer(201, '{"status": "enrolled", "agent": {"api_token": "x"}}'),
         faulty.answer(201, '{"status": "enrolled", "api_token": "lea_agent_cut'),
+        faulty.answer(201, '{"status": "enrolled", "api_token": "two words"}'),
+        faulty.answer(201, '{"x": "%s", "api_token": "t"}' % ("x" * 300_000)),
+        faulty.answer(407, "Who are you?", Proxy_Authenticate="Basic"),
     ],
-    ids=["403", "200", "not its member", "cut off"],
+    ids=["403", "200", "not its member", "cut off", "no token", "too long", "407"],
 )
 def test_what_is_not_the_servers_answer_changes_nothing(pc, front, fault):
     front.then(fault)
@@ -396,6 +433,16 @@ def test_what_is_not_the_servers_answer_changes_nothing(pc, front, fault):
     assert sent(front) == ["enroll"]
 
 
+def test_what_the_server_may_add_to_its_answer_does_not_matter(pc, front):
+    token = "a\"b\\c'{d}"
+    body = {"links": [{"api_token": "]}"}, 1], "status": "new", "api_token": token}
+    front.then(faulty.answer(201, json.dumps(body)))
+
+    assert pc.set_up().exit_code == 0
+
+    assert pc.token == token
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_takes_the_token_elsewhere(pc, front, status):
     front.always(faulty.redirect(status, f"{front.url}/elsewhere"))
@@ -405,8 +452,9 @@ def test_no_redirect_takes_the_token_elsewhere(pc, front, status):
     assert sent(front) == ["enroll"]
 
 
-def test_a_server_that_never_answers_is_given_up(pc, front):
-    front.always(faulty.hang)
+@pytest.mark.parametrize("fault", [faulty.hang, faulty.drip])
+def test_a_server_that_never_answers_is_given_up(pc, front, fault):
+    front.always(fault)
 
     assert pc.set_up(patience=2).exit_code == AGAIN
 
@@ -621,6 +669,122 @@ def test_a_server_that_windows_does_not_trust_never_sees_the_token(
 
 
 # In somebody's script
+
+
+def test_the_kit_that_the_command_writes_serves_a_script_as_the_readme_says(
+    bed, server, tmp_path
+):
+    url = f"http://127.0.0.1:{server.port}"
+    words = ["fleet", "installer", tmp_path / "kit", "--url", url]
+    command = [sys.executable, "-m", "flask", "--app", "lea_fleet", *words]
+    subprocess.run(command, env=server.environment, cwd=tmp_path, check=True)
+    readme = (Path(__file__).parents[2] / "README.rst").read_text("utf-8")
+    (lines,) = re.findall(r"\n\n((?: +#(?:define|include) .*\n)+)\n", readme)
+    lines = lines.replace("https://rpa.example.com", url)
+    lines = lines.replace(r"NT SERVICE\Lea", "LOCAL SERVICE")  # which Wine has
+    windows = Windows(tmp_path / "pc")
+    shutil.copytree(tmp_path / "kit", windows.work, dirs_exist_ok=True)
+
+    def install(version):
+        script = windows.work / "own.iss"
+        script.write_text(
+            f"""[Setup]
+AppName=Robot
+AppVersion={version}
+DefaultDirName={{autopf}}\\Robot
+
+{lines}"""
+        )
+        setup = windows.compile(script)
+        assert windows.install(setup).exit_code == 0
+        return machines(server)[0]["status"], machines(server)[0]["version"]
+
+    assert install("2.0") == ("active", "2.0")
+    assert install("2.1") == ("active", "2.1")
+    assert windows.uninstall(r"C:\Program Files\Robot").exit_code == 0
+    assert machines(server)[0]["status"] == "uninstalled"
+    assert happened(server) == ["enrolled", "uninstalled"]
+
+
+# The server's address
+
+
+def test_the_address_may_be_written_in_other_ways(pc, front):
+    url = front.url.replace("http", "HTTP") + "//"
+
+    assert pc.set_up(url=url).exit_code == 0
+
+    assert pc.kept("server-url") == url.rstrip("/")
+    assert pc.remove().exit_code == 0
+    assert {request.path for request in front.requests} == {
+        "/api/v1/agents/enroll",
+        "/api/v1/agents/uninstall",
+    }
+
+
+def test_an_address_that_is_none_is_the_setups_own_fault(pc, front):
+    without_scheme = front.url.removeprefix("http://")
+
+    assert pc.set_up(url=without_scheme).exit_code == MEND
+
+    assert "address" in pc.error and without_scheme in pc.error
+    assert front.requests == [] and pc.is_installed
+
+
+def test_each_part_of_an_address_is_found(compiled, pc):
+    addresses = {
+        "https://a": "a 443 secure",
+        "http://a/b/c": "a 80 /b/c",
+        "HTTPS://a.example:8443/b": "a.example 8443 /b secure",
+        "http://[::1]/b": "[::1] 80 /b",
+        "https://[2001:db8::7]:8443": "[2001:db8::7] 8443 secure",
+        "": "none",
+        "a/b": "none",
+        "//a/b": "none",
+        "ftp://a/b": "none",
+        "http:/a/b": "none",
+        "https://": "none",
+        "https:///b": "none",
+        "https://a:/b": "none",
+        "https://a:b/c": "none",
+        "https://a:0": "none",
+        "https://a:65536": "none",
+    }
+    calls = "\n".join(f"  Show('{address}');" for address in addresses)
+    script = f"""{example()}
+[Code]
+procedure Show(const Url: String);
+var
+  Place: TLeaFleetPlace;
+  Found: String;
+begin
+  Found := 'none';
+  if LeaFleetTakeApart(Url, Place) then begin
+    Found := Trim(Format('%s %d %s', [Place.Host, Place.Port, Place.Path]));
+    if Place.Flags = LeaFleetFlagSecure then
+      Found := Found + ' secure';
+  end;
+  Log('<' + Url + '> is ' + Found);
+end;
+procedure InitializeWizard;
+begin
+{calls}
+end;
+"""
+    pc.take(compiled(script))
+
+    assert dict(re.findall("<(.*)> is (.*)", pc.set_up().log)) == addresses
+
+
+# Silence
+
+
+def test_a_silent_setup_waits_for_nobody(pc):
+    pc.take_away()
+
+    run = pc.run(r"Z:\work\lea-setup.exe", "/VERYSILENT", f"/LEAURL={pc.url}")
+
+    assert run.exit_code == MEND and pc.error
 
 
 def test_every_refusal_is_handled_by_its_action(compiled, pc):
