@@ -31,6 +31,7 @@ const
   // WinHTTP's constants, by their names in winhttp.h
   LeaFleetAccessDefaultProxy = 0;
   LeaFleetAccessAutomaticProxy = 4;         // from Windows 8.1 on
+  LeaFleetWindows81 = $06030000;            // as GetWindowsVersion tells it
   LeaFleetFlagSecure = $00800000;
   LeaFleetOptionReceiveResponseTimeout = 7;
   LeaFleetOptionDisableFeature = 63;
@@ -123,11 +124,13 @@ end;
 // no step longer than so many Seconds.
 function LeaFleetSession(const Seconds: Integer): Cardinal;
 var
+  Access: Cardinal;
   Step: Integer;
 begin
-  Result := LeaFleetHttpOpen('lea_fleet setup', LeaFleetAccessAutomaticProxy, 0, 0, 0);
-  if Result = 0 then
-    Result := LeaFleetHttpOpen('lea_fleet setup', LeaFleetAccessDefaultProxy, 0, 0, 0);
+  Access := LeaFleetAccessDefaultProxy;
+  if GetWindowsVersion >= LeaFleetWindows81 then
+    Access := LeaFleetAccessAutomaticProxy;
+  Result := LeaFleetHttpOpen('lea_fleet setup', Access, 0, 0, 0);
   Step := LeaFleetBounded(Seconds, 1, LeaFleetLongestStep) * 1000;
   LeaFleetHttpTimeouts(Result, Step, Step, Step, Seconds * 1000);
 end;
@@ -170,16 +173,15 @@ begin
   Result := 0;
   Text := '';
   repeat
-    if not LeaFleetHttpAvailable(Request, Size) then
-      Result := DLLGetLastError
-    else if LeaFleetTicks - Start > Cardinal(Seconds) * 1000 then
-      Result := LeaFleetErrorTimeout
-    else begin
+    Buffer := '';
+    if LeaFleetHttpAvailable(Request, Size) then
       Buffer := StringOfChar(#0, LeaFleetBounded(Size, 1, 4096));
-      if not LeaFleetHttpRead(Request, Buffer, Length(Buffer), Size) then
-        Result := DLLGetLastError;
+    if LeaFleetTicks - Start > Cardinal(Seconds) * 1000 then
+      Result := LeaFleetErrorTimeout
+    else if (Buffer = '') or not LeaFleetHttpRead(Request, Buffer, Length(Buffer), Size) then
+      Result := DLLGetLastError
+    else
       Text := Text + Copy(Buffer, 1, Size);  // ASCII, where it is the server's
-    end;
   until (Result <> 0) or (Size = 0) or (Length(Text) > LeaFleetMostBytes);
 end;
 

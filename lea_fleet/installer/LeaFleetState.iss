@@ -94,9 +94,8 @@ begin
   SetLength(Sid, SidSize);
   DomainSize := 256;
   SetLength(Domain, DomainSize);
-  if not LeaFleetLookupAccount(0, Account, Sid, SidSize, Domain, DomainSize, Use) then
-    Exit;
-  if not LeaFleetSidToText(Sid, Text) then
+  if not LeaFleetLookupAccount(0, Account, Sid, SidSize, Domain, DomainSize, Use)
+    or not LeaFleetSidToText(Sid, Text) then
     Exit;
   SetLength(Result, 200);
   LeaFleetTextAt(Result, Text, 200);
@@ -159,6 +158,12 @@ begin
   LeaFleetProtect(Folder);
 end;
 
+procedure LeaFleetWrite(const Path: String; const Bytes: AnsiString);
+begin
+  if not SaveStringToFile(Path, Bytes, False) then
+    RaiseException(Path + ' cannot be written');
+end;
+
 // Writes a file of one line, whole or not at all. It is protected before it says
 // anything.
 procedure LeaFleetStore(const Name, Line: String);
@@ -166,11 +171,9 @@ var
   Path: String;
 begin
   Path := LeaFleetPath(Name);
-  if not SaveStringToFile(Path + '.new', '', False) then
-    RaiseException(Path + '.new cannot be written');
+  LeaFleetWrite(Path + '.new', '');
   LeaFleetProtect(Path + '.new');
-  if not SaveStringToFile(Path + '.new', Utf8Encode(Line) + #13#10, False) then
-    RaiseException(Path + '.new cannot be written');
+  LeaFleetWrite(Path + '.new', Utf8Encode(Line) + #13#10);
   if not LeaFleetMoveFile(Path + '.new', Path, LeaFleetReplace) then
     RaiseException(Path + ' cannot be written: ' + SysErrorMessage(DLLGetLastError));
 end;
