@@ -161,7 +161,7 @@ begin
   ];
   Log('lea_fleet: ' + What);
   SaveStringsToUTF8File({#LeaFleetText(LeaFleetErrorFile)}, Lines, False);
-  if not WizardSilent then  // where nobody may be there to close it
+  if not WizardSilent then  // there may be nobody to close a silent one's
     MsgBox('The program is installed. Its server could not be told of this computer.'
       + #13#10#13#10 + What + #13#10#13#10 + LeaFleetAdvice(Outcome), mbError, MB_OK);
 end;
