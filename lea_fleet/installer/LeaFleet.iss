@@ -74,6 +74,10 @@
   #define LeaFleetPatience "{param:LEAPATIENCE|60}"
 #endif
 
+// Each as text of Pascal, where an apostrophe is written twice; expanded when setup runs.
+#define LeaFleetText(str Setting) \
+  "ExpandConstant('" + StringChange(Setting, "'", "''") + "')"
+
 [Code]
 const
   LeaFleetDone = 0;
@@ -111,18 +115,18 @@ end;
 function LeaFleetAbout(const Machine: String): String;
 begin
   Result := '{"machine_id":' + LeaFleetQuoted(Machine)
-    + LeaFleetDetail('user_name', ExpandConstant('{#LeaFleetUserName}'), LeaFleetLongestDetail)
-    + LeaFleetDetail('user_email', ExpandConstant('{#LeaFleetUserEmail}'), LeaFleetLongestDetail)
-    + LeaFleetDetail('user_id', ExpandConstant('{#LeaFleetUserId}'), LeaFleetLongestDetail)
-    + LeaFleetDetail('hostname', ExpandConstant('{#LeaFleetHostname}'), LeaFleetLongestDetail)
+    + LeaFleetDetail('user_name', {#LeaFleetText(LeaFleetUserName)}, LeaFleetLongestDetail)
+    + LeaFleetDetail('user_email', {#LeaFleetText(LeaFleetUserEmail)}, LeaFleetLongestDetail)
+    + LeaFleetDetail('user_id', {#LeaFleetText(LeaFleetUserId)}, LeaFleetLongestDetail)
+    + LeaFleetDetail('hostname', {#LeaFleetText(LeaFleetHostname)}, LeaFleetLongestDetail)
     + LeaFleetDetail('os_info', 'Windows ' + GetWindowsVersionString, LeaFleetLongestDetail)
-    + LeaFleetDetail('version', ExpandConstant('{#LeaFleetVersion}'), LeaFleetLongestDetail)
+    + LeaFleetDetail('version', {#LeaFleetText(LeaFleetVersion)}, LeaFleetLongestDetail)
     + '}';
 end;
 
 function LeaFleetTimeLimit: Integer;
 begin
-  Result := StrToIntDef(ExpandConstant('{#LeaFleetPatience}'), 60);
+  Result := StrToIntDef({#LeaFleetText(LeaFleetPatience)}, 60);
 end;
 
 // What a person may do about an outcome.
@@ -149,22 +153,23 @@ var
 begin
   LeaFleetOutcome := Outcome;
   Lines := [
-    GetDateTimeString('yyyy-mm-dd hh:nn:ss', '-', ':') + ' {#LeaFleetVersion}',
+    GetDateTimeString('yyyy-mm-dd hh:nn:ss', '-', ':') + ' ' + {#LeaFleetText(LeaFleetVersion)},
     'Computer: ' + Machine,
     'Server: ' + LeaFleetServer,
     'What happened: ' + What,
     'What to do: ' + LeaFleetAdvice(Outcome)
   ];
   Log('lea_fleet: ' + What);
-  SaveStringsToUTF8File(ExpandConstant('{#LeaFleetErrorFile}'), Lines, False);
-  SuppressibleMsgBox('The program is installed. Its server could not be told of this computer.'
-    + #13#10#13#10 + What + #13#10#13#10 + LeaFleetAdvice(Outcome), mbError, MB_OK, IDOK);
+  SaveStringsToUTF8File({#LeaFleetText(LeaFleetErrorFile)}, Lines, False);
+  if not WizardSilent then  // there may be nobody to close a silent one's
+    MsgBox('The program is installed. Its server could not be told of this computer.'
+      + #13#10#13#10 + What + #13#10#13#10 + LeaFleetAdvice(Outcome), mbError, MB_OK);
 end;
 
 procedure LeaFleetSucceed;
 begin
   LeaFleetOutcome := LeaFleetDone;
-  DeleteFile(ExpandConstant('{#LeaFleetErrorFile}'));
+  DeleteFile({#LeaFleetText(LeaFleetErrorFile)});
 end;
 
 // Returns what a refusal means. The server says it by its action; an answer without
@@ -219,7 +224,7 @@ var
   Path: String;
 begin
   Why := '';
-  Path := ExpandConstant('{#LeaFleetTokenFile}');
+  Path := {#LeaFleetText(LeaFleetTokenFile)};
   Result := LeaFleetRead(Path);
   if Result = '' then
     Result := Trim(GetEnv('LEA_ENROLL_TOKEN'));
@@ -246,7 +251,7 @@ end;
 function LeaFleetKey: String;
 begin
   Result := LeaFleetRead(LeaFleetPath(LeaFleetKeyName));
-  if Result <> '' then
+  if LeaFleetIsToken(Result) then
     Exit;
   Result := LeaFleetRandom;
   LeaFleetStore(LeaFleetKeyName, Result);
@@ -279,7 +284,8 @@ begin
   end;
   Answer := LeaFleetPost('/enroll', Token, LeaFleetKey, LeaFleetAbout(Machine),
     LeaFleetTimeLimit);
-  if (Answer.Status <> 201) or (LeaFleetMember(Answer.Text, 'api_token') = '') then begin
+  if (Answer.Status <> 201)
+    or not LeaFleetIsToken(LeaFleetMember(Answer.Text, 'api_token')) then begin
     LeaFleetRefused(Answer, Machine);
     Exit;
   end;
@@ -311,12 +317,26 @@ begin
   Result := False;
 end;
 
+// Returns where the server's routes stand. The agent, too, adds its routes to that.
+function LeaFleetAddress: String;
+begin
+  Result := {#LeaFleetText(LeaFleetUrl)};
+  while Copy(Result, Length(Result), 1) = '/' do
+    Delete(Result, Length(Result), 1);
+end;
+
 procedure LeaFleetJoin;
 var
   Machine, Token: String;
+  Place: TLeaFleetPlace;
 begin
   WizardForm.StatusLabel.Caption := 'Telling ' + LeaFleetServer + ' of this computer...';
   Machine := LeaFleetMachine;
+  if not LeaFleetTakeApart(LeaFleetServer, Place) then begin
+    LeaFleetFail(LeaFleetMend, Machine,
+      'The address of the server is none: it begins with https:// and has a host.');
+    Exit;
+  end;
   LeaFleetMakeFolder;
   Token := LeaFleetStoredToken(Machine);
   if Token <> '' then
@@ -336,11 +356,13 @@ begin
   LeaFleetServer := LeaFleetRead(LeaFleetPath(LeaFleetUrlName));
   Machine := LeaFleetRead(LeaFleetPath(LeaFleetMachineName));
   Token := LeaFleetRead(LeaFleetPath(LeaFleetTokenName));
-  DeleteFile(ExpandConstant('{#LeaFleetErrorFile}'));
+  DeleteFile({#LeaFleetText(LeaFleetErrorFile)});
+  LeaFleetForget(LeaFleetUrlName);
+  LeaFleetForget(LeaFleetIntervalName);
   if Token <> '' then begin
     Answer := LeaFleetPost('/uninstall', Token, '',
       '{"machine_id":' + LeaFleetQuoted(Machine)
-      + LeaFleetDetail('reason', ExpandConstant('{#LeaFleetReason}'), LeaFleetLongestReason)
+      + LeaFleetDetail('reason', {#LeaFleetText(LeaFleetReason)}, LeaFleetLongestReason)
       + '}', LeaFleetGoodbyePatience);
     if ((Answer.Status <> 200) or (LeaFleetMember(Answer.Text, 'status') <> 'uninstalled'))
       and (LeaFleetMember(Answer.Text, 'action') <> 'reenroll') then begin
@@ -353,9 +375,7 @@ begin
     Exit;  // an enrolment whose answer is still to be asked for
   LeaFleetForget(LeaFleetKeyName);
   LeaFleetForget(LeaFleetMachineName);
-  LeaFleetForget(LeaFleetUrlName);
-  LeaFleetForget(LeaFleetIntervalName);
-  RemoveDir(ExpandConstant('{#LeaFleetFolder}'));
+  RemoveDir({#LeaFleetText(LeaFleetFolder)});
 end;
 
 <event('CurStepChanged')>
@@ -363,7 +383,7 @@ procedure LeaFleetCurStepChanged(CurStep: TSetupStep);
 begin
   if CurStep <> ssPostInstall then
     Exit;
-  LeaFleetServer := ExpandConstant('{#LeaFleetUrl}');
+  LeaFleetServer := LeaFleetAddress;
   try
     LeaFleetJoin;
   except

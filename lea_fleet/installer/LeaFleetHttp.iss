@@ -6,6 +6,12 @@
 
 [Code]
 type
+  TLeaFleetPlace = record
+    Flags: Cardinal;      // WinHTTP's: whether it is HTTPS
+    Host, Path: String;
+    Port: Integer;
+  end;
+
   TLeaFleetAnswer = record
     Status: Integer;      // the HTTP status; 0 where there was no whole answer
     Text: String;
@@ -17,7 +23,7 @@ const
   LeaFleetLongestPause = 30;   // seconds
   LeaFleetLongestTry = 20;     // seconds
   LeaFleetLongestStep = 5;     // seconds to find the server, and to connect to it
-  LeaFleetMostBytes = 262144;  // of an answer; the server's have a few hundred
+  LeaFleetMostBytes = 16384;   // of an answer; the server's have a few hundred
 
   LeaFleetHttpPort = 80;
   LeaFleetHttpsPort = 443;
@@ -25,6 +31,7 @@ const
   // WinHTTP's constants, by their names in winhttp.h
   LeaFleetAccessDefaultProxy = 0;
   LeaFleetAccessAutomaticProxy = 4;         // from Windows 8.1 on
+  LeaFleetWindows81 = $06030000;            // as GetWindowsVersion tells it
   LeaFleetFlagSecure = $00800000;
   LeaFleetOptionReceiveResponseTimeout = 7;
   LeaFleetOptionDisableFeature = 63;
@@ -68,6 +75,9 @@ function LeaFleetHttpQuery(Request, Info, Name: Cardinal; var Value, Size: Cardi
   Index: Cardinal): Boolean;
 external 'WinHttpQueryHeaders@winhttp.dll stdcall';
 
+function LeaFleetHttpAvailable(Request: Cardinal; var Size: Cardinal): Boolean;
+external 'WinHttpQueryDataAvailable@winhttp.dll stdcall';
+
 function LeaFleetHttpRead(Request: Cardinal; Buffer: AnsiString; Size: Cardinal;
   var Read: Cardinal): Boolean;
 external 'WinHttpReadData@winhttp.dll stdcall';
@@ -84,37 +94,43 @@ begin
     Result := Most;
 end;
 
-// Takes LeaFleetServer apart. Returns whether it is an HTTPS address.
-function LeaFleetTakeApart(var Host, Path: String; var Port: Word): Boolean;
+// Takes the address of a server apart: http or https, a host, a port if need be, and a
+// path. Returns False for what is no address.
+function LeaFleetTakeApart(const Url: String; var Place: TLeaFleetPlace): Boolean;
 var
   Rest: String;
-  Colon: Integer;
+  Bracket, Colon: Integer;
 begin
-  Result := Pos('https://', Lowercase(LeaFleetServer)) = 1;
-  Port := LeaFleetHttpPort;
-  if Result then
-    Port := LeaFleetHttpsPort;
-  Rest := Copy(LeaFleetServer, Pos('//', LeaFleetServer) + 2, Length(LeaFleetServer));
-  Host := Rest;
-  if Pos('/', Rest) > 0 then
-    Host := Copy(Rest, 1, Pos('/', Rest) - 1);
-  Path := Copy(Rest, Length(Host) + 1, Length(Rest));
-  Colon := Pos(':', Host);
-  if (Colon > 0) and (Pos(']', Host) = 0) then begin
-    Port := StrToIntDef(Copy(Host, Colon + 1, Length(Host)), Port);
-    Host := Copy(Host, 1, Colon - 1);
+  Place.Port := LeaFleetHttpPort;
+  Place.Flags := 0;
+  if Pos('https://', Lowercase(Url)) = 1 then begin
+    Place.Port := LeaFleetHttpsPort;
+    Place.Flags := LeaFleetFlagSecure;
   end;
+  Rest := Copy(Url, Pos('//', Url) + 2, Length(Url));
+  Place.Host := Copy(Rest, 1, Pos('/', Rest + '/') - 1);
+  Place.Path := Copy(Rest, Length(Place.Host) + 1, Length(Rest));
+  Bracket := Pos(']', Place.Host);  // an IPv6 address has colons of its own
+  Colon := Bracket + Pos(':', Copy(Place.Host, Bracket + 1, Length(Place.Host)));
+  if Colon > Bracket then begin
+    Place.Port := StrToIntDef(Copy(Place.Host, Colon + 1, Length(Place.Host)), 0);
+    Place.Host := Copy(Place.Host, 1, Colon - 1);
+  end;
+  Result := ((Place.Flags <> 0) or (Pos('http://', Lowercase(Url)) = 1))
+    and (Place.Host <> '') and (Place.Port >= 1) and (Place.Port <= 65535);
 end;
 
 // Returns a session that finds its proxy as the user's browser does, and waits for
 // no step longer than so many Seconds.
 function LeaFleetSession(const Seconds: Integer): Cardinal;
 var
+  Access: Cardinal;
   Step: Integer;
 begin
-  Result := LeaFleetHttpOpen('lea_fleet setup', LeaFleetAccessAutomaticProxy, 0, 0, 0);
-  if Result = 0 then
-    Result := LeaFleetHttpOpen('lea_fleet setup', LeaFleetAccessDefaultProxy, 0, 0, 0);
+  Access := LeaFleetAccessDefaultProxy;
+  if GetWindowsVersion >= LeaFleetWindows81 then
+    Access := LeaFleetAccessAutomaticProxy;
+  Result := LeaFleetHttpOpen('lea_fleet setup', Access, 0, 0, 0);
   Step := LeaFleetBounded(Seconds, 1, LeaFleetLongestStep) * 1000;
   LeaFleetHttpTimeouts(Result, Step, Step, Step, Seconds * 1000);
 end;
@@ -145,24 +161,28 @@ begin
     Result := Value;
 end;
 
-// Reads the body of an answer until Deadline, in ticks. Returns 0, or what went wrong.
+// Reads the body of an answer that was asked for at Start, in ticks, for so many
+// Seconds at most. Returns 0, or what went wrong. A read that asked for more than is
+// there would wait for it, however slowly it comes.
 function LeaFleetReadText(const Request, Start: Cardinal; const Seconds: Integer;
   var Text: String): Integer;
 var
   Buffer: AnsiString;
-  Read: Cardinal;
+  Size: Cardinal;
 begin
   Result := 0;
   Text := '';
   repeat
-    Buffer := StringOfChar(#0, 4096);
-    if not LeaFleetHttpRead(Request, Buffer, 4096, Read) then
-      Result := DLLGetLastError
-    else if LeaFleetTicks - Start > Cardinal(Seconds) * 1000 then
+    Buffer := '';
+    if LeaFleetHttpAvailable(Request, Size) then
+      Buffer := StringOfChar(#0, LeaFleetBounded(Size, 1, 4096));
+    if LeaFleetTicks - Start > Cardinal(Seconds) * 1000 then
       Result := LeaFleetErrorTimeout
+    else if (Buffer = '') or not LeaFleetHttpRead(Request, Buffer, Length(Buffer), Size) then
+      Result := DLLGetLastError
     else
-      Text := Text + Copy(Buffer, 1, Read);  // ASCII, where it is the server's
-  until (Result <> 0) or (Read = 0) or (Length(Text) > LeaFleetMostBytes);
+      Text := Text + Copy(Buffer, 1, Size);  // ASCII, where it is the server's
+  until (Result <> 0) or (Size = 0) or (Length(Text) > LeaFleetMostBytes);
 end;
 
 function LeaFleetReceive(const Request, Start: Cardinal; const Fields: String;
@@ -181,8 +201,10 @@ begin
     Exit;
   end;
   Result.Fault := LeaFleetReadText(Request, Start, Seconds, Result.Text);
-  if Result.Fault <> 0 then
+  if Result.Fault <> 0 then begin
+    Result.Text := '';  // half an answer is none
     Exit;
+  end;
   Result.Status := LeaFleetHeadNumber(Request, LeaFleetQueryStatusCode);
   Result.RetryAfter := LeaFleetHeadNumber(Request, LeaFleetQueryRetryAfter);
 end;
@@ -191,17 +213,14 @@ end;
 function LeaFleetTry(const Route, Fields, Body: String;
   const Seconds: Integer): TLeaFleetAnswer;
 var
-  Host, Path: String;
-  Port: Word;
-  Flags, Start, Session, Connection, Request: Cardinal;
+  Place: TLeaFleetPlace;
+  Start, Session, Connection, Request: Cardinal;
 begin
   Start := LeaFleetTicks;
-  Flags := 0;
-  if LeaFleetTakeApart(Host, Path, Port) then
-    Flags := LeaFleetFlagSecure;
+  LeaFleetTakeApart(LeaFleetServer, Place);
   Session := LeaFleetSession(Seconds);
-  Connection := LeaFleetHttpConnect(Session, Host, Port, 0);
-  Request := LeaFleetOpenRequest(Connection, Path + Route, Flags, Seconds);
+  Connection := LeaFleetHttpConnect(Session, Place.Host, Place.Port, 0);
+  Request := LeaFleetOpenRequest(Connection, Place.Path + Route, Place.Flags, Seconds);
   try
     Result := LeaFleetReceive(Request, Start, Fields, Body, Seconds);
   finally

@@ -50,7 +50,7 @@ external 'LocalFree@kernel32.dll stdcall';
 
 function LeaFleetPath(const Name: String): String;
 begin
-  Result := ExpandConstant('{#LeaFleetFolder}\') + Name;
+  Result := {#LeaFleetText(LeaFleetFolder)} + '\' + Name;
 end;
 
 // Returns the one line of a file, or nothing where it is not there.
@@ -94,9 +94,8 @@ begin
   SetLength(Sid, SidSize);
   DomainSize := 256;
   SetLength(Domain, DomainSize);
-  if not LeaFleetLookupAccount(0, Account, Sid, SidSize, Domain, DomainSize, Use) then
-    Exit;
-  if not LeaFleetSidToText(Sid, Text) then
+  if not LeaFleetLookupAccount(0, Account, Sid, SidSize, Domain, DomainSize, Use)
+    or not LeaFleetSidToText(Sid, Text) then
     Exit;
   SetLength(Result, 200);
   LeaFleetTextAt(Result, Text, 200);
@@ -110,7 +109,7 @@ function LeaFleetAccountSid: String;
 var
   Account: String;
 begin
-  Account := ExpandConstant('{#LeaFleetAccount}');
+  Account := {#LeaFleetText(LeaFleetAccount)};
   Account := Trim(Account);
   Result := Account;
   if (Account = '') or (Pos('S-1-', Account) = 1) then
@@ -153,10 +152,16 @@ procedure LeaFleetMakeFolder;
 var
   Folder: String;
 begin
-  Folder := ExpandConstant('{#LeaFleetFolder}');
+  Folder := {#LeaFleetText(LeaFleetFolder)};
   if not ForceDirectories(Folder) then
     RaiseException('The folder ' + Folder + ' cannot be made');
   LeaFleetProtect(Folder);
+end;
+
+procedure LeaFleetWrite(const Path: String; const Bytes: AnsiString);
+begin
+  if not SaveStringToFile(Path, Bytes, False) then
+    RaiseException(Path + ' cannot be written');
 end;
 
 // Writes a file of one line, whole or not at all. It is protected before it says
@@ -166,11 +171,9 @@ var
   Path: String;
 begin
   Path := LeaFleetPath(Name);
-  if not SaveStringToFile(Path + '.new', '', False) then
-    RaiseException(Path + '.new cannot be written');
+  LeaFleetWrite(Path + '.new', '');
   LeaFleetProtect(Path + '.new');
-  if not SaveStringToFile(Path + '.new', Utf8Encode(Line) + #13#10, False) then
-    RaiseException(Path + '.new cannot be written');
+  LeaFleetWrite(Path + '.new', Utf8Encode(Line) + #13#10);
   if not LeaFleetMoveFile(Path + '.new', Path, LeaFleetReplace) then
     RaiseException(Path + ' cannot be written: ' + SysErrorMessage(DLLGetLastError));
 end;
@@ -186,7 +189,7 @@ function LeaFleetMachine: String;
 var
   Root: Integer;
 begin
-  Result := ExpandConstant('{#LeaFleetMachineId}');
+  Result := {#LeaFleetText(LeaFleetMachineId)};
   Result := Trim(Result);  // in one call it would lose what ANSI has not
   if Result <> '' then
     Exit;

@@ -84,6 +84,14 @@ def hang(exchange):
     exchange.front.closing.wait()
 
 
+def drip(exchange):
+    """A fault: an answer that comes byte by byte, and has no end."""
+    exchange.send_response(201)
+    exchange.end_headers()
+    while not exchange.front.closing.wait(0.1):
+        exchange.wfile.write(b" ")
+
+
 @dataclass(frozen=True)
 class Request:
     """What came from the client; *time* is in seconds of the monotonic clock."""

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from lea_fleet.problems import Problem
 
+from tests.api import OPERATOR_TOKEN
 from tests.installer import faulty
 from tests.installer.pc import (
     APP,
@@ -171,6 +176,7 @@ def test_names_arrive_as_they_are(pc, server):
 def test_quotes_do_too(compiled, pc, server):
     odd = """
 #define LeaFleetUserName "{code:OddName}"
+#define LeaFleetUserId "d'Artagnan"
 [Code]
 function OddName(Param: String): String;
 begin
@@ -181,7 +187,9 @@ end;
 
     assert pc.set_up().exit_code == 0
 
-    assert machines(server)[0]["user_name"] == "O'Connor \"Zoé\" \\ 100% {x}\t!"
+    (machine,) = machines(server)
+    assert machine["user_name"] == "O'Connor \"Zoé\" \\ 100% {x}\t!"
+    assert machine["user_id"] == "d'Artagnan"
 
 
 def test_what_is_too_long_is_cut(pc, server):
@@ -197,6 +205,32 @@ def test_half_a_letter_is_no_dead_end(pc, server):
     assert pc.set_up(f"/LEAUSERNAME={'é' * 254}😀").exit_code == 0
 
     assert machines(server)[0]["user_name"] == "é" * 254 + "\ufffd"
+
+
+def test_so_do_accents_in_the_machines_id(compiled, pc, server, front):
+    pc.take(compiled(example(before='#define LeaFleetMachineId "Zoé 漢"')))
+
+    assert (pc.set_up().exit_code, pc.set_up().exit_code) == (0, 0)
+
+    assert sent(front) == ["enroll", "heartbeat"]
+    assert [row["machine_id"] for row in machines(server)] == ["Zoé 漢"]
+
+
+def test_where_all_share_the_operators_token_a_pc_lives_the_same_life(
+    compiled, tmp_path
+):
+    with running_server(tmp_path / "server", LEA_FLEET_ISSUE="shared") as server:
+        url = f"http://127.0.0.1:{server.port}/api/v1/agents"
+        pc = Pc(tmp_path / "pc", compiled(example()), url)
+        pc.hand(OPERATOR_TOKEN)
+
+        assert pc.set_up().exit_code == 0
+        assert pc.token == OPERATOR_TOKEN
+        pc.take(compiled(example("1.5.0")))
+        assert pc.set_up().exit_code == 0
+        assert machines(server)[0]["version"] == "1.5.0"
+        assert pc.remove().exit_code == 0
+        assert machines(server)[0]["status"] == "uninstalled"
 
 
 # Where the enrolment token comes from
@@ -320,6 +354,13 @@ def test_a_request_that_cannot_be_is_the_setups_own_fault(compiled, pc):
     assert pc.kept("machine-id") == "漢/b"
 
 
+def test_it_works_on_an_older_windows(pc, server):
+    pc.run("reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win7", "/f")
+
+    assert pc.set_up(patience=0).exit_code == 0
+    assert machines(server)[0]["os_info"].startswith("Windows 6.01")
+
+
 def test_a_last_word_is_taken_as_one(pc, front):
     body = {"code": "reactivation_refused", "action": "stop", "detail": "Déjà"}
     front.then(faulty.answer(409, json.dumps(body), "application/problem+json"))
@@ -366,13 +407,22 @@ def test_what_may_pass_is_tried_again(pc, server, front, fault):
 
 
 def test_retry_after_is_obeyed_and_bounded(pc, front):
-    front.always(faulty.answer(503, retry_after=7))
-    run = pc.set_up(patience=9)
-    assert run.exit_code == AGAIN
-    assert re.findall(r"again in (\d+) s", run.log) == ["7"]
+    front.then(
+        faulty.answer(503, retry_after=3),
+        faulty.answer(503, retry_after=86400),
+    )
 
+    run = pc.set_up(patience=60)
+
+    assert run.exit_code == 0
+    assert re.findall(r"again in (\d+) s", run.log) == ["3", "30"]
+
+
+def test_no_pause_is_begun_that_patience_does_not_cover(pc, front):
     front.always(faulty.answer(503, retry_after=86400))
-    run = pc.set_up(patience=5)  # less than the longest pause
+
+    run = pc.set_up(patience=5)
+
     assert (run.exit_code, "again in" in run.log) == (AGAIN, False)
 
 
@@ -383,8 +433,11 @@ def test_retry_after_is_obeyed_and_bounded(pc, front):
         faulty.answer(200, "<html>Welcome to our guest network</html>", "text/html"),
         faulty.answer(201, '{"status": "enrolled", "agent": {"api_token": "x"}}'),
         faulty.answer(201, '{"status": "enrolled", "api_token": "lea_agent_cut'),
+        faulty.answer(201, '{"status": "enrolled", "api_token": "two words"}'),
+        faulty.answer(201, '{"x": "%s", "api_token": "t"}' % ("x" * 300_000)),
+        faulty.answer(407, "Who are you?", Proxy_Authenticate="Basic"),
     ],
-    ids=["403", "200", "not its member", "cut off"],
+    ids=["403", "200", "not its member", "cut off", "no token", "too long", "407"],
 )
 def test_what_is_not_the_servers_answer_changes_nothing(pc, front, fault):
     front.then(fault)
@@ -396,6 +449,16 @@ def test_what_is_not_the_servers_answer_changes_nothing(pc, front, fault):
     assert sent(front) == ["enroll"]
 
 
+def test_what_the_server_may_add_to_its_answer_does_not_matter(pc, front):
+    token = "a\"b\\c'{d}"
+    body = {"links": [{"api_token": "]}"}, 1], "status": "new", "api_token": token}
+    front.then(faulty.answer(201, json.dumps(body)))
+
+    assert pc.set_up().exit_code == 0
+
+    assert pc.token == token
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_takes_the_token_elsewhere(pc, front, status):
     front.always(faulty.redirect(status, f"{front.url}/elsewhere"))
@@ -405,8 +468,9 @@ def test_no_redirect_takes_the_token_elsewhere(pc, front, status):
     assert sent(front) == ["enroll"]
 
 
-def test_a_server_that_never_answers_is_given_up(pc, front):
-    front.always(faulty.hang)
+@pytest.mark.parametrize("fault", [faulty.hang, faulty.drip])
+def test_a_server_that_never_answers_is_given_up(pc, front, fault):
+    front.always(fault)
 
     assert pc.set_up(patience=2).exit_code == AGAIN
 
@@ -449,9 +513,7 @@ def test_an_upgrade_without_the_server_keeps_the_identity(pc, server, front):
 # Uninstalling, whatever the server does
 
 
-@pytest.mark.parametrize(
-    "fault", [faulty.hang, faulty.answer(503), faulty.bad_gateway]
-)
+@pytest.mark.parametrize("fault", [faulty.hang, faulty.answer(503)])
 def test_an_uninstall_does_not_wait_for_a_server_that_is_away(
     pc, server, front, fault
 ):
@@ -470,6 +532,7 @@ def test_a_pc_that_could_not_say_goodbye_finds_its_identity_again(pc, server, fr
     with front.closed():
         assert pc.remove().exit_code == 0
     assert pc.token == token
+    assert pc.kept("server-url") is None and pc.kept("heartbeat-interval") is None
 
     assert pc.set_up().exit_code == 0
 
@@ -497,6 +560,30 @@ def test_a_pc_that_never_enrolled_uninstalls_without_a_word(pc, front):
     assert pc.remove().exit_code == 0
 
     assert front.requests == [] and not pc.path(APP).exists()
+
+
+def test_a_token_that_is_in_use_does_not_stop_an_uninstall(compiled, pc, server):
+    in_use = r"""
+[Code]
+var
+  Token: TFileStream;
+function InitializeUninstall: Boolean;
+var
+  Path: String;
+begin
+  Path := ExpandConstant('{app}\fleet\agent-token.txt');
+  Token := TFileStream.Create(Path, fmOpenRead or fmShareDenyWrite);
+  Result := True;
+end;
+"""
+    pc.take(compiled(example() + in_use))
+    pc.set_up()
+
+    assert pc.remove().exit_code == 0
+    assert machines(server)[0]["status"] == "uninstalled"
+
+    assert pc.set_up().exit_code == 0
+    assert pc.agent(server).post("/heartbeat", {}).status_code == 200
 
 
 def test_an_uninstall_keeps_the_key_of_an_answer_that_is_still_due(pc, server, front):
@@ -531,7 +618,12 @@ def test_everybody_may_look_into_the_file_with_the_error(pc):
 
 @pytest.mark.parametrize(
     ("account", "outcome"),
-    [("LOCAL SERVICE", 0), ("S-1-5-19", 0), ("No Such Account", UNSTORED)],
+    [
+        ("LOCAL SERVICE", 0),
+        ("S-1-5-19", 0),
+        ("S-1-nonsense", UNSTORED),
+        ("No Such Account", UNSTORED),
+    ],
 )
 def test_the_agents_account_is_let_in_by_its_name(compiled, pc, account, outcome):
     before = f'#define LeaFleetAccount "{account}"'
@@ -543,12 +635,13 @@ def test_the_agents_account_is_let_in_by_its_name(compiled, pc, account, outcome
     assert outcome == 0 or account in pc.error
 
 
-def test_a_token_that_cannot_be_stored_is_asked_for_again(pc, server):
-    in_its_way = pc.path(STATE + r"\agent-token.txt")
+@pytest.mark.parametrize("name", ["agent-token.txt", "agent-token.txt.new"])
+def test_a_token_that_cannot_be_stored_is_asked_for_again(pc, server, name):
+    in_its_way = pc.path(STATE) / name
     in_its_way.mkdir(parents=True)
 
     assert pc.set_up().exit_code == UNSTORED
-    assert "agent-token.txt" in pc.error
+    assert name in pc.error
 
     in_its_way.rmdir()
     assert pc.set_up().exit_code == 0
@@ -623,6 +716,122 @@ def test_a_server_that_windows_does_not_trust_never_sees_the_token(
 # In somebody's script
 
 
+def test_the_kit_that_the_command_writes_serves_a_script_as_the_readme_says(
+    bed, server, tmp_path
+):
+    url = f"http://127.0.0.1:{server.port}"
+    words = ["fleet", "installer", tmp_path / "kit", "--url", url]
+    command = [sys.executable, "-m", "flask", "--app", "lea_fleet", *words]
+    subprocess.run(command, env=server.environment, cwd=tmp_path, check=True)
+    readme = (Path(__file__).parents[2] / "README.rst").read_text("utf-8")
+    (lines,) = re.findall(r"\n\n((?: +#(?:define|include) .*\n)+)\n", readme)
+    lines = lines.replace("https://rpa.example.com", url)
+    lines = lines.replace(r"NT SERVICE\Lea", "LOCAL SERVICE")  # which Wine has
+    windows = Windows(tmp_path / "pc")
+    shutil.copytree(tmp_path / "kit", windows.work, dirs_exist_ok=True)
+
+    def install(version):
+        script = windows.work / "own.iss"
+        script.write_text(
+            f"""[Setup]
+AppName=Robot
+AppVersion={version}
+DefaultDirName={{autopf}}\\Robot
+
+{lines}"""
+        )
+        setup = windows.compile(script)
+        assert windows.install(setup).exit_code == 0
+        return machines(server)[0]["status"], machines(server)[0]["version"]
+
+    assert install("2.0") == ("active", "2.0")
+    assert install("2.1") == ("active", "2.1")
+    assert windows.uninstall(r"C:\Program Files\Robot").exit_code == 0
+    assert machines(server)[0]["status"] == "uninstalled"
+    assert happened(server) == ["enrolled", "uninstalled"]
+
+
+# The server's address
+
+
+def test_the_address_may_be_written_in_other_ways(pc, front):
+    url = front.url.replace("http", "HTTP") + "//"
+
+    assert pc.set_up(url=url).exit_code == 0
+
+    assert pc.kept("server-url") == url.rstrip("/")
+    assert pc.remove().exit_code == 0
+    assert {request.path for request in front.requests} == {
+        "/api/v1/agents/enroll",
+        "/api/v1/agents/uninstall",
+    }
+
+
+def test_an_address_that_is_none_is_the_setups_own_fault(pc, front):
+    without_scheme = front.url.removeprefix("http://")
+
+    assert pc.set_up(url=without_scheme).exit_code == MEND
+
+    assert "address" in pc.error and without_scheme in pc.error
+    assert front.requests == [] and pc.is_installed
+
+
+def test_each_part_of_an_address_is_found(compiled, pc):
+    addresses = {
+        "https://a": "a 443 secure",
+        "http://a/b/c": "a 80 /b/c",
+        "HTTPS://a.example:8443/b": "a.example 8443 /b secure",
+        "http://[::1]/b": "[::1] 80 /b",
+        "https://[2001:db8::7]:8443": "[2001:db8::7] 8443 secure",
+        "": "none",
+        "a/b": "none",
+        "//a/b": "none",
+        "ftp://a/b": "none",
+        "http:/a/b": "none",
+        "https://": "none",
+        "https:///b": "none",
+        "https://a:/b": "none",
+        "https://a:b/c": "none",
+        "https://a:0": "none",
+        "https://a:65536": "none",
+    }
+    calls = "\n".join(f"  Show('{address}');" for address in addresses)
+    script = f"""{example()}
+[Code]
+procedure Show(const Url: String);
+var
+  Place: TLeaFleetPlace;
+  Found: String;
+begin
+  Found := 'none';
+  if LeaFleetTakeApart(Url, Place) then begin
+    Found := Trim(Format('%s %d %s', [Place.Host, Place.Port, Place.Path]));
+    if Place.Flags = LeaFleetFlagSecure then
+      Found := Found + ' secure';
+  end;
+  Log('<' + Url + '> is ' + Found);
+end;
+procedure InitializeWizard;
+begin
+{calls}
+end;
+"""
+    pc.take(compiled(script))
+
+    assert dict(re.findall("<(.*)> is (.*)", pc.set_up().log)) == addresses
+
+
+# Silence
+
+
+def test_a_silent_setup_waits_for_nobody(pc):
+    pc.take_away()
+
+    run = pc.run(r"Z:\work\lea-setup.exe", "/VERYSILENT", f"/LEAURL={pc.url}")
+
+    assert run.exit_code == MEND and pc.error
+
+
 def test_every_refusal_is_handled_by_its_action(compiled, pc):
     outcomes = {
         "ask_operator": ASK,
@@ -651,6 +860,56 @@ end;
     found = dict(re.findall(r"outcome of (\w+) (\d+)", pc.set_up().log))
 
     assert found == {code: str(outcomes[action]) for code, action in actions.items()}
+
+
+JSON = {
+    r'{"a": "\"\\\/\b\t\n\f\r\u00e9\ud83d\ude00", "b": 1}': "\"\\/\b\t\n\f\ré😀",
+    '{"b": [{"a": 1}, "]", [2]], "a": true}': "true",
+    '\t{ "b" : {"a": "}"} , "a" : [1, {}] } ': "[1, {}]",
+    '{"a": "first", "a": "second"}': "first",
+    '{"b": 1}': "",
+    "{}": "",
+    '{"b": 1, }': "",
+    '{"b" 1, "a": 2}': "",
+    '{"b": 1 "a": 2}': "",
+    '{"b": ], "a": 2}': "",
+    '[{"a": 1}]': "",
+    '{"a": 1': "",
+    '{"a": "1': "",
+    '{"a": [1, 2': "",
+    r'{"a": "1\u00': "",
+    r'{"a": "\uxyz!"}': "\ufffd",
+    '{"a"': "",
+    "": "",
+}
+
+
+def test_json_is_read_as_it_is_meant_and_half_of_it_not_at_all(compiled, pc):
+    pc.path(r"Z:\work\json.txt").write_text("\n".join([*JSON, ""]), "utf-8")
+    script = example() + r"""
+[Code]
+procedure InitializeWizard;
+var
+  Lines: TArrayOfString;
+  I: Integer;
+begin
+  LoadStringsFromFile(ExpandConstant('{src}\json.txt'), Lines);
+  for I := 0 to GetArrayLength(Lines) - 1 do
+    Log('read ' + LeaFleetQuoted(LeaFleetMember(Lines[I], 'a')));
+  try
+    LeaFleetProtect('C:\none');
+  except
+    Log(GetExceptionMessage);
+  end;
+end;
+"""
+    pc.take(compiled(script))
+
+    log = pc.set_up().log
+
+    found = [json.loads(text) for text in re.findall('read (".*")', log)]
+    assert found == list(JSON.values())
+    assert r"The access rights of C:\none cannot be set" in log
 
 
 def test_it_stands_beside_the_scripts_own_handlers(compiled, pc):
