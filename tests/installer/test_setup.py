@@ -663,6 +663,9 @@ def test_a_copied_disk_does_not_bring_another_pcs_identity_along(pc, server, fro
     token = pc.token
     pc.path(STATE + r"\machine-id.txt").write_text("another-pc")
     change(server, "UPDATE enrolled_agents SET machine_id = 'another-pc'")
+    with front.closed():
+        assert pc.set_up(patience=1).exit_code == AGAIN
+    assert pc.token is None
 
     assert pc.set_up().exit_code == 0
 
