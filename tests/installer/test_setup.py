@@ -553,6 +553,17 @@ def test_an_uninstall_that_the_operator_was_faster_with_leaves_nothing(pc, serve
     assert not pc.path(APP).exists()
 
 
+def test_an_identity_that_is_over_leaves_nothing_either(pc, front):
+    pc.set_up()
+    body = {"code": "agent_uninstalled", "action": "reenroll"}
+    front.then(faulty.answer(401, json.dumps(body), "application/problem+json"))
+
+    assert pc.remove().exit_code == 0
+
+    assert sent(front) == ["enroll", "uninstall"]
+    assert not pc.path(APP).exists()
+
+
 def test_a_pc_that_never_enrolled_uninstalls_without_a_word(pc, front):
     pc.take_away()
     pc.set_up()
