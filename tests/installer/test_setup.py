@@ -553,6 +553,17 @@ def test_an_uninstall_that_the_operator_was_faster_with_leaves_nothing(pc, serve
     assert not pc.path(APP).exists()
 
 
+def test_an_identity_that_is_over_leaves_nothing_either(pc, front):
+    pc.set_up()
+    body = {"code": "agent_uninstalled", "action": "reenroll"}
+    front.then(faulty.answer(401, json.dumps(body), "application/problem+json"))
+
+    assert pc.remove().exit_code == 0
+
+    assert sent(front) == ["enroll", "uninstall"]
+    assert not pc.path(APP).exists()
+
+
 def test_a_pc_that_never_enrolled_uninstalls_without_a_word(pc, front):
     pc.take_away()
     pc.set_up()
@@ -663,6 +674,9 @@ def test_a_copied_disk_does_not_bring_another_pcs_identity_along(pc, server, fro
     token = pc.token
     pc.path(STATE + r"\machine-id.txt").write_text("another-pc")
     change(server, "UPDATE enrolled_agents SET machine_id = 'another-pc'")
+    with front.closed():
+        assert pc.set_up(patience=1).exit_code == AGAIN
+    assert pc.token is None
 
     assert pc.set_up().exit_code == 0
 
