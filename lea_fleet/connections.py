@@ -16,8 +16,8 @@ from collections import deque
 from contextlib import suppress
 from operator import methodcaller
 from pathlib import Path
-from typing import NamedTuple
 
+from .files import File, Files, files_at, identity, is_writable, size_of
 from .problems import DatabaseUnavailable, database_problem
 from .repository.functions import add_functions
 from .schema import ensure_schema
@@ -36,23 +36,12 @@ _inherited: list[Connection] = []
 #: Reads what another program may have written in another encoding.
 _decode = methodcaller("decode", "utf-8", "replace")
 
-#: What os.stat() calls the same file: its device and its number there.
-_File = tuple[int, int]
-
-
-class _Files(NamedTuple):
-    """A database's files; None for one that is not there."""
-
-    database: _File | None
-    wal: _File | None
-    shm: _File | None
-
 
 class Connection(sqlite3.Connection):
     """An open connection that knows which files and which process it is for."""
 
     path: Path
-    files: _Files
+    files: Files
     pid: int
     suspect = False
     synchronous: str | None = None  # as it was last set
@@ -65,7 +54,7 @@ class Connection(sqlite3.Connection):
         """
         if self.in_transaction:
             super().commit()
-        if _files_at(self.path) != self.files:
+        if files_at(self.path) != self.files:
             raise DatabaseUnavailable(
                 f"{self.path} or its log was moved, replaced or deleted during this"
                 " request; what the request wrote may not be there."
@@ -95,7 +84,7 @@ class Connections:
 
         Raises DatabaseBusy or DatabaseUnavailable, which name the path.
         """
-        files = _files_at(self.path)
+        files = files_at(self.path)
         if files.database is None and self._seen:
             # A new, empty database would refuse every agent's token.
             raise DatabaseUnavailable(
@@ -147,7 +136,7 @@ class Connections:
 
     def _opened(self) -> Connection:
         self._prepare()
-        file = _identity(self.path)
+        file = identity(self.path)
         # One that goes away before it is opened is not made anew.
         mode = "rwc" if file is None else "rw"
         try:
@@ -186,7 +175,7 @@ class Connections:
         if os.path.exists(self.path):  # Path.exists() raises where it may not look
             # Never opened to find out: closing a file drops the locks that
             # SQLite holds on it in this process (POSIX).
-            if not _is_writable(self.path):
+            if not is_writable(self.path):
                 raise DatabaseUnavailable(f"{self.path} is read-only for this process.")
             return
         log = f"{self.path}-wal"
@@ -203,8 +192,8 @@ class Connections:
                 f"The folder {self.path.parent} cannot be made: {error.strerror}."
             ) from error
 
-    def _opened_files(self, before: _File | None) -> _Files:
-        after = _files_at(self.path)
+    def _opened_files(self, before: File | None) -> Files:
+        after = files_at(self.path)
         if after.database is None or before not in (None, after.database):
             # Which of the two was opened is not known: the next try will tell.
             raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")
@@ -226,7 +215,7 @@ class Connections:
                     raise
             time.sleep(_PAUSE)
 
-    def _refuse_wrong_log(self, connection: Connection, now: _Files) -> None:
+    def _refuse_wrong_log(self, connection: Connection, now: Files) -> None:
         """Refuse a database without its log, or with the log of another one.
 
         SQLite finds the write-ahead log by its name alone, and would read the
@@ -241,7 +230,7 @@ class Connections:
                 f"{log} or its -shm was removed while the server was running."
                 " Restart the server; it has saved what was in that log."
             )
-        if now.wal is not None and now.wal == connection.files.wal and _size(log):
+        if now.wal is not None and now.wal == connection.files.wal and size_of(log):
             raise DatabaseUnavailable(
                 f"{self.path} was replaced while the server was running, and {log}"
                 " still belongs to the file before. Stop the server, remove that log"
@@ -249,7 +238,7 @@ class Connections:
             )
 
 
-def _save_log(connection: Connection, now: _Files) -> None:
+def _save_log(connection: Connection, now: Files) -> None:
     """Write into the database what is in a log that has been removed.
 
     Not where another process has made another log by now: what it writes must
@@ -258,26 +247,6 @@ def _save_log(connection: Connection, now: _Files) -> None:
     if {now.wal, now.shm} <= {None, *connection.files}:
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA wal_checkpoint").fetchone()
-
-
-def _files_at(path: Path) -> _Files:
-    name = str(path)
-    return _Files(_identity(name), _identity(f"{name}-wal"), _identity(f"{name}-shm"))
-
-
-def _identity(path: Path | str) -> _File | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
 
 
 def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:
@@ -309,8 +278,3 @@ def _before_fork() -> None:
 
 if sys.platform != "win32":
     os.register_at_fork(before=_before_fork)
-
-
-def _is_writable(path: Path) -> bool:
-    effective = os.access in os.supports_effective_ids
-    return os.access(path, os.W_OK, effective_ids=effective)

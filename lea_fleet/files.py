@@ -1,0 +1,47 @@
+"""The files of a database, told apart by what the system calls them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+#: What os.stat() calls the same file: its device and its number there.
+File = tuple[int, int]
+
+
+class Files(NamedTuple):
+    """A database's files; None for one that is not there."""
+
+    database: File | None
+    wal: File | None
+    shm: File | None
+
+
+def files_at(path: Path) -> Files:
+    """Return which files the database at *path* has at this moment."""
+    name = str(path)
+    return Files(identity(name), identity(f"{name}-wal"), identity(f"{name}-shm"))
+
+
+def identity(path: Path | str) -> File | None:
+    """Return which file is at *path*, or None."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def size_of(path: str) -> int:
+    """Return the bytes of the file at *path*; 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def is_writable(path: Path) -> bool:
+    """Tell whether this process may write the file, without opening it."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, os.W_OK, effective_ids=effective)
