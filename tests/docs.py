@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.rst"
 REFERENCE = ROOT / "lea_fleet" / "docs" / "reference.rst"
 INSTALLER = ROOT / "lea_fleet" / "docs" / "installer.rst"
+COMMANDS = ROOT / "lea_fleet" / "docs" / "commands.rst"
+OPERATIONS = ROOT / "lea_fleet" / "docs" / "operations.rst"
 
 #: What a set-up command does before the program itself starts.
 SET_UP = re.compile(r"(python3 -m venv \.venv && )?\.venv/bin/pip install .*? && ")

@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import fields
 from importlib.resources import files
 
-import click
 import pytest
 from docutils import nodes
 
@@ -22,7 +21,7 @@ import lea_fleet
 from lea_fleet import AgentRepository, LeaFleet
 from lea_fleet.config import Settings, setting_keys
 from lea_fleet.problems import Problem
-from tests import docs
+from tests import commands_page, docs
 from tests.api import OPERATOR_TOKEN, PREFIX, Api
 
 START = (
@@ -34,7 +33,9 @@ TEST = (
     " .venv/bin/pytest --cov"
 )
 DOCUMENTS = pytest.mark.parametrize(
-    "path", [docs.README, docs.REFERENCE, docs.INSTALLER], ids=lambda path: path.name
+    "path",
+    [docs.README, docs.REFERENCE, docs.COMMANDS, docs.OPERATIONS, docs.INSTALLER],
+    ids=lambda path: path.name,
 )
 WHOLE = pytest.mark.parametrize(
     "path", [docs.README, docs.REFERENCE], ids=lambda path: path.name
@@ -295,24 +296,18 @@ def test_one_code_alone_ends_an_identity():
     assert ending == ["agent_uninstalled"]
 
 
-def commands(command, name):
-    """Yield the name of each command of a group, as it is typed."""
-    yield name
-    if isinstance(command, click.Group):
-        for child in command.commands.values():
-            yield from commands(child, f"{name} {child.name}")
+def test_the_commands_page_is_what_the_program_says_today():
+    written = docs.COMMANDS.read_text("utf-8")
+
+    assert commands_page.page(written) == written
 
 
-def test_every_command_shows_its_help(reference, app):
-    # That the text is the program's is seen where the examples run.
-    documented = docs.subsections(docs.section(reference, "Commands"))
+def test_the_commands_page_keeps_what_is_written_by_hand(monkeypatch):
+    written = docs.COMMANDS.read_text("utf-8")
+    outdated = written.replace("Print JSON", "Print YAML").replace("--json ", "--yaml")
 
-    assert list(documented) == list(commands(app.cli.commands["fleet"], "flask fleet"))
-    for name, part in documented.items():
-        command, text = next(docs.steps(part))
-        asked = name.replace("flask ", "flask --app lea_fleet ")
-        assert command == f"RPA_API_TOKEN=change-me {asked} --help"
-        assert text.startswith(f"Usage: {name} ")
+    assert "could\nmove the cursor" in written
+    assert commands_page.page(outdated) == written
 
 
 def test_every_table_has_its_columns_and_indexes(reference):

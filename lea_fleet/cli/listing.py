@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -25,24 +24,11 @@ from ..pages import Page, PageReader
 from ..repository import Agent
 from ..terminal import ago, pour, printable, say, screen_width, table
 from .opening import checked_text, open_fleet
+from .options import json_option, say_json, seconds
 
 _HEADING = ("MACHINE", "USER", "HOST", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
 _COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
-
-
-def _silence(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> float | None:
-    if value is None:
-        return None
-    try:
-        seconds = clock.parse_lifetime(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from None
-    if seconds is None:
-        raise click.BadParameter("must be a duration such as 12h or 14d.")
-    return seconds
 
 
 def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -80,7 +66,7 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
 @click.option(
     "--silent-for",
     metavar="DURATION",
-    callback=_silence,
+    callback=seconds,
     help="Only those not seen for so long: 12h, 14d.",
 )
 @click.option(
@@ -94,7 +80,7 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), help="How many at the most."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII.")
+@json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for Excel and others.")
 @click.option(
     "--semicolon", is_flag=True, help="The same with semicolons, for Excel in French."
@@ -137,8 +123,7 @@ def list_command(
         return
     agents, totals = _read(page)
     if as_json:
-        # ASCII, since names come from machines and may hold any character.
-        say(json.dumps({"agents": agents, "totals": totals}, indent=2))
+        say_json({"agents": agents, "totals": totals})
         return
     _print_table(agents)
     say(_totals_line(totals))

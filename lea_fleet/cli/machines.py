@@ -11,6 +11,7 @@ from .. import tokens
 from ..repository import AgentRepository, Event
 from ..terminal import printable, say, screen_width, table
 from .opening import checked_text, open_fleet
+from .options import json_option, say_json
 
 
 @click.command("events")
@@ -22,7 +23,7 @@ from .opening import checked_text, open_fleet
     show_default=True,
     help="How many events at the most.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII.")
+@json_option
 @with_appcontext
 def events_command(machine: str | None, limit: int, as_json: bool) -> None:
     """Show what happened to MACHINE, or to all, the newest first.
@@ -35,7 +36,7 @@ def events_command(machine: str | None, limit: int, as_json: bool) -> None:
             machine = repository.require(machine)["machine_id"]
         events, _ = repository.events.page(machine, limit=limit)
     if as_json:
-        say(json.dumps({"events": events}, indent=2))
+        say_json({"events": events})
         return
     heading = ("AT", "EVENT", "MACHINE", "BY", "DETAIL")
     lines = table([heading, *map(_row, events)], screen_width(), fixed={0, 1})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from ..payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
 from ..repository import EnrollmentToken
 from ..terminal import printable, say, screen_width, table
 from .opening import checked_text, open_fleet, open_or_make_fleet
+from .options import json_option, say_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -88,7 +88,7 @@ def create_command(label: str | None, expires: float | None, max_uses: int) -> N
 
 
 @token_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII.")
+@json_option
 @with_appcontext
 def list_command(as_json: bool) -> None:
     """List the enrolment tokens, the newest first.
@@ -99,7 +99,7 @@ def list_command(as_json: bool) -> None:
     with open_fleet() as repository:
         listed = repository.enrollment_tokens.list()
     if as_json:
-        say(json.dumps({"enrollment_tokens": listed}, indent=2))
+        say_json({"enrollment_tokens": listed})
         return
     heading = ("ID", "LABEL", "MADE", "EXPIRES", "USES", "STATE")
     rows = [heading, *map(_row, listed)]
