@@ -26,6 +26,7 @@ from lea_fleet import connections, create_app
 from lea_fleet.db import get_db
 from lea_fleet.signals import agent_enrolled
 from tests.api import OPERATOR_TOKEN, Api, assert_problem
+from tests.fleets import fill
 from tests.processes import beside, in_processes, open_descriptors
 
 NOBODY = 65534
@@ -573,6 +574,23 @@ def test_threads_that_enrol_at_once(app):
         assert set(pool.map(enroll, range(64))) == {200}
 
     assert operator_of(app).get("/fleet").json["totals"]["active"] == 64
+
+
+def test_a_log_that_another_thread_has_just_begun_is_not_taken_for_a_lost_one(
+    app, database, monkeypatch
+):
+    fill(database, [])  # by a program that keeps no log
+    look = connections.files_at
+
+    def look_while_another_opens(path):
+        monkeypatch.setattr(connections, "files_at", look)
+        files = look(path)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(connection_of, app).result(30)
+        return files
+
+    monkeypatch.setattr(connections, "files_at", look_while_another_opens)
+    assert is_open(connection_of(app))
 
 
 @pytest.mark.parametrize("reuse", [True, False])
