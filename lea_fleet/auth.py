@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn, TypeVar
 
 from flask import current_app, g, has_request_context, request
@@ -36,14 +36,14 @@ class BearerAuth(HTTPTokenAuth):
         """Leave it to :meth:`authenticate`, without an object in between."""
 
     def authenticate(self, auth: None, stored_password: None) -> Any:
-        field = request.headers.get("Authorization")
+        field = _authorization()
         if field is None:
             return signed_in_operator()
         token = _bearer(field)
         return self.verify_token_callback(token) if token else None
 
-    def authorize(self, role: None, user: Principal, auth: Any) -> bool:
-        _admit(user)
+    def authorize(self, role: Collection[Role], user: Principal, auth: Any) -> bool:
+        _admit(user, role)
         return True
 
     def current_user(self) -> Any:
@@ -56,7 +56,13 @@ class BearerAuth(HTTPTokenAuth):
 
 def presented_token() -> str:
     """Return the Bearer token of this request; empty where there is none."""
-    return _bearer(request.headers.get("Authorization", ""))
+    return _bearer(_authorization() or "")
+
+
+def _authorization() -> str | None:
+    # Where Werkzeug's headers would look it up, without the way through them.
+    field: str | None = request.environ.get("HTTP_AUTHORIZATION")
+    return field
 
 
 def _bearer(field: str) -> str:
@@ -95,9 +101,19 @@ def admits(*roles: Role) -> Callable[[_View], _View]:
     return declare
 
 
-def _admit(principal: Principal) -> None:
-    view = current_app.view_functions[str(request.endpoint)]
-    if principal.role in getattr(view, "admitted_roles", ("operator",)):
+def guarded(view: _View) -> _View:
+    """Return *view* behind the guard, which lets nobody else through to it."""
+    guard = auth.login_required(role=_admitted(view))
+    return guard(view)  # type: ignore[no-any-return]
+
+
+def _admitted(view: Callable[..., Any]) -> Collection[Role]:
+    roles: Collection[Role] = getattr(view, "admitted_roles", ["operator"])
+    return roles
+
+
+def _admit(principal: Principal, roles: Collection[Role]) -> None:
+    if principal.role in roles:
         return
     if principal.role == "departed":
         raise AgentUninstalled("This machine has been uninstalled.")
@@ -113,7 +129,7 @@ def confirm() -> Principal:
     if caller().is_operator:  # by a setting, or by a session that the host vouches for
         return caller()
     principal = identify(presented_token())
-    _admit(principal)
+    _admit(principal, _admitted(current_app.view_functions[str(request.endpoint)]))
     return principal
 
 
@@ -139,12 +155,11 @@ def acting_repository() -> AgentRepository:
     return get_repository(_actor(caller()))
 
 
-def target(machine_id: str | None) -> str | None:
+def target(principal: Principal, machine_id: str | None) -> str | None:
     """Return the machine that a caller means who named *machine_id*, or None.
 
     An agent may leave out its own id. Raises WrongMachine for another one's.
     """
-    principal = caller()
     if principal.is_operator:
         return machine_id
     own = principal.machine_id
@@ -170,6 +185,3 @@ auth = BearerAuth(scheme="Bearer", realm=REALM)
 # What either of these raises goes to the blueprint's error handler as it is.
 auth.verify_token(identify)
 auth.error_handler(_refuse)
-
-#: Lets nobody through to a view who is not admitted to it.
-guard = auth.login_required(lambda: None)

@@ -25,13 +25,14 @@ def get_db() -> Connection:
     It is released when the context ends; what is not committed by then is
     rolled back. Raises DatabaseBusy or DatabaseUnavailable.
     """
-    connection: Connection | None = g.get(_NAME)
+    context = g._get_current_object()
+    connection: Connection | None = context.get(_NAME)
     if connection is not None and connection.pid == os.getpid():
         return connection
     if connection is not None:
         discard_db()
     connection = current_state().connections.acquire()
-    setattr(g, _NAME, connection)
+    setattr(context, _NAME, connection)
     return connection
 
 

@@ -29,7 +29,7 @@ def interval_for(machines: int, *, shortest: int, rate: float) -> int:
 
 def longest(seconds: int) -> int:
     """Return the most that :func:`spread` makes of an interval."""
-    return seconds + math.ceil(seconds / 10)
+    return seconds + (seconds + 9) // 10
 
 
 def spread(seconds: int) -> int:

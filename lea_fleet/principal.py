@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Role = Literal["operator", "installer", "agent", "departed"]
 
 
-@dataclass(frozen=True)
-class Principal:
+class Principal(NamedTuple):
     """The caller that a valid credential stands for.
 
     *role* is ``operator``, ``installer``, ``agent``, or ``departed``: an agent
@@ -26,7 +24,13 @@ class Principal:
     machine_id: str | None = None
     enrollment_token: int | None = None
     user: str | None = None
-    agent: dict[str, Any] | None = field(default=None, repr=False)
+    agent: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        """Name the caller, without what is known of its user."""
+        shown = ("role", "machine_id", "enrollment_token", "user")
+        told = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"Principal({told})"
 
     @property
     def is_operator(self) -> bool:

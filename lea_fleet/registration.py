@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint
 from flask.sansio.app import App
 
+from .auth import guarded
 from .config import ConfigurationError, Settings
 from .connections import Connections
 from .db import close_db
@@ -65,16 +67,24 @@ class FleetBlueprint(Blueprint):
         )
         app.teardown_appcontext(close_db)
 
-    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
-        """Add a rule that redirects nobody and answers nobody unasked.
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Add a rule that lets nobody through to its view who is not admitted to it.
 
-        A redirected POST comes back as a GET with the token still on it. An
-        automatic answer to OPTIONS would need no token.
+        It redirects nobody and answers nobody unasked: a redirected POST comes back
+        as a GET with the token still on it, and an automatic answer to OPTIONS would
+        need no token.
         """
         options["strict_slashes"] = True
         options["merge_slashes"] = False
-        options["provide_automatic_options"] = False
-        super().add_url_rule(rule, *args, **options)
+        view_func = view_func and guarded(view_func)
+        super().add_url_rule(rule, endpoint, view_func, False, **options)
 
     def _refuse_taken_command(self, app: App, options: dict[str, Any]) -> None:
         group = options.get("cli_group", self.cli_group)

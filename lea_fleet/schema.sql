@@ -30,16 +30,16 @@ CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
 -- When the row's enrolled_at moves on, through whichever server, the token is dead.
 -- No foreign key: the older server knows nothing of this table.
 -- pending: issued by a rotation and not used yet; the one before is still good.
+-- Found by its hash and by nothing else: one tree to search and to write, not two.
 CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
-  id INTEGER PRIMARY KEY,
-  token_hash TEXT NOT NULL UNIQUE,
+  token_hash TEXT PRIMARY KEY,
   machine_id TEXT NOT NULL,
   enrolled_at TEXT NOT NULL,
   issued_at TEXT NOT NULL,
   pending INTEGER NOT NULL DEFAULT 0,
   first_used_at TEXT,
   revoked_at TEXT
-);
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
 
 -- What an installer enrols with. expires_at is NULL for one that never does.

@@ -29,20 +29,16 @@ def transaction(
         yield
 
 
-def write_alone(
-    connection: sqlite3.Connection,
-    statement: str,
-    values: dict[str, Any],
-    synchronous: Level = "FULL",
+def write_lightly(
+    connection: sqlite3.Connection, statement: str, values: dict[str, Any]
 ) -> int:
     """Run one *statement* as a transaction of its own; return the rows it changed.
 
-    Raises what :func:`transaction` does.
+    For what may be lost, as ``NORMAL`` says: nothing looks once more, after it,
+    whether the file is still there. Raises what :func:`transaction` does.
     """
-    _synchronise(connection, synchronous)
-    changed = connection.execute(statement, values).rowcount
-    connection.commit()  # of nothing that is left: Connection looks at its files
-    return changed
+    _synchronise(connection, "NORMAL")
+    return connection.execute(statement, values).rowcount
 
 
 @contextmanager

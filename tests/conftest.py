@@ -91,7 +91,7 @@ def before_writing(monkeypatch):
             monkeypatch.setattr(module, name, delayed)
 
         delay(writing, "transaction")
-        delay(sightings, "write_alone")
+        delay(sightings, "write_lightly")
 
     return let
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .members import LONGEST_DETAIL, Members
 from .objects import parse_object
@@ -31,8 +32,7 @@ class UninstallPayload:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class HeartbeatPayload:
+class HeartbeatPayload(NamedTuple):
     machine_id: str | None
     details: dict[str, str | None]
 

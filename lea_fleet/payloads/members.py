@@ -57,8 +57,11 @@ class Members:
 
     def details(self) -> dict[str, str | None]:
         """Return the details of a machine that are members, by their names."""
-        given = [name for name in DETAILS if name in self._members]
-        return {name: self.text(name, LONGEST_DETAIL) for name in given}
+        return {
+            name: self.text(name, LONGEST_DETAIL)
+            for name in DETAILS
+            if name in self._members
+        }
 
     def boolean(self, field: str, *, default: bool) -> bool:
         value = self._members.get(field)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from .. import clock
 from ..machine import IDENTITY
-from ..transaction import write_alone
+from ..transaction import write_lightly
 from .reading import Agent
 from .writing import AgentWriter
 
@@ -16,7 +16,8 @@ from .writing import AgentWriter
 _TOUCH = """UPDATE enrolled_agents SET last_seen_at = :now
   WHERE id = :id AND status = 'active' AND enrolled_at = :enrolled_at
   AND EXISTS (
-    SELECT 1 FROM lea_fleet_tokens WHERE id = :token_id AND revoked_at IS NULL
+    SELECT 1 FROM lea_fleet_tokens
+    WHERE token_hash = :token_hash AND revoked_at IS NULL
   )"""
 
 
@@ -38,9 +39,9 @@ class AgentSightings(AgentWriter):
         Tell whether it was. One statement, and a transaction of its own, since
         the other writers wait for it: most beats say nothing else.
         """
-        told = {name: agent.get(name) for name in ("id", "enrolled_at", "token_id")}
+        told = {name: agent.get(name) for name in ("id", "enrolled_at", "token_hash")}
         values = {**told, "now": clock.iso(moment)}
-        return write_alone(self.connection, _TOUCH, values, "NORMAL") == 1
+        return write_lightly(self.connection, _TOUCH, values) == 1
 
     def see(self, agent: Agent, details: Mapping[str, str | None]) -> None:
         """Write down that an active *agent* was seen, with what it says.

@@ -15,16 +15,16 @@ Token = dict[str, Any]
 
 _FOUND = (
     *COLUMNS,
-    "token_id",
+    "token_hash",
     "pending",
     "first_used_at",
     "revoked_at",
     "is_current",
 )
-_FIND = f"""SELECT {NAMED}, token_id, pending, first_used_at, revoked_at,
+_FIND = f"""SELECT {NAMED}, token_hash, pending, first_used_at, revoked_at,
   token_enrolled_at = enrolled_at AS is_current
   FROM (
-    SELECT id AS token_id, machine_id AS holder, enrolled_at AS token_enrolled_at,
+    SELECT token_hash, machine_id AS holder, enrolled_at AS token_enrolled_at,
       pending, first_used_at, revoked_at
     FROM lea_fleet_tokens WHERE token_hash = ?
   ) JOIN enrolled_agents ON machine_id = holder"""
@@ -43,7 +43,7 @@ class TokenRepository:
     def find(self, token_hash: str) -> Token | None:
         """Return what is known of a token and of the machine it is for, or None.
 
-        ``token_id``, ``pending``, ``first_used_at`` and ``revoked_at`` are the
+        ``token_hash``, ``pending``, ``first_used_at`` and ``revoked_at`` are the
         token's; ``is_current`` tells whether the machine is still in the
         enrolment that the token belongs to. The others are the columns of the
         machine's row: one query is all that a heartbeat needs. A token whose
@@ -67,8 +67,8 @@ class TokenRepository:
         """Write down the first use of a token; it is pending no longer."""
         self.connection.execute(
             "UPDATE lea_fleet_tokens SET first_used_at = ?, pending = 0"
-            " WHERE id = ? AND first_used_at IS NULL",
-            (_now(), token["token_id"]),
+            " WHERE token_hash = ? AND first_used_at IS NULL",
+            (_now(), token["token_hash"]),
         )
 
     def was_used(self, agent: dict[str, Any]) -> bool:
@@ -94,7 +94,7 @@ class TokenRepository:
 
     def revoke_others(self, token: Token) -> int:
         """Revoke the other tokens of a token's enrolment; return how many were."""
-        return self._revoke(token, "id <> ?", token["token_id"])
+        return self._revoke(token, "token_hash <> ?", token["token_hash"])
 
     def revoke_pending(self, agent: dict[str, Any]) -> int:
         """Revoke what a rotation issued and nobody has used; return how many were."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, request
 
-from .. import payloads, tokens
+from .. import clock, payloads, tokens
 from ..auth import (
     acting_repository,
     admits,
@@ -41,13 +41,15 @@ def enroll() -> Response:
         if enrolment is None:
             enrolment = _enrolled(repository, wanted, principal)
         api_token = _issue_token(repository, enrolment)
-        decide_interval(acting_repository)
+        decide_interval(current_state().interval, acting_repository)
     return json_response(
         {
             "status": enrolment.status,
             "machine_id": enrolment.agent["machine_id"],
             "api_token": api_token,
-            "heartbeat_interval": next_interval(acting_repository),
+            "heartbeat_interval": next_interval(
+                current_state().interval, clock.now(), acting_repository
+            ),
             "agent": _told(enrolment, wanted, principal),
         },
         201,
@@ -59,7 +61,7 @@ def enroll() -> Response:
 def uninstall() -> Response:
     """Mark a machine as uninstalled; doing so again changes nothing."""
     wanted = payloads.uninstall_payload(body())
-    machine_id = required(target(wanted.machine_id))
+    machine_id = required(target(caller(), wanted.machine_id))
     repository = acting_repository()
     with repository.transaction():
         confirm()

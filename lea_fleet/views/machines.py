@@ -21,23 +21,23 @@ from .routing import blueprint
 def heartbeat() -> Response:
     """Take note that a machine is there, and of what it says about itself."""
     said = payloads.heartbeat_payload(body())
-    machine_id = required(target(said.machine_id))
-    now = clock.now()
-    agent = caller().agent or acting_repository().require_active(machine_id)
+    principal, state, now = caller(), current_state(), clock.now()
+    machine_id = required(target(principal, said.machine_id))
+    agent = principal.agent or acting_repository().require_active(machine_id)
     changes = news(agent, said.details)
-    if changes or not current_state().rule.is_fresh(agent["last_seen_at"], now):
+    if changes or not state.rule.is_fresh(agent["last_seen_at"], now):
         if changes or not get_repository().touch(agent, now):
             repository = acting_repository()
             with repository.transaction("NORMAL"):
                 agent = confirm().agent or repository.require_active(machine_id)
                 repository.see(agent, said.details)
-        decide_interval(get_repository)
+        decide_interval(state.interval, get_repository)
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {
             "status": "ok",
             "machine_id": agent["machine_id"],
-            "heartbeat_interval": next_interval(get_repository),
+            "heartbeat_interval": next_interval(state.interval, now, get_repository),
             "server_time": clock.iso(now),
         }
     )
@@ -47,7 +47,7 @@ def heartbeat() -> Response:
 @admits("operator", "agent")
 def machine(machine_id: str) -> Response:
     """Show one machine."""
-    machine_id = required(target(machine_id))
+    machine_id = required(target(caller(), machine_id))
     return json_response({"agent": acting_repository().require(machine_id)})
 
 
@@ -76,7 +76,7 @@ def events(machine_id: str) -> Response:
 @admits("operator", "agent")
 def rotate(machine_id: str) -> Response:
     """Give a machine another token; the one it has lasts until that is used."""
-    machine_id = required(target(machine_id))
+    machine_id = required(target(caller(), machine_id))
     payloads.no_payload(body())
     token = tokens.new_agent_token()
     repository = acting_repository()

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.wsgi import get_content_length
 
 from ..payloads import LONGEST_BODY
 from ..problems import BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
@@ -22,7 +23,7 @@ def body() -> bytes:
     otherwise come before ours.
     """
     asked = request._get_current_object()  # type: ignore[attr-defined]
-    announced = asked.content_length
+    announced = get_content_length(asked.environ)
     if announced is not None and announced > LONGEST_BODY:
         raise _too_large()
     # What is of unknown length is cut without an error: one byte more. For the

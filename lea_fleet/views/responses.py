@@ -14,8 +14,6 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 #: Keeps tokens and people's names out of every cache on the way.
 _UNCACHED = ("Cache-Control", "no-store")
 
-_JSON = (("Content-Type", "application/json"), _UNCACHED)
-
 #: Bytes of a file that are sent at a time.
 _CHUNK = 64 * 1024
 
@@ -26,7 +24,9 @@ def json_response(members: dict[str, Any], status: int = 200) -> Response:
     Serialised here and not by ``app.json``, which is the host's to change.
     """
     text = _ENCODER.encode(members) + "\n"
-    return Response(text, status, _JSON)
+    response = Response(text, status, content_type="application/json")
+    response.headers.add(*_UNCACHED)
+    return response
 
 
 def file_response(file: IO[bytes], mimetype: str) -> Response:
