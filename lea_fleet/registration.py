@@ -6,9 +6,11 @@ from typing import Any
 
 from flask import Blueprint
 from flask.sansio.app import App
+from flask.sansio.blueprints import BlueprintSetupState
 
 from .config import ConfigurationError, Settings
 from .connections import Connections
+from .counting import make_counters
 from .db import close_db
 from .page import refuse_taken_address, register_page
 from .presence import PresenceRule
@@ -41,6 +43,7 @@ class FleetBlueprint(Blueprint):
         self._refuse_taken_command(app, options)
         refuse_old_sqlite()
         settings = Settings.load(app.config)
+        counters = make_counters(settings)
         options.setdefault("url_prefix", settings.url_prefix)
         with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
         page = settings.page if with_page else None
@@ -62,19 +65,31 @@ class FleetBlueprint(Blueprint):
                 stale_after=settings.stale_after,
                 given_up_after=settings.reenroll_silent_after,
             ),
+            counters=counters,
         )
         app.teardown_appcontext(close_db)
 
-    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
+    def add_url_rule(
+        self, rule: str, *args: Any, where: str | None = None, **options: Any
+    ) -> None:
         """Add a rule that redirects nobody and answers nobody unasked.
 
         A redirected POST comes back as a GET with the token still on it. An
-        automatic answer to OPTIONS would need no token.
+        automatic answer to OPTIONS would need no token. With *where*, the rule is
+        only there on applications on which the setting of that key is True.
         """
         options["strict_slashes"] = True
         options["merge_slashes"] = False
         options["provide_automatic_options"] = False
-        super().add_url_rule(rule, *args, **options)
+        if where is None:
+            super().add_url_rule(rule, *args, **options)
+            return
+
+        def add(setup: BlueprintSetupState) -> None:
+            if setup.app.config.get(where):
+                setup.add_url_rule(rule, *args, **options)
+
+        self.record(add)
 
     def _refuse_taken_command(self, app: App, options: dict[str, Any]) -> None:
         group = options.get("cli_group", self.cli_group)
