@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 from flask import Flask, has_request_context
 from flask.logging import default_handler, wsgi_errors_stream
@@ -35,7 +35,7 @@ def _show_changes() -> None:
     """Have changes logged where Flask logs, if nobody has said how to log."""
     if logger.level or logger.handlers or logging.root.handlers:
         return
-    handler = logging.StreamHandler(wsgi_errors_stream)  # type: ignore[arg-type]
+    handler = logging.StreamHandler(cast(TextIO, wsgi_errors_stream))
     handler.setFormatter(default_handler.formatter)
     handler.addFilter(_is_for_a_server)
     logger.addHandler(handler)
