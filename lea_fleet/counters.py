@@ -22,8 +22,6 @@ logger = logging.getLogger("lea_fleet")
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
-WRITTEN, FRESH = "written", "fresh"
-
 # Of the process, as its files are: two applications in it count together. In no
 # registry, so that they show on no other page. Each has a label, so that no file is
 # made before something is counted: a server that loads the application first forks.
@@ -58,7 +56,7 @@ _REFUSAL_CODES = [code for code in codes(Problem) if code not in _DATABASE_CODES
 
 #: Each counter's one label, and what that may be.
 _LABELS = {
-    _heartbeats: ("outcome", [WRITTEN, FRESH]),
+    _heartbeats: ("outcome", ["written", "fresh"]),
     _refusals: ("code", _REFUSAL_CODES),
     _database_errors: ("code", _DATABASE_CODES),
 }
@@ -88,7 +86,7 @@ class ProcessCounters:
             )
 
     def count_heartbeat(self, outcome: str) -> None:
-        """Count one that was answered: WRITTEN, or FRESH."""
+        """Count one that was answered: ``written``, or ``fresh``."""
         _count(_heartbeats, outcome)
 
     def count_problem(self, problem: Problem) -> None:

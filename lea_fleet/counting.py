@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .config import ConfigurationError, Settings
 from .problems import Problem
-from .state import current_state
+from .state import FleetState, current_state
 
 if TYPE_CHECKING:
     from .counters import ProcessCounters
@@ -29,11 +29,10 @@ def make_counters(settings: Settings) -> ProcessCounters | None:
     return ProcessCounters()
 
 
-def count_heartbeat(outcome: str) -> None:
+def count_heartbeat(state: FleetState, outcome: str) -> None:
     """Count a heartbeat that is answered: ``written``, or ``fresh``."""
-    counters = current_state().counters
-    if counters is not None:
-        counters.count_heartbeat(outcome)
+    if state.counters is not None:
+        state.counters.count_heartbeat(outcome)
 
 
 def count_problem(problem: Problem) -> None:

@@ -33,9 +33,9 @@ def heartbeat() -> Response:
                 agent = confirm().agent or repository.require_active(machine_id)
                 repository.see(agent, said.details)
         decide_interval(get_repository)
-        count_heartbeat("written")
+        count_heartbeat(current_state(), "written")
     else:
-        count_heartbeat("fresh")
+        count_heartbeat(current_state(), "fresh")
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {
