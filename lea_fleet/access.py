@@ -17,6 +17,7 @@ from werkzeug.exceptions import Forbidden, ServiceUnavailable, Unauthorized
 from werkzeug.local import LocalProxy
 
 from . import auth, problems
+from .counting import count_problem
 from .db import fault_of, get_repository
 from .principal import Principal
 from .repository import Agent
@@ -119,6 +120,7 @@ def _host_pages() -> Iterator[None]:
 
 
 def _unavailable(problem: problems.DatabaseProblem) -> ServiceUnavailable:
+    count_problem(problem)
     logger.error("%s: %s", problem.code, problem.detail)
     return ServiceUnavailable(problem.title, retry_after=problem.retry_after)
 

@@ -73,9 +73,9 @@ def _bearer(field: str) -> str:
 
 def identify(token: str) -> Principal:
     """Return who holds *token*; see :func:`credentials.identify`."""
-    operator_token = current_state().settings.api_token
+    settings = current_state().settings
     return credentials.identify(
-        token, operator_token, get_db, _agents_repository
+        token, settings.api_token, get_db, _agents_repository, settings.metrics_token
     )
 
 

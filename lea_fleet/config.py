@@ -19,11 +19,14 @@ from typing import Any
 import click
 
 from .clock import parse_duration
+from .tokens import is_agent_token, is_enrollment_token
 
 _MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 #: Where the operator's page stands.
 _PAGE = "/fleet"
+
+_SHORTEST_METRICS_TOKEN = 16
 
 #: Seconds; SQLite counts milliseconds in 32 bits.
 _LONGEST_TIMEOUT = 3600
@@ -51,6 +54,20 @@ def _api_token(value: Any) -> str:
     token = _text(value)
     if not token.isprintable():  # no header field could carry it
         raise ValueError("must be printable text")
+    return token
+
+
+def _metrics_token(value: Any) -> str | None:
+    if value is None:
+        return None
+    token = _text(value)
+    if not token.isprintable() or len(token) < _SHORTEST_METRICS_TOKEN:
+        raise ValueError(
+            f"must be printable text of at least {_SHORTEST_METRICS_TOKEN} characters;"
+            f" make one with: {_MAKE_A_TOKEN}"
+        )
+    if is_agent_token(token) or is_enrollment_token(token):
+        raise ValueError("must not look like the token of an agent or an installer")
     return token
 
 
@@ -136,7 +153,7 @@ def _setting(
             "default": default,
             "in_environment": in_environment,
         },
-        repr=key != "RPA_API_TOKEN",
+        repr=not key.endswith("_TOKEN"),
     )
 
 
@@ -197,6 +214,14 @@ class Settings:
     #: Whether connections are kept open between requests.
     reuse_connections: bool = _setting("LEA_FLEET_REUSE_CONNECTIONS", _boolean, True)
 
+    #: Whether there is a route for Prometheus; takes lea-fleet[metrics].
+    metrics: bool = _setting("LEA_FLEET_METRICS", _boolean, False)
+
+    #: A token that may read the metrics and nothing else, beside the operator's.
+    metrics_token: str | None = _setting(
+        "LEA_FLEET_METRICS_TOKEN", _metrics_token, None
+    )
+
     @classmethod
     def load(cls, config: Mapping[str, Any]) -> Settings:
         """Return the settings that *config* makes, with the defaults.
@@ -211,6 +236,11 @@ class Settings:
             raise ConfigurationError(
                 "LEA_FLEET_HEARTBEAT_RESOLUTION must not be longer than"
                 " LEA_FLEET_HEARTBEAT_INTERVAL: machines that beat would look silent."
+            )
+        if settings.metrics_token == settings.api_token:
+            raise ConfigurationError(
+                "LEA_FLEET_METRICS_TOKEN must not be RPA_API_TOKEN: whoever reads the"
+                " metrics could do everything."
             )
         return settings
 

@@ -18,6 +18,7 @@ def identify(
     operator_token: str,
     connection: Callable[[], sqlite3.Connection],
     repository: Callable[[], AgentRepository],
+    monitor_token: str | None = None,
 ) -> Principal:
     """Return who holds *token*, by what the database says at this moment.
 
@@ -38,6 +39,8 @@ def identify(
         token_hash = tokens.hash_token(token)
         found = EnrollmentTokenRepository(connection()).find(token_hash)
         return _judge_installer(found)
+    if monitor_token is not None and tokens.same_token(token, monitor_token):
+        return Principal("monitor")
     raise InvalidToken("This token is not known here.")
 
 

@@ -46,6 +46,8 @@ class LeaFleet:
         - ``LEA_FLEET_REENROLL_SILENT_AFTER``: ``never``.
         - ``LEA_FLEET_BUSY_TIMEOUT``: ``5s``.
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
+        - ``LEA_FLEET_METRICS``: ``False``.
+        - ``LEA_FLEET_METRICS_TOKEN``: none; the operator's reads the metrics too.
 
         Nothing is opened or created yet. Raises ConfigurationError for a
         setting that cannot be, for a command group or a page's address that is

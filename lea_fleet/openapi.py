@@ -12,9 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 
-def description(path: str) -> dict[str, Any]:
+def description(path: str, *, with_metrics: bool) -> dict[str, Any]:
     """Return the document, for a server whose routes stand below *path*."""
     source = files(__package__).joinpath("openapi.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(source)
+    if not with_metrics:
+        del document["paths"]["/metrics"]
     document["servers"] = [{"url": quote(path) or "/"}]
     return document

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-Role = Literal["operator", "installer", "agent", "departed"]
+Role = Literal["operator", "installer", "agent", "departed", "monitor"]
 
 
 class Principal(NamedTuple):
     """The caller that a valid credential stands for.
 
-    *role* is ``operator``, ``installer``, ``agent``, or ``departed``: an agent
-    whose machine has been uninstalled, still holding the token of that
-    enrolment. A departed agent may repeat its uninstall and nothing else.
+    *role* is ``operator``, ``installer``, ``agent``, ``monitor``, which may read the
+    metrics and nothing else, or ``departed``: an agent whose machine has been
+    uninstalled, still holding the token of that enrolment. A departed agent may
+    repeat its uninstall and nothing else.
 
     *machine_id* is the agent's own. *enrollment_token* is the id of the token
     that an installer holds. *user* is the person, where the host knows who is

@@ -7,10 +7,12 @@ from typing import Any
 
 from flask import Blueprint
 from flask.sansio.app import App
+from flask.sansio.blueprints import BlueprintSetupState
 
 from .auth import guarded
 from .config import ConfigurationError, Settings
 from .connections import Connections
+from .counting import make_counters
 from .db import close_db
 from .page import refuse_taken_address, register_page
 from .presence import PresenceRule
@@ -43,6 +45,7 @@ class FleetBlueprint(Blueprint):
         self._refuse_taken_command(app, options)
         refuse_old_sqlite()
         settings = Settings.load(app.config)
+        counters = make_counters(settings)
         options.setdefault("url_prefix", settings.url_prefix)
         with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
         page = settings.page if with_page else None
@@ -64,6 +67,7 @@ class FleetBlueprint(Blueprint):
                 stale_after=settings.stale_after,
                 given_up_after=settings.reenroll_silent_after,
             ),
+            counters=counters,
         )
         app.teardown_appcontext(close_db)
 
@@ -73,18 +77,30 @@ class FleetBlueprint(Blueprint):
         endpoint: str | None = None,
         view_func: Callable[..., Any] | None = None,
         provide_automatic_options: bool | None = None,
+        *,
+        where: str | None = None,
         **options: Any,
     ) -> None:
         """Add a rule that lets nobody through to its view who is not admitted to it.
 
         It redirects nobody and answers nobody unasked: a redirected POST comes back
         as a GET with the token still on it, and an automatic answer to OPTIONS would
-        need no token.
+        need no token. With *where*, the rule is only there on applications on which
+        the setting of that key is True.
         """
         options["strict_slashes"] = True
         options["merge_slashes"] = False
+        options["provide_automatic_options"] = False
         view_func = view_func and guarded(view_func)
-        super().add_url_rule(rule, endpoint, view_func, False, **options)
+        if where is None:
+            super().add_url_rule(rule, endpoint, view_func, **options)
+            return
+
+        def add(setup: BlueprintSetupState) -> None:
+            if setup.app.config.get(where):
+                setup.add_url_rule(rule, endpoint, view_func, **options)
+
+        self.record(add)
 
     def _refuse_taken_command(self, app: App, options: dict[str, Any]) -> None:
         group = options.get("cli_group", self.cli_group)

@@ -14,6 +14,7 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
+from . import journal
 from .repository import Event
 
 logger = logging.getLogger("lea_fleet")
@@ -60,7 +61,8 @@ _OF_EVENT = {
 
 
 def announce(event: Event) -> None:
-    """Send the signal that belongs to a committed *event*, if there is one."""
+    """Log a committed *event*, and send the signal that belongs to it, if any."""
+    journal.note(event)
     signal = _OF_EVENT.get(event["event"])
     if signal is not None:
         send(signal, machine_id=event["machine_id"], event=event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flask import current_app
 
@@ -11,6 +12,9 @@ from .config import Settings
 from .connections import Connections
 from .pace import KnownInterval
 from .presence import PresenceRule
+
+if TYPE_CHECKING:  # it takes a library that not every host has
+    from .counters import ProcessCounters
 
 KEY = "lea_fleet"
 
@@ -24,6 +28,7 @@ class FleetState:
     """What ``app.extensions["lea_fleet"]`` holds.
 
     *url_prefix* is the path below which the routes stand, without a slash at its end.
+    *counters* are there where metrics are on.
     """
 
     settings: Settings
@@ -32,6 +37,7 @@ class FleetState:
     rule: PresenceRule
     operator_loader: OperatorLoader = lambda: None
     interval: KnownInterval = field(default_factory=KnownInterval)
+    counters: ProcessCounters | None = None
 
 
 def current_state() -> FleetState:

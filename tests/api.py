@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
+MONITOR_TOKEN = "monitor-token-of-the-tests"
 PREFIX = "/api/v1/agents"
 ACTIONS = {"fix_request", "retry", "reenroll", "stop", "ask_operator"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from lea_fleet import clock, create_app
 from lea_fleet.repository import sightings, writing
-from tests.api import OPERATOR_TOKEN, Api
+from tests.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,8 @@ def make_app(database):
 
 @pytest.fixture
 def app(make_app):
-    return make_app()
+    """An application with every route that there is."""
+    return make_app(LEA_FLEET_METRICS=True, LEA_FLEET_METRICS_TOKEN=MONITOR_TOKEN)
 
 
 @pytest.fixture
@@ -62,6 +63,11 @@ def client(app):
 @pytest.fixture
 def operator(client):
     return Api(client, OPERATOR_TOKEN)
+
+
+@pytest.fixture
+def monitor(client):
+    return Api(client, MONITOR_TOKEN)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ MATRIX = {
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),
     ("GET", "/openapi.json"): ("operator", "installer", "agent"),
+    ("GET", "/metrics"): ("operator", "monitor"),
 }
 
 
@@ -97,14 +98,16 @@ def test_the_matrix_has_every_route(app):
     assert found == {(method, PREFIX + path) for method, path in MATRIX}
 
 
-@pytest.mark.parametrize("role", ["operator", "installer", "agent", "departed"])
+@pytest.mark.parametrize(
+    "role", ["operator", "installer", "agent", "departed", "monitor"]
+)
 @pytest.mark.parametrize(("method", "path"), MATRIX)
-def test_what_a_role_may_do(operator, role, method, path):
+def test_what_a_role_may_do(operator, monitor, role, method, path):
     installer = operator.installer()
     agent = operator.enroll("PC-1")
     if role == "departed":
         agent.post("/uninstall")
-    callers = {"operator": operator, "installer": installer}
+    callers = {"operator": operator, "installer": installer, "monitor": monitor}
     caller = callers.get(role, agent)
     members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1"}
     sent = {} if method == "GET" else {"json": members}

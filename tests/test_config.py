@@ -30,6 +30,8 @@ def test_the_defaults():
         reenroll_silent_after=None,
         busy_timeout=5,
         reuse_connections=True,
+        metrics=False,
+        metrics_token=None,
     )
 
 
@@ -127,6 +129,14 @@ def test_what_is_no_duration(wrong):
         ("LEA_FLEET_BUSY_TIMEOUT", "never"),
         ("LEA_FLEET_BUSY_TIMEOUT", "2h"),
         ("LEA_FLEET_REUSE_CONNECTIONS", "yes"),
+        ("LEA_FLEET_METRICS", "/metrics"),
+        ("LEA_FLEET_METRICS_TOKEN", ""),
+        ("LEA_FLEET_METRICS_TOKEN", " " * 20),
+        ("LEA_FLEET_METRICS_TOKEN", "15 characters.."),
+        ("LEA_FLEET_METRICS_TOKEN", 1234567890123456),
+        ("LEA_FLEET_METRICS_TOKEN", "with a line end\nin it"),
+        ("LEA_FLEET_METRICS_TOKEN", "lea_agent_0123456789"),
+        ("LEA_FLEET_METRICS_TOKEN", "lea_enroll_0123456789"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_name(key, value):
@@ -148,8 +158,16 @@ def test_a_refused_application_is_left_as_it_was():
     assert not bare.blueprints and not bare.extensions
 
 
-def test_the_operator_token_is_in_no_representation():
-    assert "secret" not in repr(load())
+def test_no_token_is_in_a_representation():
+    shown = repr(load(LEA_FLEET_METRICS_TOKEN="of the metrics alone"))
+
+    assert "secret" not in shown and "of the metrics" not in shown
+
+
+def test_the_operators_token_is_not_the_one_of_the_metrics():
+    shared = "one-token-for-everything"
+    with pytest.raises(ConfigurationError, match="LEA_FLEET_METRICS_TOKEN must not be"):
+        load(RPA_API_TOKEN=shared, LEA_FLEET_METRICS_TOKEN=f" {shared}\n")
 
 
 def test_every_setting_is_named_in_the_docstring_of_init_app():

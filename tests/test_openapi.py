@@ -71,7 +71,8 @@ def assert_documented(response, method, path):
     """Assert that an answer of a route is as the document says."""
     documented = OPERATIONS[method, path]["responses"][str(response.status_code)]
     content = resolved(documented)["content"][response.mimetype]
-    assert_fits(response.json, content["schema"])
+    sent = response.json if response.is_json else response.text
+    assert_fits(sent, content["schema"])
     for name, header in resolved(documented).get("headers", {}).items():
         assert name in response.headers or not resolved(header).get("required")
 
@@ -146,6 +147,7 @@ def test_its_server_is_where_the_routes_stand(database, root):
         "/fleet/v1",
         RPA_API_TOKEN=OPERATOR_TOKEN,
         RPA_AGENTS_DB_PATH=database,
+        LEA_FLEET_METRICS=True,
         APPLICATION_ROOT=root or "/",
     )
     for app in apps:
@@ -169,6 +171,16 @@ def test_the_command_prints_what_is_served(make_app):
 
 def test_by_itself_it_is_of_the_default_prefix(operator):
     assert operator.get("/openapi.json").json == DOCUMENT
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_it_has_the_metrics_where_they_are_on(make_app, on):
+    app = make_app(LEA_FLEET_METRICS=on)
+    printed = app.test_cli_runner().invoke(args=["fleet", "openapi"])
+    served = Api(app.test_client(), OPERATOR_TOKEN).get("/openapi.json")
+
+    assert json.loads(printed.output) == served.json
+    assert ("/metrics" in served.json["paths"]) is on
 
 
 # Against the routes
@@ -429,6 +441,9 @@ def test_every_answer_is_as_its_schema_says(operator, client):
     )
     check(operator.get("/machines/PC-1/events?limit=1"), "GET", f"{on_machine}/events")
     check(operator.get("/openapi.json"), "GET", "/openapi.json")
+    check(operator.get("/metrics"), "GET", "/metrics")
+    accepted = {"Accept": "application/openmetrics-text"}
+    check(operator.get("/metrics", headers=accepted), "GET", "/metrics")
 
     assert checked == OPERATIONS.keys()
     known = DOCUMENT["components"]["schemas"]["Event"]["properties"]["event"]["enum"]

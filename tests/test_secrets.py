@@ -17,7 +17,14 @@ import pytest
 from lea_fleet import agent_enrolled, connections
 from lea_fleet.db import get_db
 from lea_fleet.repository.tokens import TokenRepository
-from tests.api import OPERATOR_TOKEN, Agent, Api, assert_invalid, assert_problem
+from tests.api import (
+    MONITOR_TOKEN,
+    OPERATOR_TOKEN,
+    Agent,
+    Api,
+    assert_invalid,
+    assert_problem,
+)
 from tests.server import running_server
 
 KEYS = ["key-of-the-first-enrolment", "key-of-the-second-enrolment"]
@@ -37,7 +44,11 @@ def nothing_is_wiped(monkeypatch):
 
 @pytest.fixture
 def app(make_app):
-    return make_app(LEA_FLEET_BUSY_TIMEOUT="0s")
+    return make_app(
+        LEA_FLEET_BUSY_TIMEOUT="0s",
+        LEA_FLEET_METRICS=True,
+        LEA_FLEET_METRICS_TOKEN=MONITOR_TOKEN,
+    )
 
 
 @pytest.fixture
@@ -83,12 +94,13 @@ def kept(database):
 @pytest.fixture
 def secrets(records, app, operator):
     """Let everything happen that has to do with tokens; return what was secret."""
-    story = [OPERATOR_TOKEN, *KEYS]
+    story = [OPERATOR_TOKEN, MONITOR_TOKEN, *KEYS]
     agent = enrol(operator, story)
     agent = rotate(operator, agent, story)
     leave_and_return(operator, agent, story)
     use_the_shell(app, operator, story)
-    assert len(set(story)) == 3 + 3 + 2 + 3 + 3
+    assert Api(operator.client, MONITOR_TOKEN).get("/metrics").status_code == 200
+    assert len(set(story)) == 4 + 3 + 2 + 3 + 3
     return story
 
 
@@ -227,7 +239,7 @@ def test_of_no_secret_is_more_kept_than_the_sha_256(app, operator, secrets, data
 
     for found in (*beside.values(), alone):
         assert_hidden(secrets, found)
-    for secret in set(secrets) - {OPERATOR_TOKEN, KEYS[0]}:
+    for secret in set(secrets) - {OPERATOR_TOKEN, MONITOR_TOKEN, KEYS[0]}:
         assert hashlib.sha256(secret.encode()).hexdigest() in alone
 
 
@@ -240,6 +252,8 @@ def test_no_secret_is_logged(operator, secrets, records, database, monkeypatch):
 
     assert_hidden(secrets, log)
     for event in (
+        "enrolled machine_id=PC-1 by=installer",
+        "token_rotated machine_id=PC-1 by=cli",
         "A receiver of agent-enrolled has failed",
         "database_busy: ",
         "Exception on /api/v1/agents/enroll [POST]",
@@ -254,6 +268,7 @@ def test_no_answer_but_the_one_that_hands_it_out_tells_a_token(operator, secrets
         "/machines/PC-1",
         "/machines/PC-1/events?limit=500",
         "/enrollment-tokens",
+        "/metrics",
     ):
         response = operator.get(path)
         assert response.status_code == 200
@@ -275,4 +290,4 @@ def test_no_secret_is_in_the_log_of_a_server(tmp_path):
 
 
 def test_no_secret_is_shown_by_what_a_debugger_prints(app):
-    assert_hidden([OPERATOR_TOKEN], repr(app.extensions["lea_fleet"]))
+    assert_hidden([OPERATOR_TOKEN, MONITOR_TOKEN], repr(app.extensions["lea_fleet"]))

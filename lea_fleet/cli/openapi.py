@@ -22,4 +22,8 @@ def openapi_command() -> None:
     Example: flask fleet openapi > openapi.json
     """
     root = current_app.config["APPLICATION_ROOT"].rstrip("/")
-    say(json.dumps(description(root + current_state().url_prefix), indent=2))
+    state = current_state()
+    document = description(
+        root + state.url_prefix, with_metrics=state.settings.metrics
+    )
+    say(json.dumps(document, indent=2))

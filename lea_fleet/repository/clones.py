@@ -82,6 +82,16 @@ class CloneRepository:
         )
         return reported is None
 
+    def count(self) -> int:
+        """Return how many active machines are under suspicion."""
+        (found,) = self.connection.execute(
+            "SELECT count(*) FROM enrolled_agents WHERE status = 'active'"
+            " AND machine_id IN (SELECT machine_id FROM lea_fleet_clones)"
+            f" AND {SUSPECTED}",
+            {"clone_since": clone_since(), "now": clock.iso(clock.now())},
+        ).fetchone()
+        return int(found)
+
     def _give_up(self, agent: dict[str, Any], name: str) -> None:
         self.connection.execute(
             "DELETE FROM lea_fleet_identities WHERE machine_id = ? AND left_at <= ?",

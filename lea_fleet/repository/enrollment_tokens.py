@@ -12,6 +12,8 @@ from ..problems import EnrollmentTokenExhausted, UnknownEnrollmentToken
 #: revoked_at, state``; state is active, used_up, expired or revoked.
 EnrollmentToken = dict[str, Any]
 
+STATES = ("active", "used_up", "expired", "revoked")
+
 _SELECT = """SELECT id, label, created_at, expires_at, max_uses, uses, revoked_at,
   CASE
     WHEN revoked_at IS NOT NULL THEN 'revoked'
@@ -36,6 +38,11 @@ class EnrollmentTokenRepository:
         """Return all of them, the newest first."""
         rows = self._execute(f"{_SELECT} ORDER BY id DESC")
         return [dict(row) for row in rows]
+
+    def count_by_state(self) -> dict[str, int]:
+        """Return how many there are in each state."""
+        rows = self._execute(f"SELECT state, count(*) FROM ({_SELECT}) GROUP BY state")
+        return {**dict.fromkeys(STATES, 0), **dict(rows.fetchall())}
 
     def find(self, token_hash: str) -> EnrollmentToken | None:
         """Return the token of that hash, or None."""

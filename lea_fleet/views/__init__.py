@@ -1,6 +1,14 @@
 """The routes: what comes in, which part of the fleet it is for, what goes out."""
 
-from . import enrollment, enrollment_tokens, fleet, machines, openapi, problems
+from . import (
+    enrollment,
+    enrollment_tokens,
+    fleet,
+    machines,
+    metrics,
+    openapi,
+    problems,
+)
 from .routing import blueprint
 
 __all__ = [
@@ -9,6 +17,7 @@ __all__ = [
     "enrollment_tokens",
     "fleet",
     "machines",
+    "metrics",
     "openapi",
     "problems",
 ]

@@ -6,6 +6,7 @@ from flask import Response
 
 from .. import clock, payloads, tokens
 from ..auth import acting_repository, admits, caller, confirm, target
+from ..counting import count_heartbeat
 from ..db import get_repository
 from ..repository import Agent, news
 from ..signals import agent_seen, send
@@ -32,6 +33,9 @@ def heartbeat() -> Response:
                 agent = confirm().agent or repository.require_active(machine_id)
                 repository.see(agent, said.details)
         decide_interval(state.interval, get_repository)
+        count_heartbeat(state, "written")
+    else:
+        count_heartbeat(state, "fresh")
     send(agent_seen, machine_id=agent["machine_id"])
     return json_response(
         {

@@ -15,4 +15,6 @@ from .routing import blueprint
 @admits("operator", "installer", "agent")
 def openapi() -> Response:
     """Describe the API to programs, as OpenAPI 3.1."""
-    return json_response(description(request.root_path + current_state().url_prefix))
+    state = current_state()
+    path = request.root_path + state.url_prefix
+    return json_response(description(path, with_metrics=state.settings.metrics))

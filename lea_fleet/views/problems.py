@@ -8,6 +8,7 @@ import sqlite3
 from flask import Response
 
 from ..auth import caller_is_operator
+from ..counting import count_problem
 from ..db import fault_of
 from ..problems import DatabaseProblem, Problem
 from .routing import blueprint
@@ -19,6 +20,7 @@ logger = logging.getLogger("lea_fleet")
 @blueprint.errorhandler(Problem)
 def on_problem(problem: Problem) -> Response:
     """Answer with the one error body."""
+    count_problem(problem)
     body = problem.body()
     if isinstance(problem, DatabaseProblem):
         logger.error("%s: %s", problem.code, problem.detail)

@@ -11,8 +11,13 @@ from werkzeug.wsgi import get_content_length
 from ..payloads import LONGEST_BODY
 from ..problems import BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
 
-#: Under both names: Werkzeug takes a parameter for another type.
+# Under each name: Werkzeug takes a parameter for another type.
 _CSV = ("text/csv", "text/csv; charset=utf-8")
+_PLAIN = ("text/plain", "text/plain; version=0.0.4", "text/plain; version=1.0.0")
+_OPENMETRICS = tuple(
+    f"application/openmetrics-text{version}"
+    for version in ("", "; version=0.0.1", "; version=1.0.0")
+)
 
 
 def body() -> bytes:
@@ -63,6 +68,12 @@ def prefers_csv() -> bool:
     """
     best = request.accept_mimetypes.best_match(["application/json", *_CSV])
     return best in _CSV
+
+
+def prefers_openmetrics() -> bool:
+    """Tell whether the client would rather have OpenMetrics than plain text."""
+    best = request.accept_mimetypes.best_match([*_PLAIN, *_OPENMETRICS])
+    return best in _OPENMETRICS
 
 
 def next_page(cursor: str) -> str:

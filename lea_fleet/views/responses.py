@@ -29,6 +29,11 @@ def json_response(members: dict[str, Any], status: int = 200) -> Response:
     return response
 
 
+def text_response(text: bytes, media_type: str) -> Response:
+    """Return *text* as what it is."""
+    return Response(text, headers=[("Content-Type", media_type), _UNCACHED])
+
+
 def file_response(file: IO[bytes], mimetype: str) -> Response:
     """Return what is in *file*, which stands at its end and is closed when sent."""
     response = Response(_chunks(file), headers=[_UNCACHED], mimetype=mimetype)
