@@ -125,6 +125,10 @@ class Server:
     def kill_and_restart(self):
         """End all its processes at once, and run it again on the same port."""
         self.kill()
+        self.start_again()
+
+    def start_again(self):
+        """Run it again, on the same port, after its end."""
         self._start(self.port)
         self.wait_until_it_answers()
 

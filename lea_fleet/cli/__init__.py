@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .backup import backup_command
 from .installer import installer_command
 from .listing import list_command
 from .machines import events_command, release_command, rotate_command
@@ -15,6 +16,7 @@ def register_commands(group: click.Group) -> None:
     """Add the commands of ``flask fleet`` to *group*."""
     group.help = "See and manage the fleet of agents."
     for command in (
+        backup_command,
         list_command,
         events_command,
         openapi_command,

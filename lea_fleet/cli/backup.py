@@ -1,0 +1,72 @@
+"""``flask fleet backup``: a copy of the database while the server runs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from ..backup import BackupFailed, back_up, is_part_of
+from ..state import current_state
+from ..terminal import printable, say
+from .opening import open_fleet
+from .options import json_option, say_json
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a FILE that is there.")
+@json_option
+@with_appcontext
+def backup_command(file: Path, force: bool, as_json: bool) -> None:
+    """Copy the database into FILE while it is in use, and check the copy.
+
+    FILE is whole or not there at all, and needs no other file beside it. It names
+    people and has the hashes of their machines' tokens: keep it as the database is
+    kept.
+
+    \b
+    Example: flask fleet backup /var/backups/rpa_data.db
+    """
+    _refuse(file, force)
+    with open_fleet() as repository:
+        machines = sum(repository.count_by_status().values())
+        try:
+            size = _copied(repository.connection, file)
+        except BackupFailed as error:
+            raise click.ClickException(printable(str(error))) from None
+    if as_json:
+        say_json({"file": str(file), "bytes": size, "machines": machines})
+        return
+    plural = "" if machines == 1 else "s"
+    say(
+        f"{printable(str(file))}: {machines:,} machine{plural},"
+        f" {size / 2**20:.1f} MB, checked."
+    )
+
+
+def _refuse(file: Path, force: bool) -> None:
+    name = printable(str(file))
+    if is_part_of(file, current_state().settings.database):
+        raise click.ClickException(f"{name} is the database itself.")
+    # Not by Path's methods, which raise for a name that is too long.
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise click.ClickException(f"{name} is no ordinary file.")
+    if os.path.exists(file) and not force:
+        raise click.ClickException(f"{name} is there already; --force replaces it.")
+
+
+def _copied(source: sqlite3.Connection, file: Path) -> int:
+    with click.progressbar(
+        length=1, label="Copying", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+
+        def show(left: int, pages: int) -> None:
+            bar.length = pages
+            bar.update(pages - left - bar.pos)
+
+        return back_up(source, file, show)
