@@ -21,6 +21,7 @@ README = ROOT / "README.rst"
 REFERENCE = ROOT / "lea_fleet" / "docs" / "reference.rst"
 INSTALLER = ROOT / "lea_fleet" / "docs" / "installer.rst"
 COMMANDS = ROOT / "lea_fleet" / "docs" / "commands.rst"
+HOST = ROOT / "lea_fleet" / "docs" / "host.rst"
 OPERATIONS = ROOT / "lea_fleet" / "docs" / "operations.rst"
 
 #: What a set-up command does before the program itself starts.

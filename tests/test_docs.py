@@ -34,7 +34,14 @@ TEST = (
 )
 DOCUMENTS = pytest.mark.parametrize(
     "path",
-    [docs.README, docs.REFERENCE, docs.COMMANDS, docs.OPERATIONS, docs.INSTALLER],
+    [
+        docs.README,
+        docs.HOST,
+        docs.REFERENCE,
+        docs.COMMANDS,
+        docs.OPERATIONS,
+        docs.INSTALLER,
+    ],
     ids=lambda path: path.name,
 )
 WHOLE = pytest.mark.parametrize(
@@ -85,14 +92,14 @@ def test_the_first_30_lines_are_all_that_a_newcomer_needs():
 
 
 @pytest.fixture
-def host(readme, tmp_path, monkeypatch):
-    """Return what the Python examples of a section of the README define."""
+def host(tmp_path, monkeypatch):
+    """Return what the Python examples of a section of a document define."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RPA_API_TOKEN", OPERATOR_TOKEN)
     apps = []
 
-    def make(title):
-        part = docs.section(readme, title)
+    def make(title, path=docs.HOST):
+        part = docs.section(docs.parse(path), title)
         modules = [run(code) for code in docs.blocks(part, "python")]
         for module in modules:
             if "create_app" in module:
@@ -125,7 +132,7 @@ def close(apps):
     ],
 )
 def test_each_way_to_add_it_to_a_host_serves_the_fleet(host, title, prefix):
-    (module,) = host(title)
+    (module,) = host(title, docs.README)
 
     operator = Api(module["app"].test_client(), OPERATOR_TOKEN, prefix)
     assert operator.enroll("PC-1").heartbeat().status_code == 200
@@ -200,7 +207,7 @@ def test_a_hosts_views_know_agents_and_operators(host, caplog):
 
 
 def test_a_login_of_the_hosts_stands_before_the_page(host):
-    client = host("The operator's page")[0]["app"].test_client()
+    client = host("The operator's page behind the host's login")[0]["app"].test_client()
 
     assert client.get("/ops/fleet").location == "/login"
     with client.session_transaction() as session:
