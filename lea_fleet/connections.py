@@ -161,6 +161,8 @@ class Connections:
             connection.row_factory = sqlite3.Row
             connection.text_factory = _decode
             add_functions(connection)
+            # Zeros over what is deleted: what was said of people is not kept.
+            connection.execute("PRAGMA secure_delete = ON")
             self._use_wal(connection)
             connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the log

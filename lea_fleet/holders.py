@@ -80,7 +80,7 @@ class History:
 
         That includes what may be of theirs, and spares what another one's machine said.
         """
-        mine = self.of(email)
+        mine = self.of(email) | {email}
         return Redaction(
             values=mine,
             before=email in self.before[number],

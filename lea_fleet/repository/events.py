@@ -1,10 +1,10 @@
-"""What happened: appended, never changed by what happens later."""
+"""What happened: appended, and changed by nothing but an erasure."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import clock
@@ -63,6 +63,25 @@ class EventRepository:
         ).fetchall()
         events = [_event(row) for row in rows[:limit]]
         return events, events[-1]["id"] if len(rows) > limit else None
+
+    def history(self, machine_id: str | None) -> list[Event]:
+        """Return all events of a machine, or of none, the oldest first."""
+        rows = self.connection.execute(
+            "SELECT id, machine_id, event, at, actor, detail FROM lea_fleet_events"
+            " WHERE machine_id IS ? ORDER BY id",
+            (machine_id,),
+        )
+        return [_event(row) for row in rows]
+
+    def rewrite(self, events: Iterable[Event]) -> None:
+        """Put the actor and the detail of *events* in the place of what is there."""
+        self.connection.executemany(
+            "UPDATE lea_fleet_events SET actor = ?, detail = ? WHERE id = ?",
+            [
+                (json.dumps(event["actor"]), json.dumps(event["detail"]), event["id"])
+                for event in events
+            ],
+        )
 
 
 def _event(row: sqlite3.Row) -> Event:
