@@ -28,9 +28,11 @@ _OF_AN_OPERATOR = {"operator", "address"}
 class Plan:
     """What is taken: *columns* of the row become null, *events* are rewritten as they
     are here, and *identities* are deleted. *fields* names the kinds of what is taken.
+    *enrolled_at* is the enrolment that the row is in.
     """
 
     machine_id: str | None
+    enrolled_at: str | None = None
     columns: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
@@ -39,7 +41,7 @@ class Plan:
     @property
     def is_of_an_operator(self) -> bool:
         """Whether nothing is taken but the name of somebody who acted."""
-        return not self.columns and self.fields <= _OF_AN_OPERATOR
+        return "operator" in self.fields <= _OF_AN_OPERATOR
 
     def rows(self) -> Counter[str]:
         """Return how many rows of each table change or go."""
@@ -115,6 +117,7 @@ def _plan_row(
     row = history.row
     if row is None:
         return
+    plan.enrolled_at = row["enrolled_at"]
     said = {name: row[name] for name in PERSONAL if row[name] is not None}
     plan.columns = [name for name, value in said.items() if takes(name, value)]
     plan.fields |= set(plan.columns)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from ..erasure import Identity, Plan, of_machine, of_person
 from ..holders import History
 from ..problems import UnknownAgent
 from ..redaction import folded
 from .agents import AgentRepository
-
-#: Rows that are written in one transaction, at the most: others wait for it.
-STEP = 1000
+from .events import Event
+from .steps import STEP, in_steps
 
 #: How lea_fleet_enrollments names an operator; see principal.py.
 _OPERATOR = "operator:"
 
 # Where a person may be named: all that is left to read of a long history.
-_MENTIONS = """SELECT machine_id, actor || detail AS said FROM lea_fleet_events
+_MENTIONS = """SELECT machine_id, actor, detail FROM lea_fleet_events
   WHERE event IN ('identity_changed', 'uninstalled',
     'enrollment_token_created', 'enrollment_token_revoked')
   OR actor LIKE '%"user"%' OR actor LIKE '%"os_user"%'"""
@@ -63,10 +62,113 @@ class ErasureRepository:
         )
         return [(name, value) for name, value in rows]
 
-    def plan_machine(self, machine_id: str) -> Plan:
-        history = self.history(machine_id)
-        return of_machine(machine_id, history, self.identities(machine_id))
+    def of_machines(self, machine_ids: Iterable[str]) -> Iterator[Plan]:
+        """Yield what there is to take from each machine at this moment."""
+        for machine_id in machine_ids:
+            history = self.history(machine_id)
+            yield of_machine(machine_id, history, self.identities(machine_id))
 
-    def plan_person(self, machine_id: str | None, email: str) -> Plan:
-        history = self.history(machine_id)
-        return of_person(machine_id, history, self.identities(machine_id), email)
+    def of_person(
+        self, email: str, machine_ids: Iterable[str | None]
+    ) -> Iterator[Plan]:
+        """Yield what there is to take of a person from each machine, or from none's
+        events; *machine_ids* are what :meth:`naming` says."""
+        for machine_id in machine_ids:
+            history = self.history(machine_id)
+            yield of_person(machine_id, history, self.identities(machine_id), email)
+
+    def naming(self, email: str) -> list[str | None]:
+        """Return the machines whose row or history may name the person with that
+        *email*, which is folded; None is for the events about no machine."""
+        rows = self._connection.execute(
+            "SELECT machine_id, CAST(user_email AS TEXT),"
+            " CAST(uninstall_reason AS TEXT)"
+            " FROM enrolled_agents UNION ALL"
+            " SELECT machine_id, value, NULL FROM lea_fleet_identities"
+        )
+        found = [
+            machine_id
+            for machine_id, said, reason in rows
+            if folded(said) == email or email in folded(reason)
+        ]
+        for machine_id, actor, detail in self._connection.execute(_MENTIONS):
+            told = [*json.loads(actor).values(), *_texts(json.loads(detail))]
+            if any(email in folded(text) for text in told):
+                found.append(machine_id)
+        return list(dict.fromkeys(found))
+
+    def erase(self, plans: Iterator[Plan]) -> None:
+        """Carry out *plans*, each in the transaction in which it is made."""
+        in_steps(self._repository, self._carried_out(plans))
+
+    def forget_operator(self, email: str) -> None:
+        """Delete what an enrolment that may be repeated says of who sent it."""
+        query = "SELECT machine_id, credential FROM lea_fleet_enrollments"
+        with self._repository.transaction():
+            for machine_id, credential in self._connection.execute(query).fetchall():
+                if folded(credential) == f"{_OPERATOR}{email}":
+                    self._connection.execute(
+                        "DELETE FROM lea_fleet_enrollments WHERE machine_id = ?",
+                        (machine_id,),
+                    )
+                    self.rows["lea_fleet_enrollments"] += 1
+
+    def _carried_out(self, plans: Iterator[Plan]) -> Iterator[int]:
+        acts: set[str] = set()
+        for plan in plans:
+            if not plan.fields:
+                yield 1
+                continue
+            # Whatever tells whose the others are goes last, should this be cut short.
+            events = sorted(plan.events, key=_order)
+            while len(events) > STEP:
+                self._repository.events.rewrite(events[:STEP])
+                events = events[STEP:]
+                yield STEP
+            self._repository.events.rewrite(events)
+            self._erase_row(plan)
+            self.rows += plan.rows()
+            if plan.is_of_an_operator:
+                acts |= plan.fields
+            else:
+                self._note(plan.machine_id, plan.fields)
+            yield 1 + len(events)
+        if acts:
+            self._note(None, acts)
+
+    def _erase_row(self, plan: Plan) -> None:
+        if plan.columns and plan.enrolled_at is not None:
+            nothing = ", ".join(f"{name} = NULL" for name in plan.columns)
+            self._connection.execute(
+                # Not of an enrolment that has come meanwhile.
+                f"UPDATE enrolled_agents SET {nothing}"
+                " WHERE machine_id = ? AND enrolled_at = ?",
+                (plan.machine_id, plan.enrolled_at),
+            )
+        self._connection.executemany(
+            "DELETE FROM lea_fleet_identities"
+            " WHERE machine_id = ? AND name = ? AND value = ?",
+            [(plan.machine_id, *identity) for identity in plan.identities],
+        )
+
+    def _note(self, machine_id: str | None, fields: Iterable[str]) -> None:
+        self._repository.events.add("erased", machine_id, fields=sorted(fields))
+        if machine_id is not None:
+            self.machines.append(machine_id)
+
+
+def _order(event: Event) -> tuple[bool, bool]:
+    free_text = event["event"] != "identity_changed"
+    return not free_text, "user_email" in event["detail"].get("after", {})
+
+
+def _texts(said: object) -> Iterator[object]:
+    """Yield every text in a detail."""
+    if isinstance(said, dict):
+        for value in said.values():
+            yield from _texts(value)
+    elif isinstance(said, list):
+        for value in said:
+            yield from _texts(value)
+    else:
+        yield said
