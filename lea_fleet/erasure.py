@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,9 @@ from .redaction import Redaction, folded
 
 #: A value that a machine gave up: the name of its column, and what it was.
 Identity = tuple[str, str]
+
+#: ``machine_id, active, fields, rows`` of a plan.
+Summary = dict[str, Any]
 
 _REASON = "uninstall_reason"
 
@@ -28,11 +31,12 @@ _OF_AN_OPERATOR = {"operator", "address"}
 class Plan:
     """What is taken: *columns* of the row become null, *events* are rewritten as they
     are here, and *identities* are deleted. *fields* names the kinds of what is taken.
-    *enrolled_at* is the enrolment that the row is in.
+    *enrolled_at* is the enrolment that the row is in, *is_active* its status.
     """
 
     machine_id: str | None
     enrolled_at: str | None = None
+    is_active: bool = False
     columns: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
@@ -43,13 +47,32 @@ class Plan:
         """Whether nothing is taken but the name of somebody who acted."""
         return "operator" in self.fields <= _OF_AN_OPERATOR
 
-    def rows(self) -> Counter[str]:
-        """Return how many rows of each table change or go."""
-        return Counter(
-            enrolled_agents=int(bool(self.columns)),
-            lea_fleet_events=len(self.events),
-            lea_fleet_identities=len(self.identities),
-        )
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows of each table change or go."""
+        counted = {
+            "enrolled_agents": int(bool(self.columns)),
+            "lea_fleet_events": len(self.events),
+            "lea_fleet_identities": len(self.identities),
+        }
+        return {table: count for table, count in counted.items() if count}
+
+    def summary(self) -> Summary:
+        """Return what may be told of it: nothing of what is taken."""
+        return {
+            "machine_id": self.machine_id,
+            "active": self.is_active,
+            "fields": sorted(self.fields),
+            "rows": self.rows,
+        }
+
+
+def total(summaries: Iterable[Summary]) -> dict[str, int]:
+    """Return the rows of each table in all of them together."""
+    counted: Counter[str] = Counter()
+    for summary in summaries:
+        counted.update(summary["rows"])
+    return dict(counted)
 
 
 def of_machine(
@@ -117,7 +140,7 @@ def _plan_row(
     row = history.row
     if row is None:
         return
-    plan.enrolled_at = row["enrolled_at"]
+    plan.enrolled_at, plan.is_active = row["enrolled_at"], row["status"] == "active"
     said = {name: row[name] for name in PERSONAL if row[name] is not None}
     plan.columns = [name for name, value in said.items() if takes(name, value)]
     plan.fields |= set(plan.columns)

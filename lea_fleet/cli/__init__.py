@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from .backup import backup_command
+from .erasing import erase_command
 from .installer import installer_command
 from .listing import list_command
 from .machines import events_command, release_command, rotate_command
 from .openapi import openapi_command
+from .retention import prune_command
 from .tokens import token_group
 
 
@@ -18,6 +20,8 @@ def register_commands(group: click.Group) -> None:
     for command in (
         backup_command,
         list_command,
+        prune_command,
+        erase_command,
         events_command,
         openapi_command,
         release_command,

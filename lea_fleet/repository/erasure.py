@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ..erasure import Identity, Plan, of_machine, of_person
+from ..erasure import Identity, Plan, Summary, of_machine, of_person
 from ..holders import History
 from ..problems import UnknownAgent
 from ..redaction import folded
@@ -27,15 +26,13 @@ _MENTIONS = """SELECT machine_id, actor, detail FROM lea_fleet_events
 class ErasureRepository:
     """Makes plans and carries them out, over the connection of a *repository*.
 
-    ``rows`` counts what was changed and deleted, by table; ``machines`` has the ids
-    of the machines from which something was taken.
+    ``done`` has the summaries of those that were carried out.
     """
 
     def __init__(self, repository: AgentRepository) -> None:
         self._repository = repository
         self._connection = repository.connection
-        self.rows: Counter[str] = Counter()
-        self.machines: list[str] = []
+        self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
         """Return the id under which a machine is stored, or its history alone is.
@@ -102,16 +99,19 @@ class ErasureRepository:
         in_steps(self._repository, self._carried_out(plans))
 
     def forget_operator(self, email: str) -> None:
-        """Delete what an enrolment that may be repeated says of who sent it."""
-        query = "SELECT machine_id, credential FROM lea_fleet_enrollments"
+        """Delete who sent the enrolments that might be asked for once more."""
         with self._repository.transaction():
-            for machine_id, credential in self._connection.execute(query).fetchall():
-                if folded(credential) == f"{_OPERATOR}{email}":
-                    self._connection.execute(
-                        "DELETE FROM lea_fleet_enrollments WHERE machine_id = ?",
-                        (machine_id,),
-                    )
-                    self.rows["lea_fleet_enrollments"] += 1
+            for credential in self._credentials(email):
+                self._connection.execute(
+                    "DELETE FROM lea_fleet_enrollments WHERE credential = ?",
+                    (credential,),
+                )
+
+    def _credentials(self, email: str) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT DISTINCT credential FROM lea_fleet_enrollments"
+        )
+        return [name for (name,) in rows if folded(name) == f"{_OPERATOR}{email}"]
 
     def _carried_out(self, plans: Iterator[Plan]) -> Iterator[int]:
         acts: set[str] = set()
@@ -127,7 +127,7 @@ class ErasureRepository:
                 yield STEP
             self._repository.events.rewrite(events)
             self._erase_row(plan)
-            self.rows += plan.rows()
+            self.done.append(plan.summary())
             if plan.is_of_an_operator:
                 acts |= plan.fields
             else:
@@ -153,8 +153,6 @@ class ErasureRepository:
 
     def _note(self, machine_id: str | None, fields: Iterable[str]) -> None:
         self._repository.events.add("erased", machine_id, fields=sorted(fields))
-        if machine_id is not None:
-            self.machines.append(machine_id)
 
 
 def _order(event: Event) -> tuple[bool, bool]:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import clock
+from ..erasure import Plan
 from ..filters import FleetFilter
 from .agents import AgentRepository
-from .erasure import ErasureRepository, Plan
+from .erasure import ErasureRepository
 from .reading import Agent
 from .steps import in_steps
 
@@ -47,16 +48,14 @@ class RetentionRepository:
         in_steps(self._repository, work())
         return uninstalled
 
-    def departed(self, seconds: float) -> Iterator[tuple[Agent, Plan]]:
-        """Yield the machines that were uninstalled so many *seconds* ago or before,
-        of which there is something left to erase, and what that is.
+    def departed(self, seconds: float) -> Iterator[Plan]:
+        """Yield what there is left to erase of each machine that was uninstalled so
+        many *seconds* ago, or before.
 
         One without a date of its uninstall is none of them.
         """
-        for machine_id in self._departed(seconds):
-            (plan,) = self.erasure.of_machines([machine_id])
-            if plan.fields:
-                yield self._repository.require(machine_id), plan
+        plans = self.erasure.of_machines(self._departed(seconds))
+        return (plan for plan in plans if plan.fields)
 
     def erase_departed(self, machine_ids: Iterable[str], seconds: float) -> None:
         """Erase what is personal of those that are still uninstalled."""
