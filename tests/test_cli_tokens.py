@@ -398,6 +398,8 @@ def test_the_commands():
     assert {" ".join(words) for words in COMMANDS} == {
         "list",
         "backup",
+        "prune",
+        "erase",
         "events",
         "release",
         "rotate",

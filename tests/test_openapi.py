@@ -433,6 +433,9 @@ def test_every_answer_is_as_its_schema_says(operator, client):
     check(revoked, "DELETE", "/enrollment-tokens/{token_id}")
     gone = operator.uninstall("PC-1", reason="replaced")
     check(gone, "POST", "/uninstall")
+    client.application.test_cli_runner().invoke(
+        args=["fleet", "erase", "PC-1", "--yes"]
+    )
     for query in ("", "?limit=1", "?totals=0"):
         check(operator.get(f"/fleet{query}"), "GET", "/fleet")
     check(operator.get("/fleet/summary"), "GET", "/fleet/summary")

@@ -49,7 +49,7 @@ vacuum_option = click.option(
 def erase_command(
     machine: str | None, email: str | None, yes: bool, vacuuming: bool, as_json: bool
 ) -> None:
-    """Erase what is personal about MACHINE, or about a user, for good.
+    """Erase what is personal about MACHINE, or a person, for good.
 
     Names, e-mails, user ids, host names and addresses go, from the history too;
     what happened and when stays. Without --yes it only shows what would go. Say
@@ -165,10 +165,11 @@ def _rows(summaries: list[Summary]) -> str:
 
 
 def _warnings(summaries: list[Summary]) -> Iterator[str]:
-    active = [s["machine_id"] for s in summaries if s["active"]]
+    rows = [s for s in summaries if "enrolled_agents" in s["rows"]]
+    active = [s["machine_id"] for s in rows if s["active"]]
     if active:
         yield (
             f"Active: {', '.join(map(printable, active[:5]))}"
-            f"{' and others' if len(active) > 5 else ''}. An agent says it again with"
-            " its next heartbeat, unless its user has changed or it is uninstalled."
+            f"{' and others' if len(active) > 5 else ''}. An agent says again what is"
+            " erased, with its next heartbeat; uninstall its machine first."
         )

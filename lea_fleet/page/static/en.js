@@ -168,6 +168,7 @@ export default {
   "event.token_revoked": "Token ended",
   "event.identity_changed": "Says something else about itself",
   "event.suspected_clone": "Suspected clone",
+  "event.erased": "Personal data erased",
   "because.force": "The operator insisted.",
   "because.release": "It had been allowed to.",
   "because.silence": "It had been silent for long.",

@@ -168,6 +168,7 @@ export default {
   "event.token_revoked": "Fin d’un jeton",
   "event.identity_changed": "Dit autre chose d’elle-même",
   "event.suspected_clone": "Clone présumé",
+  "event.erased": "Données personnelles effacées",
   "because.force": "L’opérateur a insisté.",
   "because.release": "C’était autorisé.",
   "because.silence": "Elle se taisait depuis longtemps.",

@@ -15,6 +15,7 @@ const KNOWN = [
   "token_revoked",
   "identity_changed",
   "suspected_clone",
+  "erased",
 ];
 const BECAUSE = ["force", "release", "silence", "rotation", "replaced", "answer_lost"];
 
