@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -129,3 +130,16 @@ def the_clock(monkeypatch):
     stopped = Clock()
     monkeypatch.setattr(clock, "now", stopped.now)
     return stopped
+
+
+@pytest.fixture
+def deletes_nothing_by_itself(monkeypatch):
+    """Have SQLite leave what is deleted where it is, as most builds of it do."""
+    connect = sqlite3.connect
+
+    def opened(*args, **options):
+        connection = connect(*args, **options)
+        connection.execute("PRAGMA secure_delete = OFF")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", opened)

@@ -400,6 +400,7 @@ def test_the_commands():
         "backup",
         "prune",
         "erase",
+        "export",
         "events",
         "release",
         "rotate",

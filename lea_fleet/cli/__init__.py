@@ -6,6 +6,7 @@ import click
 
 from .backup import backup_command
 from .erasing import erase_command
+from .exporting import export_command
 from .installer import installer_command
 from .listing import list_command
 from .machines import events_command, release_command, rotate_command
@@ -22,6 +23,7 @@ def register_commands(group: click.Group) -> None:
         list_command,
         prune_command,
         erase_command,
+        export_command,
         events_command,
         openapi_command,
         release_command,

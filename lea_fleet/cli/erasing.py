@@ -75,7 +75,7 @@ def erase_command(
             return
         erasure.erase(plans)
         if email is not None:
-            erasure.forget_operator(folded(email))
+            erasure.forget(folded(email))
         finish(repository, erasure.done, vacuuming, as_json)
 
 

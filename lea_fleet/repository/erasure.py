@@ -98,20 +98,30 @@ class ErasureRepository:
         """Carry out *plans*, each in the transaction in which it is made."""
         in_steps(self._repository, self._carried_out(plans))
 
-    def forget_operator(self, email: str) -> None:
-        """Delete who sent the enrolments that might be asked for once more."""
-        with self._repository.transaction():
-            for credential in self._credentials(email):
-                self._connection.execute(
-                    "DELETE FROM lea_fleet_enrollments WHERE credential = ?",
-                    (credential,),
-                )
+    def forget(self, email: str) -> None:
+        """Take a person from where no machine is spoken of.
 
-    def _credentials(self, email: str) -> list[str]:
-        rows = self._connection.execute(
-            "SELECT DISTINCT credential FROM lea_fleet_enrollments"
-        )
-        return [name for (name,) in rows if folded(name) == f"{_OPERATOR}{email}"]
+        That is the labels of enrolment tokens, and who sent the enrolments that may
+        be repeated.
+        """
+        with self._repository.transaction():
+            for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
+                if email in folded(label):
+                    self._connection.execute(
+                        "UPDATE lea_fleet_enrollment_tokens SET label = ''"
+                        " WHERE label = ?",
+                        (label,),
+                    )
+            for credential in self._distinct("credential", "lea_fleet_enrollments"):
+                if folded(credential) == f"{_OPERATOR}{email}":
+                    self._connection.execute(
+                        "DELETE FROM lea_fleet_enrollments WHERE credential = ?",
+                        (credential,),
+                    )
+
+    def _distinct(self, column: str, table: str) -> list[str]:
+        rows = self._connection.execute(f"SELECT DISTINCT {column} FROM {table}")
+        return [value for (value,) in rows]
 
     def _carried_out(self, plans: Iterator[Plan]) -> Iterator[int]:
         acts: set[str] = set()
