@@ -110,6 +110,8 @@ def finish(
         _say_table(summaries)
         what = f"Erased from {_rows(summaries)}." if summaries else "Nothing was left."
         say(f"{what} The log is {'empty' if emptied else 'NOT empty'}.")
+        if summaries and not vacuumed:
+            say("Free space in the file may keep copies; --vacuum leaves none.")
     if not emptied:
         raise click.ClickException(
             "What was erased is still in the log beside the database: another program"

@@ -3,7 +3,8 @@
 Each connection has ``secure_delete`` on, so that SQLite writes zeros over what it
 deletes. The pages as they were before stay in the write-ahead log until it is emptied.
 And where SQLite has moved rows from page to page, a copy may be left in a page's free
-space (seen of 23 in 3,000 values): only VACUUM writes the whole file anew.
+space: seen of 11 and 14 in 3,000 machines that had come, changed and left. Only VACUUM
+writes the whole file anew.
 """
 
 from __future__ import annotations
