@@ -28,17 +28,18 @@ class History:
 
     *row* is its row as it stands, or None. ``before`` and ``after`` have the holders
     for each event; they differ where it says that the user is another one now.
-    ``values`` has what each holder's machine said meanwhile, folded.
     """
 
     row: Mapping[str, Any] | None
     events: Sequence[Mapping[str, Any]]
     before: list[Holders] = field(init=False)
     after: list[Holders] = field(init=False)
-    values: dict[str, set[str]] = field(init=False)
+    _certain: dict[str, set[str]] = field(init=False)
+    _possible: dict[str, set[str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.before, self.after = [], []
+        self._certain, self._possible = defaultdict(set), defaultdict(set)
         changes = [n for n, event in enumerate(self.events) if _changes_user(event)]
         said = [_sides(self.events[change]) for change in changes]
         starts = ["", *(folded(after[_EMAIL]) for _, after in said)]
@@ -50,12 +51,12 @@ class History:
         for number, (first, last) in enumerate(zip(bounds, bounds[1:])):
             start, end = starts[number], ends[number]
             stretch = self._stretch(start, end, first, last, enrolled)
-            giver = self.after[-1] if self.after else frozenset({ends[0]})
             self.before += stretch
             self.after += stretch
             if number:  # its first event is the change to another user
-                self.before[first], self.after[first] = giver, frozenset({start})
-        self.values = self._values_of_each()
+                self.before[first] = self._giver(first, ends[number - 1])
+                self.after[first] = frozenset({start})
+        self._tell_values()
 
     @property
     def holder(self) -> str:
@@ -63,13 +64,19 @@ class History:
         return folded(self.row[_EMAIL]) if self.row else ""
 
     def of(self, email: str) -> frozenset[str]:
-        """Return what a holder's machine said of itself, folded."""
-        return frozenset(self.values.get(email, ()))
+        """Return what a holder's machine said of itself, folded; or may have."""
+        mine = self._certain[email]
+        return frozenset(mine | self._possible[email] - self.of_others(email))
 
     def of_others(self, email: str) -> frozenset[str]:
-        """Return what it said while it was somebody else's."""
-        others = [said for name, said in self.values.items() if name not in (email, "")]
+        """Return what it said while it was surely somebody else's."""
+        whose = self._certain.items()
+        others = [said for name, said in whose if name not in (email, "")]
         return frozenset().union(*others)
+
+    def only_of(self, email: str) -> frozenset[str]:
+        """Return what it said while surely that holder's, and never another's."""
+        return frozenset(self._certain[email] - self.of_others(email))
 
     def is_surely(self, email: str, number: int) -> bool:
         """Tell whether an event is of that holder's time and nobody else's."""
@@ -89,6 +96,11 @@ class History:
             address=email in self.after[number],
             operator=email,
         )
+
+    def _giver(self, change: int, end: str) -> Holders:
+        """Return who had it before an event that says another user."""
+        said_before = _sides(self.events[change])[0].get(_EMAIL)
+        return frozenset({end} if said_before else {"", end})
 
     def _stretch(
         self, start: str, end: str, first: int, last: int, enrolled: Sequence[int]
@@ -118,27 +130,29 @@ class History:
             found.add(sum(event["at"] < since for event in self.events))
         return sorted(found)
 
-    def _values_of_each(self) -> dict[str, set[str]]:
-        """Return what was first said while each had it, or stood when it ended."""
-        values: dict[str, set[str]] = defaultdict(set)
+    def _tell_values(self) -> None:
+        """Tell whose each value is: who had it when it was first said, or last."""
         known: set[str] = set()
         for number, (before, after) in enumerate(self._states()):
-            for holders, state in (
-                (self.before[number], before),
-                (self.after[number], after),
-            ):
-                for holder in holders:
-                    values[holder] |= state - known
-                known |= state
+            self._tell(self.before[number], before - known)
+            self._tell(self.after[number], after - before - known)
+            known |= before | after
             if _changes_user(self.events[number]):
-                for holder in self.before[number]:
-                    values[holder] |= before
+                self._tell(self.before[number], before)
         if self.row is not None:
-            values[self.holder] |= _said(self.row)
-        return values
+            self._tell(frozenset({self.holder}), _said(self.row))
+
+    def _tell(self, holders: Holders, values: frozenset[str] | set[str]) -> None:
+        for holder in holders:
+            self._possible[holder] |= values
+            if len(holders) == 1:
+                self._certain[holder] |= values
 
     def _states(self) -> list[tuple[frozenset[str], frozenset[str]]]:
-        """Return what was known of the machine before and after each event."""
+        """Return what was known of the machine before and after each event.
+
+        Told from both ends, which differ where a name came back: that is no event.
+        """
         earlier: list[dict[str, Any]] = [{}]
         for event in self.events:
             earlier.append(earlier[-1] | _sides(event)[1])
@@ -146,12 +160,13 @@ class History:
         states = []
         for number in range(len(self.events) - 1, -1, -1):
             event = self.events[number]
-            after = earlier[number + 1] | _given(later)
-            later = later | _sides(event)[0]
+            before, after = _sides(event)
+            ends = _said(earlier[number + 1]) | _said(_without(later, after))
+            later = later | before
             if _enrols(event):  # which may have said all of it anew
                 later = {}
-            before = earlier[number] | _given(later)
-            states.append((_said(before), _said(after)))
+            begins = _said(_without(earlier[number], before)) | _said(later)
+            states.append((begins, ends))
         return states[::-1]
 
 
@@ -180,8 +195,8 @@ def _sides(event: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return detail.get("before") or {}, detail.get("after") or {}
 
 
-def _given(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if value is not None}
+def _without(state: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name not in names}
 
 
 def _hostnames(event: Mapping[str, Any]) -> list[Any]:

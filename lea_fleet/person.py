@@ -74,8 +74,9 @@ def _shown(history: History, email: str, number: int) -> dict[str, Any]:
 
 def _is_theirs(history: History, email: str, name: str, value: object) -> bool:
     text = folded(value)
-    shared = name != "hostname" and text in history.of_others(email)
-    return text in history.of(email) and not shared
+    if name == "hostname":  # which the next user's machine has as well
+        return text in history.of(email)
+    return text in history.only_of(email)
 
 
 def _names_others(history: History, email: str, text: object) -> bool:

@@ -89,12 +89,13 @@ class AgentSightings(AgentWriter):
         if "hostname" in back and self._clones.suspect(agent):
             hostnames = sorted([agent["hostname"], now_said["hostname"]])
             self.events.add("suspected_clone", agent["machine_id"], hostnames=hostnames)
-        after = {name: now_said[name] for name in now_said if name not in back}
-        if after:
-            before = {name: agent[name] for name in after}
-            self.events.add(
-                "identity_changed", agent["machine_id"], before=before, after=after
-            )
+        if now_said.keys() <= back:
+            return
+        # With what is news, whatever else changes: an event says whose the news is.
+        before = {name: agent[name] for name in now_said}
+        self.events.add(
+            "identity_changed", agent["machine_id"], before=before, after=now_said
+        )
 
 
 def _same(known: str | None, said: str) -> bool:
