@@ -189,19 +189,18 @@ def test_the_table(run, create, the_clock):
     the_clock.advance(minutes=30)
 
     assert run("token", "list").output.splitlines() == [
-        "ID  LABEL          MADE              EXPIRES           USES   STATE",
-        "4   Nice           2026-03-02 09:00  2026-03-09 09:00  1/1    used_up",
-        "3   Lyon           2026-03-02 09:00  2026-03-02 09:30  0/100  expired",
-        "2   -              2026-03-02 09:00  never             1/100  active",
-        "1   Paris, wave 1  2026-03-02 08:00  2026-03-09 08:00  1/2    revoked",
+        "ID  LABEL          MADE                 EXPIRES              USES   STATE",
+        "4   Nice           2026-03-02 09:00:00  2026-03-09 09:00:00  1/1    used_up",
+        "3   Lyon           2026-03-02 09:00:00  2026-03-02 09:30:00  0/100  expired",
+        "2   -              2026-03-02 09:00:00  never                1/100  active",
+        "1   Paris, wave 1  2026-03-02 08:00:00  2026-03-09 08:00:00  1/2    revoked",
     ]
 
 
 def test_without_a_token_there_is_nothing_to_list(run):
     result = run("token", "list")
 
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.split() == ["ID", "LABEL", "MADE", "EXPIRES", "USES", "STATE"]
+    assert (result.exit_code, result.output) == (0, "No enrolment tokens.\n")
     assert json.loads(run("token", "list", "--json").output) == {
         "enrollment_tokens": []
     }
@@ -397,7 +396,11 @@ every_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_the_commands():
     assert {" ".join(words) for words in COMMANDS} == {
         "list",
+        "show",
         "events",
+        "summary",
+        "enroll",
+        "uninstall",
         "release",
         "rotate",
         "token create",

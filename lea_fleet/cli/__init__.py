@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import click
 
+from .enrollment import enroll_command, uninstall_command
+from .events import events_command
 from .installer import installer_command
 from .listing import list_command
-from .machines import events_command, release_command, rotate_command
+from .machines import release_command, rotate_command
 from .openapi import openapi_command
+from .show import show_command
+from .summary import summary_command
 from .tokens import token_group
 
 
@@ -16,11 +20,15 @@ def register_commands(group: click.Group) -> None:
     group.help = "See and manage the fleet of agents."
     for command in (
         list_command,
+        show_command,
         events_command,
-        openapi_command,
+        summary_command,
+        enroll_command,
+        uninstall_command,
         release_command,
         rotate_command,
         token_group,
         installer_command,
+        openapi_command,
     ):
         group.add_command(command)
