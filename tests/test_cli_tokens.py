@@ -286,6 +286,27 @@ def test_an_id_that_cannot_be_is_exit_code_2(run, token_id):
     assert result.stderr.startswith("Usage: ")
 
 
+# As JSON
+
+
+def test_a_new_token_as_json_is_what_the_api_says(run, client, operator):
+    result = run("token", "create", "--label", "Zo\u00e9", "--max-uses", "1", "--json")
+
+    made = json.loads(result.stdout)
+    assert result.stdout.isascii() and result.stderr == ""
+    assert {"token": made["token"], **listed(operator)[0]} == made
+    Api(client, made["token"]).enroll("PC-1")
+
+
+def test_a_revoked_token_as_json_is_what_the_api_says(run, create, operator):
+    create()
+
+    revoked = json.loads(run("token", "revoke", "1", "--json").output)
+
+    assert revoked == listed(operator)[0]
+    assert revoked["state"] == "revoked"
+
+
 # Who, and beside whom
 
 
@@ -431,6 +452,25 @@ def test_every_option_says_what_it_is_for(words):
     for parameter in COMMANDS[words].params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
+
+
+@every_command
+def test_every_command_prints_json(words):
+    (option,) = [
+        found
+        for found in COMMANDS[words].params
+        if isinstance(found, click.Option) and "--json" in found.opts
+    ]
+    assert option.is_flag
+
+
+@every_command
+def test_no_command_acts_on_several_machines_without_a_yes(words):
+    names = {name for found in COMMANDS[words].params for name in found.opts}
+    several = [found for found in COMMANDS[words].params if found.nargs == -1]
+
+    if several or "--without-token" in names:
+        assert "--yes" in names
 
 
 @every_command
