@@ -404,7 +404,7 @@ def test_only_the_token_goes_to_standard_output(run, agent):
         token = result.stdout.removesuffix("\n")
         assert token.startswith("lea_agent_")
         assert len(token.split()) == 1
-        assert token not in result.stderr
+        assert result.stderr == "PC-1: rotated. Its token:\n"
 
 
 @pytest.mark.parametrize("now", [[], ["--now"]])

@@ -261,7 +261,7 @@ def test_a_revoked_token_enrols_nobody_and_machines_keep_theirs(
 
     result = run("token", "revoke", "1")
 
-    assert (result.exit_code, result.output) == (0, "Enrolment token 1 is revoked.\n")
+    assert (result.exit_code, result.output) == (0, "Enrolment token 1: revoked\n")
     response = installer.post("/enroll", {"machine_id": "PC-2"})
     assert_problem(response, 401, "token_revoked")
     assert agent.heartbeat().status_code == 200

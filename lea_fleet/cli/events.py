@@ -21,6 +21,7 @@ from .options import json_option, say_json
 )
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(1, 10_000),
     default=50,
     show_default=True,

@@ -66,7 +66,6 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
 )
 @click.option(
     "--version",
-    metavar="VERSION",
     callback=checked_text,
     help="Only those that run exactly this version.",
 )
@@ -86,7 +85,10 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
     help="What to order by; with - before it, descending.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), help="How many at the most."
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    help="How many at the most.",
 )
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for Excel and others.")

@@ -100,4 +100,5 @@ def rotate_command(machine: str, now: bool, as_json: bool) -> None:
     if as_json:
         say_json({"machine_id": agent["machine_id"], "api_token": token})
         return
+    click.echo(f"{printable(agent['machine_id'])}: rotated. Its token:", err=True)
     say(token)

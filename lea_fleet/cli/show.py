@@ -34,7 +34,10 @@ _DETAILS = {
 @json_option
 @with_appcontext
 def show_command(machine: str, as_json: bool) -> None:
-    """Show MACHINE: what it says of itself, its tokens, its last events.
+    """Show all about MACHINE on one screen.
+
+    What it says of itself, its presence, its token, whether it is released, and
+    its last events.
 
     \b
     Example: flask fleet show PC-COMPTA-01

@@ -22,6 +22,7 @@ _MOST_VERSIONS = 20
 @click.command("summary")
 @click.option(
     "--days",
+    metavar="N",
     type=click.IntRange(1, MOST_DAYS),
     default=DEFAULT_DAYS,
     show_default=True,
@@ -30,10 +31,10 @@ _MOST_VERSIONS = 20
 @json_option
 @with_appcontext
 def summary_command(days: int, as_json: bool) -> None:
-    """Count the machines, by presence and version, and who came and went by day.
+    """Count the machines, and who came and went by day.
 
-    Days are in UTC. The screen leaves out those on which nobody came or went, and
-    the rarest of many versions; JSON has them all.
+    By presence, by version and by day in UTC. The screen leaves out the days on
+    which nobody came or went, and the rarest of many versions; JSON has them all.
 
     \b
     Example: flask fleet summary --days 7

@@ -57,6 +57,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
         ),
         click.option(
             "--max-uses",
+            metavar="N",
             type=click.IntRange(1, MOST_USES),
             default=DEFAULT_USES,
             show_default=True,
@@ -139,7 +140,7 @@ def revoke_command(token_id: int, as_json: bool) -> None:
     if as_json:
         say_json(revoked)
         return
-    say(f"Enrolment token {token_id} is revoked.")
+    say(f"Enrolment token {token_id}: revoked")
 
 
 def keep_token(
