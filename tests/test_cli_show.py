@@ -180,7 +180,8 @@ def test_a_suspected_clone_since_and_until_when(show, show_json, operator, the_c
     agent.heartbeat(hostname="B")
     the_clock.advance(minutes=3)
     assert show()["CLONE"] == (
-        "suspected, reported 2026-03-02 08:01:00: two host names in turn, last 3 min ago"
+        "suspected, reported 2026-03-02 08:01:00: two host names in turn,"
+        " last 3 min ago"
     )
     clone = show_json()["clone"]
     assert clone["reported_at"] == reported_at < clone["alternated_at"]

@@ -21,7 +21,7 @@ from .options import json_option, machine_argument, refuse_many, say_json, yes_o
 @machine_argument
 @click.option("--user-name", callback=given_text, help="Who works there.")
 @click.option("--user-email", callback=given_text, help="That person's e-mail.")
-@click.option("--user-id", callback=given_text, help="That person's id, as you have it.")
+@click.option("--user-id", callback=given_text, help="That person's id.")
 @click.option("--hostname", callback=given_text, help="The computer's name.")
 @click.option("--os-info", callback=given_text, help="The operating system.")
 @click.option("--version", callback=given_text, help="The version of the agent.")
