@@ -32,12 +32,16 @@ class ReleaseRepository:
 
     def is_released(self, agent: dict[str, Any]) -> bool:
         """Tell whether the enrolment an *agent* is in is released at this moment."""
+        return self.until(agent) is not None
+
+    def until(self, agent: dict[str, Any]) -> str | None:
+        """Return until when the enrolment an *agent* is in is released, or None."""
         row = self.connection.execute(
-            "SELECT 1 FROM lea_fleet_releases"
+            "SELECT released_until FROM lea_fleet_releases"
             " WHERE machine_id = ? AND enrolled_at = ? AND released_until > ?",
             (agent["machine_id"], agent["enrolled_at"], clock.iso(clock.now())),
         ).fetchone()
-        return row is not None
+        return None if row is None else str(row["released_until"])
 
     def clear(self, machine_id: str) -> None:
         """Take a release back, if there is one."""

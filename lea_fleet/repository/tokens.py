@@ -80,6 +80,31 @@ class TokenRepository:
         ).fetchone()
         return row is not None
 
+    def facts(self, agent: dict[str, Any]) -> dict[str, str | None] | None:
+        """Return what is known of the tokens an *agent* may use, or None for none.
+
+        ``issued_at`` and ``first_used_at`` are of its present one, both None
+        where it has had none before; ``rotated_at`` is when the one that a
+        rotation made, and nobody has used yet, was issued.
+        """
+        if agent["status"] != "active":
+            return None
+        rows = self.connection.execute(
+            "SELECT issued_at, first_used_at, pending FROM lea_fleet_tokens"
+            " WHERE machine_id = ? AND enrolled_at = ? AND revoked_at IS NULL"
+            " ORDER BY issued_at",
+            (agent["machine_id"], agent["enrolled_at"]),
+        ).fetchall()
+        facts = dict.fromkeys(("issued_at", "first_used_at", "rotated_at"))
+        for row in rows:
+            if row["pending"]:
+                facts["rotated_at"] = row["issued_at"]
+            else:
+                facts.update(
+                    issued_at=row["issued_at"], first_used_at=row["first_used_at"]
+                )
+        return facts if rows else None
+
     def revoke_all(self, machine_id: str, moment: str) -> None:
         """Revoke every token of a machine, of whichever enrolment, at *moment*."""
         self.connection.execute(
