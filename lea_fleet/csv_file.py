@@ -113,16 +113,18 @@ class CsvFile:
 
     def _find_heading(self, columns: Collection[str]) -> list[str]:
         """Return the heading, by the delimiter that finds the most columns in it."""
-        found = []
-        for delimiter in self._delimiter or _DELIMITERS:
-            number, cells, fault = next(self._rows(delimiter), _NO_ROW)
-            heading = [_name(cell) for cell in cells]
-            known = len(set(heading) & set(columns))
-            found.append((known, len(heading), delimiter, heading, fault, number))
-        *_, self._delimiter, heading, fault, number = max(found, key=lambda a: a[:2])
+        candidates = self._delimiter or _DELIMITERS
+        rows = {each: next(self._rows(each), _NO_ROW) for each in candidates}
+
+        def fit(delimiter: str) -> tuple[int, int]:
+            names = {_name(cell) for cell in rows[delimiter].cells}
+            return len(names & set(columns)), len(names)
+
+        self._delimiter = max(rows, key=fit)
+        number, cells, fault = rows[self._delimiter]
         if fault is not None:
             raise NotCsv(f"Line {number} {fault}.")
-        return heading
+        return [_name(cell) for cell in cells]
 
     def _rows(self, delimiter: str) -> Iterator[_Row]:
         """Yield the rows that are not blank, the heading first.
