@@ -34,8 +34,6 @@ _SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
 #: The most characters of a line, lest a file that has none fill the memory.
 _LONGEST_LINE = 1024 * 1024
 
-_CHUNK = 64 * 1024  # characters
-
 
 class NotCsv(ValueError):
     """A file that cannot be read as a table; the text says why."""
@@ -65,8 +63,8 @@ _NO_ROW = _Row(1, [], "is empty, and there is no other")
 class CsvFile:
     """A table in *file*, under a heading that names some of *columns*.
 
-    ``ignored`` are the columns of the heading that are none of those. Raises NotCsv
-    where the file is no text, or has no such heading.
+    ``ignored`` are the columns of the heading that are none of those, ``size`` the
+    bytes of the file. Raises NotCsv where it is no text, or has no such heading.
     """
 
     def __init__(
@@ -74,6 +72,7 @@ class CsvFile:
     ) -> None:
         self._file = file
         self._text = _text_of(file)
+        self.size = self.position()
         self._delimiter, self._skipped = self._said_delimiter()
         heading = self._find_heading(columns)
         self._columns = [name if name in columns else None for name in heading]
@@ -86,10 +85,7 @@ class CsvFile:
         return self._file.tell()
 
     def lines(self) -> Iterator[Line]:
-        """Yield each line below the heading that is not blank, from the first on.
-
-        Raises NotCsv for one that is longer than any that is written on purpose.
-        """
+        """Yield each line below the heading that is not blank, from the first on."""
         rows = self._rows(self._delimiter)
         next(rows)
         for number, cells, fault in rows:
@@ -108,7 +104,7 @@ class CsvFile:
     def _said_delimiter(self) -> tuple[str, int]:
         """Return what a line ``sep=`` says, and how many lines that is."""
         self._text.seek(0)
-        said = _SEP.fullmatch(self._text.readline(_LONGEST_LINE))
+        said = _SEP.fullmatch(self._text.readline())
         return (said[1], 1) if said else ("", 0)
 
     def _find_heading(self, columns: Collection[str]) -> list[str]:
@@ -133,7 +129,7 @@ class CsvFile:
         silence. What can be read after a fault is read.
         """
         self._text.seek(0)
-        lines = self._physical_lines()
+        lines = iter(self._text.readline, "")
         for _ in range(self._skipped):
             next(lines)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -151,14 +147,6 @@ class CsvFile:
             if any(map(str.strip, cells)):
                 yield _Row(number, cells)
 
-    def _physical_lines(self) -> Iterator[str]:
-        number = 0
-        while line := self._text.readline(_LONGEST_LINE):
-            number += 1
-            if len(line) == _LONGEST_LINE and line[-1] not in "\r\n":
-                raise NotCsv(f"Line {number} has over {_LONGEST_LINE} characters.")
-            yield line
-
 
 def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
     """Return *file* as text, with the ends of its lines as they are.
@@ -169,13 +157,21 @@ def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
         file.seek(0)
         text = io.TextIOWrapper(file, encoding, newline="")
         try:
-            while chunk := text.read(_CHUNK):
-                if "\0" in chunk:
-                    raise NotCsv("It has NUL characters: it is no CSV file.")
+            _refuse_other_than_lines(text)
             return text
         except UnicodeError:
             text.detach()  # lest it close the file
     raise NotCsv("It is no text: neither UTF-8 nor UTF-16 nor Windows-1252.")
+
+
+def _refuse_other_than_lines(text: io.TextIOWrapper) -> None:
+    number = 0
+    while line := text.readline(_LONGEST_LINE):
+        number += 1
+        if "\0" in line:
+            raise NotCsv(f"Line {number} has a NUL character: it is no CSV file.")
+        if len(line) == _LONGEST_LINE and line[-1] not in "\r\n":
+            raise NotCsv(f"Line {number} has over {_LONGEST_LINE} characters.")
 
 
 def _encodings(file: IO[bytes]) -> tuple[str, ...]:

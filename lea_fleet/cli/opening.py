@@ -14,6 +14,7 @@ from ..db import fault_of, get_repository
 from ..payloads import LONGEST_BODY, is_storable
 from ..problems import Problem
 from ..repository import AgentRepository
+from ..schema import empty_database
 from ..state import current_state
 
 
@@ -68,6 +69,21 @@ def open_or_make_fleet() -> Iterator[AgentRepository]:
         raise click.ClickException(fault_of(error).detail) from None
     except Problem as problem:
         raise click.ClickException(problem.detail) from None
+
+
+@contextmanager
+def open_or_imagine_fleet() -> Iterator[AgentRepository]:
+    """Yield the fleet's repository; of an empty fleet where there is none yet.
+
+    For what changes nothing: no file is made. As :func:`open_or_make_fleet` else.
+    """
+    path = current_state().settings.database
+    if os.path.exists(path) or os.path.exists(f"{path}-wal"):
+        with open_or_make_fleet() as repository:
+            yield repository
+        return
+    with empty_database() as connection:
+        yield AgentRepository(connection)
 
 
 def _os_user() -> str:

@@ -13,6 +13,7 @@ from .bodies import (
     no_payload,
     uninstall_payload,
 )
+from .lines import machine_payload
 from .members import LONGEST_DETAIL, is_storable
 from .objects import LONGEST_BODY
 from .queries import events_query, fleet_query, summary_query
@@ -29,6 +30,7 @@ __all__ = [
     "fleet_query",
     "heartbeat_payload",
     "is_storable",
+    "machine_payload",
     "no_payload",
     "summary_query",
     "uninstall_payload",

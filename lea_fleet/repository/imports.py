@@ -67,7 +67,7 @@ class ImportRepository:
         return self._outcome(known, details)
 
     def add(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
-        """Make a machine known, and let its first enrolment through; return what it did.
+        """Make a machine known, and let an enrolment through; return what that did.
 
         Of *details*, one that is None or not given keeps its old value. Done again
         with the same, it changes nothing.
