@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .importing import import_command
 from .installer import installer_command
 from .listing import list_command
 from .machines import events_command, release_command, rotate_command
@@ -20,6 +21,7 @@ def register_commands(group: click.Group) -> None:
         openapi_command,
         release_command,
         rotate_command,
+        import_command,
         token_group,
         installer_command,
     ):
