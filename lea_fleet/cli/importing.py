@@ -19,7 +19,7 @@ from ..csv_file import CsvFile, Line, NotCsv
 from ..machine import DETAILS
 from ..payloads import machine_payload
 from ..problems import InvalidField
-from ..repository import CHANGES, OUTCOMES, Outcome
+from ..repository import CHANGES, Outcome
 from ..terminal import printable, say
 from .opening import open_or_imagine_fleet, open_or_make_fleet
 from .options import json_option, refuse_many, say_json, yes_option
@@ -89,8 +89,7 @@ def import_command(
         work = _foresee if dry_run else _import
         counts = work(table, refusals)
     if as_json:
-        counted = {"dry_run": dry_run, **counts, "ignored_columns": table.ignored}
-        say_json(counted)
+        say_json({"dry_run": dry_run, **_counted(counts, table.ignored)})
     else:
         title = "A dry run; it would be:" if dry_run else "Done:"
         for line in (title, *_summary(counts, table.ignored)):
@@ -133,27 +132,40 @@ def _refuse_unless_one(table: CsvFile) -> None:
     refuse_many(changes, yes=False)
 
 
-def _foresee(table: CsvFile, refusals: Refusals) -> dict[str, int]:
+def _foresee(table: CsvFile, refusals: Refusals) -> Counter[str]:
     """Return what importing the *table* would do, line by line, and do nothing."""
+    counts: Counter[str] = Counter()
     with open_or_imagine_fleet() as repository:
         look = repository.imports.foresee
-        return _process(table, refusals, repository.snapshot, look)
+        _process(table, refusals, counts, repository.snapshot, look)
+    return counts
 
 
-def _import(table: CsvFile, refusals: Refusals) -> dict[str, int]:
-    with open_or_make_fleet() as repository:
-        add = repository.imports.add
-        return _process(table, refusals, repository.transaction, add)
+def _import(table: CsvFile, refusals: Refusals) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    try:
+        with open_or_make_fleet() as repository:
+            add = repository.imports.add
+            _process(table, refusals, counts, repository.transaction, add)
+    except (click.ClickException, KeyboardInterrupt):
+        if counts:
+            click.echo(
+                f"Stopped after {counts.total()} lines, which stay as they are now."
+                " Run it again for the rest.",
+                err=True,
+            )
+        raise
+    return counts
 
 
 def _process(
     table: CsvFile,
     refusals: Refusals,
+    counts: Counter[str],
     transaction: Callable[[], AbstractContextManager[None]],
     act: _Act,
-) -> dict[str, int]:
-    """Act on each line of the *table*; return how many came to what."""
-    counts: Counter[str] = Counter()
+) -> None:
+    """Act on each line of the *table*; count how many came to what."""
     seen: dict[str, int] = {}
     lines = table.lines()
     with _progress(table.size) as show:
@@ -165,8 +177,6 @@ def _process(
                     refusals.add(result)
                 counts["refused" if isinstance(result, Refusal) else result] += 1
             show(table.position())
-    names = (*OUTCOMES, "refused")
-    return {"lines": counts.total(), **{name: counts[name] for name in names}}
 
 
 def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
@@ -197,6 +207,11 @@ def _progress(size: int) -> Iterator[Callable[[int], None]]:
         return
     with click.progressbar(length=size, file=sys.stderr) as bar:
         yield lambda position: bar.update(position - bar.pos)
+
+
+def _counted(counts: Counter[str], ignored: list[str]) -> dict[str, object]:
+    named = {name: counts[name] for name in _MEANINGS}
+    return {"lines": counts.total(), **named, "ignored_columns": ignored}
 
 
 def _summary(counts: Mapping[str, int], ignored: list[str]) -> Iterator[str]:

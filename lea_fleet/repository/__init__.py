@@ -6,13 +6,12 @@ Knows no Flask. One module for each kind of row.
 from .agents import AgentRepository, Enrolment
 from .enrollment_tokens import EnrollmentToken
 from .events import Event
-from .imports import CHANGES, OUTCOMES, Outcome
+from .imports import CHANGES, Outcome
 from .reading import Agent
 from .sightings import news
 
 __all__ = [
     "CHANGES",
-    "OUTCOMES",
     "Agent",
     "AgentRepository",
     "EnrollmentToken",

@@ -27,8 +27,6 @@ Outcome = Literal[
 #: Those that change something.
 CHANGES: tuple[Outcome, ...] = ("imported", "adopted", "updated")
 
-OUTCOMES: tuple[Outcome, ...] = (*CHANGES, "unchanged", "enrolled", "uninstalled")
-
 _KNOWN = ("machine_id", *DETAILS, "status", "enrolled_at")
 _FIND = (
     f"SELECT {', '.join(f'{AS_TEXT[name]} AS {name}' for name in _KNOWN)},"
