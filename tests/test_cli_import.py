@@ -238,3 +238,309 @@ def test_an_older_id_with_blanks_is_the_machine_that_it_was(counts, operator, da
 
     assert counts(f"{HEADING} PC/1;;\n") == {"adopted": 1}
     assert listed(ask(operator)) == [" PC/1"]
+
+
+# Without doing it, and before doing it
+
+
+def fleet_of_every_kind(operator, database):
+    """Leave a machine of each kind; return a file with all, and what it comes to."""
+    add_older(database, machine_id="older")
+    operator.enroll("enrolled")
+    operator.enroll("uninstalled")
+    operator.uninstall("uninstalled")
+    names = ("new", "older", "enrolled", "uninstalled", "bad/name", "new")
+    expected = {"imported": 1, "adopted": 1, "enrolled": 1, "uninstalled": 1}
+    return HEADING + "".join(f"{n};;\n" for n in names), {**expected, "refused": 2}
+
+
+def test_a_dry_run_counts_the_same_and_changes_nothing(counts, operator, database):
+    content, expected = fleet_of_every_kind(operator, database)
+    before = dump(database)
+
+    assert counts(content, "--dry-run", exit_code=1) == expected
+    assert dump(database) == before
+
+    assert counts(content, exit_code=1) == expected
+    assert dump(database) != before
+
+
+def test_a_dry_run_makes_no_database(counts, database):
+    assert counts(TWO, "--dry-run") == {"imported": 2}
+    assert not database.parent.exists()
+
+
+def test_nor_does_an_import_that_is_refused(run, file, database):
+    result = run("import", file(TWO))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "     2 imported " in result.stderr
+    assert result.stderr.endswith("Say --yes to do it to all of them.\n")
+    assert not database.parent.exists()
+
+
+def test_one_machine_needs_no_yes(run, file, operator):
+    assert run("import", file(f"{HEADING}PC-1;;\n")).exit_code == 0
+    assert run("import", file(TWO)).exit_code == 0  # the other one is there already
+    assert sorted(listed(ask(operator))) == ["PC-1", "PC-2"]
+
+
+def test_what_is_printed(run, file, operator):
+    operator.enroll("PC-1")
+    content = f"machine_id;site;user name;\nPC-1;;\nPC-2;Lyon;Zoé\n"
+
+    result = run("import", file(content), "--yes")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "Done:",
+        "       1 imported     new; their first enrolment is let through",
+        "       0 adopted      active without a token; their next enrolment is let"
+        " through",
+        "       0 updated      imported before, with other details now",
+        "       0 unchanged    imported before, with the same details",
+        "       1 enrolled     enrolled already, left alone",
+        "       0 uninstalled  uninstalled, left alone: any enrolment brings them back",
+        "       0 refused      lines with a fault",
+        "Columns that were not used: site",
+    ]
+
+
+# The lines that have a fault
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (";Zoé;", "machine_id is required"),
+        ("PC/9;;", "machine_id must not contain a slash"),
+        ("'=\x01;;", "machine_id must not contain control characters"),
+        ("..;;", "machine_id must not be . or .."),
+        (f"{'x' * 129};;", "machine_id must have 1 to 128 characters"),
+        (f"PC-9;{'x' * 256};", "user_name must have at most 255 characters"),
+        (" PC-1 ;;", "machine_id is that of line 2 already"),
+        ("PC-9;;;x", "has 4 cells, and the heading 3"),
+        ('PC-9;"a"b;', "cannot be read as CSV"),
+    ],
+)
+def test_a_line_with_a_fault_is_said_with_its_number(
+    run, file, operator, line, reason
+):
+    result = run("import", file(f"{TWO}{line}\nPC-3;;\n"), "--yes", "--json")
+
+    assert result.exit_code == 1
+    assert not_zero(json.loads(result.stdout)) == {"imported": 3, "refused": 1}
+    (said,) = result.stderr.splitlines()
+    assert said.startswith("Line 4")
+    assert reason in said
+    assert sorted(listed(ask(operator))) == ["PC-1", "PC-2", "PC-3"]
+
+
+def test_ten_are_said_and_all_are_written(run, file, tmp_path):
+    errors = tmp_path / "errors.csv"
+    bad = [f"=cmd/{number}" for number in range(12)]
+    path = file(f"{HEADING}{''.join(f'{name};;' + chr(10) for name in bad)}PC-1;;\n")
+
+    plain = run("import", path).stderr.splitlines()
+    result = run("import", path, "--errors", errors)
+
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Line 2, =cmd/0: machine_id must not contain a slash."
+    assert plain[:10] == lines[:10]
+    assert plain[10:] == ["And 2 more. Write them all to a file with --errors."]
+    assert lines[10:] == ["And 2 more.", f"All are in {errors}."]
+    assert stat.S_IMODE(errors.stat().st_mode) == 0o600
+    with errors.open(encoding="utf-8-sig", newline="") as written:
+        heading, *rows = csv.reader(written, delimiter=";")
+    assert heading == ["line", "machine_id", "reason"]
+    assert [row[:2] for row in rows] == [
+        [str(number), f"'{name}"] for number, name in enumerate(bad, 2)
+    ]
+
+
+def test_no_file_is_written_where_there_is_no_fault(run, file, tmp_path):
+    path = file(TWO)
+    run("import", path, "--yes", "--errors", tmp_path / "errors.csv")
+
+    assert [each for each in tmp_path.iterdir() if each.is_file()] == [path]
+
+
+@pytest.mark.parametrize("name", ["machines.csv", ".", "missing/errors.csv"])
+def test_a_file_for_errors_that_cannot_be_is_known_before(run, file, tmp_path, name):
+    path = file(TWO)
+
+    result = run("import", path, "--yes", "--errors", tmp_path / name)
+
+    assert result.exit_code in (1, 2)
+    assert "rror" in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "data").exists()
+    assert path.read_text() == TWO
+
+
+# Files that cannot be
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Line 1 is empty"),
+        (b"\xef\xbb\xbf", "Line 1 is empty"),
+        (b"\r\n;;\r\n", "Line 1 is empty"),
+        (b"machine_id\nPC-1\0\n", "Line 2 has a NUL"),
+        (bytes(range(1, 256)), "It is no text"),
+        (b"\xff\xfem", "It is no text"),
+        (b"name;version\n", "There is no column machine_id"),
+        (b"machine_id;Machine ID\n", "more than one column machine_id"),
+        (b"machine_id;version;Version\n", "more than one column version"),
+        (b'"machine_id\n', "cannot be read as CSV"),
+        (b"x" * 2_000_000, "Line 1 has over"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(run, file, database, content, said):
+    path = file(content)
+
+    result = run("import", path, "--yes")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {path} cannot be used. ")
+    assert said in result.stderr
+    assert not database.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "."])
+def test_what_is_no_file_is_a_wrong_argument(run, tmp_path, name):
+    result = run("import", tmp_path / name)
+
+    assert result.exit_code == 2
+    assert "FILE.csv" in result.stderr
+
+
+def test_a_file_that_cannot_be_read_is_one_line(run, file, monkeypatch):
+    def broken(*args):
+        raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(importing.shutil, "copyfileobj", broken)
+    path = file(TWO)
+
+    result = run("import", path)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    expected = f"Error: {path} cannot be read: Input/output error.\n"
+    assert result.stderr == expected
+
+
+def test_a_heading_alone_is_no_fault(counts):
+    assert counts(HEADING) == {}
+
+
+def test_the_standard_input_is_a_file_too(run, operator):
+    result = run("import", "-", "--yes", input=TWO)
+
+    assert result.exit_code == 0, result.output
+    assert len(listed(ask(operator))) == 2
+
+
+def test_what_list_prints_can_be_imported(run, operator, counts, make_app, tmp_path):
+    operator.enroll("=1+1", user_name="@Zoé; \r\nB", version="'1")
+    operator.enroll("-2", hostname='"')
+    before = [operator.machine(name) for name in ("=1+1", "-2")]
+    for word in ("--csv", "--semicolon"):
+        printed = run("list", word).stdout_bytes
+        path = tmp_path / f"{word}.csv"
+        path.write_bytes(printed)
+        elsewhere = make_app(RPA_AGENTS_DB_PATH=tmp_path / f"{word}.db")
+        runner = elsewhere.test_cli_runner()
+
+        result = runner.invoke(args=["fleet", "import", str(path), "--yes"])
+
+        assert (result.exit_code, result.stderr) == (0, "")
+        with elsewhere.app_context():
+            from lea_fleet.db import get_repository
+
+            for machine in before:
+                found = get_repository().get(machine["machine_id"])
+                for name in importing._COLUMNS:
+                    assert found[name] == machine[name]
+
+
+# Transactions
+
+
+@pytest.fixture
+def two_lines(monkeypatch):
+    monkeypatch.setattr(importing, "LINES", 2)
+
+
+FIVE = HEADING + "".join(f"PC-{number};;\n" for number in range(5))
+
+
+@pytest.fixture
+def between(monkeypatch):
+    """Let something happen between the transactions, after the first."""
+
+    def let(happen):
+        islice = importing.islice
+        calls = []
+
+        def counted(*args):
+            calls.append(args)
+            if len(calls) == 2:
+                happen()
+            return islice(*args)
+
+        monkeypatch.setattr(importing, "islice", counted)
+
+    return let
+
+
+def test_others_write_between_the_transactions(
+    counts, two_lines, between, operator, elsewhere
+):
+    def meanwhile():
+        elsewhere.enroll("PC-0")  # which is released
+        elsewhere.enroll("PC-4")
+
+    between(meanwhile)
+
+    assert counts(FIVE) == {"imported": 4, "enrolled": 1}
+    assert events(operator, "PC-0")[0][0] == "reenrolled"
+    assert events(operator, "PC-4")[0][0] == "enrolled"
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, sqlite3.OperationalError])
+def test_what_was_interrupted_is_completed_by_another_run(
+    run, file, counts, two_lines, between, operator, fault
+):
+    def stop():
+        raise fault("disk I/O error")
+
+    between(stop)
+
+    result = run("import", file(FIVE), "--yes")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Stopped after 2 lines" in result.stderr
+    assert len(listed(ask(operator))) == 2
+    assert counts(FIVE) == {"unchanged": 2, "imported": 3}
+
+
+def test_a_transaction_is_whole_or_not_at_all(
+    run, file, two_lines, monkeypatch, operator
+):
+    act = importing._result
+
+    def failing(line, *args):
+        if line.number == 5:
+            raise sqlite3.OperationalError("disk I/O error")
+        return act(line, *args)
+
+    monkeypatch.setattr(importing, "_result", failing)
+
+    assert run("import", file(FIVE), "--yes").exit_code == 1
+    assert sorted(listed(ask(operator))) == ["PC-0", "PC-1"]
+
+
+def test_a_bar_is_shown_on_a_terminal_only(run, file, monkeypatch):
+    with importing._progress(10) as show:
+        show(5)  # to nobody
+    assert "%" not in run("import", file(TWO), "--yes").stderr

@@ -14,8 +14,8 @@ _ENROLLED = ", ".join(f"'{event}'" for event in _ENROLMENTS)
 
 # An older server leaves no events: of what it did, a row has kept the last
 # enrolment and uninstall. What is ours has an event at, or right after, the instant
-# in the row; one that was new to an import has never been enrolled. No index on the events' dates, which each enrolment would pay for: to
-# read 180,000 events takes 0.05 s.
+# in the row; one that was new to an import was not enrolled. No index on the events'
+# dates, which each enrolment would pay for: to read 180,000 events takes 0.05 s.
 _BY_DAY = f"""
     SELECT date, sum(enrolments), sum(uninstalls) FROM (
       SELECT substr(at, 1, 10) AS date, event IN ({_ENROLLED}) AS enrolments,
