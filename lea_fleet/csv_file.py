@@ -57,7 +57,7 @@ class _Row(NamedTuple):
     fault: str | None = None
 
 
-_NO_ROW = _Row(1, [], "is empty, and there is no other")
+_NO_ROW = _Row(1, [], "is blank, and so is every other")
 
 
 class CsvFile:

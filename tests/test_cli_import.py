@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 
 import pytest
 
+from lea_fleet import LeaFleet
 from lea_fleet.cli import importing
+from lea_fleet.machine import DETAILS
 from tests.api import assert_problem
 from tests.fleets import ask, fill, listed
 
@@ -280,14 +284,14 @@ def test_nor_does_an_import_that_is_refused(run, file, database):
 
 
 def test_one_machine_needs_no_yes(run, file, operator):
-    assert run("import", file(f"{HEADING}PC-1;;\n")).exit_code == 0
+    assert run("import", file(TWO.removesuffix("PC-2;;\n"))).exit_code == 0
     assert run("import", file(TWO)).exit_code == 0  # the other one is there already
     assert sorted(listed(ask(operator))) == ["PC-1", "PC-2"]
 
 
 def test_what_is_printed(run, file, operator):
     operator.enroll("PC-1")
-    content = f"machine_id;site;user name;\nPC-1;;\nPC-2;Lyon;Zoé\n"
+    content = "machine_id;site;user name;\nPC-1;;\nPC-2;Lyon;Zoé\n"
 
     result = run("import", file(content), "--yes")
 
@@ -383,9 +387,9 @@ def test_a_file_for_errors_that_cannot_be_is_known_before(run, file, tmp_path, n
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "Line 1 is empty"),
-        (b"\xef\xbb\xbf", "Line 1 is empty"),
-        (b"\r\n;;\r\n", "Line 1 is empty"),
+        (b"", "Line 1 is blank"),
+        (b"\xef\xbb\xbf", "Line 1 is blank"),
+        (b"\r\n \r\n", "Line 1 is blank"),
         (b"machine_id\nPC-1\0\n", "Line 2 has a NUL"),
         (bytes(range(1, 256)), "It is no text"),
         (b"\xff\xfem", "It is no text"),
@@ -455,11 +459,9 @@ def test_what_list_prints_can_be_imported(run, operator, counts, make_app, tmp_p
 
         assert (result.exit_code, result.stderr) == (0, "")
         with elsewhere.app_context():
-            from lea_fleet.db import get_repository
-
             for machine in before:
-                found = get_repository().get(machine["machine_id"])
-                for name in importing._COLUMNS:
+                found = LeaFleet().repository.require(machine["machine_id"])
+                for name in ("machine_id", *DETAILS):
                     assert found[name] == machine[name]
 
 
@@ -540,7 +542,15 @@ def test_a_transaction_is_whole_or_not_at_all(
     assert sorted(listed(ask(operator))) == ["PC-0", "PC-1"]
 
 
-def test_a_bar_is_shown_on_a_terminal_only(run, file, monkeypatch):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_shown_on_a_terminal_only(monkeypatch, terminal):
+    screen = io.StringIO()
+    screen.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", screen)
+
     with importing._progress(10) as show:
-        show(5)  # to nobody
-    assert "%" not in run("import", file(TWO), "--yes").stderr
+        for position in (5, 10):
+            show(position)
+
+    assert ("50%" in screen.getvalue()) is terminal
+    assert ("100%" in screen.getvalue()) is terminal
