@@ -404,6 +404,7 @@ def test_the_commands():
         "token list",
         "token revoke",
         "installer",
+        "import",
         "openapi",
     }
 
@@ -434,6 +435,7 @@ def test_every_option_says_what_it_is_for(words):
 def test_every_example_runs(run, operator, create, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     operator.enroll("PC-COMPTA-01")
+    (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     for _ in range(3):
         create()
 
