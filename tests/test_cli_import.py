@@ -11,10 +11,11 @@ import stat
 import sys
 from contextlib import closing
 
+import click
 import pytest
 
 from lea_fleet import LeaFleet
-from lea_fleet.cli import importing
+from lea_fleet.cli import importing, refusals
 from lea_fleet.machine import DETAILS
 from tests.api import assert_problem
 from tests.fleets import ask, fill, listed
@@ -381,6 +382,22 @@ def test_a_file_for_errors_that_cannot_be_is_known_before(run, file, tmp_path, n
     assert path.read_text() == TWO
 
 
+@pytest.mark.parametrize("faults", [1, 2000])
+def test_a_full_disk_is_one_line(run, file, tmp_path, monkeypatch, faults):
+    (tmp_path / "temporary").touch()
+    full = os.open("/dev/full", os.O_WRONLY)
+    made = (full, tmp_path / "temporary")
+    monkeypatch.setattr(refusals.tempfile, "mkstemp", lambda **options: made)
+    path = file(HEADING + "PC/1;;\n" * faults)
+
+    result = run("import", path, "--errors", tmp_path / "errors.csv")
+
+    assert result.exit_code == 1
+    expected = f"{tmp_path}/errors.csv cannot be written: No space left on device."
+    assert expected in result.stderr
+    assert {each.name for each in tmp_path.iterdir()} == {"data", "machines.csv"}
+
+
 # Files that cannot be
 
 
@@ -463,6 +480,14 @@ def test_what_list_prints_can_be_imported(run, operator, counts, make_app, tmp_p
                 found = LeaFleet().repository.require(machine["machine_id"])
                 for name in ("machine_id", *DETAILS):
                     assert found[name] == machine[name]
+
+
+def test_a_standard_input_that_is_closed_is_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(click.ClickException, match="The standard input is closed."):
+        with importing._opened("-"):
+            pass
 
 
 # Transactions

@@ -94,7 +94,7 @@ def import_command(
         title = "A dry run; it would be:" if dry_run else "Done:"
         for line in (title, *_summary(counts, table.ignored)):
             say(line)
-    refusals.say(errors)
+    refusals.say()
     if refusals.count:
         raise SystemExit(1)
 

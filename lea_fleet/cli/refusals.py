@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 
 import click
 
@@ -31,32 +31,39 @@ class Refusal(NamedTuple):
 class Refusals:
     """Those of one file: how many, and the first of them.
 
-    All go to *writer*, which writes CSV, if there is one.
+    All are written as CSV to *file*, which is to be at *path*, if that is given.
     """
 
-    def __init__(self, writer: Any = None) -> None:
+    def __init__(self, file: IO[str] | None = None, path: Path | None = None) -> None:
         self.count = 0
         self._first: list[Refusal] = []
-        self._writer = writer
+        self._path = path
+        self._writer = None if file is None else csv.writer(file, delimiter=";")
 
     def add(self, refusal: Refusal) -> None:
         self.count += 1
         if len(self._first) < _SAID:
             self._first.append(refusal)
-        if self._writer is not None:
+        if self._writer is None or self._path is None:
+            return
+        try:
+            if self.count == 1:
+                self._writer.writerow(Refusal._fields)
             self._writer.writerow(map(protected, refusal))
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
 
-    def say(self, path: Path | None) -> None:
-        """Say them on the error stream; *path* is the file that has them all."""
+    def say(self) -> None:
+        """Say the first on the error stream, and where all are."""
         for line, machine_id, reason in self._first:
             about = f", {printable(machine_id[:_LONGEST_NAME])}" if machine_id else ""
             click.echo(f"Line {line}{about}: {printable(reason)}.", err=True)
         more = self.count - len(self._first)
         if more:
-            where = " Write them all to a file with --errors." if path is None else ""
+            where = "" if self._path else " Write them all to a file with --errors."
             click.echo(f"And {more} more.{where}", err=True)
-        if self.count and path is not None:
-            click.echo(f"All are in {printable(str(path))}.", err=True)
+        if self.count and self._path:
+            click.echo(f"All are in {printable(str(self._path))}.", err=True)
 
 
 @contextmanager
@@ -69,29 +76,29 @@ def refusals_into(path: Path | None) -> Iterator[Refusals]:
     if path is None:
         yield Refusals()
         return
-    with _fault_named(path):
-        descriptor, name = tempfile.mkstemp(prefix=".lea-fleet-", dir=path.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file, delimiter=";")
-            writer.writerow(Refusal._fields)
-            refusals = Refusals(writer)
-            yield refusals
-            with _fault_named(path):
-                file.flush()
-        if refusals.count:
-            with _fault_named(path):
+        folder = path.parent
+        descriptor, name = tempfile.mkstemp(prefix=".lea-fleet-", dir=folder)
+        file = open(descriptor, "w", encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        refusals = Refusals(file, path)
+        yield refusals
+        try:
+            file.close()
+            if refusals.count:
                 os.replace(name, path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
     finally:
+        with suppress(OSError):  # which tries once more to write what did not fit
+            file.close()
         with suppress(FileNotFoundError):
             os.unlink(name)
 
 
-@contextmanager
-def _fault_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(
-            f"{printable(str(path))} cannot be written: {error.strerror}."
-        ) from None
+def _unwritable(path: Path, error: OSError) -> click.ClickException:
+    return click.ClickException(
+        f"{printable(str(path))} cannot be written: {error.strerror}."
+    )
