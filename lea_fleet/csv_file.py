@@ -31,6 +31,9 @@ _UNMARKED = ("utf-8", "cp1252")
 #: Excel's own first line, which says what stands between two cells.
 _SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
 
+#: The most characters that are said of a heading, which may be no heading at all.
+_LONGEST_SAID = 200
+
 #: The most characters of a line, lest a file that has none fill the memory.
 _LONGEST_LINE = 1024 * 1024
 
@@ -190,6 +193,8 @@ def _name(cell: str) -> str:
 def _check(heading: list[str], columns: Collection[str], required: str) -> None:
     if required not in heading:
         found = ", ".join(filter(None, heading)) or "none"
+        if len(found) > _LONGEST_SAID:
+            found = f"{found[:_LONGEST_SAID]}…"
         raise NotCsv(
             f"There is no column {required} in its first line. The columns there:"
             f" {found}. Those that are known: {', '.join(columns)}."

@@ -411,6 +411,8 @@ def test_a_full_disk_is_one_line(run, file, tmp_path, monkeypatch, faults):
         (bytes(range(1, 256)), "It is no text"),
         (b"\xff\xfem", "It is no text"),
         (b"name;version\n", "There is no column machine_id"),
+        (b"\x1b[2J;b\n", r"The columns there: \x1b[2j, b."),
+        (b"x" * 1000, f"The columns there: {'x' * 200}…."),
         (b"machine_id;Machine ID\n", "more than one column machine_id"),
         (b"machine_id;version;Version\n", "more than one column version"),
         (b'"machine_id\n', "cannot be read as CSV"),

@@ -115,7 +115,8 @@ def _opened(path: str) -> Iterator[CsvFile]:
                 shutil.copyfileobj(source, copy)
             table = CsvFile(copy, _COLUMNS, required="machine_id")
         except NotCsv as error:
-            raise click.ClickException(f"{name} cannot be used. {error}") from None
+            reason = printable(str(error))
+            raise click.ClickException(f"{name} cannot be used. {reason}") from None
         except OSError as error:
             raise click.ClickException(
                 f"{name} cannot be read: {error.strerror}."
