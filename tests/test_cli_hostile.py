@@ -35,6 +35,7 @@ def run(app, tmp_path, monkeypatch):
     here = tmp_path / "a" / "b"
     here.mkdir(parents=True)
     monkeypatch.chdir(here)
+    (here / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     return lambda *words: app.test_cli_runner().invoke(args=["fleet", *words])
 
 

@@ -429,6 +429,7 @@ def test_the_commands():
         "token list",
         "token revoke",
         "installer",
+        "import",
         "openapi",
     }
 
@@ -478,6 +479,7 @@ def test_no_command_acts_on_several_machines_without_a_yes(words):
 def test_every_example_runs(run, operator, create, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     operator.enroll("PC-COMPTA-01")
+    (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     for _ in range(3):
         create()
 

@@ -7,6 +7,7 @@ import click
 from .backup import backup_command
 from .enrollment import enroll_command, uninstall_command
 from .events import events_command
+from .importing import import_command
 from .installer import installer_command
 from .listing import list_command
 from .machines import release_command, rotate_command
@@ -29,6 +30,7 @@ def register_commands(group: click.Group) -> None:
         uninstall_command,
         release_command,
         rotate_command,
+        import_command,
         token_group,
         installer_command,
         openapi_command,

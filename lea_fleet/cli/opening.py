@@ -14,6 +14,7 @@ from ..db import close_db, fault_of, get_repository
 from ..payloads import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
 from ..problems import InvalidField, Problem
 from ..repository import AgentRepository
+from ..schema import empty_database
 from ..state import current_state
 
 
@@ -88,6 +89,21 @@ def leave_fleet() -> None:
     """Let go of the database: nothing of this process is open any longer."""
     close_db()
     current_state().connections.close_idle()
+
+
+@contextmanager
+def open_or_imagine_fleet() -> Iterator[AgentRepository]:
+    """Yield the fleet's repository; of an empty fleet where there is none yet.
+
+    For what changes nothing: no file is made. As :func:`open_or_make_fleet` else.
+    """
+    path = current_state().settings.database
+    if os.path.exists(path) or os.path.exists(f"{path}-wal"):
+        with open_or_make_fleet() as repository:
+            yield repository
+        return
+    with empty_database() as connection:
+        yield AgentRepository(connection)
 
 
 def _os_user() -> str:

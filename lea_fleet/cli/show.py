@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 
 from .. import clock
 from ..repository import Agent
+from ..repository.releases import NEVER
 from ..terminal import ago, at, printable, say
 from .events import say_events
 from .opening import open_fleet
@@ -79,8 +80,13 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "UNINSTALLED", _moment(agent["uninstalled_at"], now)
         yield "REASON", printable(agent["uninstall_reason"] or "-")
     yield "TOKEN", _token(shown["token"])
-    until = shown["released_until"]
-    yield "RELEASED", "no" if until is None else f"until {at(until)}"
+    yield "RELEASED", _release(shown["released_until"])
+
+
+def _release(until: str | None) -> str:
+    if until is None:
+        return "no"
+    return "until it enrols" if until == NEVER else f"until {at(until)}"
 
 
 def _moment(moment: str | None, now: datetime) -> str:

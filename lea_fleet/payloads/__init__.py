@@ -14,6 +14,7 @@ from .bodies import (
     no_payload,
     uninstall_payload,
 )
+from .lines import machine_payload
 from .members import LONGEST_DETAIL, fault_of_text
 from .objects import LONGEST_BODY
 from .queries import DEFAULT_DAYS, MOST_DAYS, events_query, fleet_query, summary_query
@@ -33,6 +34,7 @@ __all__ = [
     "fault_of_text",
     "fleet_query",
     "heartbeat_payload",
+    "machine_payload",
     "no_payload",
     "summary_query",
     "uninstall_payload",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from .. import clock
 from ..machine import DETAILS, new_machine_id
 from ..problems import AlreadyEnrolled, ReactivationRefused
 from .enrollment_tokens import EnrollmentToken
+from .imports import ImportRepository
 from .reading import AGENT, Agent, agent_of
 from .sightings import AgentSightings
 from .tokens import Token
@@ -46,6 +48,10 @@ class AgentRepository(AgentSightings):
     once committed, it is handed to *announce*. Every method may raise
     sqlite3.Error.
     """
+
+    @cached_property
+    def imports(self) -> ImportRepository:
+        return ImportRepository(self.connection, self.events, self.releases)
 
     # Enrolling and uninstalling
 

@@ -13,6 +13,13 @@ from .reading import NAMED
 #: A token as a mapping: what :meth:`TokenRepository.find` returns.
 Token = dict[str, Any]
 
+#: Has a row where an ``agent``, as a query calls it, has a live token.
+LIVE_TOKEN = (
+    "SELECT 1 FROM lea_fleet_tokens AS token"
+    " WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL"
+    " AND token.enrolled_at = agent.enrolled_at"
+)
+
 _FOUND = (
     *COLUMNS,
     "token_hash",
@@ -129,9 +136,7 @@ class TokenRepository:
         """Return the ids of the active machines that have no live token."""
         rows = self.connection.execute(
             "SELECT machine_id FROM enrolled_agents AS agent WHERE status = 'active'"
-            " AND NOT EXISTS (SELECT 1 FROM lea_fleet_tokens AS token"
-            " WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL"
-            " AND token.enrolled_at = agent.enrolled_at) ORDER BY id"
+            f" AND NOT EXISTS ({LIVE_TOKEN}) ORDER BY id"
         )
         return [machine_id for (machine_id,) in rows]
 
