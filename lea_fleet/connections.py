@@ -33,6 +33,9 @@ _LOG_PAGES = 4000
 #: Seconds between two tries where SQLite does not wait by itself.
 _PAUSE = 0.01
 
+_SAVED = "Restart the server: what was in that log is saved."
+_NOT_SAVED = "Do not stop the server yet: what was in that log is not saved."
+
 #: Connections that came along through a fork. SQLite forbids to use them and
 #: to close them; the reference keeps the garbage collector from closing them.
 _inherited: list[Connection] = []
@@ -232,11 +235,11 @@ class Connections:
         """
         log = f"{self.path}-wal"
         if now.database == connection.files.database:
-            if connection in self._idle:  # else it is another thread's at present
-                _save_log(connection, now)
+            # Else it is another thread's at present.
+            saved = connection in self._idle and self._save_log(connection, now)
             raise DatabaseUnavailable(
-                f"{log} or its -shm was removed while the server was running."
-                " Restart the server; it has saved what was in that log."
+                f"{log} or its -shm was removed while the server was running. "
+                + (_SAVED if saved else _NOT_SAVED)
             )
         if now.wal is not None and now.wal == connection.files.wal and size_of(log):
             raise DatabaseUnavailable(
@@ -245,16 +248,25 @@ class Connections:
                 " and its -shm, and start again."
             )
 
+    def _save_log(self, connection: Connection, now: Files) -> bool:
+        """Write into the database what is in a log that has been removed.
 
-def _save_log(connection: Connection, now: Files) -> None:
-    """Write into the database what is in a log that has been removed.
-
-    Not where another process has made another log by now: what it writes must
-    not be overwritten.
-    """
-    if {now.wal, now.shm} <= {None, *connection.files}:
-        with suppress(sqlite3.Error):
-            connection.execute("PRAGMA wal_checkpoint").fetchone()
+        Tell whether all of it is there. Not where another process has made another
+        log by now: what it writes must not be overwritten. SQLite does not wait by
+        itself where another connection saves it at this moment.
+        """
+        if not {now.wal, now.shm} <= {None, *connection.files}:
+            return False
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            with suppress(sqlite3.Error):
+                checkpoint = connection.execute("PRAGMA wal_checkpoint").fetchone()
+                busy, pages, saved = checkpoint
+                if not busy and pages == saved:
+                    return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE)
 
 
 def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +46,7 @@ class FleetBlueprint(Blueprint):
             )
         self._refuse_taken_command(app, options)
         refuse_old_sqlite()
-        settings = Settings.load(app.config)
+        settings = _load_settings(app)
         counters = make_counters(settings)
         options.setdefault("url_prefix", settings.url_prefix)
         with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
@@ -109,3 +111,18 @@ class FleetBlueprint(Blueprint):
                 f"This application has a command 'flask {group}' of its own: register"
                 " lea_fleet with another cli_group, such as cli_group='lea'."
             )
+
+
+def _load_settings(app: App) -> Settings:
+    """Return the settings of *app*. Raises ConfigurationError.
+
+    Where ``flask`` is only asked to complete what somebody types, commands and
+    options are the same whatever the settings are, and an error would be printed
+    into that line. What is missing is made up, with a token that nobody knows.
+    """
+    try:
+        return Settings.load(app.config)
+    except ConfigurationError:
+        if not os.environ.get("_FLASK_COMPLETE"):
+            raise
+        return Settings.load({"RPA_API_TOKEN": secrets.token_urlsafe()})

@@ -64,19 +64,19 @@ def _statements() -> list[str]:
 
 @cache
 def _expected_names() -> set[str]:
-    with _model() as connection:
+    with empty_database() as connection:
         return _names(connection)
 
 
 @cache
 def _expected_columns() -> dict[str, set[str]]:
-    with _model() as connection:
+    with empty_database() as connection:
         columns = {name: _columns(connection, name) for name in _names(connection)}
     return {table: names for table, names in columns.items() if names}
 
 
 @contextmanager
-def _model() -> Iterator[sqlite3.Connection]:
+def empty_database() -> Iterator[sqlite3.Connection]:
     """Yield a database in memory that has our schema and nothing else."""
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in _statements():

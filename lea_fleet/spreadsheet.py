@@ -34,13 +34,19 @@ def write_table(
     lines = csv.writer(text, delimiter=DELIMITERS[delimiter])
     lines.writerow(_HEADING)
     for agent in agents:
-        lines.writerow([_cell(agent[name]) for name in _HEADING])
+        lines.writerow([protected(agent[name]) for name in _HEADING])
 
 
-def _cell(value: Any) -> Any:
+def protected(value: Any) -> Any:
+    """Return the cell of a *value*: nothing that a spreadsheet would work out."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
         return value
     text = value.replace("\0", "\ufffd")
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def unprotected(cell: str) -> str:
+    """Return the text of which :func:`protected` has made *cell*."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell

@@ -25,12 +25,34 @@ _UNSAFE = ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 def say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
     """Print a line; what the screen's encoding lacks comes out escaped."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    text = text.encode(encoding, "backslashreplace").decode(encoding)
-    # click leaves colours out where there is no terminal; see no-color.org.
-    color = False if os.environ.get("NO_COLOR") else None
+    # click leaves colours out where there is no terminal.
+    color = False if _is_plain() else None
     with _faults_named():
-        click.secho(text, color=color, fg=fg, bold=bold)
+        click.secho(_encodable(text), color=color, fg=fg, bold=bold)
+
+
+def say_table(
+    heading: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    fixed: set[int],
+    empty: str,
+) -> None:
+    """Print *rows* below their *heading*, or that they are *empty*."""
+    if not rows:
+        say(empty)
+        return
+    top, *lines = table([heading, *rows], screen_width(), fixed=fixed)
+    say(top, bold=True)
+    for line in lines:
+        say(line)
+
+
+def paint(text: str) -> None:
+    """Write *text*, with the codes that move the cursor, onto a terminal."""
+    with _faults_named():
+        sys.stdout.write(_encodable(text))
+        sys.stdout.flush()
 
 
 def pour(file: IO[bytes]) -> None:
@@ -39,6 +61,20 @@ def pour(file: IO[bytes]) -> None:
     with _faults_named():
         shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
+
+
+def styled(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:
+    """Return *text* with the codes of its colour, for a terminal."""
+    return text if _is_plain() else click.style(text, fg=fg, bold=bold)
+
+
+def _is_plain() -> bool:
+    return bool(os.environ.get("NO_COLOR"))  # see no-color.org
+
+
+def _encodable(text: str) -> str:
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 @contextmanager
@@ -65,6 +101,11 @@ def printable(text: str) -> str:
 def screen_width() -> int:
     """Return the columns there are: COLUMNS, else the terminal's, else 80."""
     return shutil.get_terminal_size(fallback=(80, 24)).columns
+
+
+def screen_height() -> int:
+    """Return the lines there are: LINES, else the terminal's, else 24."""
+    return shutil.get_terminal_size(fallback=(80, 24)).lines
 
 
 def table(rows: Sequence[Sequence[str]], width: int, *, fixed: set[int]) -> list[str]:
@@ -102,6 +143,11 @@ def ago(moment: str | None, now: datetime) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return "now"
+
+
+def at(moment: str | None) -> str:
+    """Return the ISO 8601 *moment* as a table shows it: in UTC, to the second."""
+    return "-" if moment is None else printable(moment[:19].replace("T", " "))
 
 
 def _fit(text: str, width: int) -> str:

@@ -176,7 +176,7 @@ def environment(**variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in os.environ if not name.startswith(ours)}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     fixed = {"PATH": programs, "COLUMNS": "80", "no_proxy": "127.0.0.1"}
-    return kept | fixed | variables
+    return kept | fixed | {"LOGNAME": "zoe"} | variables
 
 
 def _listens(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -67,6 +68,19 @@ def test_it_says_what_it_wrote_and_what_to_do_next_but_not_the_token(write, fold
         assert word in result.stdout
     assert result.stderr == ""
     assert (folder / TOKEN_FILE).read_text().strip() not in result.stdout
+
+
+def test_as_json_it_says_what_it_wrote_but_not_the_token(write, folder, operator):
+    result = write("--json")
+
+    token = (folder / TOKEN_FILE).read_text().strip()
+    assert result.output.isascii() and token not in result.output
+    assert json.loads(result.output) == {
+        "folder": str(folder),
+        "url": f"{URL}/api/v1/agents",
+        "files": [*sorted(SHIPPED), TOKEN_FILE],
+        "enrollment_token": listed(operator)[0],
+    }
 
 
 def test_the_token_is_in_its_own_file_only_and_nobody_elses_to_read(write, folder):

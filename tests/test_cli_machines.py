@@ -140,6 +140,13 @@ def test_json_is_complete_and_in_ascii(run, operator):
     }
 
 
+def test_without_an_event_a_line_says_so(run, operator, database):
+    operator.get("/fleet")
+    add_older(database, "PC-1")
+
+    assert run("events").output == run("events", "PC-1").output == "No events.\n"
+
+
 def test_by_default_there_are_fifty_events_and_as_many_as_asked_for(run, operator):
     for _ in range(26):
         operator.enroll("PC-1")
@@ -271,7 +278,7 @@ def test_the_machines_of_an_older_server_are_released_together(
     older.enroll("PC-old")
     revoke(database, "PC-revoked")
 
-    result = run("release", "--without-token")
+    result = run("release", "--without-token", "--yes")
 
     released = ["PC-again", "PC-revoked", "PC-old"]
     assert result.exit_code == 0
@@ -282,16 +289,16 @@ def test_the_machines_of_an_older_server_are_released_together(
         assert installer.enroll(machine_id).heartbeat().status_code == 200
     assert refused(operator, "PC-held")
     assert held.heartbeat().status_code == 200
-    again = run("release", "--without-token")
+    again = run("release", "--without-token", "--yes")
     assert (again.exit_code, again.output) == (0, "Every active machine has a token.\n")
 
 
 def test_they_may_be_taken_back_together(run, operator, database):
     operator.get("/fleet")
     add_older(database, "PC-1", "PC-2")
-    run("release", "--without-token")
+    run("release", "--without-token", "--yes")
 
-    result = run("release", "--without-token", "--cancel")
+    result = run("release", "--without-token", "--yes", "--cancel")
 
     assert result.output == "PC-1: not released\nPC-2: not released\n"
     assert refused(operator, "PC-1") and refused(operator, "PC-2")
@@ -306,7 +313,7 @@ def test_all_are_released_or_none(run, operator, database, monkeypatch):
             " WHEN new.machine_id = 'PC-2' BEGIN SELECT raise(FAIL, 'disk full'); END"
         )
 
-    result = run("release", "--without-token")
+    result = run("release", "--without-token", "--yes")
 
     fails(result, f"Error: {database} cannot be used: disk full.\n")
     assert refused(operator, "PC-1")
@@ -328,8 +335,47 @@ def test_nothing_is_said_before_it_is_so_and_nobody_waits_for_a_slow_screen(
 
     monkeypatch.setattr(machines, "say", write_meanwhile)
 
-    assert run("release", "--without-token").exit_code == 0
+    assert run("release", "--without-token", "--yes").exit_code == 0
     assert said == [("PC-1", 2), ("PC-2", 2)]
+
+
+@pytest.mark.parametrize("cancel", [[], ["--cancel"]])
+def test_several_are_released_only_after_a_yes(run, operator, database, cancel):
+    operator.get("/fleet")
+    add_older(database, "PC-1", "PC-2")
+
+    fails(
+        run("release", "--without-token", *cancel),
+        "Error: This is about 2 machines. Say --yes to do it to all of them.\n",
+    )
+    assert refused(operator, "PC-1") and refused(operator, "PC-2")
+    assert json.loads(run("events", "--json", "--limit", "1").output)["events"][0][
+        "event"
+    ] == "enrollment_token_created"  # of refused(): the last that happened
+
+
+def test_a_release_as_json(run, operator, database, the_clock):
+    operator.get("/fleet")
+    add_older(database, "PC-1", "PC-\u00e9")
+    released_until = operator.post("/machines/PC-1/release").json["released_until"]
+
+    result = run("release", "--without-token", "--yes", "--json")
+
+    assert result.output.isascii()
+    assert json.loads(result.output) == {
+        "machines": [
+            {"machine_id": "PC-1", "released_until": released_until},
+            {"machine_id": "PC-\u00e9", "released_until": released_until},
+        ]
+    }
+    assert json.loads(run("release", " PC-1 ", "--cancel", "--json").output) == {
+        "machines": [{"machine_id": "PC-1", "released_until": None}]
+    }
+    operator.enroll("PC-1", force=True)
+    operator.enroll("PC-\u00e9", force=True)
+    assert json.loads(run("release", "--without-token", "--json").output) == {
+        "machines": []
+    }
 
 
 @pytest.mark.parametrize("words", [[], ["PC-1", "--without-token"], ["PC-1", "PC-2"]])
@@ -358,7 +404,17 @@ def test_only_the_token_goes_to_standard_output(run, agent):
         token = result.stdout.removesuffix("\n")
         assert token.startswith("lea_agent_")
         assert len(token.split()) == 1
-        assert token not in result.stderr
+        assert result.stderr == "PC-1: rotated. Its token:\n"
+
+
+@pytest.mark.parametrize("now", [[], ["--now"]])
+def test_a_rotation_as_json_is_what_the_api_says(run, agent, now):
+    result = run("rotate", " PC-1 ", "--json", *now)
+
+    answer = json.loads(result.stdout)
+    assert answer == {"machine_id": "PC-1", "api_token": answer["api_token"]}
+    assert (result.stderr, result.exit_code) == ("", 0)
+    assert Agent(agent.client, answer).heartbeat().status_code == 200
 
 
 def test_both_tokens_are_good_until_the_new_one_is_used(run, operator, agent):

@@ -189,19 +189,18 @@ def test_the_table(run, create, the_clock):
     the_clock.advance(minutes=30)
 
     assert run("token", "list").output.splitlines() == [
-        "ID  LABEL          MADE              EXPIRES           USES   STATE",
-        "4   Nice           2026-03-02 09:00  2026-03-09 09:00  1/1    used_up",
-        "3   Lyon           2026-03-02 09:00  2026-03-02 09:30  0/100  expired",
-        "2   -              2026-03-02 09:00  never             1/100  active",
-        "1   Paris, wave 1  2026-03-02 08:00  2026-03-09 08:00  1/2    revoked",
+        "ID  LABEL          MADE                 EXPIRES              USES   STATE",
+        "4   Nice           2026-03-02 09:00:00  2026-03-09 09:00:00  1/1    used_up",
+        "3   Lyon           2026-03-02 09:00:00  2026-03-02 09:30:00  0/100  expired",
+        "2   -              2026-03-02 09:00:00  never                1/100  active",
+        "1   Paris, wave 1  2026-03-02 08:00:00  2026-03-09 08:00:00  1/2    revoked",
     ]
 
 
 def test_without_a_token_there_is_nothing_to_list(run):
     result = run("token", "list")
 
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.split() == ["ID", "LABEL", "MADE", "EXPIRES", "USES", "STATE"]
+    assert (result.exit_code, result.output) == (0, "No enrolment tokens.\n")
     assert json.loads(run("token", "list", "--json").output) == {
         "enrollment_tokens": []
     }
@@ -262,7 +261,7 @@ def test_a_revoked_token_enrols_nobody_and_machines_keep_theirs(
 
     result = run("token", "revoke", "1")
 
-    assert (result.exit_code, result.output) == (0, "Enrolment token 1 is revoked.\n")
+    assert (result.exit_code, result.output) == (0, "Enrolment token 1: revoked\n")
     response = installer.post("/enroll", {"machine_id": "PC-2"})
     assert_problem(response, 401, "token_revoked")
     assert agent.heartbeat().status_code == 200
@@ -285,6 +284,27 @@ def test_an_id_that_cannot_be_is_exit_code_2(run, token_id):
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Usage: ")
+
+
+# As JSON
+
+
+def test_a_new_token_as_json_is_what_the_api_says(run, client, operator):
+    result = run("token", "create", "--label", "Zo\u00e9", "--max-uses", "1", "--json")
+
+    made = json.loads(result.stdout)
+    assert result.stdout.isascii() and result.stderr == ""
+    assert {"token": made["token"], **listed(operator)[0]} == made
+    Api(client, made["token"]).enroll("PC-1")
+
+
+def test_a_revoked_token_as_json_is_what_the_api_says(run, create, operator):
+    create()
+
+    revoked = json.loads(run("token", "revoke", "1", "--json").output)
+
+    assert revoked == listed(operator)[0]
+    assert revoked["state"] == "revoked"
 
 
 # Who, and beside whom
@@ -401,13 +421,18 @@ def test_the_commands():
         "prune",
         "erase",
         "export",
+        "show",
         "events",
+        "summary",
+        "enroll",
+        "uninstall",
         "release",
         "rotate",
         "token create",
         "token list",
         "token revoke",
         "installer",
+        "import",
         "openapi",
     }
 
@@ -435,9 +460,29 @@ def test_every_option_says_what_it_is_for(words):
 
 
 @every_command
+def test_every_command_prints_json(words):
+    (option,) = [
+        found
+        for found in COMMANDS[words].params
+        if isinstance(found, click.Option) and "--json" in found.opts
+    ]
+    assert option.is_flag
+
+
+@every_command
+def test_no_command_acts_on_several_machines_without_a_yes(words):
+    names = {name for found in COMMANDS[words].params for name in found.opts}
+    several = [found for found in COMMANDS[words].params if found.nargs == -1]
+
+    if several or "--without-token" in names:
+        assert "--yes" in names
+
+
+@every_command
 def test_every_example_runs(run, operator, create, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     operator.enroll("PC-COMPTA-01")
+    (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     for _ in range(3):
         create()
 

@@ -400,7 +400,7 @@ def test_each_route_answers_with_each_of_its_codes(provoke, method, path, status
 # Against the answers
 
 
-def test_every_answer_is_as_its_schema_says(operator, client):
+def test_every_answer_is_as_its_schema_says(operator, client, app):
     def check(response, method, path):
         assert response.status_code in (200, 201), response.text
         assert_documented(response, method, path)
@@ -450,7 +450,14 @@ def test_every_answer_is_as_its_schema_says(operator, client):
 
     assert checked == OPERATIONS.keys()
     known = DOCUMENT["components"]["schemas"]["Event"]["properties"]["event"]["enum"]
-    told = {event["event"] for event in events.json["events"]}
+    with app.app_context():
+        repository = LeaFleet().repository
+        with repository.transaction():
+            repository.imports.add("PC-3", {"version": "1"})
+    imported = operator.get("/machines/PC-3/events")
+    check(imported, "GET", f"{on_machine}/events")
+    pages = events.json["events"] + imported.json["events"]
+    told = {event["event"] for event in pages}
     assert told == set(known) - {"reactivated"}
 
 

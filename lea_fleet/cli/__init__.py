@@ -5,13 +5,18 @@ from __future__ import annotations
 import click
 
 from .backup import backup_command
+from .enrollment import enroll_command, uninstall_command
 from .erasing import erase_command
+from .events import events_command
 from .exporting import export_command
+from .importing import import_command
 from .installer import installer_command
 from .listing import list_command
-from .machines import events_command, release_command, rotate_command
+from .machines import release_command, rotate_command
 from .openapi import openapi_command
 from .retention import prune_command
+from .show import show_command
+from .summary import summary_command
 from .tokens import token_group
 
 
@@ -21,14 +26,19 @@ def register_commands(group: click.Group) -> None:
     for command in (
         backup_command,
         list_command,
+        show_command,
+        events_command,
+        summary_command,
+        enroll_command,
+        uninstall_command,
+        release_command,
+        rotate_command,
+        import_command,
         prune_command,
         erase_command,
         export_command,
-        events_command,
-        openapi_command,
-        release_command,
-        rotate_command,
         token_group,
         installer_command,
+        openapi_command,
     ):
         group.add_command(command)

@@ -30,7 +30,7 @@ def backup_command(file: Path, force: bool, as_json: bool) -> None:
     kept.
 
     \b
-    Example: flask fleet backup /var/backups/rpa_data.db
+    Example: flask fleet backup tonight.db
     """
     _refuse(file, force)
     with open_fleet() as repository:

@@ -17,6 +17,7 @@ from ..repository.deletion import empty_log, vacuum
 from ..repository.erasure import ErasureRepository
 from ..state import current_state
 from ..terminal import printable, say, screen_width, table
+from .completion import machine_ids
 from .opening import checked_text, open_fleet
 from .options import json_option, say_json
 
@@ -34,7 +35,9 @@ vacuum_option = click.option(
 
 
 @click.command("erase")
-@click.argument("machine", callback=checked_text, required=False)
+@click.argument(
+    "machine", callback=checked_text, required=False, shell_complete=machine_ids
+)
 @click.option(
     "--user",
     "email",

@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 from .. import kit, tokens
 from ..state import current_state
 from ..terminal import printable, say
+from .options import json_option, say_json
 from .tokens import keep_token, token_options, token_summary
 
 _NEXT = f"""
@@ -25,11 +26,13 @@ With Inno Setup: see Example.iss; the token goes beside the finished setup.exe."
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--url",
+    metavar="URL",
     required=True,
     help="The server, as machines reach it: https://rpa.example.com.",
 )
 @token_options("--token-label")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@json_option
 @with_appcontext
 def installer_command(
     folder: Path,
@@ -38,6 +41,7 @@ def installer_command(
     expires: float | None,
     max_uses: int,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Write the installer kit into DIR, with a new enrolment token.
 
@@ -63,6 +67,10 @@ def installer_command(
         raise click.ClickException(
             f"{printable(str(folder))} cannot be written: {error.strerror}."
         ) from None
+    if as_json:
+        written = {"folder": str(folder), "url": url, "files": list(files)}
+        say_json({**written, "enrollment_token": made})
+        return
     say(f"Written into {printable(str(folder))}, for the server at {url}:")
     for name in files:
         say(f"  {name}")

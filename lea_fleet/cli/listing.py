@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 import click
@@ -22,12 +24,16 @@ from ..filters import (
 from ..listing import fleet_as_csv
 from ..pages import Page, PageReader
 from ..repository import Agent
-from ..terminal import ago, pour, printable, say, screen_width, table
+from ..terminal import ago, pour, printable, say, screen_width, styled, table
+from .completion import sorts
 from .opening import checked_text, open_fleet
 from .options import json_option, say_json, seconds
+from .watching import INTERVAL, interval_option, watch, watch_option
 
 _HEADING = ("MACHINE", "USER", "HOST", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
+#: Lines of a watched screen that are not machines: heading, "more", blank, totals.
+_AROUND = 4
 _COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
 
 
@@ -73,18 +79,24 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
     "--sort",
     metavar="COLUMN",
     callback=_sort,
+    shell_complete=sorts,
     default=NEWEST_FIRST,
     show_default=True,
     help="What to order by; with - before it, descending.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), help="How many at the most."
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    help="How many at the most.",
 )
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for Excel and others.")
 @click.option(
     "--semicolon", is_flag=True, help="The same with semicolons, for Excel in French."
 )
+@watch_option
+@interval_option
 @with_appcontext
 def list_command(
     status: str,
@@ -97,6 +109,8 @@ def list_command(
     as_json: bool,
     as_csv: bool,
     semicolon: bool,
+    watching: bool,
+    interval: float | None,
 ) -> None:
     """List the machines, the newest enrolment first.
 
@@ -107,8 +121,10 @@ def list_command(
     \b
     Example: flask fleet list --presence offline --search compta
     """
-    if as_json and (as_csv or semicolon):
-        raise click.UsageError("Ask for JSON or for CSV.")
+    if [as_json, as_csv or semicolon, watching].count(True) > 1:
+        raise click.UsageError("Ask for one of JSON, CSV and --watch.")
+    if interval is not None and not watching:
+        raise click.UsageError("--interval goes with --watch.")
     wanted = FleetFilter(
         status=None if status == "all" else cast(Status, status),
         presence=presence,
@@ -118,6 +134,9 @@ def list_command(
         sort=sort,
     )
     page = Page(wanted, limit)
+    if watching:
+        watch(partial(_frame, page), interval or INTERVAL)
+        return
     if as_csv or semicolon:
         _print_csv(page, "semicolon" if semicolon else "comma")
         return
@@ -125,8 +144,22 @@ def list_command(
     if as_json:
         say_json({"agents": agents, "totals": totals})
         return
-    _print_table(agents)
-    say(_totals_line(totals))
+    for line in _table(agents):
+        say(line)
+    if agents:
+        say("")
+    say(totals_line(totals))
+
+
+def _frame(page: Page, height: int) -> list[str]:
+    """Return what is to be seen of *page* now, in at most *height* lines."""
+    room = max(height - _AROUND, 1)
+    rows = room if page.limit is None else min(room, page.limit)
+    agents, totals = _read(replace(page, limit=rows))
+    statuses = STATUSES if page.wanted.status is None else (page.wanted.status,)
+    wanted = min(sum(totals[status] for status in statuses), page.limit or math.inf)
+    more = [f"… and {wanted - len(agents)} more"] if wanted > len(agents) else []
+    return [*_table(agents), *more, "", totals_line(totals)]
 
 
 def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
@@ -143,19 +176,22 @@ def _print_csv(page: Page, delimiter: str) -> None:
         pour(file)
 
 
-def _print_table(agents: list[Agent]) -> None:
+def _table(agents: list[Agent]) -> list[str]:
     if not agents:
-        return
+        return []
     now = clock.now()
     heading, *lines = table(
         [_HEADING, *(_row(agent, now) for agent in agents)],
         screen_width(),
         fixed=_FIXED,
     )
-    say(heading, bold=True)
-    for agent, line in zip(agents, lines):
-        say(line, fg=_COLOURS.get(agent["presence"]))
-    say("")
+    return [
+        styled(heading, bold=True),
+        *(
+            styled(line, fg=_COLOURS.get(agent["presence"]))
+            for agent, line in zip(agents, lines)
+        ),
+    ]
 
 
 def _row(agent: Agent, now: datetime) -> list[str]:
@@ -167,7 +203,8 @@ def _row(agent: Agent, now: datetime) -> list[str]:
     ]
 
 
-def _totals_line(totals: dict[str, int]) -> str:
+def totals_line(totals: dict[str, int]) -> str:
+    """Return in one line what :meth:`AgentRepository.totals` counts."""
     plural = "" if totals["total"] == 1 else "s"
     return (
         "{total} machine{plural}: {active} active ({online} online, {offline} offline,"

@@ -14,6 +14,12 @@ from ..terminal import say
 
 
 @click.command("openapi")
+@click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    help="Changes nothing: the document is JSON.",
+)
 @with_appcontext
 def openapi_command() -> None:
     """Print the API as an OpenAPI 3.1 document.

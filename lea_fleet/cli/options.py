@@ -1,4 +1,4 @@
-"""Options that mean the same on every command which has them."""
+"""Options and arguments that mean the same on every command which has them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import click
 
 from ..clock import parse_lifetime
 from ..terminal import say
+from .completion import machine_ids
+from .opening import checked_text
+
+#: The one machine that a command is about.
+machine_argument = click.argument(
+    "machine", callback=checked_text, shell_complete=machine_ids
+)
 
 #: For what a program reads.
 json_option = click.option(

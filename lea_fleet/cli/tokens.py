@@ -13,7 +13,8 @@ from .. import tokens
 from ..clock import parse_lifetime
 from ..payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
 from ..repository import EnrollmentToken
-from ..terminal import printable, say, screen_width, table
+from ..terminal import at, printable, say, say_table
+from .completion import token_ids
 from .opening import checked_text, open_fleet, open_or_make_fleet
 from .options import json_option, say_json
 
@@ -48,6 +49,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
         ),
         click.option(
             "--expires",
+            metavar="DURATION",
             default="7d",
             show_default=True,
             callback=_lifetime,
@@ -55,6 +57,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
         ),
         click.option(
             "--max-uses",
+            metavar="N",
             type=click.IntRange(1, MOST_USES),
             default=DEFAULT_USES,
             show_default=True,
@@ -72,8 +75,11 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
 
 @token_group.command("create")
 @token_options("--label")
+@json_option
 @with_appcontext
-def create_command(label: str | None, expires: float | None, max_uses: int) -> None:
+def create_command(
+    label: str | None, expires: float | None, max_uses: int, as_json: bool
+) -> None:
     """Make an enrolment token and print it, this once.
 
     Only the token goes to standard output, so that a script can take it.
@@ -83,6 +89,9 @@ def create_command(label: str | None, expires: float | None, max_uses: int) -> N
     """
     token = tokens.new_enrollment_token()
     made = keep_token(token, label=label, lifetime=expires, max_uses=max_uses)
+    if as_json:
+        say_json({"token": token, **made})
+        return
     click.echo(f"{token_summary(made)} It is shown once:", err=True)
     say(token)
 
@@ -101,16 +110,24 @@ def list_command(as_json: bool) -> None:
     if as_json:
         say_json({"enrollment_tokens": listed})
         return
-    heading = ("ID", "LABEL", "MADE", "EXPIRES", "USES", "STATE")
-    rows = [heading, *map(_row, listed)]
-    for line in table(rows, screen_width(), fixed={0, 2, 3, 4, 5}):
-        say(line)
+    say_table(
+        ("ID", "LABEL", "MADE", "EXPIRES", "USES", "STATE"),
+        [_row(token) for token in listed],
+        fixed={0, 2, 3, 4, 5},
+        empty="No enrolment tokens.",
+    )
 
 
 @token_group.command("revoke")
-@click.argument("token_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@click.argument(
+    "token_id",
+    metavar="ID",
+    type=click.IntRange(1, 2**63 - 1),
+    shell_complete=token_ids,
+)
+@json_option
 @with_appcontext
-def revoke_command(token_id: int) -> None:
+def revoke_command(token_id: int, as_json: bool) -> None:
     """Revoke the enrolment token of that ID, as the list shows it.
 
     Machines that were enrolled with it keep their own tokens.
@@ -119,8 +136,11 @@ def revoke_command(token_id: int) -> None:
     Example: flask fleet token revoke 3
     """
     with open_fleet() as repository:
-        repository.revoke_enrollment_token(token_id)
-    say(f"Enrolment token {token_id} is revoked.")
+        revoked = repository.revoke_enrollment_token(token_id)
+    if as_json:
+        say_json(revoked)
+        return
+    say(f"Enrolment token {token_id}: revoked")
 
 
 def keep_token(
@@ -149,8 +169,8 @@ def _row(token: EnrollmentToken) -> list[str]:
     return [
         str(token["id"]),
         printable(token["label"] or "-"),
-        token["created_at"][:16].replace("T", " "),
-        (token["expires_at"] or "never")[:16].replace("T", " "),
+        at(token["created_at"]),
+        at(token["expires_at"] or "never"),
         f"{token['uses']}/{token['max_uses']}",
         token["state"],
     ]

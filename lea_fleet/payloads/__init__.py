@@ -5,6 +5,7 @@ Every fault of one request is named at once: ``InvalidField`` carries them all.
 
 from .bodies import (
     DEFAULT_USES,
+    LONGEST_REASON,
     MOST_USES,
     EnrollPayload,
     enroll_payload,
@@ -13,22 +14,27 @@ from .bodies import (
     no_payload,
     uninstall_payload,
 )
-from .members import LONGEST_DETAIL, is_storable
+from .lines import machine_payload
+from .members import LONGEST_DETAIL, fault_of_text
 from .objects import LONGEST_BODY
-from .queries import events_query, fleet_query, summary_query
+from .queries import DEFAULT_DAYS, MOST_DAYS, events_query, fleet_query, summary_query
 
 __all__ = [
+    "DEFAULT_DAYS",
     "DEFAULT_USES",
     "LONGEST_BODY",
     "LONGEST_DETAIL",
+    "LONGEST_REASON",
+    "MOST_DAYS",
     "MOST_USES",
     "EnrollPayload",
     "enroll_payload",
     "enrollment_token_payload",
     "events_query",
+    "fault_of_text",
     "fleet_query",
     "heartbeat_payload",
-    "is_storable",
+    "machine_payload",
     "no_payload",
     "summary_query",
     "uninstall_payload",

@@ -44,11 +44,9 @@ class Members:
         if not isinstance(value, str):
             self.refuse(field, "must be a string")
             return None
-        if not is_storable(value):
-            self.refuse(field, "must be Unicode text without NUL")
-            return None
-        if len(value) > longest:
-            self.refuse(field, f"must have at most {longest} characters")
+        fault = fault_of_text(value, longest)
+        if fault:
+            self.refuse(field, fault)
             return None
         return value if value.strip() else None
 
@@ -151,7 +149,16 @@ def _either(choices: Collection[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-def is_storable(text: str) -> bool:
+def fault_of_text(text: str, longest: int) -> str | None:
+    """Return why *text* cannot be stored, or is too long; else None."""
+    if not _is_storable(text):
+        return "must be Unicode text without NUL"
+    if len(text) > longest:
+        return f"must have at most {longest} characters"
+    return None
+
+
+def _is_storable(text: str) -> bool:
     """Tell whether *text* survives UTF-8, and whoever reads it from C."""
     try:
         text.encode()

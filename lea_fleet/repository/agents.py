@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from .. import clock
 from ..machine import DETAILS, new_machine_id
 from ..problems import AlreadyEnrolled, ReactivationRefused
 from .enrollment_tokens import EnrollmentToken
+from .imports import ImportRepository
 from .reading import AGENT, Agent, agent_of
 from .sightings import AgentSightings
 from .tokens import Token
@@ -46,6 +48,10 @@ class AgentRepository(AgentSightings):
     once committed, it is handed to *announce*. Every method may raise
     sqlite3.Error.
     """
+
+    @cached_property
+    def imports(self) -> ImportRepository:
+        return ImportRepository(self.connection, self.events, self.releases)
 
     # Enrolling and uninstalling
 
@@ -140,7 +146,7 @@ class AgentRepository(AgentSightings):
         """
         with self.transaction():
             agent = self.require_active(machine_id)
-            released_until = self._releases.add(agent)
+            released_until = self.releases.add(agent)
             self.events.add("released", agent["machine_id"], until=released_until)
             return released_until
 
@@ -148,9 +154,9 @@ class AgentRepository(AgentSightings):
         """Take a release back, if there is one. Raises UnknownAgent."""
         with self.transaction():
             agent = self.require(machine_id)
-            if self._releases.is_released(agent):
+            if self.releases.is_released(agent):
                 self.events.add("release_cancelled", agent["machine_id"])
-            self._releases.clear(agent["machine_id"])
+            self.releases.clear(agent["machine_id"])
 
     # Tokens
 
@@ -180,10 +186,10 @@ class AgentRepository(AgentSightings):
             self.events.add("token_rotated", agent["machine_id"])
             return agent
 
-    def replace_token(self, machine_id: str, token_hash: str) -> None:
-        """Give an active machine another token; those it has die at once.
+    def replace_token(self, machine_id: str, token_hash: str) -> Agent:
+        """Give an active machine another token, by its hash, and return the agent.
 
-        Raises UnknownAgent and MachineUninstalled.
+        Those it has die at once. Raises UnknownAgent and MachineUninstalled.
         """
         with self.transaction():
             agent = self.require_active(machine_id)
@@ -193,6 +199,7 @@ class AgentRepository(AgentSightings):
                 )
             self.tokens.add(agent, token_hash)
             self.events.add("token_rotated", agent["machine_id"])
+            return agent
 
     # Enrolment tokens
 
@@ -241,7 +248,7 @@ class AgentRepository(AgentSightings):
         """
         if force:
             return "force"
-        if self._releases.is_released(known):
+        if self.releases.is_released(known):
             return "release"
         if self.rule.is_given_up(known, clock.now()):
             return "silence"
@@ -255,5 +262,5 @@ class AgentRepository(AgentSightings):
         (row,) = self._read(_RESET, **complete(details), machine_id=machine_id)
         agent = agent_of(row)
         self.tokens.revoke_all(machine_id, agent["enrolled_at"])
-        self._releases.clear(machine_id)
+        self.releases.clear(machine_id)
         return agent

@@ -92,6 +92,17 @@ class CloneRepository:
         ).fetchone()
         return int(found)
 
+    def signs(self, agent: dict[str, Any]) -> dict[str, str] | None:
+        """Return when an agent under suspicion last alternated and was reported."""
+        if not agent["suspected_clone"]:
+            return None
+        row = self.connection.execute(
+            "SELECT alternated_at, reported_at FROM lea_fleet_clones"
+            " WHERE machine_id = ?",
+            (agent["machine_id"],),
+        ).fetchone()
+        return dict(row)
+
     def _give_up(self, agent: dict[str, Any], name: str) -> None:
         self.connection.execute(
             "DELETE FROM lea_fleet_identities WHERE machine_id = ? AND left_at <= ?",

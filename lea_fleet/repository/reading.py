@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -70,6 +72,16 @@ class AgentReader:
         query = "SELECT 1 FROM enrolled_agents WHERE machine_id IN (?, ?)"
         names = (machine_id, machine_id.strip())
         return self.connection.execute(query, names).fetchone() is not None
+
+    def ids_from(self, beginning: str) -> Iterator[str]:
+        """Yield the ids that begin so, in their order; a thousand at the most."""
+        rows = self.connection.execute(
+            "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
+            " WHERE machine_id >= ? AND machine_id < ? ORDER BY machine_id LIMIT 1000",
+            (beginning, beginning + chr(sys.maxunicode)),
+        )
+        for (machine_id,) in rows:
+            yield machine_id
 
     def require(self, machine_id: str) -> Agent:
         """Return the agent of that id. Raises UnknownAgent."""

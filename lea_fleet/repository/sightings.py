@@ -84,9 +84,9 @@ class AgentSightings(AgentWriter):
         back = {
             name
             for name, value in now_said.items()
-            if self._clones.comes_back(agent, name, value)
+            if self.clones.comes_back(agent, name, value)
         }
-        if "hostname" in back and self._clones.suspect(agent):
+        if "hostname" in back and self.clones.suspect(agent):
             hostnames = sorted([agent["hostname"], now_said["hostname"]])
             self.events.add("suspected_clone", agent["machine_id"], hostnames=hostnames)
         if now_said.keys() <= back:

@@ -13,6 +13,13 @@ from .reading import NAMED
 #: A token as a mapping: what :meth:`TokenRepository.find` returns.
 Token = dict[str, Any]
 
+#: Has a row where an ``agent``, as a query calls it, has a live token.
+LIVE_TOKEN = (
+    "SELECT 1 FROM lea_fleet_tokens AS token"
+    " WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL"
+    " AND token.enrolled_at = agent.enrolled_at"
+)
+
 _FOUND = (
     *COLUMNS,
     "token_hash",
@@ -80,6 +87,31 @@ class TokenRepository:
         ).fetchone()
         return row is not None
 
+    def facts(self, agent: dict[str, Any]) -> dict[str, str | None] | None:
+        """Return what is known of the tokens an *agent* may use, or None for none.
+
+        ``issued_at`` and ``first_used_at`` are of its present one, both None
+        where it has had none before; ``rotated_at`` is when the one that a
+        rotation made, and nobody has used yet, was issued.
+        """
+        if agent["status"] != "active":
+            return None
+        rows = self.connection.execute(
+            "SELECT issued_at, first_used_at, pending FROM lea_fleet_tokens"
+            " WHERE machine_id = ? AND enrolled_at = ? AND revoked_at IS NULL"
+            " ORDER BY issued_at",
+            (agent["machine_id"], agent["enrolled_at"]),
+        ).fetchall()
+        facts = dict.fromkeys(("issued_at", "first_used_at", "rotated_at"))
+        for row in rows:
+            if row["pending"]:
+                facts["rotated_at"] = row["issued_at"]
+            else:
+                facts.update(
+                    issued_at=row["issued_at"], first_used_at=row["first_used_at"]
+                )
+        return facts if rows else None
+
     def revoke_all(self, machine_id: str, moment: str) -> None:
         """Revoke every token of a machine, of whichever enrolment, at *moment*."""
         self.connection.execute(
@@ -104,9 +136,7 @@ class TokenRepository:
         """Return the ids of the active machines that have no live token."""
         rows = self.connection.execute(
             "SELECT machine_id FROM enrolled_agents AS agent WHERE status = 'active'"
-            " AND NOT EXISTS (SELECT 1 FROM lea_fleet_tokens AS token"
-            " WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL"
-            " AND token.enrolled_at = agent.enrolled_at) ORDER BY id"
+            f" AND NOT EXISTS ({LIVE_TOKEN}) ORDER BY id"
         )
         return [machine_id for (machine_id,) in rows]
 

@@ -60,11 +60,11 @@ class AgentWriter(AgentSummary):
         return ReplayRepository(self.connection)
 
     @cached_property
-    def _releases(self) -> ReleaseRepository:
+    def releases(self) -> ReleaseRepository:
         return ReleaseRepository(self.connection)
 
     @cached_property
-    def _clones(self) -> CloneRepository:
+    def clones(self) -> CloneRepository:
         return CloneRepository(self.connection)
 
     @contextmanager

@@ -15,6 +15,7 @@ from ..auth import (
     holds_operator_token,
     target,
 )
+from ..issuing import issue_token
 from ..machine import PERSONAL
 from ..payloads import EnrollPayload
 from ..principal import Principal
@@ -40,7 +41,7 @@ def enroll() -> Response:
         enrolment = _replayed(repository, wanted, principal)
         if enrolment is None:
             enrolment = _enrolled(repository, wanted, principal)
-        api_token = _issue_token(repository, enrolment)
+        api_token = issue_token(repository, enrolment.agent)
         decide_interval(current_state().interval, acting_repository)
     return json_response(
         {
@@ -117,16 +118,6 @@ def _enrolled(
     if principal.enrollment_token is not None:
         repository.enrollment_tokens.use(principal.enrollment_token)
     return enrolment
-
-
-def _issue_token(repository: AgentRepository, enrolment: Enrolment) -> str:
-    """Return the token that an enrolled machine is handed."""
-    settings = current_state().settings
-    if settings.issue == "shared":
-        return settings.api_token
-    token = tokens.new_agent_token()
-    repository.tokens.add(enrolment.agent, tokens.hash_token(token))
-    return token
 
 
 def _told(

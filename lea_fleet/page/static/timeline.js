@@ -9,6 +9,7 @@ const KNOWN = [
   "reactivated",
   "reenrolled",
   "uninstalled",
+  "imported",
   "released",
   "release_cancelled",
   "token_rotated",
@@ -17,7 +18,16 @@ const KNOWN = [
   "suspected_clone",
   "erased",
 ];
-const BECAUSE = ["force", "release", "silence", "rotation", "replaced", "answer_lost"];
+const BECAUSE = [
+  "force",
+  "release",
+  "silence",
+  "rotation",
+  "replaced",
+  "answer_lost",
+  "adopted",
+  "updated",
+];
 
 export function eventItem({ event, at, actor, detail }) {
   return el(
@@ -36,7 +46,14 @@ export function eventItem({ event, at, actor, detail }) {
 
 // The instant until which a machine may be enrolled once more, by its newest events.
 export function releasedUntil(events, now) {
-  const ending = ["enrolled", "reactivated", "reenrolled", "uninstalled", "release_cancelled"];
+  const ending = [
+    "enrolled",
+    "reactivated",
+    "reenrolled",
+    "uninstalled",
+    "imported", // for as long as it takes
+    "release_cancelled",
+  ];
   const last = events.find(({ event }) => event === "released" || ending.includes(event));
   if (last?.event !== "released") return null;
   return Date.parse(last.detail.until) > now ? last.detail.until : null;

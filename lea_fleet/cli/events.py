@@ -1,0 +1,81 @@
+"""``flask fleet events``: what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+from flask.cli import with_appcontext
+
+from ..repository import Event
+from ..terminal import at, printable, say_table
+from .completion import machine_ids
+from .opening import checked_text, open_fleet
+from .options import json_option, say_json
+
+
+@click.command("events")
+@click.argument(
+    "machine", callback=checked_text, required=False, shell_complete=machine_ids
+)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="How many events at the most.",
+)
+@json_option
+@with_appcontext
+def events_command(machine: str | None, limit: int, as_json: bool) -> None:
+    """Show what happened to MACHINE, or to all, the newest first.
+
+    \b
+    Example: flask fleet events PC-COMPTA-01
+    """
+    with open_fleet() as repository:
+        if machine is not None:
+            machine = repository.require(machine)["machine_id"]
+        events, _ = repository.events.page(machine, limit=limit)
+    if as_json:
+        say_json({"events": events})
+        return
+    say_events(events)
+
+
+def say_events(events: Sequence[Event]) -> None:
+    """Print *events* as a table."""
+    say_table(
+        ("AT", "EVENT", "MACHINE", "BY", "DETAIL"),
+        [_row(event) for event in events],
+        fixed={0, 1},
+        empty="No events.",
+    )
+
+
+def _row(event: Event) -> list[str]:
+    return [
+        at(event["at"]),
+        event["event"],
+        printable(event["machine_id"] or "-"),
+        printable(_by(event["actor"])),
+        printable(_detail(event["detail"])),
+    ]
+
+
+def _by(actor: dict[str, object]) -> str:
+    """Return who acted: the role, then what tells one of that role from another."""
+    names = ("user", "os_user", "enrollment_token", "address")
+    about = [str(actor[name]) for name in names if name in actor]
+    return " ".join([str(actor["role"]), *about])
+
+
+def _detail(detail: dict[str, object]) -> str:
+    given = {name: value for name, value in detail.items() if value is not None}
+    return ", ".join(f"{name}={_shown(value)}" for name, value in given.items())
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,113 @@
+"""``flask fleet show``: one machine on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from .. import clock
+from ..repository import Agent
+from ..repository.releases import NEVER
+from ..terminal import ago, at, printable, say
+from .events import say_events
+from .opening import open_fleet
+from .options import json_option, machine_argument, say_json
+
+#: The events that still fit a screen of 24 lines.
+_EVENTS = 5
+
+_DETAILS = {
+    "USER": "user_name",
+    "E-MAIL": "user_email",
+    "USER ID": "user_id",
+    "HOST": "hostname",
+    "SYSTEM": "os_info",
+    "VERSION": "version",
+}
+
+
+@click.command("show")
+@machine_argument
+@json_option
+@with_appcontext
+def show_command(machine: str, as_json: bool) -> None:
+    """Show all about MACHINE on one screen.
+
+    What it says of itself, its presence, its token, whether it is released, and
+    its last events.
+
+    \b
+    Example: flask fleet show PC-COMPTA-01
+    """
+    with open_fleet() as repository, repository.snapshot():
+        agent = repository.require(machine)
+        events, _ = repository.events.page(agent["machine_id"], limit=_EVENTS)
+        shown = {
+            "agent": agent,
+            "clone": repository.clones.signs(agent),
+            "token": repository.tokens.facts(agent),
+            "released_until": _released_until(repository.releases.until(agent), agent),
+            "events": events,
+        }
+    if as_json:
+        say_json(shown)
+        return
+    for name, value in _lines(shown, clock.now()):
+        say(f"{name:<11}  {value}")
+    say("")
+    say_events(events)
+
+
+def _released_until(until: str | None, agent: Agent) -> str | None:
+    return until if agent["status"] == "active" else None
+
+
+def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
+    agent = shown["agent"]
+    yield "MACHINE", printable(agent["machine_id"])
+    yield "PRESENCE", agent["presence"]
+    if shown["clone"] is not None:
+        yield "CLONE", _clone(shown["clone"], now)
+    for heading, name in _DETAILS.items():
+        yield heading, printable(agent[name] or "-")
+    yield "ENROLLED", _moment(agent["enrolled_at"], now)
+    yield "LAST SEEN", _moment(agent["last_seen_at"], now)
+    if agent["status"] != "active":
+        yield "UNINSTALLED", _moment(agent["uninstalled_at"], now)
+        yield "REASON", printable(agent["uninstall_reason"] or "-")
+    yield "TOKEN", _token(shown["token"])
+    yield "RELEASED", _release(shown["released_until"])
+
+
+def _release(until: str | None) -> str:
+    if until is None:
+        return "no"
+    return "until it enrols" if until == NEVER else f"until {at(until)}"
+
+
+def _moment(moment: str | None, now: datetime) -> str:
+    return "never" if moment is None else f"{at(moment)}, {ago(moment, now)}"
+
+
+def _clone(signs: dict[str, str], now: datetime) -> str:
+    return (
+        f"suspected, reported {at(signs['reported_at'])}: two host names in turn,"
+        f" last {ago(signs['alternated_at'], now)}"
+    )
+
+
+def _token(facts: dict[str, str | None] | None) -> str:
+    """Return in words what :meth:`TokenRepository.facts` says."""
+    if facts is None:
+        return "none"
+    said = []
+    if facts["issued_at"] is not None:
+        used = facts["first_used_at"]
+        said.append("never used" if used is None else f"first used {at(used)}")
+    if facts["rotated_at"] is not None:
+        said.append(f"rotated {at(facts['rotated_at'])}, the new one not used yet")
+    return "; ".join(said)

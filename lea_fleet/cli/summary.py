@@ -1,0 +1,89 @@
+"""``flask fleet summary``: the fleet in numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..payloads import DEFAULT_DAYS, MOST_DAYS
+from ..terminal import printable, say, say_table
+from .listing import totals_line
+from .opening import open_fleet
+from .options import json_option, say_json
+
+_LONGEST_BAR = 30
+
+#: The versions that a screen shows; --json has them all.
+_MOST_VERSIONS = 20
+
+
+@click.command("summary")
+@click.option(
+    "--days",
+    metavar="N",
+    type=click.IntRange(1, MOST_DAYS),
+    default=DEFAULT_DAYS,
+    show_default=True,
+    help="How many days, today being the last.",
+)
+@json_option
+@with_appcontext
+def summary_command(days: int, as_json: bool) -> None:
+    """Count the machines, and who came and went by day.
+
+    By presence, by version and by day in UTC. The screen leaves out the days on
+    which nobody came or went, and the rarest of many versions; JSON has them all.
+
+    \b
+    Example: flask fleet summary --days 7
+    """
+    with open_fleet() as repository:
+        summary = repository.summary(days)
+    if as_json:
+        say_json(summary)
+        return
+    say(totals_line(summary["totals"]))
+    _say_bars("PRESENCE", list(summary["by_presence"].items()))
+    _say_versions(summary["by_version"])
+    _say_days(summary["by_day"])
+
+
+def _say_versions(versions: list[dict[str, Any]]) -> None:
+    counts = [(row["version"] or "-", row["machines"]) for row in versions]
+    _say_bars("VERSION", counts[:_MOST_VERSIONS])
+    rest = counts[_MOST_VERSIONS:]
+    if rest:
+        machines = sum(count for _, count in rest)
+        say(f"… and {len(rest)} more versions on {machines} machines")
+
+
+def _say_bars(heading: str, counts: list[tuple[str, int]]) -> None:
+    most = max((count for _, count in counts), default=0)
+    say("")
+    say_table(
+        (heading, "MACHINES", ""),
+        [(printable(name), str(count), _bar(count, most)) for name, count in counts],
+        fixed={1, 2},
+        empty="No active machines.",
+    )
+
+
+def _say_days(days: list[dict[str, Any]]) -> None:
+    say("")
+    say_table(
+        ("DAY", "ENROLMENTS", "UNINSTALLS"),
+        [
+            (day["date"], str(day["enrolments"]), str(day["uninstalls"]))
+            for day in days
+            if day["enrolments"] or day["uninstalls"]
+        ],
+        fixed={0, 1, 2},
+        empty=f"Nobody came or went in {len(days)} days.",
+    )
+
+
+def _bar(count: int, most: int) -> str:
+    """Return a bar as long as *count* is of *most*; none but zero has no bar."""
+    return "#" * -(-count * _LONGEST_BAR // max(most, 1))
