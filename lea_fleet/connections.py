@@ -145,21 +145,12 @@ class Connections:
         # One that goes away before it is opened is not made anew.
         mode = "rwc" if file is None else "rw"
         try:
-            connection = sqlite3.connect(
-                f"{self.path.as_uri()}?mode={mode}",
-                uri=True,
-                timeout=self._busy_timeout,
-                isolation_level=None,  # transactions begin where the code says so
-                check_same_thread=False,  # one thread at a time: see acquire()
-                factory=Connection,
-            )
+            connection = connect(self.path, mode, self._busy_timeout)
         except sqlite3.Error as error:
             raise database_problem(error, self.path) from error
         try:
             connection.path = self.path
             connection.pid = os.getpid()
-            connection.row_factory = sqlite3.Row
-            connection.text_factory = _decode
             add_functions(connection)
             self._use_wal(connection)
             connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
@@ -242,6 +233,25 @@ class Connections:
                 " still belongs to the file before. Stop the server, remove that log"
                 " and its -shm, and start again."
             )
+
+
+def connect(path: Path, mode: str, busy_timeout: float) -> Connection:
+    """Return a connection to the file as it is: nothing is set or made in it.
+
+    *mode* is SQLite's: ``rwc`` makes a file that is not there, ``rw`` and ``ro`` do
+    not. Raises sqlite3.Error, here or where it is first used.
+    """
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,  # transactions begin where the code says so
+        check_same_thread=False,  # one thread at a time: see acquire()
+        factory=Connection,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _decode
+    return connection
 
 
 def _save_log(connection: Connection, now: Files) -> None:

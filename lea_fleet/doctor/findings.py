@@ -1,0 +1,86 @@
+"""What a check finds: how bad it is, what it is, and what to do about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
+
+from ..problems import Problem
+
+Level = Literal["ok", "warning", "fault"]
+
+#: From good to bad. A level's place is the exit code that says so.
+LEVELS: tuple[Level, ...] = ("ok", "warning", "fault")
+
+_FIRST_FEW = 5
+
+
+class Verdict(NamedTuple):
+    """What one check says; *action* is empty where nothing is to be done."""
+
+    level: Level
+    detail: str
+    action: str = ""
+
+
+class Finding(NamedTuple):
+    """The verdict of the *check* of that name, in its *group*."""
+
+    group: str
+    check: str
+    level: Level
+    detail: str
+    action: str
+
+
+#: A check by its name.
+Checks = dict[str, Callable[[], Verdict]]
+
+
+class CannotCheck(Exception):
+    """Why a check cannot be made; its text is for people."""
+
+
+def ok(detail: str) -> Verdict:
+    return Verdict("ok", detail)
+
+
+def warning(detail: str, action: str) -> Verdict:
+    return Verdict("warning", detail, action)
+
+
+def fault(detail: str, action: str) -> Verdict:
+    return Verdict("fault", detail, action)
+
+
+def run(group: str, checks: Checks) -> list[Finding]:
+    """Return what *checks* find; one that cannot be made says so."""
+    return [Finding(group, name, *_verdict(check)) for name, check in checks.items()]
+
+
+def worst(findings: Iterable[Finding]) -> Level:
+    """Return the level of all *findings* together."""
+    return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
+
+
+def some(names: list[str], count: int | None = None) -> str:
+    """Return the first few of *names*, and how many more there are of *count*."""
+    count = len(names) if count is None else count
+    shown = names[:_FIRST_FEW]
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def _verdict(check: Callable[[], Verdict]) -> Verdict:
+    try:
+        return check()
+    except CannotCheck as reason:
+        because = str(reason)
+    except Problem as problem:
+        because = problem.detail
+    except OSError as error:
+        because = f"{error.filename}: {error.strerror}."
+    except sqlite3.Error as error:
+        because = f"{error}."
+    return warning(f"not checked: {because}", "Put the faults right and ask again.")
