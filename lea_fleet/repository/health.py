@@ -68,7 +68,7 @@ class HealthRepository:
     def corruption(self) -> list[str]:
         """Return the first few faults in the structure; none in a sound database.
 
-        Reads all of it: 0.0 s for 100,000 machines with their events and tokens.
+        Reads all of it: 0.3 s for 100,000 machines with a token and an event each.
         """
         rows = self.connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})")
         return [text for (text,) in rows if text != "ok"]
@@ -82,8 +82,14 @@ class HealthRepository:
         return [name for (name,) in rows]
 
     def ahead(self, moment: str) -> list[Ahead]:
-        """Return the columns with instants after *moment*."""
-        found = [self._ahead(*column, moment) for column in _INSTANTS]
+        """Return the columns with instants after *moment*, of the tables there are."""
+        rows = self.connection.execute("SELECT lower(name) FROM sqlite_master")
+        present = {name for (name,) in rows}
+        found = [
+            self._ahead(table, column, moment)
+            for table, column in _INSTANTS
+            if table in present
+        ]
         return [column for column in found if column.rows]
 
     def suspected_clones(self) -> list[str]:
