@@ -53,9 +53,9 @@ def foreign_tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
     return {table: columns for table, columns in lacking.items() if columns}
 
 
-def missing_names(connection: sqlite3.Connection) -> set[str]:
-    """Return the names of our tables and indexes that are not there."""
-    return _expected_names() - _names(connection)
+def missing_tables(connection: sqlite3.Connection) -> set[str]:
+    """Return our tables that are not there: it may be a while until the first use."""
+    return _expected_columns().keys() - _names(connection)
 
 
 def _missing(connection: sqlite3.Connection) -> bool:
@@ -66,7 +66,7 @@ def _missing(connection: sqlite3.Connection) -> bool:
             f" it lacks {', '.join(columns)}. It is left alone; rename it, or give"
             " lea_fleet a database of its own (RPA_AGENTS_DB_PATH)."
         )
-    return bool(missing_names(connection))
+    return not _expected_names() <= _names(connection)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .doctor import doctor_command
 from .installer import installer_command
 from .listing import list_command
 from .machines import events_command, release_command, rotate_command
@@ -22,5 +23,6 @@ def register_commands(group: click.Group) -> None:
         rotate_command,
         token_group,
         installer_command,
+        doctor_command,
     ):
         group.add_command(command)

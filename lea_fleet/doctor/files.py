@@ -60,10 +60,10 @@ def file_checks(database: Database) -> Checks:
     return {
         "file": lambda: _file(database),
         "permissions": lambda: _permissions(database),
-        "log owner": lambda: _owners(database),
-        "log size": lambda: _log_size(database),
-        "free space": lambda: _space(database),
-        "file system": lambda: _file_system(database.path),
+        "log_owner": lambda: _owners(database),
+        "log_size": lambda: _log_size(database),
+        "free_space": lambda: _space(database),
+        "file_system": lambda: _file_system(database.path),
     }
 
 

@@ -42,6 +42,10 @@ class CannotCheck(Exception):
     """Why a check cannot be made; its text is for people."""
 
 
+class NothingYet(Exception):
+    """Why there is nothing to check; its text is for people."""
+
+
 def ok(detail: str) -> Verdict:
     return Verdict("ok", detail)
 
@@ -75,6 +79,8 @@ def some(names: list[str], count: int | None = None) -> str:
 def _verdict(check: Callable[[], Verdict]) -> Verdict:
     try:
         return check()
+    except NothingYet as reason:
+        return ok(str(reason))
     except CannotCheck as reason:
         because = str(reason)
     except Problem as problem:

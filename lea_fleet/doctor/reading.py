@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 
 from ..connections import connect
 from ..problems import Problem, database_problem
 from ..repository.health import HealthRepository
+from ..schema import foreign_tables, missing_tables
 from .files import Database, look
-from .findings import CannotCheck
+from .findings import CannotCheck, NothingYet
 
 #: SQLite then takes no lock, and makes neither a log nor a -shm.
 _IMMUTABLE = "ro&immutable=1"
@@ -19,71 +21,63 @@ _IMMUTABLE = "ro&immutable=1"
 _READ_VERSION = 19
 
 
+@dataclass(frozen=True)
 class Reading:
-    """One moment of *database*, read by *mode*; or the *trouble* there is with that."""
+    """One moment of *database*: what to ask, or the trouble there is with that.
 
-    def __init__(
-        self, database: Database, mode: str = "", trouble: Exception | None = None
-    ) -> None:
-        self.database = database
-        self.mode = mode
-        self._trouble = trouble
-        self._health: HealthRepository | None = None
+    *alone*: nobody had it open, and it was read without a lock.
+    """
+
+    database: Database
+    alone: bool
+    found: HealthRepository | CannotCheck | Problem | OSError
 
     @property
     def health(self) -> HealthRepository:
         """What to ask. Raises CannotCheck, Problem or OSError where nothing can be."""
-        if self._health is None:
-            raise self._trouble or CannotCheck("the database is closed.")
-        return self._health
+        if isinstance(self.found, HealthRepository):
+            return self.found
+        raise self.found
 
     @property
-    def alone(self) -> bool:
-        """Whether nobody had the database open: its log goes with the last one."""
-        return self.mode == _IMMUTABLE
+    def fleet(self) -> HealthRepository:
+        """What to ask about the fleet: the same, where all of its tables are there.
 
-    @property
-    def disturbed(self) -> bool:
-        """Whether somebody wrote, perhaps, what was read without a lock."""
-        return self.alone and _traits(look(self.database.path)) != _traits(
-            self.database
-        )
+        Raises NothingYet, before the server has made them, beside the others.
+        """
+        connection = self.health.connection
+        if foreign_tables(connection):
+            raise CannotCheck("a table is not lea_fleet's; see tables.")
+        if missing_tables(connection):
+            raise NothingYet("nothing yet: the tables are made at the first request")
+        return self.health
 
-    @contextmanager
-    def begun(self, busy_timeout: float) -> Iterator[None]:
-        """Open the database until the context ends, and fix the moment."""
-        path = self.database.path
-        try:
-            connection = connect(path, self.mode, busy_timeout)
-        except sqlite3.Error as error:
-            self._trouble = database_problem(error, path)
-            yield
-            return
-        with closing(connection):
-            health = HealthRepository(connection)
-            try:
-                health.begin()
-                self._health = health
-            except sqlite3.Error as error:
-                self._trouble = _trouble(error, self.database)
-            yield
-            self._health = None
+    def was_disturbed(self) -> bool:
+        """Tell whether the file may have been written while it was read."""
+        now = look(self.database.path)
+        return self.alone and _traits(now) != _traits(self.database)
 
 
 @contextmanager
 def reading(database: Database, busy_timeout: float) -> Iterator[Reading]:
-    """Yield the *database* opened for reading; where it cannot be, what is wrong.
+    """Open *database* for reading until the context ends, where it can be.
 
     *busy_timeout* is how long, in seconds, another one's lock is waited for.
     """
-    try:
-        mode = _mode(database)
-    except (CannotCheck, OSError) as trouble:
-        yield Reading(database, trouble=trouble)
-        return
-    found = Reading(database, mode)
-    with found.begun(busy_timeout):
-        yield found
+    mode = ""
+    with ExitStack() as stack:
+        found: HealthRepository | CannotCheck | Problem | OSError
+        try:
+            mode = _mode(database)
+            connection = connect(database.path, mode, busy_timeout)
+            stack.enter_context(closing(connection))
+            found = HealthRepository(connection)
+            found.begin()
+        except sqlite3.Error as error:
+            found = _trouble(error, database)
+        except (CannotCheck, OSError) as trouble:
+            found = trouble
+        yield Reading(database, mode == _IMMUTABLE, found)
 
 
 def _mode(database: Database) -> str:
