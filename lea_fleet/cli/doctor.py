@@ -52,11 +52,11 @@ def _summary(findings: list[Finding]) -> str:
     counts = {level: 0 for level in reversed(LEVELS)}
     for finding in findings:
         counts[finding.level] += 1
-    told = ", ".join(f"{count} {level}" for level, count in counts.items())
-    return f"{worst(findings)}: {told}"
+    told = (f"{level} {count}" for level, count in counts.items())
+    return f"{worst(findings)} ({', '.join(told)})"
 
 
 def _line(finding: Finding) -> str:
     check = finding.check.replace("_", " ")
-    line = f"{finding.level:{_WIDTH}}  {check}: {finding.detail}"
+    line = f"{finding.level:{_WIDTH}}  {check}: {finding.detail.rstrip('.')}"
     return printable(f"{line}. {finding.action}" if finding.action else line)

@@ -18,6 +18,10 @@ from .reading import Reading
 _TOLERANCE = 60
 
 _RESTORE = "Stop the server, keep a copy of the files, and restore the last backup."
+_RENAME = (
+    "Add the columns where it is an older server's table; else rename it, or give"
+    " lea_fleet a database of its own (RPA_AGENTS_DB_PATH)."
+)
 
 
 def database_checks(reading: Reading, busy_timeout: float) -> Checks:
@@ -34,12 +38,12 @@ def database_checks(reading: Reading, busy_timeout: float) -> Checks:
 
 
 def _opening(reading: Reading) -> Verdict:
-    try:
-        reading.health
-    except DatabaseBusy as problem:
-        return fault(problem.detail, "Find that process, and end what it does.")
-    except Problem as problem:
-        return fault(problem.detail, _RESTORE)
+    found = reading.found
+    if isinstance(found, DatabaseBusy):
+        return fault(found.detail, "Find that process, and end what it does.")
+    if isinstance(found, Problem):
+        return fault(found.detail, _RESTORE)
+    reading.health  # raises where it could not be tried
     return ok("it can be read")
 
 
@@ -69,13 +73,15 @@ def _wal_mode(reading: Reading) -> Verdict:
 
 
 def _tables(health: HealthRepository) -> Verdict:
-    foreign = foreign_tables(health.connection)
+    try:
+        foreign = foreign_tables(health.connection)
+    except sqlite3.Error as error:  # a view of theirs on what is not there
+        return fault(f"not lea_fleet's, under its names: {error}", _RENAME)
     if foreign:
         told = [f"{table} lacks {', '.join(lack)}" for table, lack in foreign.items()]
         return fault(
             f"not lea_fleet's, under its names: {'; '.join(told)}",
-            "Add the columns where it is an older server's table; else rename it, or"
-            " give lea_fleet a database of its own (RPA_AGENTS_DB_PATH).",
+            _RENAME,
         )
     missing = missing_tables(health.connection)
     if missing:

@@ -26,17 +26,27 @@ _TOO_LITTLE = 100 * _MB
 _LITTLE = 500 * _MB
 _LONG_LOG = 64 * _MB
 
-_NO_DATABASE = "there is no database."
-
 
 @dataclass(frozen=True)
 class Database:
-    """The database at *path*, links followed, and its files where they are there."""
+    """The database at *path*, links followed, and its files where they are there.
+
+    *trouble* is why nobody knows whether they are.
+    """
 
     path: Path
     file: os.stat_result | None
     wal: os.stat_result | None
     shm: os.stat_result | None
+    trouble: str = ""
+
+    def required(self) -> os.stat_result:
+        """Return what the database's file is. Raises CannotCheck without one."""
+        if self.file is None:
+            raise CannotCheck(self.trouble or "there is no database")
+        if not self.is_file:
+            raise CannotCheck("it is no file")
+        return self.file
 
     @property
     def is_file(self) -> bool:
@@ -48,11 +58,15 @@ class Database:
 
 
 def look(path: Path) -> Database:
-    """Return what is at *path*. Raises OSError where this user may not look."""
-    real = os.path.realpath(path)  # SQLite puts the log beside the file itself
-    return Database(
-        Path(real), _stat(real), _stat(f"{real}-wal"), _stat(f"{real}-shm")
-    )
+    """Return what is at *path*."""
+    real = str(path)
+    try:
+        real = os.path.realpath(path)  # SQLite puts the log beside the file itself
+        file, wal, shm = _stat(real), _stat(f"{real}-wal"), _stat(f"{real}-shm")
+    except OSError as error:  # this user may not look, or a name cannot be
+        trouble = f"{error.filename}: {error.strerror}"
+        return Database(Path(real), None, None, None, trouble)
+    return Database(Path(real), file, wal, shm)
 
 
 def file_checks(database: Database) -> Checks:
@@ -69,7 +83,7 @@ def file_checks(database: Database) -> Checks:
 
 def nearest_folder(path: Path) -> Path:
     """Return the folder that *path* is in, or the first one above that is there."""
-    return next(folder for folder in path.parents if folder.is_dir())
+    return next(folder for folder in path.parents if os.path.isdir(folder))
 
 
 def size(count: int) -> str:
@@ -112,12 +126,16 @@ def _file(database: Database) -> Verdict:
 
 def _no_file(database: Database) -> Verdict:
     path = database.path
+    if database.trouble:
+        return fault(
+            database.trouble, "Run the doctor as the server's user, or set the path."
+        )
     if database.wal is not None:
         return fault(
             f"{path} is not there, but {database.log} is",
             "Put the database back that this log belongs to, or remove the log.",
         )
-    if path.parent.is_dir():
+    if os.path.isdir(path.parent):
         return fault(
             f"{path} is not there",
             "Put it back if it was moved away; else the first enrolment makes it.",
@@ -130,11 +148,9 @@ def _no_file(database: Database) -> Verdict:
 
 
 def _permissions(database: Database) -> Verdict:
-    if database.file is None:
-        raise CannotCheck(_NO_DATABASE)
+    there = [database.required(), *([database.wal] if database.wal else [])]
     if sys.platform == "win32":
         return ok("Windows has no permissions that could be read here")
-    there = [found for found in (database.file, database.wal) if found is not None]
     modes = [stat.S_IMODE(found.st_mode) for found in there]
     folders = [os.stat(folder).st_mode for folder in database.path.parents]
     return exposure(database.path, modes, folders)
@@ -157,9 +173,7 @@ def exposure(path: Path, modes: list[int], folders: list[int]) -> Verdict:
 
 
 def _owners(database: Database) -> Verdict:
-    if database.file is None:
-        raise CannotCheck(_NO_DATABASE)
-    owner = database.file.st_uid
+    owner = database.required().st_uid
     strangers = [
         f"{database.path.name}{ending} is of {_user(found.st_uid)}"
         for ending, found in (("-wal", database.wal), ("-shm", database.shm))
@@ -175,19 +189,18 @@ def _owners(database: Database) -> Verdict:
 
 
 def _log_size(database: Database) -> Verdict:
-    if database.file is None:
-        raise CannotCheck(_NO_DATABASE)
+    length = database.required().st_size
     if database.wal is None:
         return ok("there is no log at present")
-    length = database.wal.st_size
-    if length > max(_LONG_LOG, database.file.st_size):
+    log = database.wal.st_size
+    if log > max(_LONG_LOG, length):
         return warning(
-            f"{size(length)}, more than the database: a reader keeps it from being"
+            f"{size(log)}, more than the database: a reader keeps it from being"
             " written back",
             f"Find who has it open (lsof {shlex.quote(str(database.path))}) and end"
             " that, or restart the server.",
         )
-    return ok(size(length))
+    return ok(size(log))
 
 
 def _space(database: Database) -> Verdict:

@@ -86,7 +86,8 @@ def _verdict(check: Callable[[], Verdict]) -> Verdict:
     except Problem as problem:
         because = problem.detail
     except OSError as error:
-        because = f"{error.filename}: {error.strerror}."
+        because = f"{error.filename}: {error.strerror}"
     except sqlite3.Error as error:
-        because = f"{error}."
-    return warning(f"not checked: {because}", "Put the faults right and ask again.")
+        because = str(error)
+    detail = f"not checked: {because.rstrip('.')}"
+    return warning(detail, "Put that right, and ask again.")

@@ -34,9 +34,11 @@ class Reading:
 
     @property
     def health(self) -> HealthRepository:
-        """What to ask. Raises CannotCheck, Problem or OSError where nothing can be."""
+        """What to ask. Raises CannotCheck or OSError where nothing can be."""
         if isinstance(self.found, HealthRepository):
             return self.found
+        if isinstance(self.found, Problem):
+            raise CannotCheck("the database cannot be read; see opening")
         raise self.found
 
     @property
@@ -47,7 +49,7 @@ class Reading:
         """
         connection = self.health.connection
         if foreign_tables(connection):
-            raise CannotCheck("a table is not lea_fleet's; see tables.")
+            raise CannotCheck("a table is not lea_fleet's; see tables")
         if missing_tables(connection):
             raise NothingYet("nothing yet: the tables are made at the first request")
         return self.health
@@ -82,16 +84,13 @@ def reading(database: Database, busy_timeout: float) -> Iterator[Reading]:
 
 def _mode(database: Database) -> str:
     """Return how to open it, so that SQLite makes and deletes no file."""
-    if database.file is None:
-        raise CannotCheck("there is no database.")
-    if not database.is_file:
-        raise CannotCheck("it is no file.")
+    file = database.required()
     if database.wal is None:
         return _IMMUTABLE if _has_log_when_open(database) else "ro"
-    if database.file.st_size == 0:
-        raise CannotCheck("the database is empty and its log is not; see there.")
+    if file.st_size == 0:
+        raise CannotCheck(f"the database is empty, and {database.log} would be lost")
     if database.shm is None:
-        raise CannotCheck("its log has no -shm; the server's next start makes one.")
+        raise CannotCheck(f"reading {database.log} would make the -shm that it lacks")
     return "ro"
 
 
@@ -104,8 +103,7 @@ def _has_log_when_open(database: Database) -> bool:
 def _trouble(error: sqlite3.Error, database: Database) -> Problem | CannotCheck:
     if "readonly" in str(error):
         return CannotCheck(
-            f"a writer was interrupted; the server's next start rolls {database.path}"
-            "-journal back."
+            f"the server's next start has to roll {database.path}-journal back"
         )
     return database_problem(error, database.path)
 
