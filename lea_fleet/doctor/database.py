@@ -11,7 +11,7 @@ from ..connections import connect
 from ..problems import DatabaseBusy, Problem
 from ..repository.health import Ahead, HealthRepository
 from ..schema import foreign_tables, missing_tables
-from .findings import Checks, Verdict, fault, ok, some, warning
+from .findings import BROKEN, Checks, Verdict, fault, ok, some, warning
 from .reading import Reading
 
 #: Seconds by which an instant may be ahead: clocks are set by so much all the time.
@@ -50,7 +50,7 @@ def _opening(reading: Reading) -> Verdict:
 def _integrity(health: HealthRepository) -> Verdict:
     try:
         faults = health.corruption()
-    except sqlite3.Error as error:
+    except BROKEN as error:
         faults = [str(error)]
     if faults:
         told = "; ".join(" ".join(text.split()) for text in faults)
@@ -75,7 +75,7 @@ def _wal_mode(reading: Reading) -> Verdict:
 def _tables(health: HealthRepository) -> Verdict:
     try:
         foreign = foreign_tables(health.connection)
-    except sqlite3.Error as error:  # a view of theirs on what is not there
+    except BROKEN as error:  # a view of theirs on what is not there
         return fault(f"not lea_fleet's, under its names: {error}", _RENAME)
     if foreign:
         told = [f"{table} lacks {', '.join(lack)}" for table, lack in foreign.items()]
@@ -131,6 +131,8 @@ def _write_lock(reading: Reading, busy_timeout: float) -> Verdict:
     reading.health  # keeps the log in place, when the writer leaves
     if reading.alone:
         return ok("free: nobody has the database open")
+    if reading.database.required().st_size == 0:  # a writer would begin it
+        return ok("not taken: the file is empty")
     path = reading.database.path
     try:
         with closing(connect(path, "rw", busy_timeout)) as writer:

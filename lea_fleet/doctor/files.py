@@ -204,6 +204,8 @@ def _log_size(database: Database) -> Verdict:
 
 
 def _space(database: Database) -> Verdict:
+    if database.trouble:
+        raise CannotCheck(database.trouble)
     folder = nearest_folder(database.path)
     free = shutil.disk_usage(folder).free
     there = [found for found in (database.file, database.wal) if found is not None]

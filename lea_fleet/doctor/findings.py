@@ -6,8 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
-from ..problems import Problem
-
 Level = Literal["ok", "warning", "fault"]
 
 #: From good to bad. A level's place is the exit code that says so.
@@ -33,6 +31,9 @@ class Finding(NamedTuple):
     detail: str
     action: str
 
+
+#: What a query raises where the file is broken: SQLite quotes it in its messages.
+BROKEN = (sqlite3.Error, UnicodeDecodeError)
 
 #: A check by its name.
 Checks = dict[str, Callable[[], Verdict]]
@@ -81,13 +82,12 @@ def _verdict(check: Callable[[], Verdict]) -> Verdict:
         return check()
     except NothingYet as reason:
         return ok(str(reason))
-    except CannotCheck as reason:
-        because = str(reason)
-    except Problem as problem:
-        because = problem.detail
-    except OSError as error:
-        because = f"{error.filename}: {error.strerror}"
-    except sqlite3.Error as error:
-        because = str(error)
-    detail = f"not checked: {because.rstrip('.')}"
-    return warning(detail, "Put that right, and ask again.")
+    except Exception as error:  # a broken database hands out anything
+        detail = f"not checked: {_reason(error)}"
+        return warning(detail, "Put that right, and ask again.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -8,11 +8,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from ..connections import connect
-from ..problems import Problem, database_problem
+from ..problems import DatabaseUnavailable, Problem, database_problem
 from ..repository.health import HealthRepository
 from ..schema import foreign_tables, missing_tables
 from .files import Database, look
-from .findings import CannotCheck, NothingYet
+from .findings import BROKEN, CannotCheck, NothingYet
 
 #: SQLite then takes no lock, and makes neither a log nor a -shm.
 _IMMUTABLE = "ro&immutable=1"
@@ -75,7 +75,7 @@ def reading(database: Database, busy_timeout: float) -> Iterator[Reading]:
             stack.enter_context(closing(connection))
             found = HealthRepository(connection)
             found.begin()
-        except sqlite3.Error as error:
+        except BROKEN as error:
             found = _trouble(error, database)
         except (CannotCheck, OSError) as trouble:
             found = trouble
@@ -100,7 +100,9 @@ def _has_log_when_open(database: Database) -> bool:
         return file.read(_READ_VERSION + 1)[_READ_VERSION:] == b"\2"
 
 
-def _trouble(error: sqlite3.Error, database: Database) -> Problem | CannotCheck:
+def _trouble(error: Exception, database: Database) -> Problem | CannotCheck:
+    if not isinstance(error, sqlite3.Error):
+        return DatabaseUnavailable(f"{database.path} cannot be used: it is broken.")
     if "readonly" in str(error):
         return CannotCheck(
             f"the server's next start has to roll {database.path}-journal back"
