@@ -33,6 +33,12 @@ def troubles(found):
     return {name: c["level"] for name, c in found.items() if c["level"] != "ok"}
 
 
+def only(found, check, level):
+    """Assert that *check* alone is not ok, at *level*; return what it says."""
+    assert troubles(found) == {check: level}
+    return found[check]
+
+
 def unchecked(found):
     """Return the names of the checks that could not be made."""
     return {n for n, c in found.items() if c["detail"].startswith("not checked: ")}

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.api import Api
-from tests.doctor import STRONG_TOKEN, call, connected, crash, troubles, unchecked
+from tests.doctor.calling import call, connected, crash, troubles, unchecked
 
-LEGACY = Path(__file__).parent / "data" / "legacy.db"
+LEGACY = Path(__file__).parents[1] / "data" / "legacy.db"
 
 CHECKS = {
     "database": [
@@ -40,29 +39,6 @@ CHECKS = {
     ],
     "fleet": ["machines", "offline", "stale", "clones", "tokens"],
 }
-
-
-@pytest.fixture
-def app(make_app):
-    return make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_BUSY_TIMEOUT=0.1)
-
-
-@pytest.fixture
-def operator(client):
-    return Api(client, STRONG_TOKEN)
-
-
-@pytest.fixture
-def stop(app):
-    """Let nobody have the database open."""
-    return app.extensions["lea_fleet"].connections.close_idle
-
-
-@pytest.fixture
-def fleet(operator, stop):
-    """A new install with a machine, whose server has been stopped."""
-    operator.enroll("PC-1").heartbeat()
-    stop()
 
 
 @pytest.mark.parametrize("running", [True, False])
@@ -202,7 +178,7 @@ def test_nothing_is_made_or_changed_and_what_is_wrong_is_told(
     found = call(app)
 
     assert everything(tmp_path) == before
-    told = {name: level for name, level in troubles(found).items()}
+    told = troubles(found)
     assert {name: told.get(name) for name in STATES[state]} == STATES[state]
     assert bool(unchecked(found)) is bool(STATES[state])
     if not STATES[state]:
