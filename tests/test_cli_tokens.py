@@ -396,6 +396,7 @@ every_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 
 def test_the_commands():
     assert {" ".join(words) for words in COMMANDS} == {
+        "doctor",
         "list",
         "events",
         "release",

@@ -8,10 +8,12 @@ from datetime import datetime
 
 from .. import clock
 from ..connections import connect
+from ..files import is_writable
 from ..problems import DatabaseBusy, Problem
 from ..repository.health import Ahead, HealthRepository
 from ..schema import foreign_tables, missing_tables
-from .findings import BROKEN, Checks, Verdict, fault, ok, some, warning
+from .files import RUN_AS_SERVER
+from .findings import BROKEN, CannotCheck, Checks, Verdict, fault, ok, some, warning
 from .reading import Reading
 
 #: Seconds by which an instant may be ahead: clocks are set by so much all the time.
@@ -42,7 +44,8 @@ def _opening(reading: Reading) -> Verdict:
     if isinstance(found, DatabaseBusy):
         return fault(found.detail, "Find that process, and end what it does.")
     if isinstance(found, Problem):
-        return fault(found.detail, _RESTORE)
+        refused = "unable to open" in found.detail
+        return fault(found.detail, RUN_AS_SERVER if refused else _RESTORE)
     reading.health  # raises where it could not be tried
     return ok("it can be read")
 
@@ -134,6 +137,8 @@ def _write_lock(reading: Reading, busy_timeout: float) -> Verdict:
     if reading.database.required().st_size == 0:  # a writer would begin it
         return ok("not taken: the file is empty")
     path = reading.database.path
+    if not is_writable(path):  # SQLite would read it, and take no lock
+        raise CannotCheck("this user may not write the database")
     try:
         with closing(connect(path, "rw", busy_timeout)) as writer:
             HealthRepository(writer).take_write_lock()

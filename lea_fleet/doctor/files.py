@@ -21,6 +21,11 @@ _NETWORK = re.compile(
     r"|fuse\.(sshfs|s3fs|rclone|gcsfuse|davfs2?|glusterfs|ceph.*|smb.*|nfs.*)"
 )
 
+RUN_AS_SERVER = (
+    "Run the doctor as the server's user; if that was so, give it the right to read"
+    " and write all of the database's files, and their folder."
+)
+
 _MB = 1_000_000
 _TOO_LITTLE = 100 * _MB
 _LITTLE = 500 * _MB
@@ -55,6 +60,10 @@ class Database:
     @property
     def log(self) -> Path:
         return Path(f"{self.path}-wal")
+
+    @property
+    def shared(self) -> Path:
+        return Path(f"{self.path}-shm")
 
 
 def look(path: Path) -> Database:
@@ -107,19 +116,20 @@ def _file(database: Database) -> Verdict:
         return _no_file(database)
     if not database.is_file:
         return fault(f"{path} is no file", "Set RPA_AGENTS_DB_PATH to a file's path.")
-    lacking = [
-        what
-        for what, where, how in (
-            ("read it", path, os.R_OK),
-            ("write it", path, os.W_OK),
-            ("make its log in that folder", path.parent, os.W_OK | os.X_OK),
-        )
-        if not _may(where, how)
+    rights = [
+        ("read it", path, os.R_OK),
+        ("write it", path, os.W_OK),
+        ("make files beside it", path.parent, os.W_OK | os.X_OK),
     ]
+    if database.wal is not None:
+        rights.append(("write its -wal", database.log, os.R_OK | os.W_OK))
+    if database.shm is not None:
+        rights.append(("write its -shm", database.shared, os.R_OK | os.W_OK))
+    lacking = [what for what, where, how in rights if not _may(where, how)]
     if lacking:
         return fault(
             f"{path}: this user may not {', nor '.join(lacking)}",
-            "Run the doctor as the server's user; where it is, give it the right.",
+            RUN_AS_SERVER,
         )
     return ok(f"{path}, {size(database.file.st_size)}, readable and writable")
 
@@ -127,9 +137,7 @@ def _file(database: Database) -> Verdict:
 def _no_file(database: Database) -> Verdict:
     path = database.path
     if database.trouble:
-        return fault(
-            database.trouble, "Run the doctor as the server's user, or set the path."
-        )
+        return fault(database.trouble, RUN_AS_SERVER)
     if database.wal is not None:
         return fault(
             f"{path} is not there, but {database.log} is",

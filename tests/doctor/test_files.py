@@ -150,14 +150,26 @@ def test_a_system_without_a_list_of_mounts(app, fleet, tmp_path, monkeypatch):
     assert call(app)["file_system"]["detail"] == "this system does not say"
 
 
-@pytest.mark.parametrize("refused", [os.R_OK, os.W_OK])
-def test_a_file_that_this_user_may_not_read_or_write(app, fleet, monkeypatch, refused):
+@pytest.mark.parametrize(("refused", "verb"), [(os.R_OK, "read"), (os.W_OK, "write")])
+def test_a_file_that_this_user_may_not_read_or_write(
+    app, fleet, monkeypatch, refused, verb
+):
     monkeypatch.setattr(os, "access", lambda path, how, **_: how != refused)
 
     found = only(call(app), "file", "fault")
 
-    verb = {os.R_OK: "read", os.W_OK: "write"}[refused]
     assert found["detail"].endswith(f"this user may not {verb} it")
+    assert "as the server's user" in found["action"]
+
+
+def test_a_lock_that_this_user_may_not_take(app, operator, monkeypatch):
+    """SQLite begins to read instead, and says nothing."""
+    operator.enroll("PC-1").heartbeat()
+    monkeypatch.setattr(os, "access", lambda path, how, **_: how != os.W_OK)
+
+    found = call(app)["write_lock"]
+
+    assert found["detail"] == "not checked: this user may not write the database"
 
 
 def test_a_link_is_followed_to_the_file_and_its_log(make_app, operator, database):
@@ -172,3 +184,13 @@ def test_a_link_is_followed_to_the_file_and_its_log(make_app, operator, database
     assert str(database) in found["file"]["detail"]
     assert found["log_size"]["detail"] != "there is no log at present"
     assert found["machines"]["detail"].startswith("1 active")
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+def test_a_log_that_this_user_may_not_write(app, operator, monkeypatch, ending):
+    operator.enroll("PC-1").heartbeat()
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: ending not in str(path))
+
+    found = only(call(app), "file", "fault")
+
+    assert found["detail"].endswith(f"this user may not write its {ending}")
