@@ -51,9 +51,7 @@ def _api_token(token: str) -> Verdict:
     weak = weakness(token)
     if weak is None:
         return ok("RPA_API_TOKEN is not easily guessed")
-    return fault(
-        f"RPA_API_TOKEN is weak: {weak}; whoever guesses it is an operator", _NEW
-    )
+    return fault(f"RPA_API_TOKEN is weak: {weak}", _NEW)
 
 
 def _metrics_token(token: str | None) -> Verdict:

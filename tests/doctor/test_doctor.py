@@ -9,7 +9,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 
+from tests import docs
 from tests.doctor.calling import call, connected, crash, troubles, unchecked
 
 LEGACY = Path(__file__).parents[1] / "data" / "legacy.db"
@@ -250,3 +252,10 @@ def test_what_comes_from_the_database_moves_no_cursor(app, fleet, database):
 
     assert "a\\x1b[2J\\nb" in result.output
     assert "\x1b" not in result.output
+
+
+def test_each_check_is_described_in_the_guide():
+    part = docs.section(docs.parse(docs.OPERATIONS), "The doctor")
+    terms = ", ".join(term.astext() for term in part.findall(nodes.term))
+
+    assert terms.split(", ") == [name for names in CHECKS.values() for name in names]
