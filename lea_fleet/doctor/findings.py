@@ -69,12 +69,11 @@ def worst(findings: Iterable[Finding]) -> Level:
     return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
 
 
-def some(names: list[str], count: int | None = None) -> str:
-    """Return the first few of *names*, and how many more there are of *count*."""
-    count = len(names) if count is None else count
-    shown = names[:_FIRST_FEW]
-    more = f" and {count - len(shown)} more" if count > len(shown) else ""
-    return ", ".join(shown) + more
+def some(names: list[str]) -> str:
+    """Return the first few of *names*, and how many more there are."""
+    shown = ", ".join(names[:_FIRST_FEW])
+    more = len(names) - _FIRST_FEW
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _verdict(check: Callable[[], Verdict]) -> Verdict:

@@ -114,6 +114,20 @@ def test_the_disk_is_the_one_of_the_database(app, fleet, database, monkeypatch):
     assert asked == [database.parent]
 
 
+def test_a_check_that_cannot_be_made_says_so_and_the_others_are(
+    app, fleet, monkeypatch
+):
+    def fail(folder):
+        raise OSError(5, "Input/output error", str(folder))
+
+    monkeypatch.setattr(shutil, "disk_usage", fail)
+
+    found = only(call(app), "free_space", "warning")
+
+    assert found["detail"].startswith("not checked: /")
+    assert found["detail"].endswith(": Input/output error")
+
+
 MOUNTS = """\
 /dev/sda1 / ext4 rw,relatime 0 0
 filer:/rpa /srv/rpa nfs4 rw,vers=4.2 0 0
