@@ -416,6 +416,7 @@ every_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 
 def test_the_commands():
     assert {" ".join(words) for words in COMMANDS} == {
+        "doctor",
         "list",
         "backup",
         "show",
