@@ -21,7 +21,8 @@ import click
 from .clock import parse_duration
 from .tokens import is_agent_token, is_enrollment_token
 
-_MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+#: What makes a token that nobody guesses.
+MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 #: Where the operator's page stands.
 _PAGE = "/fleet"
@@ -49,7 +50,7 @@ def _api_token(value: Any) -> str:
     if value is None or not str(value).strip():
         raise ValueError(
             "is not set. It is the token that operators and the host's own clients"
-            f" send; make one with: {_MAKE_A_TOKEN}"
+            f" send; make one with: {MAKE_A_TOKEN}"
         )
     token = _text(value)
     if not token.isprintable():  # no header field could carry it
@@ -64,7 +65,7 @@ def _metrics_token(value: Any) -> str | None:
     if not token.isprintable() or len(token) < _SHORTEST_METRICS_TOKEN:
         raise ValueError(
             f"must be printable text of at least {_SHORTEST_METRICS_TOKEN} characters;"
-            f" make one with: {_MAKE_A_TOKEN}"
+            f" make one with: {MAKE_A_TOKEN}"
         )
     if is_agent_token(token) or is_enrollment_token(token):
         raise ValueError("must not look like the token of an agent or an installer")

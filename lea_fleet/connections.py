@@ -13,14 +13,14 @@ import sys
 import time
 import weakref
 from collections import deque
-from contextlib import suppress
 from operator import methodcaller
 from pathlib import Path
 
-from .files import File, Files, files_at, identity, is_writable, size_of
+from .files import File, Files, files_at, identity, is_writable
 from .problems import DatabaseUnavailable, database_problem
 from .repository.functions import add_functions
 from .schema import ensure_schema
+from .wrong_log import refuse_wrong_log
 
 #: Idle connections that a process keeps; more than that many threads at once
 #: open and close theirs.
@@ -32,9 +32,6 @@ _LOG_PAGES = 4000
 
 #: Seconds between two tries where SQLite does not wait by itself.
 _PAUSE = 0.01
-
-_SAVED = "Restart the server: what was in that log is saved."
-_NOT_SAVED = "Do not stop the server yet: what was in that log is not saved."
 
 #: Connections that came along through a fork. SQLite forbids to use them and
 #: to close them; the reference keeps the garbage collector from closing them.
@@ -101,7 +98,9 @@ class Connections:
             )
         for connection in known:
             if connection.files != files and connection.pid == os.getpid():
-                self._refuse_wrong_log(connection, files)
+                is_ours = connection in self._idle  # else it is another thread's
+                patience = self._busy_timeout if is_ours else None
+                refuse_wrong_log(connection, files, patience)
         while self._idle:
             try:
                 connection = self._idle.pop()
@@ -148,21 +147,12 @@ class Connections:
         # One that goes away before it is opened is not made anew.
         mode = "rwc" if file is None else "rw"
         try:
-            connection = sqlite3.connect(
-                f"{self.path.as_uri()}?mode={mode}",
-                uri=True,
-                timeout=self._busy_timeout,
-                isolation_level=None,  # transactions begin where the code says so
-                check_same_thread=False,  # one thread at a time: see acquire()
-                factory=Connection,
-            )
+            connection = connect(self.path, mode, self._busy_timeout)
         except sqlite3.Error as error:
             raise database_problem(error, self.path) from error
         try:
             connection.path = self.path
             connection.pid = os.getpid()
-            connection.row_factory = sqlite3.Row
-            connection.text_factory = _decode
             add_functions(connection)
             # Zeros over what is deleted: what was said of people is not kept.
             connection.execute("PRAGMA secure_delete = ON")
@@ -174,6 +164,9 @@ class Connections:
         except sqlite3.Error as error:
             connection.close()
             raise database_problem(error, self.path) from error
+        except UnicodeDecodeError as error:  # SQLite quotes a schema that is damaged
+            connection.close()
+            raise DatabaseUnavailable(f"{self.path} is damaged.") from error
         except BaseException:
             connection.close()
             raise
@@ -226,47 +219,24 @@ class Connections:
                     raise
             time.sleep(_PAUSE)
 
-    def _refuse_wrong_log(self, connection: Connection, now: Files) -> None:
-        """Refuse a database without its log, or with the log of another one.
 
-        SQLite finds the write-ahead log by its name alone, and would read the
-        old file's into a new file. As long as *connection* is open, no other
-        file gets the old log's number.
-        """
-        log = f"{self.path}-wal"
-        if now.database == connection.files.database:
-            # Else it is another thread's at present.
-            saved = connection in self._idle and self._save_log(connection, now)
-            raise DatabaseUnavailable(
-                f"{log} or its -shm was removed while the server was running. "
-                + (_SAVED if saved else _NOT_SAVED)
-            )
-        if now.wal is not None and now.wal == connection.files.wal and size_of(log):
-            raise DatabaseUnavailable(
-                f"{self.path} was replaced while the server was running, and {log}"
-                " still belongs to the file before. Stop the server, remove that log"
-                " and its -shm, and start again."
-            )
+def connect(path: Path, mode: str, busy_timeout: float) -> Connection:
+    """Return a connection to the file as it is: nothing is set or made in it.
 
-    def _save_log(self, connection: Connection, now: Files) -> bool:
-        """Write into the database what is in a log that has been removed.
-
-        Tell whether all of it is there. Not where another process has made another
-        log by now: what it writes must not be overwritten. SQLite does not wait by
-        itself where another connection saves it at this moment.
-        """
-        if not {now.wal, now.shm} <= {None, *connection.files}:
-            return False
-        deadline = time.monotonic() + self._busy_timeout
-        while True:
-            with suppress(sqlite3.Error):
-                checkpoint = connection.execute("PRAGMA wal_checkpoint").fetchone()
-                busy, pages, saved = checkpoint
-                if not busy and pages == saved:
-                    return True
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_PAUSE)
+    *mode* is SQLite's: ``rwc`` makes a file that is not there, ``rw`` and ``ro`` do
+    not. Raises sqlite3.Error, here or where it is first used.
+    """
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,  # transactions begin where the code says so
+        check_same_thread=False,  # one thread at a time: see acquire()
+        factory=Connection,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _decode
+    return connection
 
 
 def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:

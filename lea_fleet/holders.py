@@ -15,7 +15,8 @@ from typing import Any
 from .machine import PERSONAL
 from .redaction import Redaction, folded, folded_all
 
-_ENROLMENTS = ("enrolled", "reactivated", "reenrolled")
+#: Those in which a machine may get another user without a word of the one before.
+_ENROLMENTS = ("imported", "enrolled", "reactivated", "reenrolled")
 _EMAIL = "user_email"
 
 #: The e-mails of those who may have had the machine; "" stands for nobody known.

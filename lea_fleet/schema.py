@@ -42,18 +42,31 @@ def ensure_schema(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
 
 
+def foreign_tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Return what bears one of our names and is not ours, with the columns it lacks."""
+    present = _names(connection)
+    lacking = {
+        table: sorted(columns - _columns(connection, table))
+        for table, columns in _expected_columns().items()
+        if table in present
+    }
+    return {table: columns for table, columns in lacking.items() if columns}
+
+
+def missing_tables(connection: sqlite3.Connection) -> set[str]:
+    """Return our tables that are not there: it may be a while until the first use."""
+    return _expected_columns().keys() - _names(connection)
+
+
 def _missing(connection: sqlite3.Connection) -> bool:
     """Tell whether a table or index of ours is not there."""
-    present = _names(connection)
-    for table, columns in _expected_columns().items():
-        if table in present and not columns <= _columns(connection, table):
-            lacking = ", ".join(sorted(columns - _columns(connection, table)))
-            raise DatabaseUnavailable(
-                f"The database has a table or view {table} that is not lea_fleet's:"
-                f" it lacks {lacking}. It is left alone; rename it, or give"
-                " lea_fleet a database of its own (RPA_AGENTS_DB_PATH)."
-            )
-    return not _expected_names() <= present
+    for table, columns in foreign_tables(connection).items():
+        raise DatabaseUnavailable(
+            f"The database has a table or view {table} that is not lea_fleet's:"
+            f" it lacks {', '.join(columns)}. It is left alone; rename it, or give"
+            " lea_fleet a database of its own (RPA_AGENTS_DB_PATH)."
+        )
+    return not _expected_names() <= _names(connection)
 
 
 @cache

@@ -416,6 +416,7 @@ every_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 
 def test_the_commands():
     assert {" ".join(words) for words in COMMANDS} == {
+        "doctor",
         "list",
         "backup",
         "prune",
@@ -481,7 +482,7 @@ def test_no_command_acts_on_several_machines_without_a_yes(words):
 @every_command
 def test_every_example_runs(run, operator, create, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    operator.enroll("PC-COMPTA-01")
+    operator.enroll("PC-COMPTA-01", user_email="zoe@example.com")
     (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     for _ in range(3):
         create()

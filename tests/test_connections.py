@@ -690,6 +690,15 @@ def garbage_in_the_tables(path):
     path.write_bytes(whole[:4096].ljust(len(whole), b"\xff"))
 
 
+def garbage_in_the_schema(path):
+    """SQLite says so in words that are no UTF-8."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE traces (at)")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = CAST(x'43ff' AS TEXT)")
+    path.chmod(0o666)
+
+
 def read_only_file(path):
     make_database(path)
     path.chmod(0o444)
@@ -717,6 +726,7 @@ def folder_that_may_not_be_entered(path):
         garbage_after_the_header,
         truncated,
         garbage_in_the_tables,
+        garbage_in_the_schema,
         read_only_file,
         read_only_folder,
         read_only_folder_of_a_database,

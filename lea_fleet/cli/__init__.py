@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .backup import backup_command
+from .doctor import doctor_command
 from .enrollment import enroll_command, uninstall_command
 from .erasing import erase_command
 from .events import events_command
@@ -24,7 +25,6 @@ def register_commands(group: click.Group) -> None:
     """Add the commands of ``flask fleet`` to *group*."""
     group.help = "See and manage the fleet of agents."
     for command in (
-        backup_command,
         list_command,
         show_command,
         events_command,
@@ -37,6 +37,8 @@ def register_commands(group: click.Group) -> None:
         prune_command,
         erase_command,
         export_command,
+        doctor_command,
+        backup_command,
         token_group,
         installer_command,
         openapi_command,

@@ -1,0 +1,271 @@
+"""The database's files, as the system sees them: nothing is opened here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .findings import CannotCheck, Checks, Verdict, fault, ok, warning
+
+_MOUNTS = Path("/proc/self/mounts")
+
+#: SQLite's locks are not kept, or its shared memory is not shared, over these.
+_NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\d?|smbfs|afs|ceph|glusterfs|lustre|9p|ncpfs|davfs2?"
+    r"|fuse\.(sshfs|s3fs|rclone|gcsfuse|davfs2?|glusterfs|ceph.*|smb.*|nfs.*)"
+)
+
+RUN_AS_SERVER = (
+    "Run the doctor as the server's user; if that was so, give it the right to read"
+    " and write all of the database's files, and their folder."
+)
+
+_MB = 1_000_000
+_TOO_LITTLE = 100 * _MB
+_LITTLE = 500 * _MB
+_LONG_LOG = 64 * _MB
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database at *path*, links followed, and its files where they are there.
+
+    *trouble* is why nobody knows whether they are.
+    """
+
+    path: Path
+    file: os.stat_result | None
+    wal: os.stat_result | None
+    shm: os.stat_result | None
+    trouble: str = ""
+
+    def required(self) -> os.stat_result:
+        """Return what the database's file is. Raises CannotCheck without one."""
+        if self.file is None:
+            raise CannotCheck(self.trouble or "there is no database")
+        if not self.is_file:
+            raise CannotCheck("it is no file")
+        return self.file
+
+    @property
+    def is_file(self) -> bool:
+        return self.file is not None and stat.S_ISREG(self.file.st_mode)
+
+    @property
+    def log(self) -> Path:
+        return Path(f"{self.path}-wal")
+
+    @property
+    def shared(self) -> Path:
+        return Path(f"{self.path}-shm")
+
+
+def look(path: Path) -> Database:
+    """Return what is at *path*."""
+    real = str(path)
+    try:
+        real = os.path.realpath(path)  # SQLite puts the log beside the file itself
+        file, wal, shm = _stat(real), _stat(f"{real}-wal"), _stat(f"{real}-shm")
+    except OSError as error:  # this user may not look, or a name cannot be
+        trouble = f"{error.filename}: {error.strerror}"
+        return Database(Path(real), None, None, None, trouble)
+    return Database(Path(real), file, wal, shm)
+
+
+def file_checks(database: Database) -> Checks:
+    """Return the checks that need no more than a look at the files."""
+    return {
+        "file": lambda: _file(database),
+        "permissions": lambda: _permissions(database),
+        "log_owner": lambda: _owners(database),
+        "log_size": lambda: _log_size(database),
+        "free_space": lambda: _space(database),
+        "file_system": lambda: _file_system(database.path),
+    }
+
+
+def nearest_folder(path: Path) -> Path:
+    """Return the folder that *path* is in, or the first one above that is there."""
+    return next(folder for folder in path.parents if os.path.isdir(folder))
+
+
+def size(count: int) -> str:
+    """Return *count* bytes for people, in decimal units."""
+    for unit, length in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _file(database: Database) -> Verdict:
+    path = database.path
+    if database.file is None:
+        return _no_file(database)
+    if not database.is_file:
+        return fault(f"{path} is no file", "Set RPA_AGENTS_DB_PATH to a file's path.")
+    rights = [
+        ("read it", path, os.R_OK),
+        ("write it", path, os.W_OK),
+        ("make files beside it", path.parent, os.W_OK | os.X_OK),
+    ]
+    if database.wal is not None:
+        rights.append(("write its -wal", database.log, os.R_OK | os.W_OK))
+    if database.shm is not None:
+        rights.append(("write its -shm", database.shared, os.R_OK | os.W_OK))
+    lacking = [what for what, where, how in rights if not _may(where, how)]
+    if lacking:
+        return fault(
+            f"{path}: this user may not {', nor '.join(lacking)}",
+            RUN_AS_SERVER,
+        )
+    return ok(f"{path}, {size(database.file.st_size)}, readable and writable")
+
+
+def _no_file(database: Database) -> Verdict:
+    path = database.path
+    if database.trouble:
+        return fault(database.trouble, RUN_AS_SERVER)
+    if database.wal is not None:
+        return fault(
+            f"{path} is not there, but {database.log} is",
+            "Put the database back that this log belongs to, or remove the log.",
+        )
+    if os.path.isdir(path.parent):
+        return fault(
+            f"{path} is not there",
+            "Put it back if it was moved away; else the first enrolment makes it.",
+        )
+    return warning(
+        f"{path} is not there, nor is its folder",
+        "The first enrolment makes them; if there was one, see whether its disk is"
+        " mounted.",
+    )
+
+
+def _permissions(database: Database) -> Verdict:
+    there = [database.required(), *([database.wal] if database.wal else [])]
+    if sys.platform == "win32":
+        return ok("Windows has no permissions that could be read here")
+    modes = [stat.S_IMODE(found.st_mode) for found in there]
+    folders = [os.stat(folder).st_mode for folder in database.path.parents]
+    return exposure(database.path, modes, folders)
+
+
+def exposure(path: Path, modes: list[int], folders: list[int]) -> Verdict:
+    """Judge the *modes* of the files at *path*, in *folders* of those modes."""
+    reached = all(mode & stat.S_IXOTH for mode in folders)
+    others = {mode & (stat.S_IROTH | stat.S_IWOTH) for mode in modes if reached}
+    shown = f"mode {modes[0]:04o}"
+    files = f"chmod o-rw {shlex.quote(str(path))}*"
+    if any(mode & stat.S_IWOTH for mode in others):
+        return fault(f"{shown}: every user of this computer may write it", files)
+    if any(others):
+        return warning(
+            f"{shown}: every user of this computer may read it, and it names people",
+            files,
+        )
+    return ok(f"{shown}, closed to other users")
+
+
+def _owners(database: Database) -> Verdict:
+    owner = database.required().st_uid
+    strangers = [
+        f"{database.path.name}{ending} is of {_user(found.st_uid)}"
+        for ending, found in (("-wal", database.wal), ("-shm", database.shm))
+        if found is not None and found.st_uid != owner
+    ]
+    if strangers:
+        return fault(
+            f"{', '.join(strangers)}, the database of {_user(owner)}",
+            f"chown --reference={shlex.quote(str(database.path))}"
+            f" {shlex.quote(str(database.path))}-*  and run commands as that user.",
+        )
+    return ok(f"all files are of {_user(owner)}")
+
+
+def _log_size(database: Database) -> Verdict:
+    length = database.required().st_size
+    if database.wal is None:
+        return ok("there is no log at present")
+    log = database.wal.st_size
+    if log > max(_LONG_LOG, length):
+        return warning(
+            f"{size(log)}, more than the database: a reader keeps it from being"
+            " written back",
+            f"Find who has it open (lsof {shlex.quote(str(database.path))}) and end"
+            " that, or restart the server.",
+        )
+    return ok(size(log))
+
+
+def _space(database: Database) -> Verdict:
+    if database.trouble:
+        raise CannotCheck(database.trouble)
+    folder = nearest_folder(database.path)
+    free = shutil.disk_usage(folder).free
+    there = [found for found in (database.file, database.wal) if found is not None]
+    return space(folder, free, sum(found.st_size for found in there))
+
+
+def space(folder: Path, free: int, used: int) -> Verdict:
+    """Judge *free* bytes on the disk of *folder*, for files of *used* bytes."""
+    action = f"Make room on the disk of {folder}."
+    if free < _TOO_LITTLE:
+        return fault(f"{size(free)} free: writing will soon fail", action)
+    if free < max(_LITTLE, used):
+        return warning(f"{size(free)} free, {size(used)} used: no room to copy", action)
+    return ok(f"{size(free)} free")
+
+
+def _file_system(path: Path) -> Verdict:
+    if not _MOUNTS.exists():
+        return ok("this system does not say")
+    return network(path, _MOUNTS.read_text("utf-8", "replace"))
+
+
+def network(path: Path, mounts: str) -> Verdict:
+    """Judge the file system of *path* by *mounts*, as /proc/mounts has them."""
+    kind = "unknown"
+    longest = -1
+    for line in mounts.splitlines():
+        where, what = map(_unescaped, line.split(" ")[1:3])
+        # The last one of a place hides those before.
+        if path.is_relative_to(where) and len(where) >= longest:
+            kind, longest = what, len(where)
+    if _NETWORK.fullmatch(kind):
+        return fault(
+            f"{kind}: locks and the shared log do not work over a network",
+            "Move the database to a disk of this computer.",
+        )
+    return ok(kind)
+
+
+def _unescaped(text: str) -> str:
+    # A blank in a name is \040 there.
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)
+
+
+def _may(path: Path, how: int) -> bool:
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _user(number: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(number).pw_name
+    except (ImportError, KeyError):  # Windows, or nobody's
+        return f"user {number}"

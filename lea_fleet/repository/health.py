@@ -1,0 +1,120 @@
+"""What a database says of its own health. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from .. import clock
+from .clones import SUSPECTED, clone_since
+
+#: So many faults are told; a broken file has thousands.
+_MOST_FAULTS = 3
+
+#: Where instants stand that no server writes before they are past.
+_INSTANTS = (
+    ("enrolled_agents", "enrolled_at"),
+    ("enrolled_agents", "last_seen_at"),
+    ("lea_fleet_events", "at"),
+)
+
+_NO_TOKEN = """
+    SELECT CAST(machine_id AS TEXT) FROM enrolled_agents AS agent
+    WHERE status = 'active' AND NOT EXISTS (
+      SELECT 1 FROM lea_fleet_tokens AS token
+      WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL
+      AND token.enrolled_at = agent.enrolled_at
+    ) AND NOT EXISTS (
+      SELECT 1 FROM lea_fleet_releases AS release
+      WHERE release.machine_id = agent.machine_id AND released_until > ?
+      AND release.enrolled_at = agent.enrolled_at
+    ) ORDER BY id
+"""
+
+_CLONES = f"""
+    SELECT CAST(machine_id AS TEXT) FROM enrolled_agents WHERE status = 'active'
+    AND machine_id IN (SELECT machine_id FROM lea_fleet_clones) AND {SUSPECTED}
+    ORDER BY id
+"""
+
+
+class Ahead(NamedTuple):
+    """Instants of the column *where* that are still to come: *rows* of them."""
+
+    where: str
+    rows: int
+    latest: str
+
+
+class HealthRepository:
+    """The state of the database, over one open *connection*.
+
+    Every method may raise sqlite3.Error.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def begin(self) -> None:
+        """Let everything that is read from now on be of this moment."""
+        self.connection.execute("BEGIN DEFERRED")
+        self.connection.execute("SELECT count(*) FROM sqlite_master")
+
+    def is_in_wal_mode(self) -> bool:
+        """Tell whether it is; of a file that was opened as immutable SQLite cannot."""
+        (mode,) = self.connection.execute("PRAGMA journal_mode").fetchone()
+        return bool(mode == "wal")
+
+    def corruption(self) -> list[str]:
+        """Return the first few faults in the structure; none in a sound database.
+
+        Reads all of it: 0.3 s for 100,000 machines with a token and an event each.
+        """
+        rows = self.connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})")
+        return [text for (text,) in rows if text != "ok"]
+
+    def triggers(self) -> list[str]:
+        """Return the names of the triggers on the table that the host shares."""
+        rows = self.connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            " AND lower(tbl_name) = 'enrolled_agents' ORDER BY name"
+        )
+        return [name for (name,) in rows]
+
+    def ahead(self, moment: str) -> list[Ahead]:
+        """Return the columns with instants after *moment*, of the tables there are."""
+        rows = self.connection.execute("SELECT lower(name) FROM sqlite_master")
+        present = {name for (name,) in rows}
+        found = [
+            self._ahead(table, column, moment)
+            for table, column in _INSTANTS
+            if table in present
+        ]
+        return [column for column in found if column.rows]
+
+    def suspected_clones(self) -> list[str]:
+        """Return the ids of the active machines that may be two computers each."""
+        values = {"clone_since": clone_since(), "now": clock.iso(clock.now())}
+        return [machine for (machine,) in self.connection.execute(_CLONES, values)]
+
+    def without_token(self) -> list[str]:
+        """Return the ids of the active machines with no live token and no release."""
+        now = (clock.iso(clock.now()),)
+        return [machine for (machine,) in self.connection.execute(_NO_TOKEN, now)]
+
+    def take_write_lock(self) -> None:
+        """Take the lock of a writer, and give it back with nothing written.
+
+        Raises sqlite3.OperationalError when another writer keeps it for longer
+        than the busy timeout.
+        """
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.connection.execute("ROLLBACK")
+
+    def _ahead(self, table: str, column: str, moment: str) -> Ahead:
+        rows, latest = self.connection.execute(
+            f"SELECT count(*), CAST(max({column}) AS TEXT) FROM {table}"
+            f" WHERE {column} > ?",
+            (moment,),
+        ).fetchone()
+        return Ahead(f"{table}.{column}", rows, latest or "")
