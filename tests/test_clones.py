@@ -151,3 +151,14 @@ def test_what_is_new_is_recorded_under_suspicion_too(agent, operator, the_clock)
 
     event = events(operator, "identity_changed")[0]
     assert event["detail"]["after"] == {"hostname": "STOLEN", "user_name": "thief"}
+
+
+def test_who_is_back_is_named_with_what_is_new(agent, operator, the_clock):
+    """So that the history tells whose the news is."""
+    for said in ({"user_email": "a@b.c"}, {"user_email": "d@e.f"}):
+        agent.heartbeat(**said)
+    agent.heartbeat(user_email="a@b.c", user_name="Anna")
+
+    newest = events(operator, "identity_changed")[0]["detail"]
+    assert newest["before"] == {"user_name": None, "user_email": "d@e.f"}
+    assert newest["after"] == {"user_name": "Anna", "user_email": "a@b.c"}
