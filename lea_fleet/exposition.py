@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry
@@ -111,22 +111,21 @@ def _by_version(measured: Measures) -> Mapping[str, int]:
     return counted
 
 
-def _gauge(
-    name: str, text: str, label: str | None, values: Mapping[str, int]
+def _filled(
+    kind: type[GaugeMetricFamily] | type[CounterMetricFamily],
+    name: str,
+    text: str,
+    label: str | None,
+    values: Mapping[str, int],
 ) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=[label] if label else [])
+    family = kind(name, text, labels=[label] if label else [])
     for value, number in values.items():
         family.add_metric([value] if label else [], number)
     return family
 
 
-def _counter(
-    name: str, text: str, label: str | None, values: Mapping[str, int]
-) -> Metric:
-    family = CounterMetricFamily(name, text, labels=[label] if label else [])
-    for value, number in values.items():
-        family.add_metric([value] if label else [], number)
-    return family
+_gauge = partial(_filled, GaugeMetricFamily)
+_counter = partial(_filled, CounterMetricFamily)
 
 
 @cache

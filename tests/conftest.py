@@ -56,6 +56,16 @@ def app(make_app):
 
 
 @pytest.fixture
+def run(app, monkeypatch):
+    """Run ``flask fleet`` with these words; return the result."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LOGNAME", "amelie")
+    return lambda *words, **options: app.test_cli_runner().invoke(
+        args=["fleet", *map(str, words)], **options
+    )
+
+
+@pytest.fixture
 def client(app):
     """A test client that keeps no context alive after a request."""
     return app.test_client()

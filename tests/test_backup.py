@@ -21,11 +21,9 @@ from tests.server import running_server
 
 
 @pytest.fixture
-def run(app):
+def back_up(run):
     """Run ``flask fleet backup`` with these words; return the result."""
-    return lambda *words: app.test_cli_runner().invoke(
-        args=["fleet", "backup", *map(str, words)]
-    )
+    return lambda *words: run("backup", *words)
 
 
 @pytest.fixture
@@ -59,12 +57,12 @@ def assert_refused(result, *words):
 
 
 def test_the_copy_is_one_file_with_everything_that_only_the_log_holds(
-    run, operator, file, folder, database
+    back_up, operator, file, folder, database
 ):
     operator.enroll("PC-1").heartbeat()
     assert database.with_name("rpa_data.db-wal").stat().st_size > 0
 
-    result = run(file)
+    result = back_up(file)
 
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{file}: 1 machine, 0.1 MB, checked.\n"
@@ -73,16 +71,16 @@ def test_the_copy_is_one_file_with_everything_that_only_the_log_holds(
     assert os.listdir(folder) == [file.name]  # nor does it need another one to be read
 
 
-def test_it_is_nobody_elses_to_read(run, operator, file):
+def test_it_is_nobody_elses_to_read(back_up, operator, file):
     operator.enroll("PC-1")
-    run(file)
+    back_up(file)
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_json_says_what_was_written(run, operator, file):
+def test_json_says_what_was_written(back_up, operator, file):
     operator.enroll("PC-1")
-    result = run(file, "--json")
+    result = back_up(file, "--json")
 
     size = file.stat().st_size
     assert json.loads(result.stdout) == {
@@ -120,13 +118,13 @@ def test_it_is_of_one_moment_and_nobody_waits_for_it(
 # Refused
 
 
-def test_what_is_there_is_kept_unless_it_is_forced(run, operator, file, folder):
+def test_what_is_there_is_kept_unless_it_is_forced(back_up, operator, file, folder):
     operator.enroll("PC-1")
     file.write_text("precious")
 
-    assert_refused(run(file), str(file), "--force")
+    assert_refused(back_up(file), str(file), "--force")
     assert file.read_text() == "precious"
-    assert run(file, "--force").exit_code == 0
+    assert back_up(file, "--force").exit_code == 0
     assert machines(file) == {"PC-1"}
     assert os.listdir(folder) == [file.name]
 
@@ -165,13 +163,13 @@ def its_log_where_there_is_none(database, folder):
     ],
 )
 def test_the_database_is_never_overwritten_by_its_copy(
-    run, app, operator, database, folder, name
+    back_up, app, operator, database, folder, name
 ):
     operator.enroll("PC-1")
     if name is its_log_where_there_is_none:
         app.extensions["lea_fleet"].connections.close_idle()
 
-    assert_refused(run(name(database, folder), "--force"), "is the database itself")
+    assert_refused(back_up(name(database, folder), "--force"), "is the database itself")
     assert operator.machine("PC-1")["status"] == "active"
 
 
@@ -185,32 +183,34 @@ def test_the_database_is_never_overwritten_by_its_copy(
         ("x" * 300, "File name too long"),
     ],
 )
-def test_a_place_that_cannot_be_is_one_line(run, operator, folder, path, word):
+def test_a_place_that_cannot_be_is_one_line(back_up, operator, folder, path, word):
     operator.enroll("PC-1")
     (folder / "copy.db").write_text("")
 
-    assert_refused(run(folder / path, "--force"), word)
+    assert_refused(back_up(folder / path, "--force"), word)
     assert os.listdir(folder) == ["copy.db"]
 
 
-def test_without_a_database_there_is_nothing_to_copy(run, database, file, folder):
+def test_without_a_database_there_is_nothing_to_copy(back_up, database, file, folder):
     database.parent.mkdir()
 
-    assert_refused(run(file), "There is no database")
+    assert_refused(back_up(file), "There is no database")
     assert not os.listdir(folder) and not database.exists()
 
 
-def test_a_damaged_database_is_not_copied_over_a_good_copy(run, app, operator, file):
+def test_a_damaged_database_is_not_copied_over_a_good_copy(
+    back_up, app, operator, file
+):
     for number in range(200):
         operator.enroll(f"PC-{number}")
-    run(file)
+    back_up(file)
     database = app.extensions["lea_fleet"].connections.path
     app.extensions["lea_fleet"].connections.close_idle()
     with database.open("r+b") as damaged:
         damaged.seek(5 * 4096)
         damaged.write(b"\xff" * 8 * 4096)
 
-    result = run(file, "--force")
+    result = back_up(file, "--force")
 
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
     assert "PC-199" in machines(file)

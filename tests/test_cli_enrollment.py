@@ -27,13 +27,6 @@ DETAILS = {
 
 
 @pytest.fixture
-def run(app, monkeypatch):
-    """Run ``flask fleet`` with these words; return the result."""
-    monkeypatch.setenv("LOGNAME", "amelie")
-    return lambda *words: app.test_cli_runner().invoke(args=["fleet", *words])
-
-
-@pytest.fixture
 def enroll(run, client):
     """Enrol a machine by command; return the agent that holds its token."""
 

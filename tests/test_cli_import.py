@@ -27,16 +27,6 @@ OLDER = {"machine_id": "PC-1", "user_name": "Anne", "hostname": "A"}
 
 
 @pytest.fixture
-def run(app, monkeypatch):
-    """Run ``flask fleet`` with these words; return the result."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LOGNAME", "amelie")
-    return lambda *words, **options: app.test_cli_runner().invoke(
-        args=["fleet", *map(str, words)], **options
-    )
-
-
-@pytest.fixture
 def file(tmp_path):
     """Write a file to import, and return its path."""
 

@@ -19,14 +19,6 @@ UNKNOWN = "Error: No machine of this id has ever been enrolled.\n"
 
 
 @pytest.fixture
-def run(app, monkeypatch):
-    """Run ``flask fleet`` with these words; return the result."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LOGNAME", "amelie")
-    return lambda *words: app.test_cli_runner().invoke(args=["fleet", *words])
-
-
-@pytest.fixture
 def agent(operator):
     enrolled = operator.enroll("PC-1")
     enrolled.heartbeat()

@@ -17,14 +17,6 @@ HARMLESS = "a\\x1b[2Jb\\nc\\r\\x9b\\u202egpj.exe\\u2028\\x07"
 
 
 @pytest.fixture
-def run(app, monkeypatch):
-    """Run ``flask fleet`` with these words; return the result."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LOGNAME", "amelie")
-    return lambda *words: app.test_cli_runner().invoke(args=["fleet", *words])
-
-
-@pytest.fixture
 def show(run):
     """Return what is shown of a machine, by the heading of each line."""
 

@@ -21,16 +21,6 @@ from tests.api import OPERATOR_TOKEN, Api, assert_problem
 
 
 @pytest.fixture
-def run(app, monkeypatch):
-    """Run ``flask fleet`` with these words; return the result."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LOGNAME", "amelie")
-    return lambda *words, **options: app.test_cli_runner().invoke(
-        args=["fleet", *words], **options
-    )
-
-
-@pytest.fixture
 def create(run, client):
     """Make an enrolment token by command; return the installer that holds it."""
 
