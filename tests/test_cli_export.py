@@ -13,12 +13,6 @@ EMAIL = ZOE["user_email"]
 
 
 @pytest.fixture
-def run(app, monkeypatch):
-    monkeypatch.setenv("LOGNAME", "amelie")
-    return lambda *words: app.test_cli_runner().invoke(args=["fleet", *words])
-
-
-@pytest.fixture
 def export(run):
     """Return what is known of the person with this e-mail."""
 

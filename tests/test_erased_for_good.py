@@ -26,12 +26,6 @@ def app(make_app):
 
 
 @pytest.fixture
-def run(app):
-    """Run ``flask fleet`` with these words; return the result."""
-    return lambda *words: app.test_cli_runner().invoke(args=["fleet", *words])
-
-
-@pytest.fixture
 def reader(database):
     """A connection that reads what is there at this moment, until it is closed."""
 
