@@ -26,9 +26,9 @@ from .wrong_log import refuse_wrong_log
 #: open and close theirs.
 _MOST_IDLE = 8
 
-#: Pages of the log that are written into the database at once: 16 MB of them. Each
-#: time the disk is waited for; with SQLite's 1,000 that is 5 % of a written heartbeat.
-_LOG_PAGES = 4000
+#: Pages of the log that are written into the database at once: 8 MB of them. Each
+#: time the disk is waited for; but a log that fills the disk is never written back.
+_LOG_PAGES = 2000
 
 #: Seconds between two tries where SQLite does not wait by itself.
 _PAUSE = 0.01
