@@ -79,10 +79,6 @@ class History:
         """Return what it said while surely that holder's, and never another's."""
         return frozenset(self._certain[email] - self.of_others(email))
 
-    def is_surely(self, email: str, number: int) -> bool:
-        """Tell whether an event is of that holder's time and nobody else's."""
-        return self.after[number] == {email}
-
     def redaction(self, email: str, number: int) -> Redaction:
         """Return what has to go from an event for the traces of *email* to go.
 

@@ -47,7 +47,7 @@ def test_a_machine_of_one_person_is_theirs_from_its_enrolment_on():
     assert held(history) == ["A", "A"]
     assert history.holder == A
     assert history.of(A) == {"zoé@example.com", "zoé", "pc-zoe"}
-    assert history.is_surely(A, 1)
+    assert history.after[1] == {A}
 
 
 def test_another_user_parts_the_history():
@@ -90,7 +90,7 @@ def test_what_came_before_an_enrolment_may_be_of_anybody():
     history = History(row(ZOE, day(3)), happened)
 
     assert held(history) == [".A", ".A", "A", "A"]
-    assert [history.is_surely(A, n) for n in range(4)] == [False, False, True, True]
+    assert [who == {A} for who in history.after] == [False, False, True, True]
 
 
 def test_an_enrolment_may_have_brought_another_user():
