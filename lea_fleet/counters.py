@@ -65,20 +65,18 @@ _LABELS = {
 class ProcessCounters:
     """Counts, and tells what was counted by all the processes of a server.
 
-    Raises ConfigurationError where the folder for several processes cannot be used.
+    Where the folder for several processes cannot be used, nothing is counted and a
+    scrape says so: the folder may be the server's alone, and a command needs none.
+    Raises ConfigurationError where it was named too late.
     """
 
     def __init__(self) -> None:
         self._warned = False
         folder = os.environ.get(_FOLDER)
         self._folder = None if folder is None else Path(folder)
+        self._is_usable = folder is None or _is_writable(folder)
         if folder is None:
             return
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
-            raise ConfigurationError(
-                f"{_FOLDER} is {folder}, which is no folder that this process may"
-                " write to. Make it before the server starts."
-            )
         if not values.ValueClass._multiprocess:
             raise ConfigurationError(
                 f"{_FOLDER} has to be set before Python starts: prometheus_client was"
@@ -87,12 +85,12 @@ class ProcessCounters:
 
     def count_heartbeat(self, outcome: str) -> None:
         """Count one that was answered: ``written``, or ``fresh``."""
-        _count(_heartbeats, outcome)
+        self._count(_heartbeats, outcome)
 
     def count_problem(self, problem: Problem) -> None:
         """Count a request that was answered with *problem*."""
         is_database = isinstance(problem, DatabaseProblem)
-        _count(_database_errors if is_database else _refusals, problem.code)
+        self._count(_database_errors if is_database else _refusals, problem.code)
 
     def families(self, *, several_processes: bool) -> list[Metric]:
         """Return what was counted since the server started.
@@ -100,6 +98,13 @@ class ProcessCounters:
         Nothing where that is not known: where there are *several_processes* and no
         folder, each knows its own part alone, and numbers would go up and down.
         """
+        if not self._is_usable:
+            self._warn(
+                f"{_FOLDER} is {self._folder}, which was no folder that this process"
+                " may write to when it started: the metrics leave out heartbeats,"
+                " refusals and database errors."
+            )
+            return []
         if self._folder is None and several_processes:
             self._warn(
                 f"{_FOLDER} is not set, and this server has several processes: the"
@@ -130,12 +135,17 @@ class ProcessCounters:
             logger.warning(message)
         self._warned = True
 
+    def _count(self, counter: Counter, label: str) -> None:
+        if not self._is_usable:
+            return
+        try:
+            counter.labels(label).inc()
+        except Exception:  # its folder is gone: that is not the caller's fault
+            logger.exception("A request could not be counted")
 
-def _count(counter: Counter, label: str) -> None:
-    try:
-        counter.labels(label).inc()
-    except Exception:  # its folder is gone: that is not the caller's fault
-        logger.exception("A request could not be counted")
+
+def _is_writable(folder: str) -> bool:
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _family(counter: Counter, found: dict[str, Metric]) -> Metric:

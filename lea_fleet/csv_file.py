@@ -31,6 +31,18 @@ _UNMARKED = ("utf-8", "cp1252")
 #: Excel's own first line, which says what stands between two cells.
 _SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
 
+#: What else people, and our own tables on the screen, call a column.
+_ALSO_CALLED = {
+    "machine": "machine_id",
+    "user": "user_name",
+    "e_mail": "user_email",
+    "email": "user_email",
+    "user_e_mail": "user_email",
+    "host": "hostname",
+    "host_name": "hostname",
+    "system": "os_info",
+}
+
 #: The most characters that are said of a heading, which may be no heading at all.
 _LONGEST_SAID = 200
 
@@ -77,9 +89,14 @@ class CsvFile:
         self._text = _text_of(file)
         self.size = self.position()
         self._delimiter, self._skipped = self._said_delimiter()
-        heading = self._find_heading(columns)
+        written = self._find_heading(columns)
+        heading = [_name(cell) for cell in written]
         self._columns = [name if name in columns else None for name in heading]
-        unknown = (name for name in heading if name and name not in columns)
+        unknown = (
+            cell.strip()
+            for cell, name in zip(written, heading)
+            if name and name not in columns
+        )
         self.ignored = list(dict.fromkeys(unknown))
         _check(heading, columns, required)
 
@@ -111,7 +128,8 @@ class CsvFile:
         return (said[1], 1) if said else ("", 0)
 
     def _find_heading(self, columns: Collection[str]) -> list[str]:
-        """Return the heading, by the delimiter that finds the most columns in it."""
+        """Return the heading as it is written, and keep the delimiter which finds the
+        most columns in it."""
         candidates = self._delimiter or _DELIMITERS
         rows = {each: next(self._rows(each), _NO_ROW) for each in candidates}
 
@@ -123,7 +141,7 @@ class CsvFile:
         number, cells, fault = rows[self._delimiter]
         if fault is not None:
             raise NotCsv(f"Line {number} {fault}.")
-        return [_name(cell) for cell in cells]
+        return cells
 
     def _rows(self, delimiter: str) -> Iterator[_Row]:
         """Yield the rows that are not blank, the heading first.
@@ -187,7 +205,8 @@ def _encodings(file: IO[bytes]) -> tuple[str, ...]:
 
 def _name(cell: str) -> str:
     """Return the name of a column as it is known, however it is written."""
-    return re.sub(r"[\s-]+", "_", cell.strip().lower())
+    name = re.sub(r"[\s-]+", "_", cell.strip().lower())
+    return _ALSO_CALLED.get(name, name)
 
 
 def _check(heading: list[str], columns: Collection[str], required: str) -> None:

@@ -511,14 +511,37 @@ def test_one_process_needs_no_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("there", ["nothing", "a file"])
-def test_a_folder_that_cannot_be_used_stops_the_start(tmp_path, monkeypatch, there):
+def test_without_a_folder_that_can_be_used_only_the_counts_are_missing(
+    tmp_path, there
+):
+    """The folder is the server's, and gone when that is: commands go on."""
     path = tmp_path / "metrics"
     if there == "a file":
         path.touch()
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(path))
+    code = f"""
+import logging
+from lea_fleet import create_app
+app = create_app({{"LEA_FLEET_METRICS": True}})
+headers = {{"Authorization": "Bearer {OPERATOR_TOKEN}"}}
+for route in ("unknown", "metrics", "metrics", "fleet?nonsense=1"):
+    answer = app.test_client().get("{PREFIX}/" + route, headers=headers)
+    print(answer.status_code, "lea_fleet_agents" in answer.text,
+          "lea_fleet_refusals" in answer.text)
+print(app.test_cli_runner().invoke(args=["fleet", "list"]).exit_code)
+"""
+    printed, _ = python(
+        code,
+        PROMETHEUS_MULTIPROC_DIR=str(path),
+        RPA_AGENTS_DB_PATH=str(tmp_path / "a.db"),
+    )
 
-    with pytest.raises(ConfigurationError, match="PROMETHEUS_MULTIPROC_DIR.*metrics"):
-        ProcessCounters()
+    assert printed[:5] == [
+        "404 False False",
+        "200 True False",
+        "200 True False",
+        "400 False False",
+        "0",
+    ]
 
 
 def test_a_folder_that_is_named_too_late_stops_the_start(tmp_path, monkeypatch):

@@ -33,6 +33,9 @@ def backup_command(file: Path, force: bool, as_json: bool) -> None:
     Example: flask fleet backup tonight.db
     """
     _refuse(file, force)
+    database = current_state().settings.database
+    if not os.path.exists(database):  # one that is made now has nothing to keep
+        raise click.ClickException(f"There is no database at {database}.")
     with open_fleet() as repository:
         machines = sum(repository.count_by_status().values())
         try:

@@ -199,7 +199,7 @@ def _row(agent: Agent, now: datetime) -> list[str]:
     return [
         *(printable(agent[name] or "-") for name in names),
         agent["presence"] + ("!" if agent["suspected_clone"] else ""),
-        ago(agent["last_seen_at"] or agent["enrolled_at"], now),
+        ago(agent["last_seen_at"], now),
     ]
 
 

@@ -122,5 +122,5 @@ def _row(agent: Agent) -> list[str]:
     names = ("machine_id", "user_name", "hostname", "version")
     return [
         *(printable(agent[name] or "-") for name in names),
-        ago(agent["last_seen_at"] or agent["enrolled_at"], clock.now()),
+        ago(agent["last_seen_at"], clock.now()),
     ]
