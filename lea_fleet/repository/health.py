@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from .. import clock
 from .clones import SUSPECTED, clone_since
+from .reading import PRESENCE
+from .tokens import LIVE_TOKEN
 
 #: So many faults are told; a broken file has thousands.
 _MOST_FAULTS = 3
@@ -18,17 +21,23 @@ _INSTANTS = (
     ("lea_fleet_events", "at"),
 )
 
-_NO_TOKEN = """
+#: Has a row where the next enrolment of an ``agent`` is let through.
+_RELEASE = (
+    "SELECT 1 FROM lea_fleet_releases AS release"
+    " WHERE release.machine_id = agent.machine_id AND released_until > :now"
+    " AND release.enrolled_at = agent.enrolled_at"
+)
+
+_NO_TOKEN = f"""
     SELECT CAST(machine_id AS TEXT) FROM enrolled_agents AS agent
-    WHERE status = 'active' AND NOT EXISTS (
-      SELECT 1 FROM lea_fleet_tokens AS token
-      WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL
-      AND token.enrolled_at = agent.enrolled_at
-    ) AND NOT EXISTS (
-      SELECT 1 FROM lea_fleet_releases AS release
-      WHERE release.machine_id = agent.machine_id AND released_until > ?
-      AND release.enrolled_at = agent.enrolled_at
-    ) ORDER BY id
+    WHERE status = 'active' AND NOT EXISTS ({LIVE_TOKEN})
+    AND NOT EXISTS ({_RELEASE}) ORDER BY id
+"""
+
+_AWAITED = f"""
+    SELECT {PRESENCE} AS presence, count(*) FROM enrolled_agents AS agent
+    WHERE status = 'active' AND last_seen_at IS NULL AND EXISTS ({_RELEASE})
+    GROUP BY presence
 """
 
 _CLONES = f"""
@@ -99,8 +108,18 @@ class HealthRepository:
 
     def without_token(self) -> list[str]:
         """Return the ids of the active machines with no live token and no release."""
-        now = (clock.iso(clock.now()),)
-        return [machine for (machine,) in self.connection.execute(_NO_TOKEN, now)]
+        values = {"now": clock.iso(clock.now())}
+        return [machine for (machine,) in self.connection.execute(_NO_TOKEN, values)]
+
+    def awaited(self, limits: Mapping[str, str]) -> dict[str, int]:
+        """Return how many machines wait for their setup, by presence.
+
+        They were never seen, and are released, as an import leaves them. *limits*
+        are those of PresenceRule.
+        """
+        values = {**limits, "now": clock.iso(clock.now())}
+        rows = self.connection.execute(_AWAITED, values)
+        return {presence: count for presence, count in rows}
 
     def take_write_lock(self) -> None:
         """Take the lock of a writer, and give it back with nothing written.
