@@ -18,7 +18,7 @@ _FEWEST_DIFFERENT = 8
 #: those that they hold, the longer ones.
 _WELL_KNOWN = re.compile(
     "abcdefghijklmnopqrstuvwxyz|placeholder|motdepasse|password|passwort|changeme"
-    "|changeit|operator|whatever|default|example|letmein|metrics|replace|welcome"
+    "|changeit|whatever|default|example|letmein|metrics|replace|welcome"
     "|azerty|change|insert|passwd|please|qwerty|qwertz|sample|secret|server|admin"
     "|agent|dummy|fleet|hello|local|super|token|demo|here|pass|prod|root|test|this"
     "|todo|user|your|abc|api|bar|dev|foo|key|lea|rpa|the|xxx|me|my"

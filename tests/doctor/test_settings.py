@@ -21,7 +21,6 @@ WEAK_TOKENS = [
     "my-secret-token",
     "my-secret-token-please-change",
     "rpa_api_token_2024",
-    "operator-token-of-the-tests",
     "changeme-changeme-changeme",
     "supersecretpassword123",
     "12345678901234567890",
