@@ -74,12 +74,14 @@ class HealthRepository:
         (mode,) = self.connection.execute("PRAGMA journal_mode").fetchone()
         return bool(mode == "wal")
 
-    def corruption(self) -> list[str]:
+    def corruption(self, *, quick: bool) -> list[str]:
         """Return the first few faults in the structure; none in a sound database.
 
-        Reads all of it: 0.3 s for 100,000 machines with a token and an event each.
+        Reads all of it: 0.3 s for 100,000 machines with a token and an event each;
+        *quick*, which does not compare the indexes with their tables, a quarter of it.
         """
-        rows = self.connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})")
+        check = "quick_check" if quick else "integrity_check"
+        rows = self.connection.execute(f"PRAGMA {check}({_MOST_FAULTS})")
         return [text for (text,) in rows if text != "ok"]
 
     def triggers(self) -> list[str]:

@@ -43,6 +43,20 @@ def test_a_broken_file(app, operator, stop, database):
     assert found["api_token"]["level"] == "ok"
 
 
+def test_an_index_that_is_not_its_tables_is_found_unless_it_is_quick(app, alter):
+    """Of an index, the quick check reads the pages and not what they say."""
+    alter(
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX lea_fleet_listing"
+        " ON enrolled_agents(status)' WHERE name = 'lea_fleet_listing'",
+    )
+
+    assert "lea_fleet_listing" in only(call(app), "integrity", "fault")["detail"]
+    found = call(app, "--quick")
+    assert troubles(found) == {}
+    assert found["integrity"]["detail"] == "sound, without a look at the indexes"
+
+
 def test_a_writer_that_does_not_end(app, fleet, database):
     with busy(database, "BEGIN IMMEDIATE"):
         found = only(call(app), "write_lock", "fault")
