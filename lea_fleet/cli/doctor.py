@@ -16,10 +16,13 @@ _WIDTH = max(map(len, LEVELS))
 
 
 @click.command("doctor")
+@click.option(
+    "--quick", is_flag=True, help="Do not compare the indexes with their tables."
+)
 @json_option
 @click.pass_context
 @with_appcontext
-def doctor_command(context: click.Context, as_json: bool) -> None:
+def doctor_command(context: click.Context, quick: bool, as_json: bool) -> None:
     """Check the database, the settings and the fleet; change nothing.
 
     A line for each check, with what to do. Run it as the user of the server. The
@@ -28,7 +31,7 @@ def doctor_command(context: click.Context, as_json: bool) -> None:
     \b
     Example: flask fleet doctor
     """
-    findings = examine(current_state())
+    findings = examine(current_state(), quick=quick)
     status = worst(findings)
     if as_json:
         checks = [finding._asdict() for finding in findings]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
 from .. import clock
 from ..connections import connect
@@ -14,6 +15,7 @@ from ..repository.health import Ahead, HealthRepository
 from ..schema import foreign_tables, missing_tables
 from .files import RUN_AS_SERVER
 from .findings import BROKEN, CannotCheck, Checks, Verdict, fault, ok, some, warning
+from .lockers import lockers
 from .reading import Reading
 
 #: Seconds by which an instant may be ahead: clocks are set by so much all the time.
@@ -26,11 +28,11 @@ _RENAME = (
 )
 
 
-def database_checks(reading: Reading, busy_timeout: float) -> Checks:
+def database_checks(reading: Reading, busy_timeout: float, quick: bool) -> Checks:
     """Return the checks that ask the database itself."""
     return {
         "opening": lambda: _opening(reading),
-        "integrity": lambda: _integrity(reading.health),
+        "integrity": lambda: _integrity(reading.health, quick),
         "wal_mode": lambda: _wal_mode(reading),
         "tables": lambda: _tables(reading.health),
         "triggers": lambda: _triggers(reading.health),
@@ -42,7 +44,8 @@ def database_checks(reading: Reading, busy_timeout: float) -> Checks:
 def _opening(reading: Reading) -> Verdict:
     found = reading.found
     if isinstance(found, DatabaseBusy):
-        return fault(found.detail, "Find that process, and end what it does.")
+        writer = _writer(reading.database.path)
+        return fault(found.detail, f"See what {writer} does, and end that.")
     if isinstance(found, Problem):
         refused = "unable to open" in found.detail
         return fault(found.detail, RUN_AS_SERVER if refused else _RESTORE)
@@ -50,15 +53,15 @@ def _opening(reading: Reading) -> Verdict:
     return ok("it can be read")
 
 
-def _integrity(health: HealthRepository) -> Verdict:
+def _integrity(health: HealthRepository, quick: bool) -> Verdict:
     try:
-        faults = health.corruption()
+        faults = health.corruption(quick=quick)
     except BROKEN as error:
         faults = [str(error)]
     if faults:
         told = "; ".join(" ".join(text.split()) for text in faults)
         return fault(f"the file is broken: {told}", _RESTORE)
-    return ok("sound")
+    return ok("sound, without a look at the indexes" if quick else "sound")
 
 
 def _wal_mode(reading: Reading) -> Verdict:
@@ -146,7 +149,12 @@ def _write_lock(reading: Reading, busy_timeout: float) -> Verdict:
         if "locked" not in str(error):
             raise
         return fault(
-            f"another process has been writing for longer than {busy_timeout:g} s",
-            "Find it and end what it does: requests that write are answered 503.",
+            f"{_writer(path)} has been writing for longer than {busy_timeout:g} s",
+            "See what it does and end that: requests that write are answered 503.",
         )
     return ok("free")
+
+
+def _writer(path: Path) -> str:
+    known = " and ".join(f"process {pid}" for pid in lockers(path))
+    return known or "another process"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import clock
 from ..presence import PresenceRule
 from ..repository import AgentRepository
 from ..terminal import printable
@@ -24,14 +25,23 @@ def fleet_checks(reading: Reading, rule: PresenceRule, issue: str) -> Checks:
 
 
 def _totals(reading: Reading, rule: PresenceRule) -> dict[str, int]:
-    return AgentRepository(reading.fleet.connection, rule).totals()
+    """Return the totals of the machines that were set up, and the ``awaited`` ones."""
+    fleet = AgentRepository(reading.fleet.connection, rule)
+    limits = rule.limits(clock.now(), fleet.intervals.lately())
+    waiting = reading.fleet.awaited(limits)
+    awaited = sum(waiting.values())
+    waiting["active"] = waiting["total"] = awaited
+    seen = {name: n - waiting.get(name, 0) for name, n in fleet.totals().items()}
+    return {**seen, "awaited": awaited}
 
 
 def _machines(totals: dict[str, int]) -> Verdict:
+    awaited = totals["awaited"]
     return ok(
         f"{totals['active']} active ({totals['online']} online,"
         f" {totals['offline']} offline, {totals['stale']} stale),"
         f" {totals['uninstalled']} uninstalled"
+        + (f", {awaited} wait for their setup" if awaited else "")
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ..config import MAKE_A_TOKEN, Settings
 from ..repository.enrollment_tokens import EnrollmentTokenRepository
@@ -16,10 +17,16 @@ _FEWEST_DIFFERENT = 8
 #: What is tried first, in lower case and without what is no letter or digit; before
 #: those that they hold, the longer ones.
 _WELL_KNOWN = re.compile(
-    "abcdefghijklmnopqrstuvwxyz|1234567890|0123456789|placeholder|motdepasse|password"
-    "|passwort|changeme|changeit|whatever|welcome|letmein|example|default|azerty"
-    "|qwerty|qwertz|secret|123456|token|admin|super|test|demo|todo|1234"
+    "abcdefghijklmnopqrstuvwxyz|placeholder|motdepasse|password|passwort|changeme"
+    "|changeit|whatever|default|example|letmein|metrics|replace|welcome"
+    "|azerty|change|insert|passwd|please|qwerty|qwertz|sample|secret|server|admin"
+    "|agent|dummy|fleet|hello|local|super|token|demo|here|pass|prod|root|test|this"
+    "|todo|user|your|abc|api|bar|dev|foo|key|lea|rpa|the|xxx|me|my"
+    r"|0?123\d*|20\d\d"
 )
+
+#: What a header field carries as a token (RFC 6750, b64token).
+_SENDABLE = re.compile(r"[\w.~+/-]+=*", re.ASCII)
 
 _NEW = f"Make another one: {MAKE_A_TOKEN}"
 
@@ -48,19 +55,25 @@ def weakness(token: str) -> str | None:
 
 
 def _api_token(token: str) -> Verdict:
-    weak = weakness(token)
-    if weak is None:
-        return ok("RPA_API_TOKEN is not easily guessed")
-    return fault(f"RPA_API_TOKEN is weak: {weak}", _NEW)
+    return _judge("RPA_API_TOKEN", token, fault)
 
 
 def _metrics_token(token: str | None) -> Verdict:
     if token is None:
         return ok("there is none")
-    weak = weakness(token)
-    if weak is None:
-        return ok("LEA_FLEET_METRICS_TOKEN is not easily guessed")
-    return warning(f"LEA_FLEET_METRICS_TOKEN is weak: {weak}", _NEW)
+    return _judge("LEA_FLEET_METRICS_TOKEN", token, warning)
+
+
+def _judge(key: str, token: str, weak: Callable[[str, str], Verdict]) -> Verdict:
+    why = weakness(token)
+    if why is not None:
+        return weak(f"{key} is weak: {why}", _NEW)
+    if not _SENDABLE.fullmatch(token):
+        return warning(
+            f"{key} has characters, such as a blank, that not every client can send",
+            _NEW,
+        )
+    return ok(f"{key} is not easily guessed")
 
 
 def _issue(issue: str) -> Verdict:

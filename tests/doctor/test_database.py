@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from lea_fleet import clock, doctor
+from lea_fleet.doctor import lockers
 from tests.doctor.calling import (
     call,
     connected,
@@ -17,14 +20,26 @@ from tests.doctor.calling import (
     troubles,
     unchecked,
 )
+from tests.processes import beside
+
+
+#: How the doctor names a process that has the lock.
+WRITER = r"process \d+" if Path("/proc/locks").exists() else "another process"
 
 
 @contextmanager
-def busy(database, begin):
-    with connected(database) as writer:
-        writer.execute(begin)
+def busy(database, *statements):
+    """Hold what *statements* lock, from a process of its own."""
+
+    def hold(ready, over):
+        with connected(database) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            ready.set()
+            over.wait()
+
+    with beside(hold):
         yield
-        writer.execute("ROLLBACK")
 
 
 def test_a_broken_file(app, operator, stop, database):
@@ -43,11 +58,26 @@ def test_a_broken_file(app, operator, stop, database):
     assert found["api_token"]["level"] == "ok"
 
 
+def test_an_index_that_is_not_its_tables_is_found_unless_it_is_quick(app, alter):
+    """Of an index, the quick check reads the pages and not what they say."""
+    alter(
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX lea_fleet_listing"
+        " ON enrolled_agents(status)' WHERE name = 'lea_fleet_listing'",
+    )
+
+    assert "lea_fleet_listing" in only(call(app), "integrity", "fault")["detail"]
+    found = call(app, "--quick")
+    assert troubles(found) == {}
+    assert found["integrity"]["detail"] == "sound, without a look at the indexes"
+
+
 def test_a_writer_that_does_not_end(app, fleet, database):
     with busy(database, "BEGIN IMMEDIATE"):
         found = only(call(app), "write_lock", "fault")
 
-    assert "longer than 0.1 s" in found["detail"]
+    told = f"{WRITER} has been writing for longer than 0.1 s"
+    assert re.fullmatch(told, found["detail"])
     assert troubles(call(app)) == {}
 
 
@@ -60,8 +90,23 @@ def test_a_writer_of_an_older_server_that_locks_out_the_readers(
 
     assert found["opening"]["level"] == "fault"
     assert f"Another process is writing to {database}" in found["opening"]["detail"]
+    assert re.match(f"See what {WRITER} does", found["opening"]["action"])
     assert "see opening" in found["integrity"]["detail"]
     assert {"write_lock", "machines", "tables"} <= unchecked(found)
+
+
+def test_a_writer_that_the_system_does_not_name(app, fleet, database, monkeypatch):
+    monkeypatch.setattr(lockers, "_LOCKS", database.parent / "none")
+
+    with busy(database, "BEGIN IMMEDIATE"):
+        found = only(call(app), "write_lock", "fault")
+
+    assert found["detail"].startswith("another process has been writing")
+
+
+def test_nobody_locks_what_is_only_read(fleet, database):
+    with busy(database, "BEGIN", "SELECT count(*) FROM enrolled_agents"):
+        assert lockers.lockers(database) == []
 
 
 def test_a_database_that_is_not_in_wal_mode(app, alter):

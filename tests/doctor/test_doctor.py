@@ -6,6 +6,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from docutils import nodes
 
 from tests import docs
 from tests.doctor.calling import call, connected, crash, troubles, unchecked
+from tests.fleets import make_fleet
+from tests.server import running_server
 
 LEGACY = Path(__file__).parents[1] / "data" / "legacy.db"
 
@@ -210,6 +214,42 @@ def test_a_file_that_is_broken_anywhere_is_told_without_a_traceback(
     database.write_bytes(content)
 
     assert "fault" in troubles(call(app)).values()
+
+
+@pytest.mark.parametrize("place", range(0, 100, 4))
+@pytest.mark.parametrize("filler", [b"\xff", b"\0"], ids=["ones", "zeros"])
+def test_a_header_that_is_broken_is_no_traceback_either(
+    app, fleet, database, place, filler
+):
+    with database.open("r+b") as file:
+        file.seek(place)
+        file.write(4 * filler)
+    before = everything(database.parent)
+
+    assert set(call(app)) == {name for names in CHECKS.values() for name in names}
+    assert everything(database.parent) == before
+
+
+def test_heartbeats_go_on_beside_it(tmp_path):
+    """None is refused, with a server that waits for the lock for half a second."""
+    database = tmp_path / "rpa_data.db"
+    make_fleet(database, 3000, os_info="x" * 255)
+    with running_server(tmp_path, LEA_FLEET_BUSY_TIMEOUT="0.5") as server:
+        agent = server.operator.enroll("PC-new")
+        files = sorted(tmp_path.glob("rpa_data.db*"))
+        command = [sys.executable, "-m", "flask", "--app", "lea_fleet", "fleet"]
+        with subprocess.Popen(
+            [*command, "doctor"], env=server.environment, stdout=subprocess.PIPE
+        ) as doctor:
+            answers = []
+            while doctor.poll() is None:
+                version = str(len(answers))  # something new, so that it is written
+                answers.append(agent.heartbeat(version=version).status_code)
+            output = doctor.stdout.read()
+
+        assert b"3001 active" in output and b"write lock: free" in output
+        assert len(answers) > 10 and set(answers) == {200}
+        assert sorted(tmp_path.glob("rpa_data.db*")) == files
 
 
 # What is printed

@@ -32,6 +32,33 @@ def test_machines_that_went_silent_long_ago(app, operator, the_clock):
     assert "flask fleet prune" in found["action"]
 
 
+def test_imported_machines_that_wait_for_their_setup_are_counted_apart(
+    app, operator, the_clock, tmp_path
+):
+    """For months perhaps, and none of them went silent or lost its token."""
+    export = tmp_path / "machines.csv"
+    export.write_text("machine_id\n" + "".join(f"PC-{n}\n" for n in range(10)))
+    imported = ["fleet", "import", str(export), "--yes"]
+    assert app.test_cli_runner().invoke(args=imported).exit_code == 0
+
+    for silence in ({}, {"days": 1}, {"days": 99}):
+        the_clock.advance(**silence)
+        found = call(app)
+        assert troubles(found) == {}
+        assert found["machines"]["detail"] == (
+            "0 active (0 online, 0 offline, 0 stale), 0 uninstalled,"
+            " 10 wait for their setup"
+        )
+
+    operator.enroll("PC-3")
+    assert call(app)["machines"]["detail"] == (
+        "1 active (1 online, 0 offline, 0 stale), 0 uninstalled,"
+        " 9 wait for their setup"
+    )
+    the_clock.advance(days=15)
+    assert only(call(app), "stale", "warning")["detail"] == "1 machines"
+
+
 @pytest.mark.parametrize(
     ("online", "gone", "stale", "level"),
     [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lea_fleet import create_app
 from lea_fleet.config import MAKE_A_TOKEN
 from lea_fleet.doctor.settings import weakness
+from tests import docs
 from tests.api import Api
 from tests.doctor.calling import STRONG_TOKEN, call, only, troubles, unchecked
 
@@ -16,6 +19,8 @@ WEAK_TOKENS = [
     "secret",
     "test",
     "my-secret-token",
+    "my-secret-token-please-change",
+    "rpa_api_token_2024",
     "changeme-changeme-changeme",
     "supersecretpassword123",
     "12345678901234567890",
@@ -36,13 +41,37 @@ def test_an_operators_token_that_can_be_guessed_is_never_printed(
     assert found["action"] == f"Make another one: {MAKE_A_TOKEN}"
 
 
-def test_a_metrics_token_that_can_be_guessed(make_app, fleet):
-    token = "test-secret-password"
+@pytest.mark.parametrize("token", ["test-secret-password", "metrics-token-12345678"])
+def test_a_metrics_token_that_can_be_guessed(make_app, fleet, token):
     app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_METRICS_TOKEN=token)
 
     found = only(call(app), "metrics_token", "warning")
 
     assert token not in found["detail"] + found["action"]
+
+
+@pytest.mark.parametrize("token", [f"{STRONG_TOKEN} x", f"{STRONG_TOKEN}é"])
+@pytest.mark.parametrize(
+    ("check", "key"),
+    [("api_token", "RPA_API_TOKEN"), ("metrics_token", "LEA_FLEET_METRICS_TOKEN")],
+)
+def test_a_token_that_not_every_client_can_send(make_app, fleet, check, key, token):
+    app = make_app(**{"RPA_API_TOKEN": STRONG_TOKEN, key: token})
+
+    found = only(call(app), check, "warning")
+
+    assert found["detail"].startswith(f"{key} has characters, such as a blank")
+    assert token not in str(found)
+
+
+def test_the_token_of_the_guides_is_weak():
+    """Somebody copies it."""
+    pages = (docs.README, docs.REFERENCE, docs.COMMANDS, docs.OPERATIONS)
+    text = "".join(page.read_text("utf-8") for page in pages)
+    shown = set(re.findall(r"RPA_API_TOKEN=([\w-]+)", text))
+
+    assert "change-me" in shown
+    assert [token for token in shown if weakness(token) is None] == []
 
 
 @pytest.mark.parametrize(
@@ -51,7 +80,7 @@ def test_a_metrics_token_that_can_be_guessed(make_app, fleet):
         STRONG_TOKEN,
         "3f786850e387550fdab836ed7e6dc881de23001b",
         "0b7bd5ee-4e2c-4f60-a1ad-8d0f0a9c6d13",
-        "correct horse battery staple",
+        "tractor-Ulm-violet-oyster-fifty",
         "Zm9vYmFyYmF6cXV4Zm9v",
     ],
 )
