@@ -538,7 +538,7 @@ def test_what_was_interrupted_is_completed_by_another_run(
     result = run("import", file(FIVE), "--yes")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "Stopped after 2 lines" in result.stderr
+    assert "Stopped. What was imported by then stays." in result.stderr
     assert len(listed(ask(operator))) == 2
     assert counts(FIVE) == {"unchanged": 2, "imported": 3}
 

@@ -149,11 +149,11 @@ def _import(table: CsvFile, refusals: Refusals) -> Counter[str]:
         with open_or_make_fleet() as repository:
             add = repository.imports.add
             _process(table, refusals, counts, repository.transaction, add)
-    except (click.ClickException, KeyboardInterrupt):
-        if counts:
+    except (click.ClickException, KeyboardInterrupt) as fault:
+        # An interrupt may come before what has just been committed is counted.
+        if counts or isinstance(fault, KeyboardInterrupt):
             click.echo(
-                f"Stopped after {counts.total()} lines, which stay as they are now."
-                " Run it again for the rest.",
+                "Stopped. What was imported by then stays. Run it again for the rest.",
                 err=True,
             )
         raise
