@@ -90,7 +90,9 @@ def import_command(
         work = _foresee if dry_run else _import
         counts = work(table, refusals)
     if as_json:
-        say_json({"dry_run": dry_run, **_counted(counts, table.ignored)})
+        faults = [refusal._asdict() for refusal in refusals.first]
+        said = _counted(counts, table.ignored)
+        say_json({"dry_run": dry_run, **said, "errors": faults})
     else:
         title = "A dry run; it would be:" if dry_run else "Done:"
         for line in (title, *_summary(counts, table.ignored)):
