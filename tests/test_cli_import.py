@@ -236,11 +236,13 @@ def test_a_release_taken_back_is_given_again_by_the_next_import(counts, operator
 
 
 def test_a_release_by_hand_does_not_cut_short_that_of_an_import(
-    counts, operator, the_clock
+    run, counts, operator, the_clock
 ):
     counts(TWO)
     response = operator.post("/machines/PC-1/release")
     assert response.json["released_until"].startswith("9999-")
+    said = run("release", "PC-1").stdout
+    assert said == "PC-1: released until it enrols\n"
     the_clock.advance(days=2)
 
     assert operator.installer().enroll("PC-1").answer["status"] == "reenrolled"
