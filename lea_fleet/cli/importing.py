@@ -77,7 +77,8 @@ def import_command(
 
     The first line names the columns: machine_id, and any of user_name,
     user_email, user_id, hostname, os_info and version. FILE.csv may be - for
-    the standard input. To import it once more changes nothing.
+    the standard input. More than one machine takes --yes. To import the file once
+    more changes nothing.
 
     \b
     Example: flask fleet import machines.csv --dry-run
