@@ -33,6 +33,9 @@ agent_reenrolled = _signals.signal("agent-reenrolled")
 #: A machine has been uninstalled.
 agent_uninstalled = _signals.signal("agent-uninstalled")
 
+#: An import has made a machine known, or said something else of it.
+agent_imported = _signals.signal("agent-imported")
+
 #: A heartbeat has been answered, whether or not it was written.
 agent_seen = _signals.signal("agent-seen")
 
@@ -53,6 +56,7 @@ _OF_EVENT = {
     "reactivated": agent_reactivated,
     "reenrolled": agent_reenrolled,
     "uninstalled": agent_uninstalled,
+    "imported": agent_imported,
     "released": agent_released,
     "token_rotated": agent_token_rotated,
     "identity_changed": agent_identity_changed,

@@ -17,7 +17,7 @@ import pytest
 from lea_fleet import LeaFleet
 from lea_fleet.cli import importing, refusals
 from lea_fleet.machine import DETAILS
-from tests.api import assert_problem
+from tests.api import Agent, assert_problem
 from tests.fleets import ask, fill, listed
 
 HEADING = "machine_id;user_name;version\n"
@@ -51,7 +51,7 @@ def counts(run, file):
 
 
 def not_zero(said):
-    names = said.keys() - {"lines", "dry_run", "ignored_columns"}
+    names = said.keys() - {"lines", "dry_run", "ignored_columns", "errors"}
     assert said["lines"] == sum(said[name] for name in names)
     return {name: said[name] for name in names if said[name]}
 
@@ -140,6 +140,24 @@ def test_no_installer_meets_a_409(
     assert counts(TWO) == {"enrolled": 1, "unchanged": 1}
 
 
+@pytest.mark.parametrize("happened", [imported, adopted, left_uninstalled])
+def test_a_lost_answer_is_given_again(counts, operator, database, happened):
+    """Though the token has but one use, and the file is imported in between."""
+    happened(counts, operator, database)
+    installer = operator.installer(max_uses=1)
+    key = {"Idempotency-Key": "key-1"}
+
+    first = installer.post("/enroll", {"machine_id": "PC-1"}, headers=key)
+    assert counts(TWO) == {"enrolled": 1, "unchanged": 1}
+    again = installer.post("/enroll", {"machine_id": "PC-1"}, headers=key)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json["status"] == again.json["status"]
+    assert Agent(installer.client, again.json).heartbeat().status_code == 200
+    response = Agent(installer.client, first.json).heartbeat()
+    assert_problem(response, 401, "token_revoked")
+
+
 def test_nor_does_one_that_may_not_reactivate(counts, operator):
     counts(TWO)
 
@@ -218,11 +236,13 @@ def test_a_release_taken_back_is_given_again_by_the_next_import(counts, operator
 
 
 def test_a_release_by_hand_does_not_cut_short_that_of_an_import(
-    counts, operator, the_clock
+    run, counts, operator, the_clock
 ):
     counts(TWO)
     response = operator.post("/machines/PC-1/release")
     assert response.json["released_until"].startswith("9999-")
+    said = run("release", "PC-1").stdout
+    assert said == "PC-1: released until it enrols\n"
     the_clock.advance(days=2)
 
     assert operator.installer().enroll("PC-1").answer["status"] == "reenrolled"
@@ -351,6 +371,17 @@ def test_ten_are_said_and_all_are_written(run, file, tmp_path):
     assert [row[:2] for row in rows] == [
         [str(number), f"'{name}"] for number, name in enumerate(bad, 2)
     ]
+
+
+def test_a_program_is_told_the_first_hundred(run, file):
+    path = file(f"{HEADING}{'PC/1;;' + chr(10)}" + "PC\x01;;\n" * 120)
+
+    said = json.loads(run("import", path, "--json").stdout)
+
+    assert (said["lines"], said["refused"]) == (121, 121)
+    assert len(said["errors"]) == 100
+    reason = "machine_id must not contain a slash"
+    assert said["errors"][0] == {"line": 2, "machine_id": "PC/1", "reason": reason}
 
 
 def test_no_file_is_written_where_there_is_no_fault(run, file, tmp_path):
@@ -538,7 +569,7 @@ def test_what_was_interrupted_is_completed_by_another_run(
     result = run("import", file(FIVE), "--yes")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "Stopped after 2 lines" in result.stderr
+    assert "Stopped. What was imported by then stays." in result.stderr
     assert len(listed(ask(operator))) == 2
     assert counts(FIVE) == {"unchanged": 2, "imported": 3}
 

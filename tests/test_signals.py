@@ -17,6 +17,7 @@ from lea_fleet import (
     agent_clone_suspected,
     agent_enrolled,
     agent_identity_changed,
+    agent_imported,
     agent_reactivated,
     agent_reenrolled,
     agent_released,
@@ -93,6 +94,13 @@ def renamed(operator):
     operator.enroll("PC-1", hostname="A").heartbeat(hostname="B")
 
 
+def imported(operator, **details):
+    with operator.client.application.app_context():
+        repository = LeaFleet().repository
+        with repository.transaction():
+            repository.imports.add("PC-1", details)
+
+
 def beat(operator, hostname):
     response = operator.post("/heartbeat", {"machine_id": "PC-1", "hostname": hostname})
     assert response.status_code == 200
@@ -125,6 +133,12 @@ CASES = {
         "uninstalled",
         {"status": "uninstalled", "uninstall_reason": "sold"},
     ),
+    agent_imported: (
+        lambda operator: None,
+        lambda operator: imported(operator, version="1.4"),
+        "imported",
+        {"status": "active", "last_seen_at": None, "version": "1.4"},
+    ),
     agent_released: (
         active,
         lambda operator: operator.request("POST", "/machines/PC-1/release"),
@@ -156,7 +170,7 @@ every_signal = pytest.mark.parametrize("signal", CASES, ids=lambda signal: signa
 
 def test_every_signal_is_listed_here():
     assert {*CASES, agent_seen} == set(signals())
-    assert len(CASES) == 8
+    assert len(CASES) == 9
 
 
 @every_signal

@@ -77,7 +77,8 @@ def import_command(
 
     The first line names the columns: machine_id, and any of user_name,
     user_email, user_id, hostname, os_info and version. FILE.csv may be - for
-    the standard input. To import it once more changes nothing.
+    the standard input. More than one machine takes --yes. To import the file once
+    more changes nothing.
 
     \b
     Example: flask fleet import machines.csv --dry-run
@@ -90,7 +91,9 @@ def import_command(
         work = _foresee if dry_run else _import
         counts = work(table, refusals)
     if as_json:
-        say_json({"dry_run": dry_run, **_counted(counts, table.ignored)})
+        faults = [refusal._asdict() for refusal in refusals.first]
+        said = _counted(counts, table.ignored)
+        say_json({"dry_run": dry_run, **said, "errors": faults})
     else:
         title = "A dry run; it would be:" if dry_run else "Done:"
         for line in (title, *_summary(counts, table.ignored)):
@@ -149,11 +152,11 @@ def _import(table: CsvFile, refusals: Refusals) -> Counter[str]:
         with open_or_make_fleet() as repository:
             add = repository.imports.add
             _process(table, refusals, counts, repository.transaction, add)
-    except (click.ClickException, KeyboardInterrupt):
-        if counts:
+    except (click.ClickException, KeyboardInterrupt) as fault:
+        # An interrupt may come before what has just been committed is counted.
+        if counts or isinstance(fault, KeyboardInterrupt):
             click.echo(
-                f"Stopped after {counts.total()} lines, which stay as they are now."
-                " Run it again for the rest.",
+                "Stopped. What was imported by then stays. Run it again for the rest.",
                 err=True,
             )
         raise

@@ -9,6 +9,7 @@ from flask.cli import with_appcontext
 
 from .. import tokens
 from ..repository import AgentRepository
+from ..repository.releases import NEVER
 from ..terminal import printable, say
 from .completion import machine_ids
 from .opening import checked_text, open_fleet
@@ -74,9 +75,13 @@ def _cancel(repository: AgentRepository, machine_id: str) -> dict[str, Any]:
 
 
 def _line(released: dict[str, Any]) -> str:
-    until = released["released_until"]
-    state = "not released" if until is None else f"released until {until}"
-    return f"{printable(released['machine_id'])}: {state}"
+    return f"{printable(released['machine_id'])}: {_state(released['released_until'])}"
+
+
+def _state(until: str | None) -> str:
+    if until is None:
+        return "not released"
+    return f"released until {'it enrols' if until == NEVER else until}"
 
 
 @click.command("rotate")

@@ -15,8 +15,11 @@ import click
 from ..spreadsheet import protected
 from ..terminal import printable
 
-#: How many are said on the screen, and how much of each machine's id.
+#: How many are kept for a program, and how many are said on the screen.
+_KEPT = 100
 _SAID = 10
+
+#: How much of each machine's id is said.
 _LONGEST_NAME = 60
 
 
@@ -29,21 +32,21 @@ class Refusal(NamedTuple):
 
 
 class Refusals:
-    """Those of one file: how many, and the first of them.
+    """Those of one file: how many (``count``), and the ``first`` hundred of them.
 
     All are written as CSV to *file*, which is to be at *path*, if that is given.
     """
 
     def __init__(self, file: IO[str] | None = None, path: Path | None = None) -> None:
         self.count = 0
-        self._first: list[Refusal] = []
+        self.first: list[Refusal] = []
         self._path = path
         self._writer = None if file is None else csv.writer(file, delimiter=";")
 
     def add(self, refusal: Refusal) -> None:
         self.count += 1
-        if len(self._first) < _SAID:
-            self._first.append(refusal)
+        if len(self.first) < _KEPT:
+            self.first.append(refusal)
         if self._writer is None or self._path is None:
             return
         try:
@@ -55,11 +58,11 @@ class Refusals:
 
     def say(self) -> None:
         """Say the first on the error stream, and where all are."""
-        for line, machine_id, reason in self._first:
+        for line, machine_id, reason in self.first[:_SAID]:
             about = f", {printable(machine_id[:_LONGEST_NAME])}" if machine_id else ""
             click.echo(f"Line {line}{about}: {printable(reason)}.", err=True)
-        more = self.count - len(self._first)
-        if more:
+        more = self.count - _SAID
+        if more > 0:
             where = "" if self._path else " Write them all to a file with --errors."
             click.echo(f"And {more} more.{where}", err=True)
         if self.count and self._path:

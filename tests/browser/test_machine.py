@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from lea_fleet import clock
+from lea_fleet.db import get_repository
 from tests.api import OPERATOR_TOKEN
 from tests.browser.chromium import expect
 from tests.fleets import fill
@@ -98,6 +99,22 @@ def test_it_is_released_and_that_is_taken_back(fleet, sign_in):
 
     expect(page.get_by_role("button", name="Allow re-enrolment")).to_be_visible()
     assert fleet.events("PC-1") == ["release_cancelled", "released", "enrolled"]
+
+
+def test_an_import_lets_it_through_until_that_is_taken_back(fleet, sign_in):
+    with fleet.app.app_context():
+        repository = get_repository()
+        with repository.transaction():
+            repository.imports.add("PC-1", {"version": "1.4"})
+    page = sign_in(fleet, "?machine=PC-1")
+
+    expect(page.get_by_text("let through, whenever it comes")).to_be_visible()
+    page.get_by_role("button", name="Take re-enrolment back").click()
+    page.get_by_role("button", name="Take it back for PC-1").click()
+
+    expect(page.get_by_role("button", name="Allow re-enrolment")).to_be_visible()
+    expect(page.get_by_text("let through, whenever it comes")).to_have_count(0)
+    assert fleet.events("PC-1") == ["release_cancelled", "imported"]
 
 
 def test_its_new_token_is_shown_once_and_is_good(fleet, sign_in):

@@ -126,6 +126,7 @@ export default {
   "machine.story.none": "Nothing is recorded of this machine: an older server has enrolled it.",
   "machine.no_path": "The name of this machine fits no address, so its story and two of the actions are to be had by command only: flask fleet events.",
   "machine.released": "May be enrolled once more until {until}.",
+  "machine.released.never": "Its next setup is let through, whenever it comes.",
 
   "uninstall": "Uninstall",
   "uninstall.title": "Uninstall {machine}?",

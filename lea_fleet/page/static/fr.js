@@ -126,6 +126,7 @@ export default {
   "machine.story.none": "Rien n’est consigné sur cette machine : un serveur plus ancien l’a enrôlée.",
   "machine.no_path": "Le nom de cette machine n’entre dans aucune adresse : son histoire et deux des actions ne s’obtiennent que par commande : flask fleet events.",
   "machine.released": "Peut être enrôlée une fois de plus jusqu’au {until}.",
+  "machine.released.never": "Sa prochaine installation sera acceptée, quelle qu’en soit la date.",
 
   "uninstall": "Désinstaller",
   "uninstall.title": "Désinstaller {machine} ?",

@@ -8,7 +8,7 @@ import { inOneLine } from "./failures.js";
 import { dateTime, serverTime, time, timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
-import { eventItem, releasedUntil } from "./timeline.js";
+import { NEVER, eventItem, releasedUntil } from "./timeline.js";
 
 const EVENTS = 20;
 const TEXTS = ["hostname", "user_name", "user_email", "user_id", "version", "os_info"];
@@ -100,9 +100,7 @@ export class MachinePanel {
     this.marks.replaceChildren(badge(agent.presence), cloneMark(agent) || "");
     this.facts.replaceChildren(
       agent.suspected_clone ? el("p", { class: "notice" }, t("machine.clone.do")) : "",
-      until && isActive
-        ? el("p", { class: "notice" }, t("machine.released", { until: dateTime(until) }))
-        : "",
+      until && isActive ? el("p", { class: "notice" }, letThrough(until)) : "",
       facts(agent),
     );
     replaceKeepingFocus(
@@ -164,6 +162,11 @@ export class MachinePanel {
     go({ machine: "" });
     focusOn(before);
   }
+}
+
+function letThrough(until) {
+  if (until === NEVER) return t("machine.released.never");
+  return t("machine.released", { until: dateTime(until) });
 }
 
 function facts(agent) {

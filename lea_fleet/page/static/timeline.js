@@ -4,6 +4,9 @@ import { el, foreign } from "./dom.js";
 import { ago, dateTime, time } from "./format.js";
 import { phrase, t } from "./i18n.js";
 
+// Until when a machine that was imported may be enrolled: its setup comes some day.
+export const NEVER = "9999-12-31T23:59:59+00:00";
+
 const KNOWN = [
   "enrolled",
   "reactivated",
@@ -46,15 +49,10 @@ export function eventItem({ event, at, actor, detail }) {
 
 // The instant until which a machine may be enrolled once more, by its newest events.
 export function releasedUntil(events, now) {
-  const ending = [
-    "enrolled",
-    "reactivated",
-    "reenrolled",
-    "uninstalled",
-    "imported", // for as long as it takes
-    "release_cancelled",
-  ];
-  const last = events.find(({ event }) => event === "released" || ending.includes(event));
+  const ending = ["enrolled", "reactivated", "reenrolled", "uninstalled", "release_cancelled"];
+  const telling = ["imported", "released", ...ending];
+  const last = events.find(({ event }) => telling.includes(event));
+  if (last?.event === "imported") return NEVER;
   if (last?.event !== "released") return null;
   return Date.parse(last.detail.until) > now ? last.detail.until : null;
 }
@@ -80,7 +78,7 @@ function details(detail) {
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
   if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
   if (BECAUSE.includes(because)) lines.push([t(`because.${because}`)]);
-  if (until) lines.push([t("detail.until", { until: dateTime(until) })]);
+  if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
   if (hostnames) {
     const names = hostnames.flatMap((name) => [", ", foreign(name)]).slice(1);
     lines.push(phrase("detail.hostnames", { names: el("span", {}, names) }));
