@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from .transaction import snapshot
-
 #: Pages that are copied between two reports of progress: 4 MB.
 _PAGES = 1000
 
@@ -23,7 +21,7 @@ class BackupFailed(Exception):
 
 
 def back_up(source: sqlite3.Connection, file: Path, progress: Progress) -> int:
-    """Copy what *source* sees at this moment into *file*; return its bytes.
+    """Copy what *source* sees, in its snapshot, into *file*; return its bytes.
 
     With SQLite's own backup API, of one moment however long it takes, while others
     read and write. The copy is checked, needs no log beside it, and is on the disk
@@ -32,14 +30,12 @@ def back_up(source: sqlite3.Connection, file: Path, progress: Progress) -> int:
     """
     with _faults_named(file), _taking_the_name_of(file) as unfinished:
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
-            with snapshot(source):
-                source.execute("SELECT 1 FROM sqlite_master").fetchone()  # from here
-                source.backup(
-                    copy,
-                    pages=_PAGES,
-                    progress=lambda _, left, all_pages: progress(left, all_pages),
-                    sleep=0,  # no other writer can disturb it
-                )
+            source.backup(
+                copy,
+                pages=_PAGES,
+                progress=lambda _, left, all_pages: progress(left, all_pages),
+                sleep=0,  # no other writer can disturb it
+            )
             copy.execute("PRAGMA journal_mode = DELETE")
             _check(copy)
         return unfinished.stat().st_size

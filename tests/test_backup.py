@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from lea_fleet import backup
+from lea_fleet.db import get_repository
 from tests.api import OPERATOR_TOKEN, assert_problem
 from tests.server import running_server
 
@@ -105,9 +106,10 @@ def test_it_is_of_one_moment_and_nobody_waits_for_it(
             other.execute("INSERT INTO traces VALUES (1)")
 
     with app.app_context():
-        source = app.extensions["lea_fleet"].connections.acquire()
-        backup.back_up(source, file, write)
-        app.extensions["lea_fleet"].connections.release(source)
+        repository = get_repository()
+        with repository.snapshot():
+            repository.count_by_status()
+            backup.back_up(repository.connection, file, write)
 
     assert steps == sorted(steps, reverse=True) and len(steps) > 10
     with closing(sqlite3.connect(file)) as copy:

@@ -36,7 +36,7 @@ def backup_command(file: Path, force: bool, as_json: bool) -> None:
     database = current_state().settings.database
     if not os.path.exists(database):  # one that is made now has nothing to keep
         raise click.ClickException(f"There is no database at {database}.")
-    with open_fleet() as repository:
+    with open_fleet() as repository, repository.snapshot():
         machines = sum(repository.count_by_status().values())
         try:
             size = _copied(repository.connection, file)

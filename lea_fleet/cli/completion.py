@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 
 import click
 from click.shell_completion import CompletionItem
 from flask.cli import ScriptInfo
 
-from ..connections import Connections
+from ..connections import connect
 from ..filters import SORTS
 from ..repository import AgentRepository
 from ..state import current_state
@@ -63,12 +63,8 @@ def _fleet(context: click.Context) -> Iterator[AgentRepository]:
     with context.ensure_object(ScriptInfo).load_app().app_context():
         path = current_state().settings.database
         os.stat(path)
-        connections = Connections(path, busy_timeout=0, reuse=False)
-        connection = connections.acquire()
-        try:
+        with closing(connect(path, "ro", busy_timeout=0)) as connection:
             yield AgentRepository(connection, current_state().rule)
-        finally:
-            connections.release(connection)
 
 
 def _machine_ids(

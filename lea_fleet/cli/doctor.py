@@ -52,14 +52,14 @@ def _say(findings: list[Finding]) -> None:
 
 
 def _summary(findings: list[Finding]) -> str:
-    counts = {level: 0 for level in reversed(LEVELS)}
-    for finding in findings:
-        counts[finding.level] += 1
-    told = (f"{level} {count}" for level, count in counts.items())
-    return f"{worst(findings)} ({', '.join(told)})"
+    told = []
+    for level in reversed(LEVELS):
+        checks = [finding.check for finding in findings if finding.level == level]
+        named = len(checks) if level == "ok" else ", ".join(checks)
+        told += [f"{level}: {named}"] if checks else []
+    return "; ".join(told)
 
 
 def _line(finding: Finding) -> str:
-    check = finding.check.replace("_", " ")
-    line = f"{finding.level:{_WIDTH}}  {check}: {finding.detail.rstrip('.')}"
+    line = f"{finding.level:{_WIDTH}}  {finding.check}: {finding.detail.rstrip('.')}"
     return printable(f"{line}. {finding.action}" if finding.action else line)

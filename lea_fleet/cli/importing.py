@@ -15,15 +15,17 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
+from ..backup import is_part_of
 from ..csv_file import CsvFile, Line, NotCsv
 from ..machine import DETAILS
 from ..payloads import machine_payload
 from ..problems import InvalidField
 from ..repository import CHANGES, Outcome
+from ..state import current_state
 from ..terminal import printable, say
 from .opening import open_or_imagine_fleet, open_or_make_fleet
 from .options import json_option, refuse_many, say_json, yes_option
-from .refusals import Refusal, Refusals, refusals_into
+from .refusals import Refusal, Refusals, is_of_refusals, refusals_into
 
 #: Lines in one transaction: the server's writers wait for no more than these.
 LINES = 1000
@@ -83,8 +85,8 @@ def import_command(
     \b
     Example: flask fleet import machines.csv --dry-run
     """
-    if errors is not None and _is_same(path, errors):
-        raise click.UsageError("The file itself cannot be the one for --errors.")
+    if errors is not None:
+        _refuse_to_replace(path, errors)
     with _opened(path) as table, refusals_into(errors) as refusals:
         if not dry_run and not yes:
             _refuse_unless_one(table)
@@ -103,8 +105,16 @@ def import_command(
         raise SystemExit(1)
 
 
-def _is_same(path: str, errors: Path) -> bool:
-    return path != "-" and os.path.exists(errors) and os.path.samefile(path, errors)
+def _refuse_to_replace(path: str, errors: Path) -> None:
+    """Refuse a file for the errors that is another one's. Raises UsageError."""
+    if path != "-" and os.path.exists(errors) and os.path.samefile(path, errors):
+        raise click.UsageError("The file itself cannot be the one for --errors.")
+    if is_part_of(errors, current_state().settings.database):
+        raise click.UsageError("The database cannot be the file for --errors.")
+    if not is_of_refusals(errors):
+        raise click.UsageError(
+            f"{printable(str(errors))} is there already, and holds something else."
+        )
 
 
 @contextmanager

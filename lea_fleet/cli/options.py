@@ -23,7 +23,7 @@ json_option = click.option(
 )
 
 #: For what cannot be taken back, and for more than one machine at once.
-yes_option = click.option("--yes", is_flag=True, help="Do it, to all of them.")
+yes_option = click.option("--yes", is_flag=True, help="Act on more than one machine.")
 
 
 def say_json(members: dict[str, Any]) -> None:

@@ -69,6 +69,16 @@ class Refusals:
             click.echo(f"All are in {printable(str(self._path))}.", err=True)
 
 
+def is_of_refusals(path: Path) -> bool:
+    """Tell whether the file at *path* is of ours, or empty, or not there."""
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            heading = file.readline(_LONGEST_NAME)
+    except OSError:  # where it cannot be written either, that is said then
+        return True
+    return heading.strip() in ("", ";".join(Refusal._fields))
+
+
 @contextmanager
 def refusals_into(path: Path | None) -> Iterator[Refusals]:
     """Yield refusals that are in a file at *path* at the end, if there are any.

@@ -69,13 +69,7 @@ def _wal_mode(reading: Reading) -> Verdict:
     health = reading.health
     if reading.alone or health.is_in_wal_mode():
         return ok("in WAL mode")
-    if missing_tables(health.connection):
-        return ok("not in WAL mode yet: the server sets it when it makes its tables")
-    return warning(
-        "not in WAL mode: each write keeps the readers waiting",
-        "Restart the server, which sets it; if that does not last, see which program"
-        " sets another one.",
-    )
+    return ok("not in WAL mode yet: the server sets it with its first request")
 
 
 def _tables(health: HealthRepository) -> Verdict:

@@ -26,6 +26,11 @@ RUN_AS_SERVER = (
     " and write all of the database's files, and their folder."
 )
 
+_PLACE = (
+    "Set RPA_AGENTS_DB_PATH to a place where the server's user may make files, and run"
+    " the doctor as that user."
+)
+
 _MB = 1_000_000
 _TOO_LITTLE = 100 * _MB
 _LITTLE = 500 * _MB
@@ -143,7 +148,11 @@ def _no_file(database: Database) -> Verdict:
             f"{path} is not there, but {database.log} is",
             "Put the database back that this log belongs to, or remove the log.",
         )
-    if os.path.isdir(path.parent):
+    folder = nearest_folder(path)
+    made = path if folder == path.parent else folder / path.relative_to(folder).parts[0]
+    if os.path.lexists(made) or not _may(folder, os.W_OK | os.X_OK):
+        return fault(f"{path} is not there, and cannot be made in {folder}", _PLACE)
+    if folder == path.parent:
         return fault(
             f"{path} is not there",
             "Put it back if it was moved away; else the first enrolment makes it.",

@@ -136,6 +136,7 @@ class TokenRepository:
         """Return the ids of the active machines that have no live token."""
         rows = self.connection.execute(
             "SELECT machine_id FROM enrolled_agents AS agent WHERE status = 'active'"
+            " AND typeof(machine_id) = 'text'"  # what no request can name
             f" AND NOT EXISTS ({LIVE_TOKEN}) ORDER BY id"
         )
         return [machine_id for (machine_id,) in rows]

@@ -112,7 +112,10 @@ def test_nobody_locks_what_is_only_read(fleet, database):
 def test_a_database_that_is_not_in_wal_mode(app, alter):
     alter("PRAGMA journal_mode = DELETE")
 
-    assert "restart" in only(call(app), "wal_mode", "warning")["action"].lower()
+    found = call(app)
+
+    assert troubles(found) == {}
+    assert "not in WAL mode yet" in found["wal_mode"]["detail"]
 
 
 def test_an_older_servers_database_is_put_in_wal_mode_with_the_first_request(

@@ -247,7 +247,7 @@ def test_heartbeats_go_on_beside_it(tmp_path):
                 answers.append(agent.heartbeat(version=version).status_code)
             output = doctor.stdout.read()
 
-        assert b"3001 active" in output and b"write lock: free" in output
+        assert b"3001 active" in output and b"write_lock: free" in output
         assert len(answers) > 10 and set(answers) == {200}
         assert sorted(tmp_path.glob("rpa_data.db*")) == files
 
@@ -262,13 +262,13 @@ def test_a_line_for_each_check_with_what_to_do(make_app, operator, fleet):
 
     assert result.exit_code == 2
     first, *lines = result.output.splitlines()
-    assert first == "fault (fault 1, warning 0, ok 22)"
+    assert first == "fault: api_token; ok: 22"
     headings = [line for line in lines if line in CHECKS]
     assert headings == list(CHECKS)
     told = [line for line in lines if line and line not in CHECKS]
     assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 22
     (weak,) = [line for line in told if line.startswith("fault")]
-    assert weak.startswith("fault    api token: RPA_API_TOKEN is weak")
+    assert weak.startswith("fault    api_token: RPA_API_TOKEN is weak")
     assert "Make another one: python3 -c" in weak
     assert "change-me" not in result.output
 
