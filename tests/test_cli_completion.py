@@ -192,6 +192,18 @@ def test_where_there_is_no_database_none_is_begun(press, database, typed):
     assert os.listdir(database.parent) == []
 
 
+def test_a_hosts_database_stays_as_it_is(press, database):
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database)) as host, host:
+        host.execute("CREATE TABLE traces (at)")
+    before = database.read_bytes()
+
+    assert press("fleet", "show", "P") == []
+
+    assert database.read_bytes() == before
+    assert os.listdir(database.parent) == [database.name]
+
+
 def test_a_database_that_is_none_is_left_alone(press, database):
     database.parent.mkdir()
     database.write_bytes(b"not a database" * 100)

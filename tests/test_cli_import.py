@@ -391,6 +391,35 @@ def test_no_file_is_written_where_there_is_no_fault(run, file, tmp_path):
     assert [each for each in tmp_path.iterdir() if each.is_file()] == [path]
 
 
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("option", ["--dry-run", "--yes"])
+def test_the_file_for_errors_never_replaces_the_database(
+    run, file, operator, database, option, end
+):
+    operator.enroll("PC-1").heartbeat()
+    path = file("machine_id\nPC-1\nbad/id\n")
+
+    result = run("import", path, option, "--errors", f"{database}{end}")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert operator.machine("PC-1")["status"] == "active"
+
+
+def test_the_file_for_errors_replaces_one_like_it_and_nothing_else(
+    run, file, tmp_path
+):
+    path = file("machine_id\nbad/id\n")
+    precious = tmp_path / "precious.txt"
+    precious.write_text("precious")
+
+    assert run("import", path, "--errors", precious).exit_code == 2
+    assert precious.read_text() == "precious"
+    errors = tmp_path / "errors.csv"
+    for _ in range(2):
+        assert run("import", path, "--errors", errors).exit_code == 1
+        assert "bad/id" in errors.read_text()
+
+
 @pytest.mark.parametrize("name", ["machines.csv", ".", "missing/errors.csv"])
 def test_a_file_for_errors_that_cannot_be_is_known_before(run, file, tmp_path, name):
     path = file(TWO)

@@ -285,6 +285,16 @@ def test_the_machines_of_an_older_server_are_released_together(
     assert (again.exit_code, again.output) == (0, "Every active machine has a token.\n")
 
 
+def test_what_no_request_can_name_is_left_alone(run, operator, database):
+    operator.get("/fleet")
+    add_older(database, b"blob", "PC-1")
+
+    result = run("release", "--without-token", "--yes")
+
+    assert (result.exit_code, result.output.count("\n")) == (0, 1)
+    assert result.output.startswith("PC-1: released until ")
+
+
 def test_they_may_be_taken_back_together(run, operator, database):
     operator.get("/fleet")
     add_older(database, "PC-1", "PC-2")

@@ -230,6 +230,16 @@ def test_a_header_that_is_broken_is_no_traceback_either(
     assert everything(database.parent) == before
 
 
+def test_a_place_where_none_can_be_made_is_a_fault(make_app, tmp_path):
+    (tmp_path / "file").write_text("")
+    app = make_app(RPA_AGENTS_DB_PATH=tmp_path / "file" / "rpa_data.db")
+
+    found = call(app)["file"]
+
+    assert found["level"] == "fault" and "cannot be made" in found["detail"]
+    assert "RPA_AGENTS_DB_PATH" in found["action"]
+
+
 def test_heartbeats_go_on_beside_it(tmp_path):
     """None is refused, with a server that waits for the lock for half a second."""
     database = tmp_path / "rpa_data.db"
