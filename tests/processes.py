@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -52,6 +53,15 @@ def at_once(call: Callable[[Any], Any], arguments: Iterable[Any], threads: int) 
 def open_descriptors(pid: int | None = None) -> int:
     """Return how many files a process has open: this one, or that of *pid* (Linux)."""
     return len(os.listdir("/dev/fd" if pid is None else f"/proc/{pid}/fd"))
+
+
+def heed_interrupts() -> None:
+    """Let Ctrl-C end a new process, for ``preexec_fn=``.
+
+    What a shell without job control runs in its background is told to ignore it, and
+    so is whatever that starts: perhaps these very tests.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _start(work, start):

@@ -20,6 +20,7 @@ import pytest
 
 from tests.api import OPERATOR_TOKEN
 from tests.fleets import fill
+from tests.processes import heed_interrupts
 
 _DEADLINE = 60  # seconds
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
@@ -43,6 +44,7 @@ class Screen:
             [*opening, *flask, *words],
             env={**kept, "TERM": "xterm", **variables},
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
         self._slave = slave
 

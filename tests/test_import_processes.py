@@ -16,6 +16,7 @@ import pytest
 from lea_fleet.cli.importing import LINES
 from lea_fleet.schema import ensure_schema
 from tests.api import OPERATOR_TOKEN
+from tests.processes import heed_interrupts
 
 COUNT = 10 * LINES
 _DEADLINE = 120  # seconds
@@ -58,6 +59,7 @@ def start(database, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=heed_interrupts,
         ) as process:
             try:
                 yield process
