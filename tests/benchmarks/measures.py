@@ -86,8 +86,9 @@ def figures(folder, size, say):
     yield from _latency(folder, size, say)
 
 
-def _server(folder, **options):
-    return running_server(folder, "-w", "2", "--pythonpath", str(_ROOT), **options)
+def _server(folder, app="tests.benchmarks.quiet:create_app()", **settings):
+    options = ("-w", "2", "--pythonpath", str(_ROOT))
+    return running_server(folder, *options, app=app, **settings)
 
 
 def _beats(machines, token=None):
