@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .machine import PERSONAL
+from .machine import ENROLMENTS, PERSONAL
 from .redaction import Redaction, folded, folded_all
 
 #: Those in which a machine may get another user without a word of the one before.
-_ENROLMENTS = ("imported", "enrolled", "reactivated", "reenrolled")
+_ENROLMENTS = ("imported", *ENROLMENTS)
 _EMAIL = "user_email"
 
 #: The e-mails of those who may have had the machine; "" stands for nobody known.

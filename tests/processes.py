@@ -5,10 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+
+from tests.api import OPERATOR_TOKEN
 
 _FORK = multiprocessing.get_context("fork")
 _DEADLINE = 120  # seconds
@@ -53,6 +57,27 @@ def at_once(call: Callable[[Any], Any], arguments: Iterable[Any], threads: int) 
 def open_descriptors(pid: int | None = None) -> int:
     """Return how many files a process has open: this one, or that of *pid* (Linux)."""
     return len(os.listdir("/dev/fd" if pid is None else f"/proc/{pid}/fd"))
+
+
+def taken_by_a_script(database, *words):
+    """Return what a shell's script did that takes what a command prints, as ``<…>``.
+
+    *words* are what follows ``flask fleet``.
+    """
+    script = (
+        f'TOKEN="$("$0" -m flask --app lea_fleet fleet {" ".join(words)})"'
+        ' && printf "<%s>" "$TOKEN"'
+    )
+    return subprocess.run(
+        ["sh", "-c", script, sys.executable],
+        env={
+            **os.environ,
+            "RPA_API_TOKEN": OPERATOR_TOKEN,
+            "RPA_AGENTS_DB_PATH": str(database),
+        },
+        capture_output=True,
+        text=True,
+    )
 
 
 def heed_interrupts() -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
 
 from tests.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.fleets import fill
+from tests.processes import taken_by_a_script
 
 CLI = {"role": "cli", "os_user": "amelie"}
 UNKNOWN = "No machine of this id has ever been enrolled"
@@ -71,17 +69,7 @@ def test_only_the_token_goes_to_standard_output(run, client):
 
 def test_a_script_takes_the_token_and_a_fleet_may_begin_so(client, database):
     """In a process of its own, with what a shell does."""
-    result = subprocess.run(
-        ["sh", "-c", 'TOKEN="$("$0" -m flask --app lea_fleet fleet enroll PC-1)"'
-         ' && printf "<%s>" "$TOKEN"', sys.executable],
-        env={
-            **os.environ,
-            "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": str(database),
-        },
-        capture_output=True,
-        text=True,
-    )
+    result = taken_by_a_script(database, "enroll", "PC-1")
 
     token = result.stdout[1:-1]
     assert result.stdout == f"<{token}>"

@@ -8,8 +8,6 @@ import json
 import os
 import shlex
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import click
@@ -17,7 +15,8 @@ import pytest
 
 from lea_fleet import blueprint
 from lea_fleet.terminal import text_width
-from tests.api import OPERATOR_TOKEN, Api, assert_problem
+from tests.api import Api, assert_problem
+from tests.processes import taken_by_a_script
 
 
 @pytest.fixture
@@ -52,22 +51,7 @@ def test_only_the_token_goes_to_standard_output(run, client):
 
 def test_a_script_takes_the_token(client, database):
     """In a process of its own, with what a shell does."""
-    result = subprocess.run(
-        [
-            "sh",
-            "-c",
-            'TOKEN="$("$0" -m flask --app lea_fleet fleet token create)"'
-            ' && printf "<%s>" "$TOKEN"',
-            sys.executable,
-        ],
-        env={
-            **os.environ,
-            "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": str(database),
-        },
-        capture_output=True,
-        text=True,
-    )
+    result = taken_by_a_script(database, "token", "create")
 
     token = result.stdout[1:-1]
     assert result.stdout == f"<{token}>"

@@ -82,15 +82,16 @@ class CloneRepository:
         )
         return reported is None
 
-    def count(self) -> int:
-        """Return how many active machines are under suspicion."""
-        (found,) = self.connection.execute(
-            "SELECT count(*) FROM enrolled_agents WHERE status = 'active'"
+    def suspects(self) -> list[str]:
+        """Return the ids of the active machines under suspicion."""
+        rows = self.connection.execute(
+            "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
+            " WHERE status = 'active'"
             " AND machine_id IN (SELECT machine_id FROM lea_fleet_clones)"
-            f" AND {SUSPECTED}",
+            f" AND {SUSPECTED} ORDER BY id",
             {"clone_since": clone_since(), "now": clock.iso(clock.now())},
-        ).fetchone()
-        return int(found)
+        )
+        return [machine_id for (machine_id,) in rows]
 
     def signs(self, agent: dict[str, Any]) -> dict[str, str] | None:
         """Return when an agent under suspicion last alternated and was reported."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from .. import clock
-from .clones import SUSPECTED, clone_since
+from .clones import CloneRepository
 from .reading import PRESENCE
 from .tokens import LIVE_TOKEN
 
@@ -38,12 +38,6 @@ _AWAITED = f"""
     SELECT {PRESENCE} AS presence, count(*) FROM enrolled_agents AS agent
     WHERE status = 'active' AND last_seen_at IS NULL AND EXISTS ({_RELEASE})
     GROUP BY presence
-"""
-
-_CLONES = f"""
-    SELECT CAST(machine_id AS TEXT) FROM enrolled_agents WHERE status = 'active'
-    AND machine_id IN (SELECT machine_id FROM lea_fleet_clones) AND {SUSPECTED}
-    ORDER BY id
 """
 
 
@@ -105,8 +99,7 @@ class HealthRepository:
 
     def suspected_clones(self) -> list[str]:
         """Return the ids of the active machines that may be two computers each."""
-        values = {"clone_since": clone_since(), "now": clock.iso(clock.now())}
-        return [machine for (machine,) in self.connection.execute(_CLONES, values)]
+        return CloneRepository(self.connection).suspects()
 
     def without_token(self) -> list[str]:
         """Return the ids of the active machines with no live token and no release."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..machine import ENROLMENTS
 from .agents import AgentRepository
-from .clones import CloneRepository
-
-#: What an enrolment is called in the events.
-ENROLMENTS = ("enrolled", "reactivated", "reenrolled")
 
 #: So many versions are told apart. They come from the machines, which could make up
 #: any number of them.
@@ -55,5 +52,5 @@ def measure(repository: AgentRepository) -> Measures:
             enrolments={name: events.get(name, 0) for name in ENROLMENTS},
             uninstalls=events.get("uninstalled", 0),
             enrollment_tokens=repository.enrollment_tokens.count_by_state(),
-            suspected_clones=CloneRepository(repository.connection).count(),
+            suspected_clones=len(repository.clones.suspects()),
         )

@@ -7,10 +7,10 @@ from typing import Any
 
 from .. import clock
 from ..filters import PRESENCES
+from ..machine import ENROLMENTS
 from .listing import AgentListing
 
-_ENROLMENTS = ("enrolled", "reactivated", "reenrolled")
-_ENROLLED = ", ".join(f"'{event}'" for event in _ENROLMENTS)
+_ENROLLED = ", ".join(f"'{event}'" for event in ENROLMENTS)
 
 # An older server leaves no events: of what it did, a row has kept the last
 # enrolment and uninstall. What is ours has an event at, or right after, the instant
