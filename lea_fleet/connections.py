@@ -16,7 +16,7 @@ from collections import deque
 from operator import methodcaller
 from pathlib import Path
 
-from .files import File, Files, files_at, identity, is_writable
+from .files import File, Files, files_at, is_writable
 from .problems import DatabaseUnavailable, database_problem
 from .repository.functions import add_functions
 from .schema import ensure_schema
@@ -32,6 +32,10 @@ _LOG_PAGES = 2000
 
 #: Seconds between two tries where SQLite does not wait by itself.
 _PAUSE = 0.01
+
+#: Seconds for which it is known which files are there: a look at them costs 5 % of a
+#: heartbeat (measured under load). What is committed is looked after once more.
+KNOWN_FOR = 0.01
 
 #: Connections that came along through a fork. SQLite forbids to use them and
 #: to close them; the reference keeps the garbage collector from closing them.
@@ -80,6 +84,8 @@ class Connections:
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()  # the idle ones and those in use
         self._seen = False
+        self._files = Files(None, None, None)  # as they were last seen
+        self._known_until = 0.0  # by the monotonic clock
         weakref.finalize(self, _close_all, self._idle, self._open)
         _all.add(self)
 
@@ -88,29 +94,12 @@ class Connections:
 
         Raises DatabaseBusy or DatabaseUnavailable, which name the path.
         """
-        known = list(self._open)  # before the look at the files: they were there then
-        files = files_at(self.path)
-        if files.database is None and self._seen:
-            # A new, empty database would refuse every agent's token.
-            raise DatabaseUnavailable(
-                f"{self.path} has disappeared while the server was running. Put it"
-                " back, or restart the server to begin with an empty one."
-            )
-        for connection in known:
-            if connection.files != files and connection.pid == os.getpid():
-                is_ours = connection in self._idle  # else it is another thread's
-                patience = self._busy_timeout if is_ours else None
-                refuse_wrong_log(connection, files, patience)
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread took the last one
-                break
-            usable = connection.pid == os.getpid() and not connection.suspect
-            if usable and connection.files == files:
+        if time.monotonic() < self._known_until:
+            connection = self._idle_one()
+            if connection is not None:
                 return connection
-            self.discard(connection)
-        return self._opened()
+        self._look()
+        return self._idle_one() or self._opened()
 
     def release(self, connection: Connection) -> None:
         """Take *connection* back, without what was not committed."""
@@ -130,6 +119,7 @@ class Connections:
         The next :meth:`acquire` closes them; until then they tell whether the
         file has been replaced.
         """
+        self._known_until = 0.0
         for connection in list(self._idle):
             connection.suspect = True
 
@@ -141,11 +131,43 @@ class Connections:
         """Close *connection* for good; keep aside one that came through a fork."""
         _close(connection, self._open)
 
+    def _look(self) -> None:
+        """See which files are there. Raises DatabaseUnavailable for wrong ones."""
+        self._known_until = 0.0
+        known = list(self._open)  # before the look at the files: they were there then
+        files = files_at(self.path)
+        if files.database is None and self._seen:
+            # A new, empty database would refuse every agent's token.
+            raise DatabaseUnavailable(
+                f"{self.path} has disappeared while the server was running. Put it"
+                " back, or restart the server to begin with an empty one."
+            )
+        for connection in known:
+            if connection.files != files and connection.pid == os.getpid():
+                is_ours = connection in self._idle  # else it is another thread's
+                patience = self._busy_timeout if is_ours else None
+                refuse_wrong_log(connection, files, patience)
+        self._files = files
+        self._known_until = time.monotonic() + KNOWN_FOR
+
+    def _idle_one(self) -> Connection | None:
+        """Return an idle connection to the files that are there, if any."""
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                break
+            usable = connection.pid == os.getpid() and not connection.suspect
+            if usable and connection.files == self._files:
+                return connection
+            self.discard(connection)
+        return None
+
     def _opened(self) -> Connection:
-        self._prepare()
-        file = identity(self.path)
+        before = self._files.database
+        self._prepare(before)
         # One that goes away before it is opened is not made anew.
-        mode = "rwc" if file is None else "rw"
+        mode = "rwc" if before is None else "rw"
         try:
             connection = connect(self.path, mode, self._busy_timeout)
         except sqlite3.Error as error:
@@ -159,7 +181,7 @@ class Connections:
             self._use_wal(connection)
             connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the log
-            connection.files = self._opened_files(file)
+            connection.files = self._opened_files(before)
             ensure_schema(connection)
         except sqlite3.Error as error:
             connection.close()
@@ -171,19 +193,21 @@ class Connections:
             connection.close()
             raise
         self._seen = True
+        self._files = connection.files
         self._open.add(connection)
         return connection
 
-    def _prepare(self) -> None:
+    def _prepare(self, file: File | None) -> None:
         """Refuse what SQLite would answer with an error that names no path."""
-        if os.path.exists(self.path):  # Path.exists() raises where it may not look
+        if file is not None:
             # Never opened to find out: closing a file drops the locks that
             # SQLite holds on it in this process (POSIX).
             if not is_writable(self.path):
                 raise DatabaseUnavailable(f"{self.path} is read-only for this process.")
             return
         log = f"{self.path}-wal"
-        if os.path.exists(log):
+        # In this order: another process may be making both, the database first.
+        if os.path.exists(log) and not os.path.exists(self.path):
             # SQLite would delete it, with what it holds of the database.
             raise DatabaseUnavailable(
                 f"{log} is there, but the database that it belongs to is not. Put"

@@ -26,7 +26,7 @@ from lea_fleet import connections, create_app
 from lea_fleet.db import get_db
 from lea_fleet.signals import agent_enrolled
 from tests.api import OPERATOR_TOKEN, Api, assert_problem
-from tests.fleets import fill
+from tests.fleets import fill, until_files_are_looked_at
 from tests.processes import beside, in_processes, open_descriptors
 
 NOBODY = 65534
@@ -373,6 +373,7 @@ def test_a_file_that_takes_the_place_of_the_database_is_used(
 
     os.replace(another_file, database)
     remove_logs(database)
+    until_files_are_looked_at()
 
     assert machines(operator) == ["PC-OTHER"]
     assert_problem(old.heartbeat(), 401, "invalid_token", "ask_operator")
@@ -388,6 +389,7 @@ def test_a_database_that_disappears_is_not_begun_anew(operator, database, logs):
     database.unlink()
     if not logs:
         remove_logs(database)
+    until_files_are_looked_at()
 
     for response in (operator.get("/fleet"), operator.uninstall("PC-1")):
         problem = assert_problem(response, 503, "database_unavailable", "retry")
@@ -401,6 +403,7 @@ def test_a_database_that_is_put_back_has_lost_nothing(operator, database):
     elsewhere = database.with_name("elsewhere")
 
     database.rename(elsewhere)
+    until_files_are_looked_at()
     assert_problem(operator.get("/fleet"), 503, "database_unavailable")
     elsewhere.rename(database)
 
@@ -414,6 +417,7 @@ def test_a_backup_that_is_put_in_the_place_of_a_lost_database_is_used(
     operator.enroll("PC-1")
 
     database.unlink()
+    until_files_are_looked_at()
     assert_problem(operator.get("/fleet"), 503, "database_unavailable")
     os.replace(another_file, database)
     remove_logs(database)
@@ -427,6 +431,7 @@ def test_the_log_of_one_file_is_not_read_into_another(operator, database, anothe
     before = another_file.read_bytes()
 
     os.replace(another_file, database)
+    until_files_are_looked_at()
 
     for _ in range(3):
         problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
@@ -477,21 +482,37 @@ def test_a_log_without_its_database_is_kept(operator, elsewhere, database, tmp_p
     assert machines(operator) == machines(elsewhere) == ["PC-1"]
 
 
-def test_a_database_that_disappears_before_it_is_opened_is_not_begun_anew(
-    operator, database, another_file, monkeypatch
-):
+@pytest.fixture
+def unopened(database, another_file):
     database.parent.mkdir()
     os.rename(another_file, database)
+    return database
+
+
+def test_a_database_that_disappears_before_it_is_opened_is_not_begun_anew(
+    operator, unopened, monkeypatch
+):
     connect = sqlite3.connect
 
     def too_late(*args, **options):
-        database.unlink()
+        unopened.unlink()
         return connect(*args, **options)
 
     monkeypatch.setattr(sqlite3, "connect", too_late)
 
     assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
-    assert not database.exists()
+    assert not unopened.exists()
+
+
+def test_nor_is_one_that_has_only_just_been_looked_at(operator, unopened, monkeypatch):
+    def look_and_lose(path):
+        path.unlink()
+        return True
+
+    monkeypatch.setattr(connections, "is_writable", look_and_lose)
+
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
+    assert not unopened.exists()
 
 
 @pytest.mark.parametrize("ends", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids=" ".join)
@@ -499,6 +520,7 @@ def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
     operator.enroll("PC-1")
     for end in ends:
         os.unlink(f"{database}{end}")
+    until_files_are_looked_at()
 
     for _ in range(2):
         problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
@@ -524,6 +546,22 @@ def lose(request, database, another_file, tmp_path):
             os.rename(another_file, database)
 
     return lose
+
+
+def test_files_that_have_just_been_looked_at_are_not_looked_at_again(
+    operator, monkeypatch
+):
+    agent = operator.enroll("PC-1")
+    agent.heartbeat()
+    looks, look = [], connections.files_at
+    monkeypatch.setattr(
+        connections, "files_at", lambda path: looks.append(path) or look(path)
+    )
+    until_files_are_looked_at()
+    monkeypatch.setattr(connections, "KNOWN_FOR", 3600)
+
+    assert {agent.heartbeat().status_code for _ in range(5)} == {200}
+    assert len(looks) == 1
 
 
 def test_what_is_written_to_a_lost_file_is_not_acknowledged(

@@ -68,8 +68,8 @@ class Storm:
                 yield
             finally:
                 self._over.set()
-            for installer in installers:
-                installer.result()
+                for installer in installers:  # what ended one tells more than a wait
+                    installer.result()
 
     def go_on(self, count=20):
         """Wait until so many more are enrolled."""
