@@ -48,6 +48,7 @@ _decode = methodcaller("decode", "utf-8", "replace")
 class Connection(sqlite3.Connection):
     """An open connection that knows which files and which process it is for."""
 
+    home: Connections  # that it goes back to
     path: Path
     files: Files
     pid: int
@@ -173,7 +174,7 @@ class Connections:
         except sqlite3.Error as error:
             raise database_problem(error, self.path) from error
         try:
-            connection.path = self.path
+            connection.home, connection.path = self, self.path
             connection.pid = os.getpid()
             add_functions(connection)
             # Zeros over what is deleted: what was said of people is not kept.

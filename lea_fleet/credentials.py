@@ -32,7 +32,7 @@ def identify(
     if tokens.is_agent_token(token):
         token_hash = tokens.hash_token(token)
         principal = _judge(TokenRepository(connection()).find(token_hash))
-        if principal.agent and principal.agent["first_used_at"] is None:
+        if principal.agent and principal.agent["state"] != "used":
             return _use(token_hash, repository())
         return principal
     if tokens.is_enrollment_token(token):
@@ -60,19 +60,13 @@ def _use(token_hash: str, repository: AgentRepository) -> Principal:
 def _judge(token: Token | None) -> Principal:
     if token is None:
         raise InvalidToken("This token is not known here.")
-    if token["status"] != "active":
-        return _judge_uninstalled(token)
-    if token["revoked_at"] is not None or not token["is_current"]:
+    if token["state"] == "revoked":
         raise TokenRevoked("This machine has another token now.")
-    return Principal("agent", token["machine_id"], agent=token)
-
-
-def _judge_uninstalled(token: Token) -> Principal:
-    # The older server uninstalls without revoking; ours revokes at that instant.
-    died_with_it = token["revoked_at"] in (None, token["uninstalled_at"])
-    if token["is_current"] and died_with_it:
+    if token["state"] == "uninstalled":
+        raise AgentUninstalled("This machine has been uninstalled.")
+    if token["state"] == "departed":
         return Principal("departed", token["machine_id"])
-    raise AgentUninstalled("This machine has been uninstalled.")
+    return Principal("agent", token["machine_id"], agent=token)
 
 
 def _judge_installer(token: EnrollmentToken | None) -> Principal:

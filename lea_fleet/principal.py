@@ -17,8 +17,8 @@ class Principal(NamedTuple):
 
     *machine_id* is the agent's own. *enrollment_token* is the id of the token
     that an installer holds. *user* is the person, where the host knows who is
-    signed in. *agent* is the row of an agent's machine, as it was when the
-    credential was looked up.
+    signed in. *agent* is what was found of an agent's machine when the
+    credential was looked up: see :meth:`TokenRepository.find`.
     """
 
     role: Role

@@ -164,7 +164,7 @@ class AgentRepository(AgentSightings):
         """Write down the first use of a token, which ends those it replaces."""
         with self.transaction():
             self.tokens.mark_used(token)
-            if token["pending"] and self.tokens.revoke_others(token):
+            if token["state"] == "pending" and self.tokens.revoke_others(token):
                 self.events.add(
                     "token_revoked", token["machine_id"], because="rotation"
                 )

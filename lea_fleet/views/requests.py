@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from flask import request
+from flask import Request, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_content_length
 
@@ -45,11 +45,17 @@ def body() -> bytes:
         raise InvalidJson("The body could not be read.") from error
     if len(sent) > LONGEST_BODY:
         raise _too_large()
-    if (sent or announced) and not asked.is_json:
+    if (sent or announced) and not _is_json(asked):
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
     if len(sent) < (announced or 0):
         raise InvalidJson("The body ended before its Content-Length.")
     return sent
+
+
+def _is_json(asked: Request) -> bool:
+    # What nearly everybody sends, without a parser that costs a heartbeat 1 %.
+    plain = asked.environ.get("CONTENT_TYPE") == "application/json"
+    return plain or asked.is_json
 
 
 def parameters() -> dict[str, list[str]]:
