@@ -126,8 +126,9 @@ def confirm() -> Principal:
     Called inside the transaction that writes, since an uninstall may have come
     between. Raises what :func:`identify` does, and InsufficientScope.
     """
-    if caller().is_operator:  # by a setting, or by a session that the host vouches for
-        return caller()
+    principal = caller()
+    if principal.is_operator:  # by a setting, or by a session that the host vouches for
+        return principal
     principal = identify(presented_token())
     _admit(principal, _admitted(current_app.view_functions[str(request.endpoint)]))
     return principal

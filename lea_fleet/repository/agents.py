@@ -255,12 +255,19 @@ class AgentRepository(AgentSightings):
         raise AlreadyEnrolled(known)
 
     def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
-        (row,) = self._read(_INSERT, **complete(details), machine_id=machine_id)
-        return agent_of(row)
+        return self._seen_now(_INSERT, machine_id, details)
 
     def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
-        (row,) = self._read(_RESET, **complete(details), machine_id=machine_id)
-        agent = agent_of(row)
+        agent = self._seen_now(_RESET, machine_id, details)
         self.tokens.revoke_all(machine_id, agent["enrolled_at"])
         self.releases.clear(machine_id)
         return agent
+
+    def _seen_now(
+        self, statement: str, machine_id: str, details: Mapping[str, str | None]
+    ) -> Agent:
+        """Write a machine that is seen at this instant, and return it."""
+        # It is online whatever intervals were told: nothing has to look them up.
+        values = {**complete(details), "machine_id": machine_id}
+        (row,) = self._run(statement, self.rule.heartbeat_interval, values)
+        return agent_of(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -105,8 +105,13 @@ class AgentReader:
         return snapshot(self.connection)
 
     def _read(self, query: str, **values: Any) -> sqlite3.Cursor:
-        """Run *query*, which may show agents: a SELECT, or one with RETURNING."""
-        limits = self.rule.limits(clock.now(), self.intervals.lately())
+        """Run *query*, which shows agents."""
+        return self._run(query, self.intervals.lately(), values)
+
+    def _run(
+        self, query: str, interval: int, values: Mapping[str, Any]
+    ) -> sqlite3.Cursor:
+        limits = self.rule.limits(clock.now(), interval)
         now = clock.iso(clock.now())
         return self.connection.execute(
             query, {**limits, "clone_since": clone_since(), "now": now, **values}

@@ -15,6 +15,7 @@ from ..auth import (
     holds_operator_token,
     target,
 )
+from ..config import Settings
 from ..issuing import issue_token
 from ..machine import PERSONAL
 from ..payloads import EnrollPayload
@@ -33,8 +34,8 @@ from .responses import json_response
 def enroll() -> Response:
     """Enrol a machine and hand out its token."""
     wanted = payloads.enroll_payload(body(), request.headers.get("Idempotency-Key"))
-    principal = caller()
-    _refuse_scope(principal, wanted)
+    principal, state = caller(), current_state()
+    _refuse_scope(principal, wanted, state.settings)
     repository = acting_repository()
     with repository.transaction():
         confirm()
@@ -42,14 +43,14 @@ def enroll() -> Response:
         if enrolment is None:
             enrolment = _enrolled(repository, wanted, principal)
         api_token = issue_token(repository, enrolment.agent)
-        decide_interval(current_state().interval, acting_repository)
+        decide_interval(state.interval, acting_repository)
     return json_response(
         {
             "status": enrolment.status,
             "machine_id": enrolment.agent["machine_id"],
             "api_token": api_token,
             "heartbeat_interval": next_interval(
-                current_state().interval, clock.now(), acting_repository
+                state.interval, clock.now(), acting_repository
             ),
             "agent": _told(enrolment, wanted, principal),
         },
@@ -76,11 +77,13 @@ def uninstall() -> Response:
     )
 
 
-def _refuse_scope(principal: Principal, wanted: EnrollPayload) -> None:
+def _refuse_scope(
+    principal: Principal, wanted: EnrollPayload, settings: Settings
+) -> None:
     if wanted.force and not principal.is_operator:
         raise InsufficientScope("Only an operator may enrol by force.")
     # Whoever enrols there is handed the operator's token, and must have it already.
-    if current_state().settings.issue == "shared" and not holds_operator_token():
+    if settings.issue == "shared" and not holds_operator_token():
         raise InsufficientScope(
             "Where machines are handed the operator's token, it takes that to enrol."
         )
