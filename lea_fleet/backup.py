@@ -41,18 +41,6 @@ def back_up(source: sqlite3.Connection, file: Path, progress: Progress) -> int:
         return unfinished.stat().st_size
 
 
-def is_part_of(file: Path, database: Path) -> bool:
-    """Tell whether *file* is the database, or a file that belongs to it."""
-    parts = (database, *(Path(f"{database}{end}") for end in ("-wal", "-shm")))
-    return any(_same(file, part) for part in parts)
-
-
-def _same(file: Path, other: Path) -> bool:
-    with suppress(OSError):
-        return os.path.samefile(file, other)
-    return os.path.realpath(file) == os.path.realpath(other)
-
-
 @contextmanager
 def _taking_the_name_of(file: Path) -> Iterator[Path]:
     """Yield a new file, which is *file* once it is written; else it is no more."""

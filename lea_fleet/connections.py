@@ -48,7 +48,6 @@ _decode = methodcaller("decode", "utf-8", "replace")
 class Connection(sqlite3.Connection):
     """An open connection that knows which files and which process it is for."""
 
-    home: Connections  # that it goes back to
     path: Path
     files: Files
     pid: int
@@ -64,6 +63,7 @@ class Connection(sqlite3.Connection):
         if self.in_transaction:
             super().commit()
         if files_at(self.path) != self.files:
+            self.suspect = True
             raise DatabaseUnavailable(
                 f"{self.path} or its log was moved, replaced or deleted during this"
                 " request; what the request wrote may not be there."
@@ -80,6 +80,7 @@ class Connections:
 
     def __init__(self, path: Path, *, busy_timeout: float, reuse: bool) -> None:
         self.path = path
+        self._file = path  # where that leads, if it is a symbolic link
         self._busy_timeout = busy_timeout
         self._most_idle = _MOST_IDLE if reuse else 0
         self._idle: deque[Connection] = deque()
@@ -104,6 +105,8 @@ class Connections:
 
     def release(self, connection: Connection) -> None:
         """Take *connection* back, without what was not committed."""
+        if connection.suspect:
+            self._known_until = 0.0
         if connection.pid != os.getpid() or len(self._idle) >= self._most_idle:
             self.discard(connection)
             return
@@ -136,7 +139,9 @@ class Connections:
         """See which files are there. Raises DatabaseUnavailable for wrong ones."""
         self._known_until = 0.0
         known = list(self._open)  # before the look at the files: they were there then
-        files = files_at(self.path)
+        # SQLite keeps the log beside the file itself.
+        self._file = Path(os.path.realpath(self.path))
+        files = files_at(self._file)
         if files.database is None and self._seen:
             # A new, empty database would refuse every agent's token.
             raise DatabaseUnavailable(
@@ -170,11 +175,11 @@ class Connections:
         # One that goes away before it is opened is not made anew.
         mode = "rwc" if before is None else "rw"
         try:
-            connection = connect(self.path, mode, self._busy_timeout)
+            connection = connect(self._file, mode, self._busy_timeout)
         except sqlite3.Error as error:
             raise database_problem(error, self.path) from error
         try:
-            connection.home, connection.path = self, self.path
+            connection.path = self._file
             connection.pid = os.getpid()
             add_functions(connection)
             # Zeros over what is deleted: what was said of people is not kept.
@@ -203,12 +208,12 @@ class Connections:
         if file is not None:
             # Never opened to find out: closing a file drops the locks that
             # SQLite holds on it in this process (POSIX).
-            if not is_writable(self.path):
+            if not is_writable(self._file):
                 raise DatabaseUnavailable(f"{self.path} is read-only for this process.")
             return
-        log = f"{self.path}-wal"
+        log = f"{self._file}-wal"
         # In this order: another process may be making both, the database first.
-        if os.path.exists(log) and not os.path.exists(self.path):
+        if os.path.exists(log) and not os.path.exists(self._file):
             # SQLite would delete it, with what it holds of the database.
             raise DatabaseUnavailable(
                 f"{log} is there, but the database that it belongs to is not. Put"
@@ -222,7 +227,7 @@ class Connections:
             ) from error
 
     def _opened_files(self, before: File | None) -> Files:
-        after = files_at(self.path)
+        after = files_at(self._file)
         if after.database is None or before not in (None, after.database):
             # Which of the two was opened is not known: the next try will tell.
             raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")

@@ -40,14 +40,14 @@ def close_db(error: BaseException | None = None) -> None:
     """Release this context's connection, if it has one."""
     connection = g.pop(_NAME, None)
     if connection is not None:
-        connection.home.release(connection)
+        current_state().connections.release(connection)
 
 
 def discard_db() -> None:
     """Close this context's connection for good: after a fork."""
     connection = g.pop(_NAME, None)
     if connection is not None:
-        connection.home.discard(connection)
+        current_state().connections.discard(connection)
 
 
 def fault_of(error: sqlite3.Error) -> DatabaseProblem:

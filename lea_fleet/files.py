@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,3 +46,15 @@ def is_writable(path: Path) -> bool:
     """Tell whether this process may write the file, without opening it."""
     effective = os.access in os.supports_effective_ids
     return os.access(path, os.W_OK, effective_ids=effective)
+
+
+def is_part_of(file: Path, database: Path) -> bool:
+    """Tell whether *file* is the database, or a file that belongs to it."""
+    itself = os.path.realpath(database)
+    return any(_same(file, Path(itself + end)) for end in ("", "-wal", "-shm"))
+
+
+def _same(file: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samefile(file, other)
+    return os.path.realpath(file) == os.path.realpath(other)

@@ -531,6 +531,34 @@ def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
         assert [*alone.execute("SELECT machine_id FROM enrolled_agents")] == [("PC-1",)]
 
 
+@pytest.fixture
+def linked(make_app, database, tmp_path):
+    """An operator of a server whose database is a symbolic link."""
+    link = tmp_path / "link.db"
+    link.symlink_to(database)
+    database.parent.mkdir()
+    return operator_of(make_app(RPA_AGENTS_DB_PATH=link))
+
+
+def test_a_log_beside_the_file_that_a_link_leads_to_is_watched(linked, database):
+    linked.enroll("PC-1")
+    remove_logs(database)
+    until_files_are_looked_at()
+
+    problem = assert_problem(linked.get("/fleet"), 503, "database_unavailable")
+    assert f"{database}-wal" in problem["detail"]
+
+
+def test_a_link_that_leads_elsewhere_is_followed(linked, another_file, tmp_path):
+    linked.enroll("PC-1")
+    link = tmp_path / "link.db"
+    link.unlink()
+    link.symlink_to(another_file)
+    until_files_are_looked_at()
+
+    assert machines(linked) == ["PC-OTHER"]
+
+
 @pytest.fixture(params=["deleted", "moved away", "replaced", "without its log"])
 def lose(request, database, another_file, tmp_path):
     """A way for the database to get lost."""
@@ -577,6 +605,8 @@ def test_what_is_written_to_a_lost_file_is_not_acknowledged(
 
     assert_problem(response, 503, "database_unavailable", "retry")
     assert not told
+    # Nor is anything read from there from now on.
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
 
 
 def remove_logs(database):

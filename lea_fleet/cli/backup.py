@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ..backup import BackupFailed, back_up, is_part_of
+from ..backup import BackupFailed, back_up
+from ..files import is_part_of
 from ..state import current_state
 from ..terminal import printable, say
 from .opening import open_fleet

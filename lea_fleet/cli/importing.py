@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ..backup import is_part_of
 from ..csv_file import CsvFile, Line, NotCsv
+from ..files import is_part_of
 from ..machine import DETAILS
 from ..payloads import machine_payload
 from ..problems import InvalidField
