@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import cache
 from importlib.resources import files
 
@@ -77,24 +76,23 @@ def _statements() -> list[str]:
 
 @cache
 def _expected_names() -> set[str]:
-    with empty_database() as connection:
+    with closing(new_database()) as connection:
         return _names(connection)
 
 
 @cache
 def _expected_columns() -> dict[str, set[str]]:
-    with empty_database() as connection:
+    with closing(new_database()) as connection:
         columns = {name: _columns(connection, name) for name in _names(connection)}
     return {table: names for table, names in columns.items() if names}
 
 
-@contextmanager
-def empty_database() -> Iterator[sqlite3.Connection]:
-    """Yield a database in memory that has our schema and nothing else."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        for statement in _statements():
-            connection.execute(statement)
-        yield connection
+def new_database() -> sqlite3.Connection:
+    """Return a database in memory that has our schema and nothing else."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in _statements():
+        connection.execute(statement)
+    return connection
 
 
 def _names(connection: sqlite3.Connection) -> set[str]:

@@ -19,6 +19,7 @@ from lea_fleet.cli import importing, refusals
 from lea_fleet.machine import DETAILS
 from tests.api import Agent, assert_problem
 from tests.fleets import ask, fill, listed
+from tests.older_server import OlderServer
 
 HEADING = "machine_id;user_name;version\n"
 TWO = f"{HEADING}PC-1;Zoé;1.4\nPC-2;;\n"
@@ -278,6 +279,20 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(counts, operator, databas
 
     assert counts(content, exit_code=1) == expected
     assert dump(database) != before
+
+
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_a_dry_run_leaves_the_file_of_an_older_server_as_it_is(
+    counts, database, journal
+):
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+    OlderServer(database).enroll("PC-1")
+    before = database.read_bytes()
+
+    assert counts(TWO, "--dry-run") == {"imported": 1, "adopted": 1}
+    assert database.read_bytes() == before
 
 
 def test_a_dry_run_makes_no_database(counts, database):

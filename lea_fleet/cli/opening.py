@@ -6,15 +6,17 @@ import getpass
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import click
 
+from ..config import Settings
+from ..connections import connect
 from ..db import close_db, fault_of, get_repository
 from ..payloads import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
 from ..problems import InvalidField, Problem
 from ..repository import AgentRepository
-from ..schema import empty_database
+from ..schema import ensure_schema, missing_tables, new_database
 from ..state import current_state
 
 
@@ -75,14 +77,8 @@ def open_or_make_fleet() -> Iterator[AgentRepository]:
 
     A fault becomes one line and exit code 1, or 2 where an argument is at fault.
     """
-    try:
+    with _faults_said():
         yield get_repository({"role": "cli", "os_user": _os_user()})
-    except sqlite3.Error as error:
-        raise click.ClickException(fault_of(error).detail) from None
-    except InvalidField as problem:
-        raise click.UsageError(problem.detail) from None
-    except Problem as problem:
-        raise click.ClickException(problem.detail) from None
 
 
 def leave_fleet() -> None:
@@ -93,17 +89,47 @@ def leave_fleet() -> None:
 
 @contextmanager
 def open_or_imagine_fleet() -> Iterator[AgentRepository]:
-    """Yield the fleet's repository; of an empty fleet where there is none yet.
+    """Yield the fleet's repository; or one in memory, of the fleet as it would begin.
 
-    For what changes nothing: no file is made. As :func:`open_or_make_fleet` else.
+    For what changes nothing: no file is made, and no table in an older server's file.
+    As :func:`open_or_make_fleet` else.
     """
-    path = current_state().settings.database
-    if os.path.exists(path) or os.path.exists(f"{path}-wal"):
+    with _faults_said():
+        imagined = _imagined(current_state().settings)
+    if imagined is None:
         with open_or_make_fleet() as repository:
             yield repository
         return
-    with empty_database() as connection:
-        yield AgentRepository(connection)
+    with closing(imagined):
+        yield AgentRepository(imagined)
+
+
+def _imagined(settings: Settings) -> sqlite3.Connection | None:
+    """Return a database in memory that has what is there; None for one of ours."""
+    path = settings.database
+    if not os.path.exists(path):
+        # A log alone is a fault, which opening the fleet says.
+        return None if os.path.exists(f"{path}-wal") else new_database()
+    with closing(connect(path, "ro", settings.busy_timeout)) as there:
+        if not missing_tables(there):
+            return None
+        imagined = new_database()
+        imagined.text_factory = there.text_factory
+        there.backup(imagined)
+    ensure_schema(imagined)
+    return imagined
+
+
+@contextmanager
+def _faults_said() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise click.ClickException(fault_of(error).detail) from None
+    except InvalidField as problem:
+        raise click.UsageError(problem.detail) from None
+    except Problem as problem:
+        raise click.ClickException(problem.detail) from None
 
 
 def _os_user() -> str:
