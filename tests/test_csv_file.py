@@ -8,7 +8,7 @@ import io
 from contextlib import closing
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lea_fleet.csv_file import CsvFile, Line, NotCsv
@@ -55,6 +55,19 @@ def test_each_delimiter_encoding_and_end_of_line(delimiter, encoding, end):
     ]
 
 
+WHOLE, DAMAGED = "Zoé Lefèvre".encode(), b"Caf\xe9"
+
+
+@pytest.mark.parametrize(
+    ("names", "line"), [((WHOLE, DAMAGED), 3), ((DAMAGED, WHOLE), 2)]
+)
+def test_damaged_utf_8_is_not_read_as_windows_1252(names, line):
+    content = b"machine_id;user_name\nPC-1;%b\nPC-2;%b\n" % names
+
+    with pytest.raises(NotCsv, match=f"Line {line} is damaged: it is not UTF-8"):
+        read(content)
+
+
 def writable(encoding):
     """Return texts that Excel could have in a cell, and write in *encoding*."""
     letters = st.characters(codec=encoding, exclude_characters="\0")
@@ -77,6 +90,8 @@ def test_what_was_written_is_read(encoding, data, delimiter, sep):
     writer.writeheader()
     writer.writerows({n: protected(v) for n, v in each.items()} for each in rows)
     content = MARKS.get(encoding, b"") + text.getvalue().encode(encoding)
+    if encoding == "cp1252":  # and nothing that would be letters in UTF-8 besides
+        assume(content.decode("utf-8", "ignore").isascii())
 
     expected = [{n: unprotected(protected(v)) for n, v in r.items()} for r in rows]
     assert cells(content) == expected
