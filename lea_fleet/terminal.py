@@ -79,6 +79,8 @@ def _encodable(text: str) -> str:
 
 @contextmanager
 def _faults_named() -> Iterator[None]:
+    if sys.stdout is None:  # click would print nothing, and be content
+        raise click.ClickException("The output cannot be written: it is closed.")
     try:
         yield
     except BrokenPipeError:  # the reader has seen enough

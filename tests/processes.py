@@ -64,10 +64,15 @@ def taken_by_a_script(database, *words):
 
     *words* are what follows ``flask fleet``.
     """
-    script = (
+    return run_script(
+        database,
         f'TOKEN="$("$0" -m flask --app lea_fleet fleet {" ".join(words)})"'
-        ' && printf "<%s>" "$TOKEN"'
+        ' && printf "<%s>" "$TOKEN"',
     )
+
+
+def run_script(database, script):
+    """Return what a shell's *script* did, in which ``$0`` is Python."""
     return subprocess.run(
         ["sh", "-c", script, sys.executable],
         env={

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleets import fill, listed
+from tests.processes import run_script
 
 ROWS = [
     {"machine_id": "PC-9", "user_name": "Zoé", "version": "1.9"},
@@ -103,6 +104,18 @@ def test_csv_that_cannot_be_written_is_one_line_and_exit_code_1(run, monkeypatch
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: The output cannot be written: No space left on device.\n"
+    )
+
+
+@pytest.mark.parametrize("words", ["list", "list --csv", "enroll PC-1"])
+def test_a_closed_output_is_one_line_and_exit_code_1(database, words):
+    """click would print nothing, and a token would be lost without a word."""
+    script = f'"$0" -m flask --app lea_fleet fleet {words} >&-'
+    result = run_script(database, script)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "Error: The output cannot be written: it is closed."
     )
 
 
