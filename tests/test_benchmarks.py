@@ -9,7 +9,9 @@ from tests.docs import ROOT, environment
 
 LINES = {
     "Heartbeats that are fresh": ">= 0.75",
+    "A fresh one, processor time": "",
     "Heartbeats that are written": ">= 0.60",
+    "A written one, processor time": "",
     "GET fleet of 2,000, times faster": ">= 2",
     "GET fleet of 2,000, memory": "<= 32 MB",
     "Page of 50 without totals": "<= 3",

@@ -1,15 +1,16 @@
 """Clients that put load on a server, in processes of their own.
 
-They speak raw HTTP over sockets, a connection for each request, as a server
-with sync workers wants it. What they cost falls on every server alike.
+They speak HTTP as an agent's program does: by a library, with a connection for each
+request. What they cost falls on every server alike.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import socket
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 
 from tests.api import PREFIX
 from tests.processes import in_processes
@@ -19,33 +20,27 @@ _CLIENTS = 4
 
 
 def post(path, token, body):
-    """Return a request, as bytes."""
-    text = json.dumps(body)
-    fields = f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
-    return _request("POST", path, token, fields, text)
+    """Return a request."""
+    kind = {"Content-Type": "application/json"}
+    return "POST", PREFIX + path, json.dumps(body), {**_bearer(token), **kind}
 
 
 def get(path, token):
-    return _request("GET", path, token)
+    return "GET", PREFIX + path, None, _bearer(token)
 
 
-def _request(method, path, token, fields="", text=""):
-    return (
-        f"{method} {PREFIX}{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Authorization: Bearer {token}\r\n{fields}Connection: close\r\n\r\n{text}"
-    ).encode()
+def _bearer(token):
+    return {"Authorization": f"Bearer {token}", "Connection": "close"}
 
 
 def send(port, request):
-    """Send *request*; return the bytes of the answer, which must be a success."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-        connection.sendall(request)
-        parts = []
-        while part := connection.recv(1 << 16):
-            parts.append(part)
-    answer = b"".join(parts)
-    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")), answer[:500]
-    return answer
+    """Send *request*; return the body of the answer, which must be a success."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request(*request)
+        answer = connection.getresponse()
+        body = answer.read()
+    assert answer.status in (200, 201), body[:500]
+    return body
 
 
 def throughput(port, make_request, seconds):
