@@ -16,7 +16,7 @@ from collections import deque
 from operator import methodcaller
 from pathlib import Path
 
-from .files import File, Files, files_at, is_writable
+from .files import File, Files, files_at, identity, is_writable
 from .problems import DatabaseUnavailable, database_problem
 from .repository.functions import add_functions
 from .schema import ensure_schema
@@ -32,10 +32,6 @@ _LOG_PAGES = 2000
 
 #: Seconds between two tries where SQLite does not wait by itself.
 _PAUSE = 0.01
-
-#: Seconds for which it is known which files are there: a look at them costs 5 % of a
-#: heartbeat (measured under load). What is committed is looked after once more.
-KNOWN_FOR = 0.01
 
 #: Connections that came along through a fork. SQLite forbids to use them and
 #: to close them; the reference keeps the garbage collector from closing them.
@@ -63,7 +59,6 @@ class Connection(sqlite3.Connection):
         if self.in_transaction:
             super().commit()
         if files_at(self.path) != self.files:
-            self.suspect = True
             raise DatabaseUnavailable(
                 f"{self.path} or its log was moved, replaced or deleted during this"
                 " request; what the request wrote may not be there."
@@ -80,14 +75,11 @@ class Connections:
 
     def __init__(self, path: Path, *, busy_timeout: float, reuse: bool) -> None:
         self.path = path
-        self._file = path  # where that leads, if it is a symbolic link
         self._busy_timeout = busy_timeout
         self._most_idle = _MOST_IDLE if reuse else 0
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()  # the idle ones and those in use
         self._seen = False
-        self._files = Files(None, None, None)  # as they were last seen
-        self._known_until = 0.0  # by the monotonic clock
         weakref.finalize(self, _close_all, self._idle, self._open)
         _all.add(self)
 
@@ -96,17 +88,32 @@ class Connections:
 
         Raises DatabaseBusy or DatabaseUnavailable, which name the path.
         """
-        if time.monotonic() < self._known_until:
-            connection = self._idle_one()
-            if connection is not None:
+        known = list(self._open)  # before the look at the files: they were there then
+        files = files_at(self.path)
+        if files.database is None and self._seen:
+            # A new, empty database would refuse every agent's token.
+            raise DatabaseUnavailable(
+                f"{self.path} has disappeared while the server was running. Put it"
+                " back, or restart the server to begin with an empty one."
+            )
+        for connection in known:
+            if connection.files != files and connection.pid == os.getpid():
+                is_ours = connection in self._idle  # else it is another thread's
+                patience = self._busy_timeout if is_ours else None
+                refuse_wrong_log(connection, files, patience)
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                break
+            usable = connection.pid == os.getpid() and not connection.suspect
+            if usable and connection.files == files:
                 return connection
-        self._look()
-        return self._idle_one() or self._opened()
+            self.discard(connection)
+        return self._opened(files.database)
 
     def release(self, connection: Connection) -> None:
         """Take *connection* back, without what was not committed."""
-        if connection.suspect:
-            self._known_until = 0.0
         if connection.pid != os.getpid() or len(self._idle) >= self._most_idle:
             self.discard(connection)
             return
@@ -123,7 +130,6 @@ class Connections:
         The next :meth:`acquire` closes them; until then they tell whether the
         file has been replaced.
         """
-        self._known_until = 0.0
         for connection in list(self._idle):
             connection.suspect = True
 
@@ -135,51 +141,20 @@ class Connections:
         """Close *connection* for good; keep aside one that came through a fork."""
         _close(connection, self._open)
 
-    def _look(self) -> None:
-        """See which files are there. Raises DatabaseUnavailable for wrong ones."""
-        self._known_until = 0.0
-        known = list(self._open)  # before the look at the files: they were there then
-        # SQLite keeps the log beside the file itself.
-        self._file = Path(os.path.realpath(self.path))
-        files = files_at(self._file)
-        if files.database is None and self._seen:
-            # A new, empty database would refuse every agent's token.
-            raise DatabaseUnavailable(
-                f"{self.path} has disappeared while the server was running. Put it"
-                " back, or restart the server to begin with an empty one."
-            )
-        for connection in known:
-            if connection.files != files and connection.pid == os.getpid():
-                is_ours = connection in self._idle  # else it is another thread's
-                patience = self._busy_timeout if is_ours else None
-                refuse_wrong_log(connection, files, patience)
-        self._files = files
-        self._known_until = time.monotonic() + KNOWN_FOR
-
-    def _idle_one(self) -> Connection | None:
-        """Return an idle connection to the files that are there, if any."""
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread took the last one
-                break
-            usable = connection.pid == os.getpid() and not connection.suspect
-            if usable and connection.files == self._files:
-                return connection
-            self.discard(connection)
-        return None
-
-    def _opened(self) -> Connection:
-        before = self._files.database
-        self._prepare(before)
+    def _opened(self, file: File | None) -> Connection:
+        """Return a new connection to *file*, which acquire() saw; None is a new one."""
+        self._prepare(file)
+        if file not in (None, identity(self.path)):
+            # SQLite would read the log of the one into the other.
+            raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")
         # One that goes away before it is opened is not made anew.
-        mode = "rwc" if before is None else "rw"
+        mode = "rwc" if file is None else "rw"
         try:
-            connection = connect(self._file, mode, self._busy_timeout)
+            connection = connect(self.path, mode, self._busy_timeout)
         except sqlite3.Error as error:
             raise database_problem(error, self.path) from error
         try:
-            connection.path = self._file
+            connection.path = self.path
             connection.pid = os.getpid()
             add_functions(connection)
             # Zeros over what is deleted: what was said of people is not kept.
@@ -187,7 +162,7 @@ class Connections:
             self._use_wal(connection)
             connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the log
-            connection.files = self._opened_files(before)
+            connection.files = self._opened_files(file)
             ensure_schema(connection)
         except sqlite3.Error as error:
             connection.close()
@@ -199,7 +174,6 @@ class Connections:
             connection.close()
             raise
         self._seen = True
-        self._files = connection.files
         self._open.add(connection)
         return connection
 
@@ -208,12 +182,12 @@ class Connections:
         if file is not None:
             # Never opened to find out: closing a file drops the locks that
             # SQLite holds on it in this process (POSIX).
-            if not is_writable(self._file):
+            if not is_writable(self.path):
                 raise DatabaseUnavailable(f"{self.path} is read-only for this process.")
             return
-        log = f"{self._file}-wal"
+        log = f"{self.path}-wal"
         # In this order: another process may be making both, the database first.
-        if os.path.exists(log) and not os.path.exists(self._file):
+        if os.path.exists(log) and not os.path.exists(self.path):
             # SQLite would delete it, with what it holds of the database.
             raise DatabaseUnavailable(
                 f"{log} is there, but the database that it belongs to is not. Put"
@@ -227,7 +201,7 @@ class Connections:
             ) from error
 
     def _opened_files(self, before: File | None) -> Files:
-        after = files_at(self._file)
+        after = files_at(self.path)
         if after.database is None or before not in (None, after.database):
             # Which of the two was opened is not known: the next try will tell.
             raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
 from lea_fleet import create_app, tokens
-from lea_fleet.connections import KNOWN_FOR
 from lea_fleet.db import get_repository
 from lea_fleet.schema import ensure_schema
 from tests.api import OPERATOR_TOKEN
@@ -69,8 +67,3 @@ def make_fleet(database: Path, count: int, **details: str) -> list[str]:
                 repository.tokens.add(agent, tokens.hash_token(token))
     app.extensions["lea_fleet"].connections.close_idle()
     return issued
-
-
-def until_files_are_looked_at():
-    """Wait for as long as a server takes the database's files to be as they were."""
-    time.sleep(2 * KNOWN_FOR)

@@ -17,7 +17,6 @@ from lea_fleet import (
     operator_required,
 )
 from tests.api import OPERATOR_TOKEN, PREFIX, Api
-from tests.fleets import until_files_are_looked_at
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -317,7 +316,6 @@ def test_a_page_for_what_another_site_sent_is_the_hosts_too(with_pages):
 @pytest.fixture
 def without_database(agent, database):
     database.rename(database.with_suffix(".away"))
-    until_files_are_looked_at()
 
 
 def test_without_a_database_an_agent_is_told_to_come_again(
@@ -335,7 +333,6 @@ def test_the_page_for_it_is_the_hosts_too(with_pages, agent, database):
     moved = Api(with_pages.test_client(), agent.token, prefix="")
     assert moved.get("/mine/1").status_code == 200
     database.rename(database.with_suffix(".away"))
-    until_files_are_looked_at()
 
     response = moved.get("/mine/1")
 

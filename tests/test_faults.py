@@ -26,7 +26,7 @@ import pytest
 
 from lea_fleet.tokens import hash_token
 from tests.api import OPERATOR_TOKEN, PREFIX, Agent, Api, assert_problem
-from tests.fleets import make_fleet, until_files_are_looked_at
+from tests.fleets import make_fleet
 from tests.processes import at_once, open_descriptors
 from tests.server import KeptClient, running_server
 
@@ -257,7 +257,6 @@ def test_a_database_that_is_deleted_is_not_begun_anew(tmp_path):
         server.operator.enroll("PC-1")
         server.database.unlink()
         server.workers()
-        until_files_are_looked_at()
         for number in range(20):
             response = server.operator.post("/enroll", {"machine_id": f"PC-{number}"})
             assert_problem(response, 503, "database_unavailable", "retry")
