@@ -29,8 +29,8 @@ _MARKS = {
 #: What a file without a mark is read as: what has umlauts in Windows-1252 is no UTF-8.
 _UNMARKED = ("utf-8", "cp1252")
 
-#: A byte that is no UTF-8, as Python escapes it; and what ASCII has not.
-_NO_UTF8 = re.compile("[\udc80-\udcff]")
+#: Bytes that are no UTF-8, as Python escapes them; and what ASCII has not.
+_NO_UTF8 = re.compile("[\udc80-\udcff]+")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 
 #: Excel's own first line, which says what stands between two cells.
@@ -187,26 +187,26 @@ def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
             return text
         except UnicodeError:
             text.detach()  # lest it close the file
-            if encoding == "utf-8":
-                _refuse_damaged_utf8(file)
+            if encoding.startswith("utf-8"):
+                _refuse_damaged_utf8(file, encoding)
     raise NotCsv("It is no text: neither UTF-8 nor UTF-16 nor Windows-1252.")
 
 
-def _refuse_damaged_utf8(file: IO[bytes]) -> None:
+def _refuse_damaged_utf8(file: IO[bytes], encoding: str) -> None:
     """Refuse what is UTF-8 for the most part: read as another encoding, each of its
     umlauts would be two wrong letters."""
     file.seek(0)
-    text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
+    text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
     faults, letters, first = 0, 0, 0
     for number, line in enumerate(iter(partial(text.readline, _LONGEST_LINE), ""), 1):
         if line.isascii():
             continue
-        damaged = len(_NO_UTF8.findall(line))
-        faults += damaged
-        letters += len(_BEYOND_ASCII.findall(line)) - damaged
+        damaged = _NO_UTF8.findall(line)
+        faults += len(damaged)
+        letters += len(_BEYOND_ASCII.findall(line)) - len("".join(damaged))
         first = first or (number if damaged else 0)
     text.detach()
-    if letters > faults:
+    if letters >= faults:
         raise NotCsv(f"Line {first} is damaged: it is not UTF-8, as the others are.")
 
 

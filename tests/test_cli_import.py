@@ -281,18 +281,23 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(counts, operator, databas
     assert dump(database) != before
 
 
-@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+@pytest.mark.parametrize(
+    "kind",
+    ["journal_mode = WAL", "page_size = 1024", "encoding = 'UTF-16le'"],
+)
 def test_a_dry_run_leaves_the_file_of_an_older_server_as_it_is(
-    counts, database, journal
+    counts, database, kind
 ):
     database.parent.mkdir()
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute(f"PRAGMA {kind}")
+        connection.execute("CREATE TABLE workflows (name TEXT)")
     OlderServer(database).enroll("PC-1")
     before = database.read_bytes()
 
     assert counts(TWO, "--dry-run") == {"imported": 1, "adopted": 1}
     assert database.read_bytes() == before
+    assert [*database.parent.iterdir()] == [database]
 
 
 def test_a_dry_run_makes_no_database(counts, database):

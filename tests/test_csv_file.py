@@ -55,14 +55,15 @@ def test_each_delimiter_encoding_and_end_of_line(delimiter, encoding, end):
     ]
 
 
-WHOLE, DAMAGED = "Zoé Lefèvre".encode(), b"Caf\xe9"
+WHOLE, DAMAGED = "Zoé".encode(), "🦊".encode()[:-1]
 
 
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize(
     ("names", "line"), [((WHOLE, DAMAGED), 3), ((DAMAGED, WHOLE), 2)]
 )
-def test_damaged_utf_8_is_not_read_as_windows_1252(names, line):
-    content = b"machine_id;user_name\nPC-1;%b\nPC-2;%b\n" % names
+def test_damaged_utf_8_is_not_read_as_windows_1252(mark, names, line):
+    content = mark + b"machine_id;user_name\nPC-1;%b\nPC-2;%b\n" % names
 
     with pytest.raises(NotCsv, match=f"Line {line} is damaged: it is not UTF-8"):
         read(content)

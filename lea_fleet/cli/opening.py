@@ -110,12 +110,14 @@ def _imagined(settings: Settings) -> sqlite3.Connection | None:
     if not os.path.exists(path):
         # A log alone is a fault, which opening the fleet says.
         return None if os.path.exists(f"{path}-wal") else new_database()
-    with closing(connect(path, "ro", settings.busy_timeout)) as there:
+    # Not read-only, or what SQLite makes beside a file with a log would stay there.
+    with closing(connect(path, "rw", settings.busy_timeout)) as there:
+        there.execute("PRAGMA query_only = ON")
         if not missing_tables(there):
             return None
-        imagined = new_database()
+        imagined = sqlite3.connect(":memory:", isolation_level=None)
         imagined.text_factory = there.text_factory
-        there.backup(imagined)
+        there.backup(imagined)  # with its size of a page, and its encoding
     ensure_schema(imagined)
     return imagined
 

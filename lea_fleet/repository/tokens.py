@@ -31,7 +31,7 @@ _FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
       WHEN pending THEN 'pending'
       ELSE 'unused'
     END
-    WHEN coalesce(revoked_at, uninstalled_at) IS uninstalled_at
+    WHEN (revoked_at IS NULL OR revoked_at = {AS_TEXT["uninstalled_at"]})
       AND token_enrolled_at = enrolled_at THEN 'departed'
     ELSE 'uninstalled'
   END
