@@ -131,10 +131,8 @@ def _work(server, make_request, seconds):
 def _work_anew(server, requests, seconds):
     """Return what :func:`_work` does, of processes that have just been started.
 
-    *requests* is called for what makes the requests, for each load anew.
-
     One server is up to 5 % faster than the next one of the same code for as long as
-    it runs: each round takes another one.
+    it runs. *requests* makes, for each load anew, what makes its requests.
     """
     server.stop()
     server.start_again()
