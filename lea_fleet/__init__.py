@@ -1,11 +1,11 @@
 """Fleet management for a Flask server whose agents are in the field."""
 
-from .access import agent_required, current_agent, operator_required
-from .config import ConfigurationError
+from .auth.host_routes import agent_required, current_agent, operator_required
+from .app.settings import ConfigurationError
 from .extension import LeaFleet
 from .page import page_blueprint
-from .principal import Principal
-from .problems import (
+from .auth.principals import Principal
+from .core.problems import (
     AlreadyEnrolled,
     DatabaseBusy,
     DatabaseUnavailable,
@@ -15,8 +15,8 @@ from .problems import (
     ReactivationRefused,
     UnknownAgent,
 )
-from .repository import AgentRepository, Enrolment
-from .signals import (
+from .storage import AgentRepository, Enrolment
+from .app.signals import (
     agent_clone_suspected,
     agent_enrolled,
     agent_identity_changed,
@@ -29,7 +29,7 @@ from .signals import (
     agent_uninstalled,
 )
 from .standalone import create_app
-from .views import blueprint
+from .api.routes import blueprint
 
 __all__ = [
     "AgentRepository",

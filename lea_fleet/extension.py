@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Flask
 
-from . import access
-from .db import get_host_repository
-from .principal import Principal
-from .repository import AgentRepository
-from .state import KEY, FleetState, OperatorLoader
-from .views import blueprint
+from .auth import host_routes as access
+from .app.database import get_host_repository
+from .auth.principals import Principal
+from .storage import AgentRepository
+from .app.state import KEY, FleetState, OperatorLoader
+from .api.routes import blueprint
 
 
 class LeaFleet:

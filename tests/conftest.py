@@ -7,9 +7,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from lea_fleet import clock, create_app
-from lea_fleet.repository import sightings, writing
-from tests.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
+from lea_fleet.core import clock
+from lea_fleet import create_app
+from lea_fleet.storage import heartbeats as sightings, writing
+from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
 
 
 @pytest.fixture(autouse=True)

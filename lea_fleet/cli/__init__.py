@@ -5,20 +5,20 @@ from __future__ import annotations
 import click
 
 from .backup import backup_command
-from .doctor import doctor_command
+from .doctor.command import doctor_command
 from .enrollment import enroll_command, uninstall_command
-from .erasing import erase_command
+from .erase import erase_command
 from .events import events_command
-from .exporting import export_command
-from .importing import import_command
+from .export import export_command
+from .import_command import import_command
 from .installer import installer_command
-from .listing import list_command
+from .list_command import list_command
 from .machines import release_command, rotate_command
 from .openapi import openapi_command
-from .retention import prune_command
+from .prune import prune_command
 from .show import show_command
 from .summary import summary_command
-from .tokens import token_group
+from .token import token_group
 
 
 def register_commands(group: click.Group) -> None:

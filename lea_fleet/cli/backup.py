@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ..backup import BackupFailed, back_up
-from ..files import is_part_of
-from ..state import current_state
-from ..terminal import printable, say
+from ..storage.sqlite.backup import BackupFailed, back_up
+from ..storage.sqlite.files import is_part_of
+from ..app.state import current_state
+from .terminal import printable, say
 from .opening import open_fleet
 from .options import json_option, say_json
 

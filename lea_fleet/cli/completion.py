@@ -16,11 +16,11 @@ import click
 from click.shell_completion import CompletionItem
 from flask.cli import ScriptInfo
 
-from ..connections import connect
-from ..filters import SORTS
-from ..repository import AgentRepository
-from ..state import current_state
-from ..terminal import printable
+from ..storage.sqlite.connections import connect
+from ..core.filters import SORTS
+from ..storage import AgentRepository
+from ..app.state import current_state
+from .terminal import printable
 
 _MOST = 50
 

@@ -8,10 +8,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..issuing import issue_token
-from ..payloads import LONGEST_REASON
-from ..repository import Agent, AgentRepository
-from ..terminal import at, printable, say
+from ..auth.issuing import issue_token
+from ..api.payloads import LONGEST_REASON
+from ..storage import Agent, AgentRepository
+from .terminal import at, printable, say
 from .completion import machine_ids
 from .opening import checked_text, given_text, open_fleet, open_or_make_fleet
 from .options import json_option, machine_argument, refuse_many, say_json, yes_option

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import click
 from flask.cli import with_appcontext
 
-from ..repository import Event
-from ..terminal import at, printable, say_table
+from ..storage import Event
+from .terminal import at, printable, say_table
 from .completion import machine_ids
 from .opening import checked_text, open_fleet
 from .options import json_option, say_json

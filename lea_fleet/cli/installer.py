@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from .. import kit, tokens
-from ..state import current_state
-from ..terminal import printable, say
+from . import installer_kit as kit
+from ..core import tokens
+from ..app.state import current_state
+from .terminal import printable, say
 from .options import json_option, say_json
-from .tokens import keep_token, token_options, token_summary
+from .token import keep_token, token_options, token_summary
 
 _NEXT = f"""
 {kit.TOKEN_FILE} lets whoever has it enrol machines: hand it out with the

@@ -7,10 +7,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from .. import tokens
-from ..repository import AgentRepository
-from ..repository.releases import NEVER
-from ..terminal import printable, say
+from ..core import tokens
+from ..storage import AgentRepository
+from ..storage.releases import NEVER
+from .terminal import printable, say
 from .completion import machine_ids
 from .opening import checked_text, open_fleet
 from .options import json_option, machine_argument, refuse_many, say_json, yes_option

@@ -8,9 +8,9 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from ..openapi import description
-from ..state import current_state
-from ..terminal import say
+from ..api.openapi import description
+from ..app.state import current_state
+from .terminal import say
 
 
 @click.command("openapi")

@@ -10,14 +10,14 @@ from contextlib import closing, contextmanager
 
 import click
 
-from ..config import Settings
-from ..connections import connect
-from ..db import close_db, fault_of, get_repository
-from ..payloads import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
-from ..problems import InvalidField, Problem
-from ..repository import AgentRepository
-from ..schema import ensure_schema, missing_tables, new_database
-from ..state import current_state
+from ..app.settings import Settings
+from ..storage.sqlite.connections import connect
+from ..app.database import close_db, fault_of, get_repository
+from ..api.payloads import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
+from ..core.problems import InvalidField, Problem
+from ..storage import AgentRepository
+from ..storage.sqlite.schema import ensure_schema, missing_tables, new_database
+from ..app.state import current_state
 
 
 def checked_text(

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..clock import parse_lifetime
-from ..terminal import say
+from ..core.clock import parse_lifetime
+from .terminal import say
 from .completion import machine_ids
 from .opening import checked_text
 

@@ -9,10 +9,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from .. import clock
-from ..repository import Agent
-from ..repository.releases import NEVER
-from ..terminal import ago, at, printable, say
+from ..core import clock
+from ..storage import Agent
+from ..storage.releases import NEVER
+from .terminal import ago, at, printable, say
 from .events import say_events
 from .opening import open_fleet
 from .options import json_option, machine_argument, say_json

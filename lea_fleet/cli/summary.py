@@ -7,9 +7,9 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..payloads import DEFAULT_DAYS, MOST_DAYS
-from ..terminal import printable, say, say_table
-from .listing import totals_line
+from ..api.payloads import DEFAULT_DAYS, MOST_DAYS
+from .terminal import printable, say, say_table
+from .list_command import totals_line
 from .opening import open_fleet
 from .options import json_option, say_json
 

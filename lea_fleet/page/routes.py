@@ -10,9 +10,9 @@ from flask import Blueprint, Response, abort, request
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
-from ..config import ConfigurationError
-from ..sessions import signed_in_operator
-from ..state import current_state
+from ..app.settings import ConfigurationError
+from ..auth.sessions import signed_in_operator
+from ..app.state import current_state
 from .assets import MIMETYPES, assets, current_version, document
 
 #: Nothing inline, nothing from elsewhere, in no frame; no text becomes markup.

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 
 from flask import Flask, abort, jsonify, request
 
-from tests.api import PREFIX
+from tests.support.api import PREFIX
 
 
 def create_app():

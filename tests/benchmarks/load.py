@@ -12,8 +12,8 @@ import time
 from contextlib import closing
 from http.client import HTTPConnection
 
-from tests.api import PREFIX
-from tests.processes import in_processes
+from tests.support.api import PREFIX
+from tests.support.processes import in_processes
 
 #: Clients at once: enough that none of two workers ever waits for one.
 _CLIENTS = 4

@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.api import OPERATOR_TOKEN
+from tests.support.api import OPERATOR_TOKEN
 from tests.benchmarks import load, raw, usage
 from tests.benchmarks.fleet import hostname_of, machine_of, make_fleet, token_of
-from tests.server import running_server
+from tests.support.server import running_server
 
 _ROOT = Path(__file__).parent.parent.parent
 _SERVERS = {

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from datetime import datetime, timezone
 
-from lea_fleet.tokens import hash_token
+from lea_fleet.core.tokens import hash_token
 
 
 def enrolment_seconds(path, enrolments):

@@ -13,7 +13,7 @@ import trustme
 from tests.installer.faulty import faulty_server
 from tests.installer.posix import SHELLS, Computer
 from tests.installer.wine import Windows, why_there_is_no_bed
-from tests.server import running_server
+from tests.support.server import running_server
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from email.message import Message
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.api import PREFIX
+from tests.support.api import PREFIX
 
 _DEADLINE = 30  # seconds
 _OF_ONE_CONNECTION = {"connection", "transfer-encoding", "content-length"}

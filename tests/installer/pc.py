@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from importlib.resources import files
 
-from tests.api import Api
+from tests.support.api import Api
 from tests.installer.wine import Windows
 
 KIT = files("lea_fleet") / "installer"

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api import OPERATOR_TOKEN
+from tests.support.api import OPERATOR_TOKEN
 from tests.installer.wine import BED, CompileError, Windows
 
 pytestmark = pytest.mark.installer

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api import Agent, Api
+from tests.support.api import Agent, Api
 from tests.installer.faulty import answer, bad_gateway, forward, hang, lose, redirect
-from tests.server import TcpClient
+from tests.support.server import TcpClient
 
 
 @pytest.fixture

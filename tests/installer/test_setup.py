@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from lea_fleet.problems import Problem
+from lea_fleet.core.problems import Problem
 
-from tests.api import OPERATOR_TOKEN
+from tests.support.api import OPERATOR_TOKEN
 from tests.installer import faulty
 from tests.installer.pc import (
     APP,
@@ -35,7 +35,7 @@ from tests.installer.pc import (
     rows,
 )
 from tests.installer.wine import CompileError, Windows
-from tests.server import running_server
+from tests.support.server import running_server
 
 pytestmark = pytest.mark.installer
 

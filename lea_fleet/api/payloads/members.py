@@ -1,0 +1,167 @@
+"""The members of an object, or the parameters of a query, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ...core import clock
+from ...core.machine import DETAILS
+from ...core.problems import InvalidField
+from .objects import LONGEST_BODY
+
+#: The most characters of a detail such as ``hostname``.
+LONGEST_DETAIL = 255
+
+#: The most characters of an Idempotency-Key.
+LONGEST_KEY = 255
+
+#: SQLite's largest integer.
+_LARGEST_ID = 2**63 - 1
+
+
+class Members:
+    """The members of one JSON object, and what was found wrong with them."""
+
+    def __init__(self, members: dict[str, Any]) -> None:
+        self._members = members
+        self._errors: list[dict[str, str]] = []
+
+    def refuse(self, field: str, message: str) -> Any:
+        """Note a fault, once a field; :meth:`check` raises what was noted."""
+        if not any(error["field"] == field for error in self._errors):
+            self._errors.append({"field": field, "message": message})
+
+    def check(self) -> None:
+        if self._errors:
+            raise InvalidField(self._errors)
+
+    def text(self, field: str, longest: int = LONGEST_BODY) -> str | None:
+        """Return the text of *field*; absent, null, empty and blank are None."""
+        value = self._members.get(field)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.refuse(field, "must be a string")
+            return None
+        fault = fault_of_text(value, longest)
+        if fault:
+            self.refuse(field, fault)
+            return None
+        return value if value.strip() else None
+
+    def machine_id(self) -> str | None:
+        return self.text("machine_id")
+
+    def details(self) -> dict[str, str | None]:
+        """Return the details of a machine that are members, by their names."""
+        return {
+            name: self.text(name, LONGEST_DETAIL)
+            for name in DETAILS
+            if name in self._members
+        }
+
+    def boolean(self, field: str, *, default: bool) -> bool:
+        value = self._members.get(field)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.refuse(field, "must be true or false")
+            return default
+        return value
+
+    def duration(self, field: str, *, default: float) -> float | None:
+        """Return the seconds of *field*, such as ``7d``; None for ``never``."""
+        value = self._members.get(field)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            self.refuse(field, "must be text such as 12h, 7d or never")
+            return default
+        try:
+            return clock.parse_lifetime(value)
+        except ValueError as error:
+            self.refuse(field, str(error))
+            return default
+
+    def silence(self, field: str) -> float | None:
+        """Return the seconds of *field*, such as ``14d``; None where it is absent."""
+        text = self.text(field)
+        if text is None:
+            return None
+        try:
+            seconds = clock.parse_lifetime(text)
+        except ValueError as error:
+            self.refuse(field, str(error))
+            return None
+        if seconds is None:
+            self.refuse(field, "must be a duration such as 12h or 14d")
+        return seconds
+
+    def choice(self, field: str, choices: Collection[str]) -> str | None:
+        """Return which of *choices* the text of *field* is."""
+        text = self.text(field)
+        if text is None or text in choices:
+            return text
+        self.refuse(field, f"must be {_either(choices)}")
+        return None
+
+    def choices(self, field: str, choices: Collection[str]) -> tuple[str, ...]:
+        """Return those of *choices* that *field* lists, with commas between them."""
+        listed = tuple(filter(None, (self.text(field) or "").split(",")))
+        if not set(listed) <= set(choices):
+            self.refuse(field, f"must be {_either(choices)}, or several with commas")
+            return ()
+        return tuple(name for name in choices if name in listed)
+
+    def number(self, field: str, *, default: int, most: int) -> int:
+        value = self._members.get(field)
+        if value is None:
+            return default
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # to JSON, 50.0 is the number that 50 is
+        if type(value) is not int or not 1 <= value <= most:
+            self.refuse(field, f"must be a whole number from 1 to {most}")
+            return default
+        return value
+
+    def digits(self, field: str, most: int = _LARGEST_ID) -> int | None:
+        """Return the number that the text of *field* writes."""
+        text = self.text(field)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) <= 19):
+            self.refuse(field, "must be a whole number")
+        elif not 1 <= int(text) <= most:
+            self.refuse(field, f"must be from 1 to {most}")
+        else:
+            return int(text)
+        return None
+
+    def idempotency_key(self, key: str | None) -> str | None:
+        if key is not None and not 1 <= len(key) <= LONGEST_KEY:
+            self.refuse("Idempotency-Key", f"must have 1 to {LONGEST_KEY} characters")
+        return key
+
+
+def _either(choices: Collection[str]) -> str:
+    *others, last = choices
+    return f"{', '.join(others)} or {last}"
+
+
+def fault_of_text(text: str, longest: int) -> str | None:
+    """Return why *text* cannot be stored, or is too long; else None."""
+    if not _is_storable(text):
+        return "must be Unicode text without NUL"
+    if len(text) > longest:
+        return f"must have at most {longest} characters"
+    return None
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether *text* survives UTF-8, and whoever reads it from C."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return "\0" not in text

@@ -1,0 +1,40 @@
+"""The tokens that installers enrol with: made, listed, revoked."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from .. import payloads
+from ...core import tokens
+from ...auth.guard import acting_repository
+from ..routing import blueprint
+from ..requests import body
+from ..responses import json_response
+
+
+@blueprint.get("/enrollment-tokens")
+def list_enrollment_tokens() -> Response:
+    """List them, the newest first; the tokens themselves are not kept."""
+    listed = acting_repository().enrollment_tokens.list()
+    return json_response({"enrollment_tokens": listed})
+
+
+@blueprint.post("/enrollment-tokens")
+def create_enrollment_token() -> Response:
+    """Make one and show it, this once."""
+    wanted = payloads.enrollment_token_payload(body())
+    token = tokens.new_enrollment_token()
+    made = acting_repository().create_enrollment_token(
+        tokens.hash_token(token),
+        label=wanted.label,
+        lifetime=wanted.lifetime,
+        max_uses=wanted.max_uses,
+    )
+    return json_response({"token": token, **made}, 201)
+
+
+@blueprint.delete("/enrollment-tokens/<int(max=9223372036854775807):token_id>")
+def revoke_enrollment_token(token_id: int) -> Response:
+    """Revoke one; doing so again changes nothing."""
+    payloads.no_payload(body())
+    return json_response(acting_repository().revoke_enrollment_token(token_id))

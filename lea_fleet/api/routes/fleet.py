@@ -1,0 +1,40 @@
+"""The whole fleet: listed, or summed up."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from ...core import clock
+from .. import payloads
+from ...auth.guard import acting_repository
+from ..documents import fleet_as_csv, fleet_as_json
+from ..requests import next_page, parameters, prefers_csv
+from ..responses import file_response, json_response
+from ..routing import blueprint
+
+
+@blueprint.get("/fleet")
+def fleet() -> Response:
+    """List the machines, or those that the parameters ask for, as JSON or CSV."""
+    query = payloads.fleet_query(parameters())
+    repository = acting_repository()
+    if query.format == "csv" or (query.format is None and prefers_csv()):
+        document = fleet_as_csv(repository, query.page, delimiter=query.delimiter)
+        response = file_response(document.file, "text/csv")
+        name = f"fleet-{clock.now():%Y-%m-%d}.csv"
+        response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    else:
+        document = fleet_as_json(repository, query.page, with_totals=query.with_totals)
+        response = file_response(document.file, "application/json")
+    response.vary.add("Accept")
+    if document.next_cursor is not None:
+        link = f'<{next_page(document.next_cursor)}>; rel="next"'
+        response.headers["Link"] = link
+    return response
+
+
+@blueprint.get("/fleet/summary")
+def summary() -> Response:
+    """Count the machines, by presence and version, and who came and went by day."""
+    days = payloads.summary_query(parameters())
+    return json_response(acting_repository().summary(days))

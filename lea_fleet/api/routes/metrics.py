@@ -1,0 +1,28 @@
+"""The fleet for a monitoring system."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from ...auth.guard import acting_repository, admits
+from ...storage.measures import measure
+from ...app.state import current_state
+from ..requests import prefers_openmetrics
+from ..responses import text_response
+from ..routing import blueprint
+
+
+@blueprint.get("/metrics", where="LEA_FLEET_METRICS")
+@admits("operator", "monitor")
+def metrics() -> Response:
+    """Measure the fleet, for Prometheus."""
+    from ...app.metrics import expose, fleet_families  # what not every host has
+
+    counters = current_state().counters
+    assert counters is not None  # or this route would not be here
+    measured = measure(acting_repository())
+    several = bool(request.is_multiprocess)
+    families = fleet_families(measured) + counters.families(several_processes=several)
+    response = text_response(*expose(families, openmetrics=prefers_openmetrics()))
+    response.vary.add("Accept")
+    return response

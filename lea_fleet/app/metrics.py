@@ -1,0 +1,136 @@
+"""The fleet in the formats of Prometheus. Knows no Flask and no SQL.
+
+Needs prometheus-client: imported only where metrics are on. No label tells of a person
+or of one machine; what machines say of themselves, their versions, is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+
+from ..storage.measures import Measures
+from ..cli.terminal import printable
+
+OPENMETRICS = "application/openmetrics-text"
+
+#: Stands for the versions that are not among the most frequent ones.
+OTHER = "other"
+
+
+def fleet_families(measured: Measures) -> list[Metric]:
+    """Return what the database tells of the fleet, as metrics."""
+    totals = measured.totals
+    return [
+        _gauge(
+            "lea_fleet_agents",
+            "Machines that were ever enrolled, by status.",
+            "status",
+            {name: totals[name] for name in ("active", "uninstalled")},
+        ),
+        _gauge(
+            "lea_fleet_agents_by_presence",
+            "Active machines, by presence.",
+            "presence",
+            {name: totals[name] for name in ("online", "offline", "stale")},
+        ),
+        _gauge(
+            "lea_fleet_agents_by_version",
+            "Active machines, by the version that they run.",
+            "version",
+            _by_version(measured),
+        ),
+        _gauge(
+            "lea_fleet_suspected_clones",
+            "Active machines whose identity two computers seem to share.",
+            None,
+            {"": measured.suspected_clones},
+        ),
+        _gauge(
+            "lea_fleet_enrollment_tokens",
+            "Enrolment tokens, by state.",
+            "state",
+            measured.enrollment_tokens,
+        ),
+        _counter(
+            "lea_fleet_enrolments",
+            "Enrolments in the history, by kind.",
+            "kind",
+            measured.enrolments,
+        ),
+        _counter(
+            "lea_fleet_uninstalls",
+            "Uninstalls in the history.",
+            None,
+            {"": measured.uninstalls},
+        ),
+        InfoMetricFamily(
+            "lea_fleet_build", "What serves this.", value={"version": _version()}
+        ),
+    ]
+
+
+def expose(families: Iterable[Metric], *, openmetrics: bool) -> tuple[bytes, str]:
+    """Return *families* as text, and the media type of that.
+
+    The media type is ours: whatever a client accepts, it says no word of it.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Families(families))
+    encode, media_type = choose_encoder(OPENMETRICS if openmetrics else "")
+    return encode(registry), media_type
+
+
+class _Families:
+    """What has been collected already, as a registry takes it."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _by_version(measured: Measures) -> Mapping[str, int]:
+    """Return the machines by version, each name once, on one line."""
+    counted: Counter[str] = Counter()
+    for name, machines in measured.versions:
+        counted[printable(name)] += machines
+    counted[OTHER] += measured.totals["active"] - counted.total()
+    return counted
+
+
+def _filled(
+    kind: type[GaugeMetricFamily] | type[CounterMetricFamily],
+    name: str,
+    text: str,
+    label: str | None,
+    values: Mapping[str, int],
+) -> Metric:
+    family = kind(name, text, labels=[label] if label else [])
+    for value, number in values.items():
+        family.add_metric([value] if label else [], number)
+    return family
+
+
+_gauge = partial(_filled, GaugeMetricFamily)
+_counter = partial(_filled, CounterMetricFamily)
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("lea-fleet")
+    except PackageNotFoundError:  # a copy that was never installed
+        return "unknown"

@@ -1,0 +1,84 @@
+"""Signals that a host may listen to; each is sent after the commit.
+
+The sender is the application. Receivers get ``machine_id`` and ``event``, the
+event as ``GET machines/<machine_id>/events`` shows it; those of
+:data:`agent_seen` get ``machine_id`` alone. A receiver that raises is logged:
+what has been committed stands, and the caller gets its answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from blinker import NamedSignal, Namespace
+from flask import current_app
+
+from . import change_log as journal
+from ..storage import Event
+
+logger = logging.getLogger("lea_fleet")
+
+_signals = Namespace()
+
+#: A machine that was not known has been enrolled.
+agent_enrolled = _signals.signal("agent-enrolled")
+
+#: A machine that was uninstalled has been enrolled again.
+agent_reactivated = _signals.signal("agent-reactivated")
+
+#: A machine that was active has been enrolled again.
+agent_reenrolled = _signals.signal("agent-reenrolled")
+
+#: A machine has been uninstalled.
+agent_uninstalled = _signals.signal("agent-uninstalled")
+
+#: An import has made a machine known, or said something else of it.
+agent_imported = _signals.signal("agent-imported")
+
+#: A heartbeat has been answered, whether or not it was written.
+agent_seen = _signals.signal("agent-seen")
+
+#: An active machine may be enrolled once more.
+agent_released = _signals.signal("agent-released")
+
+#: A machine has been given another token.
+agent_token_rotated = _signals.signal("agent-token-rotated")
+
+#: The hostname or the user of a machine has changed.
+agent_identity_changed = _signals.signal("agent-identity-changed")
+
+#: Two machines seem to share one identity.
+agent_clone_suspected = _signals.signal("agent-clone-suspected")
+
+_OF_EVENT = {
+    "enrolled": agent_enrolled,
+    "reactivated": agent_reactivated,
+    "reenrolled": agent_reenrolled,
+    "uninstalled": agent_uninstalled,
+    "imported": agent_imported,
+    "released": agent_released,
+    "token_rotated": agent_token_rotated,
+    "identity_changed": agent_identity_changed,
+    "suspected_clone": agent_clone_suspected,
+}
+
+
+def announce(event: Event) -> None:
+    """Log a committed *event*, and send the signal that belongs to it, if any."""
+    journal.note(event)
+    signal = _OF_EVENT.get(event["event"])
+    if signal is not None:
+        send(signal, machine_id=event["machine_id"], event=event)
+
+
+def send(signal: NamedSignal, **about: Any) -> None:
+    """Send *signal* to every receiver, whatever the others do."""
+    if not signal.receivers or signal.is_muted:
+        return
+    sender = current_app._get_current_object()  # type: ignore[attr-defined]
+    for receiver in signal.receivers_for(sender):
+        try:
+            receiver(sender, **about)
+        except Exception:
+            logger.exception("A receiver of %s has failed", signal.name)

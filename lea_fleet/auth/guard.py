@@ -1,0 +1,188 @@
+"""Who is calling, and whether the caller may do what the route does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn, TypeVar
+
+from flask import current_app, g, has_request_context, request
+from flask_httpauth import HTTPTokenAuth
+
+from . import credentials
+from ..app.database import get_db, get_repository
+from .principals import Principal, Role
+from ..core.problems import (
+    REALM,
+    AgentUninstalled,
+    InsufficientScope,
+    MissingToken,
+    WrongMachine,
+)
+from ..storage import AgentRepository
+from .sessions import signed_in_operator
+from ..app.state import current_state
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+class BearerAuth(HTTPTokenAuth):
+    """HTTPTokenAuth that takes the token as it was sent, or a host's session.
+
+    Werkzeug reads ``a=b`` as a list of parameters, so that a token with an
+    equals sign within would never reach the verifier.
+    """
+
+    def get_auth(self) -> None:
+        """Leave it to :meth:`authenticate`, without an object in between."""
+
+    def authenticate(self, auth: None, stored_password: None) -> Any:
+        field = _authorization()
+        if field is None:
+            return signed_in_operator()
+        token = _bearer(field)
+        return self.verify_token_callback(token) if token else None
+
+    def authorize(self, role: Collection[Role], user: Principal, auth: Any) -> bool:
+        _admit(user, role)
+        return True
+
+    def current_user(self) -> Any:
+        return g.get("flask_httpauth_user")
+
+    def ensure_sync(self, f: _View) -> _View:
+        # Nothing here is a coroutine, which Flask would find out each time.
+        return f
+
+
+def presented_token() -> str:
+    """Return the Bearer token of this request; empty where there is none."""
+    return _bearer(_authorization() or "")
+
+
+def _authorization() -> str | None:
+    # Where Werkzeug's headers would look it up, without the way through them.
+    field: str | None = request.environ.get("HTTP_AUTHORIZATION")
+    return field
+
+
+def _bearer(field: str) -> str:
+    scheme, _, token = field.partition(" ")
+    # Not strip(): in the latin-1 text of UTF-8 bytes it would eat an "à".
+    return token.strip(" \t") if scheme.lower() == "bearer" else ""
+
+
+def identify(token: str) -> Principal:
+    """Return who holds *token*; see :func:`credentials.identify`."""
+    settings = current_state().settings
+    return credentials.identify(
+        token, settings.api_token, get_db, _agents_repository, settings.metrics_token
+    )
+
+
+def _agents_repository() -> AgentRepository:
+    """Return a repository whose events name the agent that uses its token."""
+    address = request.remote_addr if has_request_context() else None
+    return get_repository(_known(role="agent", address=address))
+
+
+def _refuse(status: int) -> NoReturn:
+    raise MissingToken(
+        "Send the token in the header field Authorization: Bearer <token>."
+    )
+
+
+def admits(*roles: Role) -> Callable[[_View], _View]:
+    """Declare which *roles* a view is for; without it, only operators."""
+
+    def declare(view: _View) -> _View:
+        view.admitted_roles = roles  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def guarded(view: _View) -> _View:
+    """Return *view* behind the guard, which lets nobody else through to it."""
+    guard = auth.login_required(role=_admitted(view))
+    return guard(view)  # type: ignore[no-any-return]
+
+
+def _admitted(view: Callable[..., Any]) -> Collection[Role]:
+    roles: Collection[Role] = getattr(view, "admitted_roles", ["operator"])
+    return roles
+
+
+def _admit(principal: Principal, roles: Collection[Role]) -> None:
+    if principal.role in roles:
+        return
+    if principal.role == "departed":
+        raise AgentUninstalled("This machine has been uninstalled.")
+    raise InsufficientScope(f"A token of the role {principal.role} cannot do this.")
+
+
+def confirm() -> Principal:
+    """Check the caller again, by what the database says now, and return it.
+
+    Called inside the transaction that writes, since an uninstall may have come
+    between. Raises what :func:`identify` does, and InsufficientScope.
+    """
+    principal = caller()
+    if principal.is_operator:  # by a setting, or by a session that the host vouches for
+        return principal
+    principal = identify(presented_token())
+    _admit(principal, _admitted(current_app.view_functions[str(request.endpoint)]))
+    return principal
+
+
+def caller() -> Principal:
+    """Return who sent this request, as the guard found."""
+    principal: Principal = auth.current_user()
+    return principal
+
+
+def holds_operator_token() -> bool:
+    """Tell whether the caller is an operator by token, not by being signed in."""
+    return caller_is_operator() and bool(presented_token())
+
+
+def caller_is_operator() -> bool:
+    """Tell whether the guard found an operator, or has not got that far."""
+    principal = auth.current_user()
+    return isinstance(principal, Principal) and principal.is_operator
+
+
+def acting_repository() -> AgentRepository:
+    """Return a repository whose events name the caller of this request."""
+    return get_repository(_actor(caller()))
+
+
+def target(principal: Principal, machine_id: str | None) -> str | None:
+    """Return the machine that a caller means who named *machine_id*, or None.
+
+    An agent may leave out its own id. Raises WrongMachine for another one's.
+    """
+    if principal.is_operator:
+        return machine_id
+    own = principal.machine_id
+    if machine_id is not None and own not in (machine_id, machine_id.strip()):
+        raise WrongMachine("This token belongs to another machine.")
+    return own
+
+
+def _actor(principal: Principal) -> dict[str, Any]:
+    return _known(
+        role="agent" if principal.role == "departed" else principal.role,
+        enrollment_token=principal.enrollment_token,
+        user=principal.user,
+        address=request.remote_addr,
+    )
+
+
+def _known(**actor: Any) -> dict[str, Any]:
+    return {name: value for name, value in actor.items() if value is not None}
+
+
+auth = BearerAuth(scheme="Bearer", realm=REALM)
+# What either of these raises goes to the blueprint's error handler as it is.
+auth.verify_token(identify)
+auth.error_handler(_refuse)

@@ -1,0 +1,136 @@
+"""Who is calling, for the host's own routes: a question, and two decorators.
+
+Whoever is refused here sees the host's own pages for 401, 403 and 503.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import current_app, g, request
+from werkzeug.exceptions import Forbidden, ServiceUnavailable, Unauthorized
+from werkzeug.local import LocalProxy
+
+from . import guard as auth
+from ..core import problems
+from ..app.counting import count_problem
+from ..app.database import fault_of, get_repository
+from .principals import Principal
+from ..storage import Agent
+from .sessions import signed_in_operator
+
+logger = logging.getLogger("lea_fleet")
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+_AGENT = "_lea_fleet_agent"
+
+
+def authenticate(token: str) -> Principal | None:
+    """Return the operator or the live agent that *token* stands for, or None.
+
+    *token* is the text after ``Bearer`` in the header field. A database that
+    cannot be asked aborts with 503 and ``Retry-After``.
+    """
+    with _host_pages():
+        try:
+            principal = auth.identify(token)
+        except problems.Unauthorized:
+            return None
+    return principal if principal.role in ("operator", "agent") else None
+
+
+def agent_required(view: _View) -> _View:
+    """Let only live agents call *view*, which finds them in current_agent.
+
+    Aborts with 401 without a valid token, with 403 for an operator, and with
+    503 where the database cannot be asked.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        principal = authenticate(auth.presented_token())
+        if principal is None:
+            raise TokenRequired
+        if principal.machine_id is None:
+            raise Forbidden("This is for agents.")
+        with _host_pages():
+            agent = get_repository().get(principal.machine_id)
+        if agent is None:  # deleted in between
+            raise TokenRequired
+        setattr(g, _AGENT, agent)
+        return current_app.ensure_sync(view)(*args, **kwargs)
+
+    return guarded  # type: ignore[return-value]
+
+
+def operator_required(view: _View) -> _View:
+    """Let only operators call *view*: by token, or signed in to the host.
+
+    Aborts with 401 without a valid credential, with 403 for an agent and for a
+    signed-in operator's write that may come from another site, and with 503
+    where the database cannot be asked.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        principal = _operator_or_agent()
+        if principal is None:
+            raise TokenRequired
+        if not principal.is_operator:
+            raise Forbidden("This is for operators.")
+        return current_app.ensure_sync(view)(*args, **kwargs)
+
+    return guarded  # type: ignore[return-value]
+
+
+def _operator_or_agent() -> Principal | None:
+    if "Authorization" in request.headers:
+        return authenticate(auth.presented_token())
+    try:
+        return signed_in_operator()
+    except problems.CrossSite as problem:
+        raise Forbidden(problem.detail) from problem
+
+
+def _current_agent() -> Agent:
+    agent: Agent | None = g.get(_AGENT)
+    if agent is None:
+        raise RuntimeError("current_agent is for views under agent_required.")
+    return agent
+
+
+#: The row of the agent that calls a view under :func:`agent_required`.
+current_agent: Agent = LocalProxy(_current_agent)  # type: ignore[assignment]
+
+
+@contextmanager
+def _host_pages() -> Iterator[None]:
+    """Turn a database that cannot be asked into the host's own 503."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _unavailable(fault_of(error)) from error
+    except problems.DatabaseProblem as problem:
+        raise _unavailable(problem) from problem
+
+
+def _unavailable(problem: problems.DatabaseProblem) -> ServiceUnavailable:
+    count_problem(problem)
+    logger.error("%s: %s", problem.code, problem.detail)
+    return ServiceUnavailable(problem.title, retry_after=problem.retry_after)
+
+
+class TokenRequired(Unauthorized):
+    """A 401 whose challenge has the realm in quotes, as RFC 9110 wants it."""
+
+    description = "A valid token is required."
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        challenge = f'Bearer realm="{problems.REALM}"'
+        return [*super().get_headers(*args, **kwargs), ("WWW-Authenticate", challenge)]

@@ -1,0 +1,108 @@
+"""The settings that are allowed, and that somebody may be sorry for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ...app.settings import MAKE_A_TOKEN, Settings
+from ...storage.enrollment_tokens import EnrollmentTokenRepository
+from ..terminal import printable
+from .findings import Checks, Verdict, fault, ok, some, warning
+from .reading import Reading
+
+_SHORTEST = 16
+_FEWEST_DIFFERENT = 8
+
+#: What is tried first, in lower case and without what is no letter or digit; before
+#: those that they hold, the longer ones.
+_WELL_KNOWN = re.compile(
+    "abcdefghijklmnopqrstuvwxyz|placeholder|motdepasse|password|passwort|changeme"
+    "|changeit|whatever|default|example|letmein|metrics|replace|welcome"
+    "|azerty|change|insert|passwd|please|qwerty|qwertz|sample|secret|server|admin"
+    "|agent|dummy|fleet|hello|local|super|token|demo|here|pass|prod|root|test|this"
+    "|todo|user|your|abc|api|bar|dev|foo|key|lea|rpa|the|xxx|me|my"
+    r"|0?123\d*|20\d\d"
+)
+
+#: What a header field carries as a token (RFC 6750, b64token).
+_SENDABLE = re.compile(r"[\w.~+/-]+=*", re.ASCII)
+
+_NEW = f"Make another one: {MAKE_A_TOKEN}"
+
+
+def settings_checks(settings: Settings, reading: Reading) -> Checks:
+    """Return the checks of the settings, and of the tokens that were handed out."""
+    return {
+        "api_token": lambda: _api_token(settings.api_token),
+        "metrics_token": lambda: _metrics_token(settings.metrics_token),
+        "issue": lambda: _issue(settings.issue),
+        "reenrolment": lambda: _reenrolment(settings.reenroll_silent_after),
+        "enrollment_tokens": lambda: _enrollment_tokens(reading),
+    }
+
+
+def weakness(token: str) -> str | None:
+    """Return why *token* could be guessed, without a word of it, or None."""
+    plain = "".join(letter for letter in token.casefold() if letter.isalnum())
+    if len(_WELL_KNOWN.sub("", plain)) < _FEWEST_DIFFERENT:
+        return "it is made of words that are tried first"
+    if len(token) < _SHORTEST:
+        return f"it has fewer than {_SHORTEST} characters"
+    if len(set(token)) < _FEWEST_DIFFERENT:
+        return f"it has fewer than {_FEWEST_DIFFERENT} different characters"
+    return None
+
+
+def _api_token(token: str) -> Verdict:
+    return _judge("RPA_API_TOKEN", token, fault)
+
+
+def _metrics_token(token: str | None) -> Verdict:
+    if token is None:
+        return ok("there is none")
+    return _judge("LEA_FLEET_METRICS_TOKEN", token, warning)
+
+
+def _judge(key: str, token: str, weak: Callable[[str, str], Verdict]) -> Verdict:
+    why = weakness(token)
+    if why is not None:
+        return weak(f"{key} is weak: {why}", _NEW)
+    if not _SENDABLE.fullmatch(token):
+        return warning(
+            f"{key} has characters, such as a blank, that not every client can send",
+            _NEW,
+        )
+    return ok(f"{key} is not easily guessed")
+
+
+def _issue(issue: str) -> Verdict:
+    if issue == "agent":
+        return ok("each machine has a token of its own")
+    return warning(
+        "LEA_FLEET_ISSUE is shared: every machine has the operator's token",
+        "Leave LEA_FLEET_ISSUE out once the host can tell agents apart.",
+    )
+
+
+def _reenrolment(silence: float | None) -> Verdict:
+    if silence is None:
+        return ok("a machine that is active is enrolled again by an operator alone")
+    return warning(
+        "LEA_FLEET_REENROLL_SILENT_AFTER is set: whoever has an enrolment token may"
+        " take the place of a machine that was silent for so long",
+        "Leave it out, and release machines one by one: flask fleet release MACHINE",
+    )
+
+
+def _enrollment_tokens(reading: Reading) -> Verdict:
+    listed = EnrollmentTokenRepository(reading.fleet.connection).list()
+    active = [token for token in listed if token["state"] == "active"]
+    unending = [token for token in active if token["expires_at"] is None]
+    if not unending:
+        return ok(f"{len(active)} can be used, and each of them expires")
+    named = [f"{token['id']} ({printable(str(token['label']))})" for token in unending]
+    return warning(
+        f"{len(unending)} never expire: {some(named)}",
+        "Revoke them (flask fleet token revoke ID) and make others that expire.",
+    )

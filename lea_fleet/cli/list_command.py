@@ -1,0 +1,212 @@
+"""``flask fleet list``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import cast
+
+import click
+from flask.cli import with_appcontext
+
+from ..core import clock
+from ..core.filters import (
+    NEWEST_FIRST,
+    PRESENCES,
+    SORTS,
+    STATUSES,
+    FleetFilter,
+    Status,
+    is_sort,
+)
+from ..api.documents import fleet_as_csv
+from ..core.pages import Page, PageReader
+from ..storage import Agent
+from .terminal import ago, pour, printable, say, screen_width, styled, table
+from .completion import sorts
+from .opening import checked_text, open_fleet
+from .options import json_option, say_json, seconds
+from .watch import INTERVAL, interval_option, watch, watch_option
+
+_HEADING = ("MACHINE", "USER", "HOST", "VERSION", "PRESENCE", "LAST SEEN")
+_FIXED = {4, 5}
+#: Lines of a watched screen that are not machines: heading, "more", blank, totals.
+_AROUND = 4
+_COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
+
+
+def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not is_sort(value):
+        raise click.BadParameter(f"must be one of {', '.join(SORTS)}.")
+    return value
+
+
+@click.command("list")
+@click.option(
+    "--status",
+    type=click.Choice([*STATUSES, "all"]),
+    default="active",
+    show_default=True,
+    help="Which machines to list.",
+)
+@click.option(
+    "--presence",
+    type=click.Choice([name for name in PRESENCES if name != "uninstalled"]),
+    multiple=True,
+    help="Only those that are so; may be said more than once.",
+)
+@click.option(
+    "-q",
+    "--search",
+    metavar="TEXT",
+    callback=checked_text,
+    help="Only those with this in their machine id, user, e-mail or host name.",
+)
+@click.option(
+    "--version",
+    callback=checked_text,
+    help="Only those that run exactly this version.",
+)
+@click.option(
+    "--silent-for",
+    metavar="DURATION",
+    callback=seconds,
+    help="Only those not seen for so long: 12h, 14d.",
+)
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    callback=_sort,
+    shell_complete=sorts,
+    default=NEWEST_FIRST,
+    show_default=True,
+    help="What to order by; with - before it, descending.",
+)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    help="How many at the most.",
+)
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for Excel and others.")
+@click.option(
+    "--semicolon", is_flag=True, help="The same with semicolons, for Excel in French."
+)
+@watch_option
+@interval_option
+@with_appcontext
+def list_command(
+    status: str,
+    presence: tuple[str, ...],
+    search: str | None,
+    version: str | None,
+    silent_for: float | None,
+    sort: str,
+    limit: int | None,
+    as_json: bool,
+    as_csv: bool,
+    semicolon: bool,
+    watching: bool,
+    interval: float | None,
+) -> None:
+    """List the machines, the newest enrolment first.
+
+    The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis.
+    A presence with an exclamation mark is of a suspected clone: two computers
+    under one machine id. The totals count all that fit, whatever their status.
+
+    \b
+    Example: flask fleet list --presence offline --search compta
+    """
+    if [as_json, as_csv or semicolon, watching].count(True) > 1:
+        raise click.UsageError("Ask for one of JSON, CSV and --watch.")
+    if interval is not None and not watching:
+        raise click.UsageError("--interval goes with --watch.")
+    wanted = FleetFilter(
+        status=None if status == "all" else cast(Status, status),
+        presence=presence,
+        q=search,
+        version=version,
+        silent_for=silent_for,
+        sort=sort,
+    )
+    page = Page(wanted, limit)
+    if watching:
+        watch(partial(_frame, page), interval or INTERVAL)
+        return
+    if as_csv or semicolon:
+        _print_csv(page, "semicolon" if semicolon else "comma")
+        return
+    agents, totals = _read(page)
+    if as_json:
+        say_json({"agents": agents, "totals": totals})
+        return
+    for line in _table(agents):
+        say(line)
+    if agents:
+        say("")
+    say(totals_line(totals))
+
+
+def _frame(page: Page, height: int) -> list[str]:
+    """Return what is to be seen of *page* now, in at most *height* lines."""
+    room = max(height - _AROUND, 1)
+    rows = room if page.limit is None else min(room, page.limit)
+    agents, totals = _read(replace(page, limit=rows))
+    statuses = STATUSES if page.wanted.status is None else (page.wanted.status,)
+    wanted = min(sum(totals[status] for status in statuses), page.limit or math.inf)
+    more = [f"… and {wanted - len(agents)} more"] if wanted > len(agents) else []
+    return [*_table(agents), *more, "", totals_line(totals)]
+
+
+def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
+    with open_fleet() as repository, repository.snapshot():
+        reader = PageReader(repository.agents, page)
+        agents = [agent for status in STATUSES for agent in reader.of_status(status)]
+        return agents, repository.totals(replace(page.wanted, status=None))
+
+
+def _print_csv(page: Page, delimiter: str) -> None:
+    with open_fleet() as repository:
+        document = fleet_as_csv(repository, page, delimiter=delimiter)
+    with document.file as file:
+        pour(file)
+
+
+def _table(agents: list[Agent]) -> list[str]:
+    if not agents:
+        return []
+    now = clock.now()
+    heading, *lines = table(
+        [_HEADING, *(_row(agent, now) for agent in agents)],
+        screen_width(),
+        fixed=_FIXED,
+    )
+    return [
+        styled(heading, bold=True),
+        *(
+            styled(line, fg=_COLOURS.get(agent["presence"]))
+            for agent, line in zip(agents, lines)
+        ),
+    ]
+
+
+def _row(agent: Agent, now: datetime) -> list[str]:
+    names = ("machine_id", "user_name", "hostname", "version")
+    return [
+        *(printable(agent[name] or "-") for name in names),
+        agent["presence"] + ("!" if agent["suspected_clone"] else ""),
+        ago(agent["last_seen_at"], now),
+    ]
+
+
+def totals_line(totals: dict[str, int]) -> str:
+    """Return in one line what :meth:`AgentRepository.totals` counts."""
+    plural = "" if totals["total"] == 1 else "s"
+    return (
+        "{total} machine{plural}: {active} active ({online} online, {offline} offline,"
+        " {stale} stale), {uninstalled} uninstalled"
+    ).format(**totals, plural=plural)

@@ -1,0 +1,182 @@
+"""Takes what is personal out of the rows and the history; both stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person
+from ..core.privacy.ownership import History
+from ..core.problems import UnknownAgent
+from ..core.privacy.redaction import folded
+from .agents import AgentRepository
+from .events import Event
+from .batches import STEP, in_steps
+
+#: How lea_fleet_enrollments names an operator; see principal.py.
+_OPERATOR = "operator:"
+
+# Where a person may be named: all that is left to read of a long history.
+_MENTIONS = """SELECT machine_id, actor, detail FROM lea_fleet_events
+  WHERE event IN ('identity_changed', 'uninstalled',
+    'enrollment_token_created', 'enrollment_token_revoked')
+  OR actor LIKE '%"user"%' OR actor LIKE '%"os_user"%'"""
+
+
+class ErasureRepository:
+    """Makes plans and carries them out, over the connection of a *repository*.
+
+    ``done`` has the summaries of those that were carried out.
+    """
+
+    def __init__(self, repository: AgentRepository) -> None:
+        self._repository = repository
+        self._connection = repository.connection
+        self.done: list[Summary] = []
+
+    def known(self, machine_id: str) -> str:
+        """Return the id under which a machine is stored, or its history alone is.
+
+        Raises UnknownAgent.
+        """
+        agent = self._repository.get(machine_id)
+        if agent is not None:
+            return str(agent["machine_id"])
+        if not self._repository.events.history(machine_id):
+            raise UnknownAgent(machine_id)
+        return machine_id
+
+    def history(self, machine_id: str | None) -> History:
+        """Return what is known of a machine; None is for the events about none."""
+        row = None if machine_id is None else self._repository.get(machine_id)
+        return History(row, self._repository.events.history(machine_id))
+
+    def identities(self, machine_id: str | None) -> list[Identity]:
+        """Return what a machine has lately given up."""
+        rows = self._connection.execute(
+            "SELECT name, value FROM lea_fleet_identities WHERE machine_id = ?",
+            (machine_id,),
+        )
+        return [(name, value) for name, value in rows]
+
+    def of_machines(self, machine_ids: Iterable[str]) -> Iterator[Plan]:
+        """Yield what there is to take from each machine at this moment."""
+        for machine_id in machine_ids:
+            history = self.history(machine_id)
+            yield of_machine(machine_id, history, self.identities(machine_id))
+
+    def of_person(
+        self, email: str, machine_ids: Iterable[str | None]
+    ) -> Iterator[Plan]:
+        """Yield what there is to take of a person from each machine, or from none's
+        events; *machine_ids* are what :meth:`naming` says."""
+        for machine_id in machine_ids:
+            history = self.history(machine_id)
+            yield of_person(machine_id, history, self.identities(machine_id), email)
+
+    def naming(self, email: str) -> list[str | None]:
+        """Return the machines whose row or history may name the person with that
+        *email*, which is folded; None is for the events about no machine."""
+        rows = self._connection.execute(
+            "SELECT machine_id, CAST(user_email AS TEXT),"
+            " CAST(uninstall_reason AS TEXT)"
+            " FROM enrolled_agents UNION ALL"
+            " SELECT machine_id, value, NULL FROM lea_fleet_identities"
+        )
+        found = [
+            machine_id
+            for machine_id, said, reason in rows
+            if folded(said) == email or email in folded(reason)
+        ]
+        for machine_id, actor, detail in self._connection.execute(_MENTIONS):
+            told = [*json.loads(actor).values(), *_texts(json.loads(detail))]
+            if any(email in folded(text) for text in told):
+                found.append(machine_id)
+        return list(dict.fromkeys(found))
+
+    def erase(self, plans: Iterator[Plan]) -> None:
+        """Carry out *plans*, each in the transaction in which it is made."""
+        in_steps(self._repository, self._carried_out(plans))
+
+    def forget(self, email: str) -> None:
+        """Take a person from where no machine is spoken of.
+
+        That is the labels of enrolment tokens, and who sent the enrolments that may
+        be repeated.
+        """
+        with self._repository.transaction():
+            for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
+                if email in folded(label):
+                    self._connection.execute(
+                        "UPDATE lea_fleet_enrollment_tokens SET label = ''"
+                        " WHERE label = ?",
+                        (label,),
+                    )
+            for credential in self._distinct("credential", "lea_fleet_enrollments"):
+                if folded(credential) == f"{_OPERATOR}{email}":
+                    self._connection.execute(
+                        "DELETE FROM lea_fleet_enrollments WHERE credential = ?",
+                        (credential,),
+                    )
+
+    def _distinct(self, column: str, table: str) -> list[str]:
+        rows = self._connection.execute(f"SELECT DISTINCT {column} FROM {table}")
+        return [value for (value,) in rows]
+
+    def _carried_out(self, plans: Iterator[Plan]) -> Iterator[int]:
+        acts: set[str] = set()
+        for plan in plans:
+            if not plan.fields:
+                yield 1
+                continue
+            # Whatever tells whose the others are goes last, should this be cut short.
+            events = sorted(plan.events, key=_order)
+            while len(events) > STEP:
+                self._repository.events.rewrite(events[:STEP])
+                events = events[STEP:]
+                yield STEP
+            self._repository.events.rewrite(events)
+            self._erase_row(plan)
+            self.done.append(plan.summary())
+            if plan.is_of_an_operator:
+                acts |= plan.fields
+            else:
+                self._note(plan.machine_id, plan.fields)
+            yield 1 + len(events)
+        if acts:
+            self._note(None, acts)
+
+    def _erase_row(self, plan: Plan) -> None:
+        if plan.columns and plan.enrolled_at is not None:
+            nothing = ", ".join(f"{name} = NULL" for name in plan.columns)
+            self._connection.execute(
+                # Not of an enrolment that has come meanwhile.
+                f"UPDATE enrolled_agents SET {nothing}"
+                " WHERE machine_id = ? AND enrolled_at = ?",
+                (plan.machine_id, plan.enrolled_at),
+            )
+        self._connection.executemany(
+            "DELETE FROM lea_fleet_identities"
+            " WHERE machine_id = ? AND name = ? AND value = ?",
+            [(plan.machine_id, *identity) for identity in plan.identities],
+        )
+
+    def _note(self, machine_id: str | None, fields: Iterable[str]) -> None:
+        self._repository.events.add("erased", machine_id, fields=sorted(fields))
+
+
+def _order(event: Event) -> tuple[bool, bool]:
+    free_text = event["event"] != "identity_changed"
+    return not free_text, "user_email" in event["detail"].get("after", {})
+
+
+def _texts(said: object) -> Iterator[object]:
+    """Yield every text in a detail."""
+    if isinstance(said, dict):
+        for value in said.values():
+            yield from _texts(value)
+    elif isinstance(said, list):
+        for value in said:
+            yield from _texts(value)
+    else:
+        yield said

@@ -1,0 +1,56 @@
+"""The fleet as a monitoring system measures it, in one look at the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.machine import ENROLMENTS
+from .agents import AgentRepository
+
+#: So many versions are told apart. They come from the machines, which could make up
+#: any number of them.
+MOST_VERSIONS = 50
+
+_LONGEST_VERSION = 255
+
+_VERSIONS = f"""
+    SELECT substr(CAST(version AS TEXT), 1, {_LONGEST_VERSION}), count(*)
+    FROM enrolled_agents WHERE status = 'active'
+    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VERSIONS}
+"""
+
+# No index on the events' names, which each enrolment would pay for.
+_EVENTS = "SELECT event, count(*) FROM lea_fleet_events GROUP BY event"
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What there is, all of one moment.
+
+    *totals* are the machines by status and by presence; *versions* those of the
+    active ones, the most frequent first, with the number of machines, where none is
+    known under an empty name; *enrolments* and *uninstalls* are those of the whole
+    history, *enrollment_tokens* those of each state.
+    """
+
+    totals: dict[str, int]
+    versions: list[tuple[str, int]]
+    enrolments: dict[str, int]
+    uninstalls: int
+    enrollment_tokens: dict[str, int]
+    suspected_clones: int
+
+
+def measure(repository: AgentRepository) -> Measures:
+    """Return the numbers of the fleet. Raises sqlite3.Error."""
+    execute = repository.connection.execute
+    with repository.snapshot():
+        events = dict(execute(_EVENTS).fetchall())
+        return Measures(
+            totals=repository.totals(),
+            versions=[(name or "", count) for name, count in execute(_VERSIONS)],
+            enrolments={name: events.get(name, 0) for name in ENROLMENTS},
+            uninstalls=events.get("uninstalled", 0),
+            enrollment_tokens=repository.enrollment_tokens.count_by_state(),
+            suspected_clones=len(repository.clones.suspects()),
+        )

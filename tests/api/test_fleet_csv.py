@@ -1,0 +1,245 @@
+"""GET /fleet as CSV: the same machines, for a spreadsheet that does as it is told."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from tempfile import SpooledTemporaryFile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lea_fleet.api import spool
+from lea_fleet.core.machine import DETAILS
+from lea_fleet.storage import AgentRepository
+from tests.support.api import assert_problem
+from tests.support.fleets import ask, fill
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def table(response, delimiter=","):
+    """Return the lines of a CSV answer as mappings."""
+    text = response.data.decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def cells(agent):
+    """Return what the cells of an agent have to be."""
+    return {name: cell(value) for name, value in agent.items()}
+
+
+def cell(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+@pytest.fixture
+def fleet(operator, the_clock):
+    operator.enroll("PC-1", user_name="Zoé Lefèvre", version="1.4.0")
+    operator.enroll("PC-2", hostname='a "b", c;\r\nd')
+    the_clock.advance(days=15)
+    operator.uninstall("PC-1", reason="=1+1")
+    return operator
+
+
+def test_it_has_the_machines_of_the_json_with_every_member(fleet):
+    response = fleet.get("/fleet", headers={"Accept": "text/csv"})
+
+    assert response.status_code == 200
+    answer = ask(fleet)
+    agents = answer["active"] + answer["uninstalled"]
+    assert table(response) == [cells(agent) for agent in agents]
+    assert response.data.count(b"\r\n") == 1 + len(agents) + 1  # one is in a name
+    heading = response.data.decode("utf-8-sig").split("\r\n")[0]
+    assert heading == ",".join(agents[0])
+
+
+def test_excel_is_told_the_encoding_and_offered_a_file(fleet):
+    response = fleet.get("/fleet?format=csv")
+
+    assert response.data.startswith(codecs.BOM_UTF8 + b"id,machine_id,")
+    assert "Zoé Lefèvre".encode() in response.data
+    assert response.content_type == "text/csv; charset=utf-8"
+    disposition = response.headers["Content-Disposition"]
+    assert disposition == "attachment; filename=fleet-2026-03-17.csv"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.content_length == len(response.data)
+
+
+def test_excel_in_french_gets_semicolons(fleet):
+    response = fleet.get("/fleet?format=csv&delimiter=semicolon")
+
+    assert table(response, ";") == table(fleet.get("/fleet?format=csv"))
+    assert response.data.startswith(codecs.BOM_UTF8 + b"id;machine_id;")
+
+
+def test_parameters_choose_its_machines_as_those_of_the_json(fleet):
+    lines = table(fleet.get("/fleet?format=csv&status=active&q=PC&totals=0"))
+
+    assert [line["machine_id"] for line in lines] == ["PC-2"]
+
+
+def test_its_pages_follow_a_link(fleet):
+    first = fleet.get("/fleet?limit=1", headers={"Accept": "text/csv"})
+    cursor = ask(fleet, limit=1)["next_cursor"]
+
+    assert first.headers["Link"].endswith(f'?limit=1&cursor={cursor}>; rel="next"')
+    second = fleet.get(f"/fleet?format=csv&limit=1&cursor={cursor}")
+    assert [line["machine_id"] for line in table(first) + table(second)] == [
+        "PC-2",
+        "PC-1",
+    ]
+    assert "Link" not in second.headers
+
+
+def test_an_empty_fleet_is_a_heading(operator):
+    assert len(operator.get("/fleet?format=csv").text.splitlines()) == 1
+
+
+def test_head_gives_the_length_and_no_body(fleet):
+    response = fleet.request("HEAD", "/fleet?format=csv")
+
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.content_length == len(fleet.get("/fleet?format=csv").data)
+
+
+@pytest.mark.parametrize(
+    ("accept", "mimetype"),
+    [
+        (None, "application/json"),
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("text/csv", "text/csv"),
+        ("TEXT/CSV", "text/csv"),
+        ("text/csv; charset=utf-8", "text/csv"),
+        ("text/csv;charset=UTF-8", "text/csv"),
+        ("text/*", "text/csv"),
+        ("text/csv, */*;q=0.1", "text/csv"),
+        ("text/csv;q=0.5, application/json", "application/json"),
+        ("application/json;q=0.5, text/csv;q=0.6", "text/csv"),
+        ("application/json, text/csv", "application/json"),
+        ("text/csv;q=0", "application/json"),
+        ("text/csv;q=0, */*", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("image/png", "application/json"),
+        (";;;,,,q=é", "application/json"),
+    ],
+)
+def test_it_is_for_whoever_would_rather_have_it(operator, accept, mimetype):
+    headers = {} if accept is None else {"Accept": accept}
+
+    response = operator.get("/fleet", headers=headers)
+
+    assert (response.status_code, response.mimetype) == (200, mimetype)
+    assert "Accept" in response.headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    ("format", "accept", "mimetype"),
+    [
+        ("json", "text/csv", "application/json"),
+        ("csv", "application/json", "text/csv"),
+    ],
+)
+def test_the_parameter_goes_before_the_header(operator, format, accept, mimetype):
+    response = operator.get(f"/fleet?format={format}", headers={"Accept": accept})
+
+    assert response.mimetype == mimetype
+
+
+def test_a_refusal_is_a_problem_document_all_the_same(operator):
+    response = operator.get("/fleet?limit=x", headers={"Accept": "text/csv"})
+
+    assert_problem(response, 400, "invalid_field")
+
+
+@pytest.mark.parametrize("column", ["machine_id", *DETAILS, "uninstall_reason"])
+@pytest.mark.parametrize("first", FORMULA)
+def test_no_cell_is_a_formula(operator, database, column, first):
+    formula = f"{first}cmd|'/c calc'!A0"
+    row = {"machine_id": "PC-1", "status": "uninstalled", column: formula}
+    fill(database, [row])
+
+    (line,) = table(operator.get("/fleet?format=csv"))
+
+    assert line[column] == f"'{formula}"
+
+
+def test_a_nul_of_an_older_servers_is_a_replacement_character(operator, database):
+    fill(database, [{"machine_id": "PC-1", "hostname": "\0=1+1\0"}])
+
+    (line,) = table(operator.get("/fleet?format=csv"))
+
+    assert line["hostname"] == "\ufffd=1+1\ufffd"
+
+
+odd_text = st.text(
+    st.sampled_from("=+-@\t\r\n\"',; aé李\ufeff"), min_size=1, max_size=6
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    rows=st.lists(st.fixed_dictionaries(dict.fromkeys(DETAILS, odd_text)), max_size=4),
+    delimiter=st.sampled_from([("comma", ","), ("semicolon", ";")]),
+)
+def test_whatever_a_machine_says_is_read_back_as_it_is(
+    operator, database, rows, delimiter
+):
+    fill(database, [{**row, "machine_id": str(n)} for n, row in enumerate(rows)])
+    name, character = delimiter
+
+    response = operator.get(f"/fleet?format=csv&delimiter={name}")
+
+    lines = table(response, character)
+    assert lines == [cells(agent) for agent in ask(operator)["active"]]
+
+
+def test_a_table_is_of_one_moment(operator, elsewhere, monkeypatch):
+    """A machine that moves to the other list while it is read comes once."""
+    operator.enroll("PC-1")
+    operator.enroll("PC-2")
+    agents = AgentRepository.agents
+
+    def uninstall_first(self, status, *args, **options):
+        if status == "uninstalled":
+            elsewhere.uninstall("PC-1")
+        return agents(self, status, *args, **options)
+
+    monkeypatch.setattr(AgentRepository, "agents", uninstall_first)
+    lines = table(operator.get("/fleet?format=csv"))
+
+    assert [line["machine_id"] for line in lines] == ["PC-2", "PC-1"]
+    assert [line["status"] for line in lines] == ["active", "active"]
+
+
+def test_a_table_beyond_the_memory_it_may_use_is_whole(operator, monkeypatch):
+    monkeypatch.setattr(spool, "_IN_MEMORY", 100)
+    for number in range(20):
+        operator.enroll(f"PC-{number}", user_name="é" * 255)
+
+    response = operator.get("/fleet?format=csv")
+
+    assert len(table(response)) == 20
+    assert response.content_length == len(response.data)
+
+
+def test_a_table_that_finds_no_room_is_a_503(operator, monkeypatch):
+    class FullDisk(SpooledTemporaryFile):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spool, "SpooledTemporaryFile", FullDisk)
+
+    response = operator.get("/fleet?format=csv")
+
+    assert_problem(response, 503, "database_unavailable", "retry")

@@ -1,0 +1,482 @@
+"""Whatever happens to a few machines, in whatever order, goes by the rules.
+
+The rules stand here a second time, as a model in plain Python. After each step the
+fleet has to be as the model says: what was answered, which tokens are good, how often
+each enrolment token was used, what became of each machine, and its events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from lea_fleet.core import clock
+from tests.support import older_server
+from tests.support.api import Api
+from tests.conftest import Clock
+from tests.support.older_server import OlderServer
+
+DAY = timedelta(days=1)
+
+GOOD = ("live", "pending")
+
+
+# The model: what the rules say
+
+
+@dataclass(eq=False)
+class Caller:
+    """Who enrols: the operator, or an installer with an enrolment token."""
+
+    api: Api
+    token_id: int | None = None
+    max_uses: float = float("inf")
+    expires_at: datetime | None = None
+    uses: int = 0
+    revoked: bool = False
+
+    @property
+    def role(self):
+        return "operator" if self.token_id is None else "installer"
+
+    def has_expired(self, now):
+        return self.expires_at is not None and now >= self.expires_at
+
+
+@dataclass(eq=False)
+class Enrolment:
+    """How a machine came into the fleet, the last time."""
+
+    at: datetime
+    status: str
+    caller: Caller | None = None
+    key: str | None = None
+    token_used: bool = False
+
+
+@dataclass(eq=False)
+class Token:
+    """An agent's token. Its state is
+
+    live: it is good;
+    pending: good too, and it ends the others when it is first used;
+    departed: ended by the uninstall that the machine is in;
+    dead: ended by anything else.
+    """
+
+    api: Api
+    machine: Machine
+    state: str
+
+
+@dataclass(eq=False)
+class Machine:
+    """A machine; what is done to it returns what has to be answered."""
+
+    machine_id: str
+    status: str | None = None
+    enrolment: Enrolment | None = None
+    uninstalled_at: datetime | None = None
+    reason: str | None = None
+    released_until: datetime | None = None
+    tokens: list[Token] = field(default_factory=list)
+    events: list[tuple[str, str]] = field(default_factory=list)
+
+    def enrol(self, now, caller, key, force, allow_reactivate):
+        if caller.revoked:
+            return 401, "token_revoked"
+        if caller.has_expired(now):
+            return 401, "token_expired"
+        if force and caller.role != "operator":
+            return 403, "insufficient_scope"
+        if self.is_replay(now, caller, key):
+            if self.end_tokens("dead"):
+                self.events.append(("token_revoked", caller.role))
+            return 201, self.enrolment.status
+        if self.status == "active" and not force and not self.is_released(now):
+            return 409, "already_enrolled"
+        if self.status == "uninstalled" and not allow_reactivate:
+            return 409, "reactivation_refused"
+        if caller.uses == caller.max_uses:
+            return 403, "enrollment_token_exhausted"
+        caller.uses += 1
+        again = {None: "enrolled", "uninstalled": "reactivated", "active": "reenrolled"}
+        self.begin(Enrolment(now, again[self.status], caller, key))
+        self.events.append((self.enrolment.status, caller.role))
+        return 201, self.enrolment.status
+
+    def is_replay(self, now, caller, key):
+        return (
+            key is not None
+            and self.status == "active"
+            and (self.enrolment.caller, self.enrolment.key) == (caller, key)
+            and now < self.enrolment.at + DAY
+            and not self.enrolment.token_used
+        )
+
+    def begin(self, enrolment):
+        self.status, self.enrolment = "active", enrolment
+        self.uninstalled_at = self.reason = self.released_until = None
+        self.end_tokens("dead", *GOOD, "departed")
+
+    def uninstall(self, now, reason, role=None):
+        """Without a *role* it is the older server, which leaves no event."""
+        if self.status is None:
+            return 404, "unknown_agent"
+        if self.status == "active":
+            self.status, self.uninstalled_at, self.reason = "uninstalled", now, reason
+            self.end_tokens("departed")
+            if role is not None:
+                self.events.append(("uninstalled", role))
+        return 200, "uninstalled"
+
+    def rotate(self, role):
+        if self.status != "active":
+            return self.missing()
+        if self.end_tokens("dead", "pending"):
+            self.events.append(("token_revoked", role))
+        self.events.append(("token_rotated", role))
+        return 201, None
+
+    def release(self, now):
+        if self.status != "active":
+            return self.missing()
+        self.released_until = now + DAY
+        self.events.append(("released", "operator"))
+        return 200, None
+
+    def cancel_release(self, now):
+        if self.status is None:
+            return self.missing()
+        if self.is_released(now):
+            self.events.append(("release_cancelled", "operator"))
+        self.released_until = None
+        return 200, None
+
+    def is_released(self, now):
+        return self.released_until is not None and now < self.released_until
+
+    def missing(self):
+        if self.status is None:
+            return 404, "unknown_agent"
+        return 409, "machine_uninstalled"
+
+    def use(self, token):
+        """Return how a token is refused, or None: then it has been used."""
+        if token.state not in GOOD:
+            uninstalled = self.status == "uninstalled"
+            return 401, "agent_uninstalled" if uninstalled else "token_revoked"
+        before, token.state = token.state, "in use"
+        if before == "pending" and self.end_tokens("dead"):
+            self.events.append(("token_revoked", "agent"))
+        token.state = "live"
+        self.enrolment.token_used = True
+        return None
+
+    def end_tokens(self, state, *which):
+        """Put the good tokens, or those in *which* states, into another one."""
+        ended = [token for token in self.tokens if token.state in (which or GOOD)]
+        for token in ended:
+            token.state = state
+        return len(ended)
+
+
+# The steps, taken by the fleet and by the model
+
+
+machine_ids = st.sampled_from(["PC-1", "PC-1", "PC-2"])
+callers = st.sampled_from(["operator", "few uses", "many uses"])
+installers = st.sampled_from(["few uses", "many uses"])
+keys = st.sampled_from([None, "key-1", "key-2"])
+pauses = st.sampled_from([6, 24])  # hours
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """A fleet, from the first day of its server."""
+
+    tokens = Bundle("tokens")
+
+    def __init__(self, operator, older, database, the_clock):
+        super().__init__()
+        self.operator, self.older, self.database = operator, older, database
+        self.clock = the_clock
+        self.machines = {name: Machine(name) for name in ("PC-1", "PC-2")}
+        self.callers = {
+            "operator": Caller(operator),
+            "few uses": self._installer(max_uses=2, expires="never"),
+            "many uses": self._installer(max_uses=100, expires="2d"),
+        }
+        self.callers["many uses"].expires_at = self.now + 2 * DAY
+        self.asked = {}
+        self.reasons = (f"reason {number}" for number in count(1))
+
+    def teardown(self):
+        """Leave an empty database to the next fleet."""
+        tables = self._query("SELECT name FROM sqlite_master WHERE type = 'table'")
+        with self.database:
+            for (table,) in tables:
+                self.database.execute(f"DELETE FROM {table}")
+
+    # An answer is lost where no later step uses the token in it.
+
+    @rule(target=tokens, machine_id=machine_ids, caller=callers, key=keys)
+    def enrol(self, machine_id, caller, key):
+        return self._enrol(machine_id, self.callers[caller], key)
+
+    @rule(target=tokens, machine_id=machine_ids, caller=callers, key=keys)
+    def enrol_by_force(self, machine_id, caller, key):
+        return self._enrol(machine_id, self.callers[caller], key, force=True)
+
+    @rule(target=tokens, machine_id=machine_ids, caller=callers)
+    def enrol_but_do_not_reactivate(self, machine_id, caller):
+        caller = self.callers[caller]
+        return self._enrol(machine_id, caller, None, allow_reactivate=False)
+
+    @rule(target=tokens, machine_id=machine_ids)
+    def retry(self, machine_id):
+        """Ask as the last time with a key, whatever came of it and happened since."""
+        if machine_id not in self.asked:
+            return multiple()
+        return self._enrol(machine_id, *self.asked[machine_id])
+
+    @rule(caller=installers)
+    def revoke_enrollment_token(self, caller):
+        caller = self.callers[caller]
+        path = f"/enrollment-tokens/{caller.token_id}"
+        assert self.operator.request("DELETE", path).status_code == 200
+        caller.revoked = True
+
+    # The operator
+
+    @rule(machine_id=machine_ids)
+    def uninstall(self, machine_id):
+        machine, reason = self.machines[machine_id], next(self.reasons)
+        response = self.operator.uninstall(machine_id, reason=reason)
+        expected = machine.uninstall(self.now, reason, "operator")
+        assert answered(response) == expected
+
+    @rule(machine_id=machine_ids)
+    def release(self, machine_id):
+        response = self.operator.request("POST", f"/machines/{machine_id}/release")
+        assert answered(response) == self.machines[machine_id].release(self.now)
+
+    @rule(machine_id=machine_ids)
+    def cancel_release(self, machine_id):
+        response = self.operator.request("DELETE", f"/machines/{machine_id}/release")
+        assert answered(response) == self.machines[machine_id].cancel_release(self.now)
+
+    @rule(target=tokens, machine_id=machine_ids)
+    def rotate(self, machine_id):
+        machine = self.machines[machine_id]
+        response = self.operator.post(f"/machines/{machine_id}/token", {})
+        assert answered(response) == machine.rotate("operator")
+        return self._keep(machine, response, "pending")
+
+    # An agent, with any token that there ever was
+
+    @rule(token=tokens)
+    def heartbeat(self, token):
+        self._beat(token)
+
+    @rule()
+    def heartbeat_with_every_token(self):
+        for machine in self.machines.values():
+            for token in machine.tokens:
+                self._beat(token)
+
+    @rule(token=tokens)
+    def ask_for_what_is_forbidden(self, token):
+        response = token.api.get("/fleet")
+        expected = token.machine.use(token) or (403, "insufficient_scope")
+        assert answered(response) == expected
+
+    @rule(token=tokens)
+    def uninstall_itself(self, token):
+        machine, reason = token.machine, next(self.reasons)
+        response = token.api.post("/uninstall", {"reason": reason})
+        refused = None if token.state == "departed" else machine.use(token)
+        expected = refused or machine.uninstall(self.now, reason, "agent")
+        assert answered(response) == expected
+
+    @rule(target=tokens, token=tokens)
+    def rotate_its_own(self, token):
+        machine = token.machine
+        response = token.api.post(f"/machines/{machine.machine_id}/token", {})
+        expected = machine.use(token) or machine.rotate("agent")
+        assert answered(response) == expected
+        return self._keep(machine, response, "pending")
+
+    # The older server, and time
+
+    @rule(machine_id=machine_ids)
+    def older_server_uninstalls(self, machine_id):
+        reason = next(self.reasons)
+        self.older.uninstall(machine_id, reason)
+        self.machines[machine_id].uninstall(self.now, reason)
+
+    @rule(machine_id=machine_ids)
+    def older_server_enrols(self, machine_id):
+        machine = self.machines[machine_id]
+        if machine.status != "active":
+            self.older.enroll(machine_id)
+            machine.begin(Enrolment(self.now, "enrolled"))
+
+    @rule(pause=pauses)
+    def time_passes(self, pause):
+        self.clock.advance(hours=pause)
+
+    # After each step
+
+    @invariant()
+    def the_fleet_is_as_the_model_says(self):
+        self._check_rows()
+        self._check_good_tokens()
+        self._check_uses()
+        for machine in self.machines.values():
+            self._check_events(machine)
+        self.clock.advance(seconds=1)
+
+    def _check_rows(self):
+        found = self._query(
+            "SELECT machine_id, status, substr(enrolled_at, 1, 19),"
+            " substr(uninstalled_at, 1, 19), uninstall_reason"
+            " FROM enrolled_agents ORDER BY machine_id"
+        )
+        assert found == [
+            (
+                machine.machine_id,
+                machine.status,
+                to_the_second(machine.enrolment.at),
+                to_the_second(machine.uninstalled_at),
+                machine.reason,
+            )
+            for machine in self.machines.values()
+            if machine.status is not None
+        ]
+
+    def _check_good_tokens(self):
+        """Heartbeats show it too, but a first use would change what is good."""
+        found = self._query(
+            "SELECT token_hash FROM lea_fleet_tokens"
+            " JOIN enrolled_agents USING (machine_id, enrolled_at)"
+            " WHERE status = 'active' AND revoked_at IS NULL"
+        )
+        assert {token_hash for (token_hash,) in found} == {
+            hashlib.sha256(token.api.token.encode()).hexdigest()
+            for machine in self.machines.values()
+            for token in machine.tokens
+            if token.state in GOOD
+        }
+
+    def _check_uses(self):
+        found = self._query("SELECT id, uses FROM lea_fleet_enrollment_tokens")
+        assert dict(found) == {
+            caller.token_id: caller.uses
+            for caller in self.callers.values()
+            if caller.token_id is not None
+        }
+
+    def _check_events(self, machine):
+        found = self._query(
+            "SELECT event, json_extract(actor, '$.role') FROM lea_fleet_events"
+            " WHERE machine_id = ? ORDER BY id",
+            machine.machine_id,
+        )
+        assert found == machine.events
+
+    # Inside
+
+    @property
+    def now(self):
+        """The second of this step; no step takes as long."""
+        return self.clock.time.replace(microsecond=0)
+
+    def _query(self, query, *values):
+        return self.database.execute(query, values).fetchall()
+
+    def _installer(self, **members):
+        made = self.operator.post("/enrollment-tokens", members).json
+        api = Api(self.operator.client, made["token"])
+        return Caller(api, made["id"], made["max_uses"])
+
+    def _enrol(self, machine_id, caller, key, force=False, allow_reactivate=True):
+        response = caller.api.post(
+            "/enroll",
+            {
+                "machine_id": machine_id,
+                "force": force,
+                "allow_reactivate": allow_reactivate,
+            },
+            headers={} if key is None else {"Idempotency-Key": key},
+        )
+        if key is not None:
+            self.asked[machine_id] = caller, key
+        machine = self.machines[machine_id]
+        expected = machine.enrol(self.now, caller, key, force, allow_reactivate)
+        assert answered(response) == expected
+        return self._keep(machine, response, "live")
+
+    def _keep(self, machine, response, state):
+        """Keep the token that was handed out, if there is one."""
+        if response.status_code != 201:
+            return multiple()
+        agent = Api(self.operator.client, response.json["api_token"])
+        machine.tokens.append(Token(agent, machine, state))
+        return machine.tokens[-1]
+
+    def _beat(self, token):
+        response = token.api.post("/heartbeat")
+        assert answered(response) == (token.machine.use(token) or (200, "ok"))
+
+
+def answered(response):
+    body = response.json
+    return response.status_code, body.get("code", body.get("status"))
+
+
+def to_the_second(moment):
+    return moment and clock.iso(moment)[:19]
+
+
+class RunningClock(Clock):
+    """A clock that moves on whenever it is read: no two instants are the same."""
+
+    def now(self):
+        self.advance(microseconds=1)
+        return self.time
+
+
+@pytest.fixture
+def running_clock(monkeypatch):
+    """Let both servers go by one clock."""
+    running = RunningClock()
+    monkeypatch.setattr(clock, "now", running.now)
+    monkeypatch.setattr(older_server, "_now", lambda: clock.iso(running.now()))
+    return running
+
+
+def test_every_sequence_goes_by_the_rules(operator, database, running_clock):
+    assert operator.get("/fleet").status_code == 200  # makes the tables
+    older = OlderServer(database)
+
+    with closing(sqlite3.connect(database)) as connection:
+        run_state_machine_as_test(
+            lambda: Lifecycle(operator, older, connection, running_clock),
+            settings=settings(max_examples=400, stateful_step_count=40, deadline=None),
+        )

@@ -1,0 +1,164 @@
+"""An active machine that lost its token: by force, by release, by a long silence."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
+
+
+@pytest.fixture
+def installer(operator):
+    return operator.installer()
+
+
+@pytest.fixture
+def agent(installer):
+    enrolled = installer.enroll("PC-1", user_name="Zoé", version="1")
+    enrolled.heartbeat()
+    return enrolled
+
+
+def release(operator, method="POST"):
+    return operator.request(method, "/machines/PC-1/release")
+
+
+def last_event(operator):
+    event = operator.get("/machines/PC-1/events").json["events"][0]
+    return event["event"], event["detail"]
+
+
+def test_force_enrols_an_active_machine_again(operator, agent, the_clock):
+    the_clock.advance(hours=1)
+
+    again = operator.enroll("PC-1", force=True, version="2")
+
+    assert again.answer["status"] == "reenrolled"
+    machine = operator.machine("PC-1")
+    assert machine["enrolled_at"] == machine["last_seen_at"] == the_clock.iso()
+    assert (machine["user_name"], machine["version"]) == ("Zoé", "2")
+    assert_problem(agent.heartbeat(), 401, "token_revoked", "ask_operator")
+    assert again.heartbeat().status_code == 200
+    expected = {"version": "2", "because": "force"}
+    assert last_event(operator) == ("reenrolled", expected)
+
+
+def test_force_on_a_machine_that_is_not_active_changes_nothing_about_it(operator):
+    assert operator.enroll("PC-1", force=True).answer["status"] == "enrolled"
+    operator.uninstall("PC-1")
+    assert operator.enroll("PC-1", force=True).answer["status"] == "reactivated"
+
+
+def test_a_release_lets_one_enrolment_through(operator, installer, agent, the_clock):
+    response = release(operator)
+
+    assert response.status_code == 200
+    the_clock.advance(hours=24)
+    until = the_clock.iso()
+    assert response.json == {"machine_id": "PC-1", "released_until": until}
+    assert last_event(operator) == ("released", {"until": until})
+    the_clock.advance(seconds=-1)
+    assert agent.heartbeat().status_code == 200
+    again = installer.enroll("PC-1")
+    assert again.answer["status"] == "reenrolled"
+    assert_problem(agent.heartbeat(), 401, "token_revoked")
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+    assert_problem(response, 409, "already_enrolled")
+
+
+def test_a_release_ends_after_24_hours(operator, installer, agent, the_clock):
+    release(operator)
+    the_clock.advance(hours=24)
+
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+
+    assert_problem(response, 409, "already_enrolled")
+
+
+def test_a_release_can_be_taken_back(operator, installer, agent):
+    release(operator)
+
+    for _ in range(2):
+        response = release(operator, "DELETE")
+        assert response.json == {"machine_id": "PC-1", "released_until": None}
+    assert last_event(operator) == ("release_cancelled", {})
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+    assert_problem(response, 409, "already_enrolled")
+
+
+@pytest.mark.parametrize("how", ["force", "reactivation"])
+def test_any_enrolment_ends_a_release(operator, installer, agent, how):
+    release(operator)
+    if how == "force":
+        operator.enroll("PC-1", force=True)
+    else:
+        operator.uninstall("PC-1")
+        operator.enroll("PC-1")
+
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+
+    assert_problem(response, 409, "already_enrolled")
+
+
+def test_an_enrolment_by_the_older_server_ends_a_release_too(
+    operator, installer, agent, database
+):
+    release(operator)
+    connection = sqlite3.connect(database)
+    connection.execute("UPDATE enrolled_agents SET enrolled_at = '2026-11-23T08:00:00'")
+    connection.commit()
+    connection.close()
+
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+
+    assert_problem(response, 409, "already_enrolled")
+
+
+def test_a_release_that_an_exhausted_token_met_is_still_there(operator, agent):
+    release(operator)
+    installer = operator.installer(max_uses=1)
+    installer.enroll("PC-2")
+
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+
+    assert_problem(response, 403, "enrollment_token_exhausted")
+    assert agent.heartbeat().status_code == 200
+    assert operator.installer().enroll("PC-1").answer["status"] == "reenrolled"
+
+
+def test_only_an_active_machine_is_released(operator, agent):
+    nobody = operator.request("POST", "/machines/nobody/release")
+    assert_problem(nobody, 404, "unknown_agent")
+    operator.uninstall("PC-1")
+    assert_problem(release(operator), 409, "machine_uninstalled")
+    assert release(operator, "DELETE").status_code == 200
+    nobody = operator.request("DELETE", "/machines/nobody/release")
+    assert_problem(nobody, 404, "unknown_agent")
+
+
+def test_a_silent_machine_may_be_enrolled_again_where_that_is_set(make_app, the_clock):
+    app = make_app(LEA_FLEET_REENROLL_SILENT_AFTER="30d")
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+    installer = operator.installer(expires="never")
+    agent = installer.enroll("PC-1")
+    agent.heartbeat()
+
+    the_clock.advance(days=30, microseconds=-1)
+    again = installer.post("/enroll", {"machine_id": "PC-1"})
+    assert_problem(again, 409, "already_enrolled")
+    the_clock.advance(microseconds=1)
+    assert installer.enroll("PC-1").answer["status"] == "reenrolled"
+    assert last_event(operator)[1]["because"] == "silence"
+    assert_problem(agent.heartbeat(), 401, "token_revoked")
+
+
+def test_by_default_no_silence_is_long_enough(operator, the_clock):
+    installer = operator.installer(expires="never")
+    installer.enroll("PC-1")
+    the_clock.advance(days=9999)
+
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+
+    assert_problem(response, 409, "already_enrolled")

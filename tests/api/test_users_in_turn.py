@@ -1,0 +1,143 @@
+"""Two users in turn on one machine, in any order: each one's data is their own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lea_fleet.core import clock
+from lea_fleet.core.privacy.redaction import folded
+from lea_fleet.storage import AgentRepository
+from lea_fleet.storage.erasure import ErasureRepository
+from lea_fleet.storage.sqlite.functions import add_functions
+from lea_fleet.storage.personal_data import PersonRepository
+from lea_fleet.storage.sqlite.schema import ensure_schema
+
+_PEOPLE = ("Zoé", "Bob")
+
+# What happens: somebody takes the machine over, or who has it says another name of
+# theirs, installs anew, or leaves; after a while in which a name may come back.
+_STEPS = st.tuples(
+    st.sampled_from(["beat", "rename", "enrol", "enrol silently", "uninstall"]),
+    st.sampled_from(_PEOPLE),
+    st.integers(1, 3),
+    st.sampled_from([1, 30]),
+)
+
+
+def details(person, number=0):
+    """Return all that a machine says of its user, under one of their names."""
+    return {
+        "user_email": f"{person}@example.com",
+        "user_name": f"{person}-{number}",
+        "user_id": f"id of {person}",
+        "hostname": f"PC-{person}-{number}",
+    }
+
+
+@contextmanager
+def machine():
+    """Yield a repository with one machine of Zoé's, and a clock to move."""
+    moment = [datetime(2026, 3, 2, tzinfo=timezone.utc)]
+
+    def later(hours):
+        moment[0] += timedelta(hours=hours)
+
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    with patch.object(clock, "now", lambda: moment[0]):
+        add_functions(connection)
+        ensure_schema(connection)
+        actor = {"role": "agent", "address": "10.9.8.7"}
+        repository = AgentRepository(connection, actor=actor)
+        repository.enroll("PC-1", **details("Zoé"))
+        yield repository, later
+    connection.close()
+
+
+def live(repository, steps, later):
+    """Let *steps* happen; return whose the machine is in the end.
+
+    An enrolment says what was known: nobody new comes by one.
+    """
+    holder = "Zoé"
+    for step, person, number, hours in steps:
+        later(hours)
+        if repository.require("PC-1")["status"] != "active":
+            repository.enroll("PC-1")
+            continue
+        if step == "beat":
+            holder = person
+        said = details(holder, number)
+        if step in ("beat", "rename"):
+            with repository.transaction():
+                repository.see(repository.require("PC-1"), said)
+        elif step == "uninstall":
+            name = repository.require("PC-1")["user_name"]
+            repository.uninstall("PC-1", f"{name} left")
+        else:
+            said = {} if step == "enrol silently" else details(holder)
+            repository.enroll("PC-1", force=True, **said)
+    return holder
+
+
+def stored(repository):
+    """Return every row that may hold personal data, as text."""
+    tables = ("enrolled_agents", "lea_fleet_events", "lea_fleet_identities")
+    rows = []
+    for table in tables:
+        for row in repository.connection.execute(f"SELECT * FROM {table}"):
+            rows += [_plain(value) for value in row]
+    return "\n".join(rows)
+
+
+def _plain(value):
+    text = str(value)
+    if text.startswith("{"):
+        text = json.dumps(json.loads(text), ensure_ascii=False)
+    return folded(text)
+
+
+def count(repository, person):
+    return stored(repository).count(folded(person))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_STEPS, max_size=9), st.sampled_from(_PEOPLE))
+def test_an_erasure_takes_one_and_leaves_the_other(steps, erased):
+    (other,) = set(_PEOPLE) - {erased}
+    with machine() as (repository, later):
+        holder = live(repository, steps, later)
+        row = repository.require("PC-1")
+        others = count(repository, other)
+        erasure = ErasureRepository(repository)
+        history = erasure.history("PC-1")
+        told = all(len(holders) == 1 for holders in history.before + history.after)
+        email = folded(f"{erased}@example.com")
+        erasure.erase(erasure.of_person(email, erasure.naming(email)))
+
+        assert count(repository, erased) == 0
+        if told:
+            assert count(repository, other) == others
+        if holder == other:
+            assert repository.require("PC-1") == row
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_STEPS, max_size=9), st.sampled_from(_PEOPLE))
+def test_an_export_tells_of_one_and_not_of_the_other(steps, asked):
+    (other,) = set(_PEOPLE) - {asked}
+    with machine() as (repository, later):
+        holder = live(repository, steps, later)
+        known = PersonRepository(repository).known(f"{asked}@EXAMPLE.com")
+
+        told = folded(json.dumps(known, ensure_ascii=False))
+        assert folded(other) not in told
+        if holder == asked:
+            assert known["machines"][0]["agent"] == repository.require("PC-1")

@@ -1,0 +1,697 @@
+"""What Prometheus is told: right across workers, safe whatever machines say."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+
+import pytest
+import yaml
+from flask import Flask
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Counter as HostCounter
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from lea_fleet import ConfigurationError, LeaFleet, agent_required
+from lea_fleet.app.counters import ProcessCounters
+from lea_fleet.storage.measures import MOST_VERSIONS
+from tests.support import docs
+from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, PREFIX, Api, assert_problem
+from tests.support.fleets import fill
+from tests.support.processes import at_once
+from tests.support.server import running_server
+
+#: As Prometheus 2 and 3 ask.
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+def scrape(caller, **headers):
+    """Return every sample of an answer, by its name and labels; none comes twice."""
+    response = caller.get("/metrics", headers=headers)
+    assert response.status_code == 200, response.text
+    parse = parse_openmetrics if "openmetrics" in response.mimetype else parse_text
+    samples = [sample for family in parse(response.text) for sample in family.samples]
+    found = {
+        (sample.name.removeprefix("lea_fleet_"), *sample.labels.values()): sample.value
+        for sample in samples
+    }
+    assert len(found) == len(samples)
+    return found
+
+
+@pytest.fixture
+def risen(monitor):
+    """Return what has risen since the test began: the counts are the process's."""
+    before = scrape(monitor)
+
+    def rise():
+        now = scrape(monitor)
+        differences = {name: now[name] - before.get(name, 0) for name in now}
+        return {name: value for name, value in differences.items() if value}
+
+    return rise
+
+
+def only(told, name):
+    """Return the values of one series, by its one label."""
+    return {names[1]: told[names] for names in told if names[0] == name}
+
+
+# Switched on, or not
+
+
+def test_it_is_off_unless_it_is_switched_on(make_app):
+    operator = Api(make_app().test_client(), OPERATOR_TOKEN)
+
+    response = operator.get("/metrics")
+
+    assert (response.status_code, response.mimetype) == (404, "text/html")
+
+
+def test_a_bare_blueprint_has_it_where_it_is_switched_on(database):
+    from lea_fleet import blueprint
+
+    app = Flask("host")
+    app.config.update(
+        RPA_API_TOKEN=OPERATOR_TOKEN,
+        RPA_AGENTS_DB_PATH=database,
+        LEA_FLEET_METRICS=True,
+    )
+    app.register_blueprint(blueprint, url_prefix="/agents")
+
+    operator = Api(app.test_client(), OPERATOR_TOKEN, "/agents")
+    assert scrape(operator)["agents", "active"] == 0
+    assert operator.request("OPTIONS", "/metrics").status_code == 405
+    assert operator.get("/metrics/").status_code == 404
+    app.extensions["lea_fleet"].connections.close_idle()
+
+
+def test_the_token_of_the_metrics_is_nobodys_where_there_is_none(make_app):
+    app = make_app(LEA_FLEET_METRICS=True)
+
+    assert_problem(Api(app.test_client(), "").get("/metrics"), 401, "missing_token")
+    stranger = Api(app.test_client(), MONITOR_TOKEN)
+    assert_problem(stranger.get("/metrics"), 401, "invalid_token")
+
+
+def test_a_monitor_is_nobody_to_the_hosts_own_routes(make_app):
+    app = make_app(LEA_FLEET_METRICS=True, LEA_FLEET_METRICS_TOKEN=MONITOR_TOKEN)
+    app.get("/mine")(agent_required(lambda: "yours"))
+    headers = {"Authorization": f"Bearer {MONITOR_TOKEN}"}
+
+    assert app.test_client().get("/mine", headers=headers).status_code == 401
+
+
+def python(code, **variables):
+    """Run *code* in a Python of its own; return the lines it prints, and its log."""
+    done = subprocess.run(
+        # The files of prometheus_client stay open until the end.
+        [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-c", code],
+        env=docs.environment(RPA_API_TOKEN=OPERATOR_TOKEN, **variables),
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_without_prometheus_client_everything_else_works(tmp_path):
+    code = f"""
+import sys
+sys.modules["prometheus_client"] = None
+import lea_fleet
+app = lea_fleet.create_app({{"RPA_AGENTS_DB_PATH": {str(tmp_path / "a.db")!r}}})
+headers = {{"Authorization": "Bearer {OPERATOR_TOKEN}"}}
+body = {{"machine_id": "PC-1"}}
+for route in ("enroll", "heartbeat", "enroll"):
+    path = "{PREFIX}/" + route
+    print(app.test_client().post(path, json=body, headers=headers).status_code)
+try:
+    lea_fleet.create_app({{"LEA_FLEET_METRICS": True}})
+except lea_fleet.ConfigurationError as error:
+    print(error)
+"""
+    (*statuses, error), _ = python(code)
+
+    assert statuses == ["201", "200", "409"]
+    assert "pip install 'lea-fleet[metrics]'" in error
+
+
+def test_where_it_is_off_prometheus_client_is_not_even_loaded():
+    code = "import sys, lea_fleet; lea_fleet.create_app(); print(*sys.modules)"
+
+    ((loaded,), _) = python(code)
+
+    assert "lea_fleet.api.routes.metrics" in loaded and "prometheus" not in loaded
+
+
+# The numbers
+
+
+def test_the_fleet_is_told_as_it_is(operator, monitor, the_clock):
+    operator.installer(max_uses=1).enroll("PC-0", version="1.9")
+    operator.installer()
+    operator.enroll("PC-1", version="1.10")
+    operator.uninstall("PC-1")
+    operator.enroll("PC-1")
+    operator.enroll("PC-1", force=True)
+    the_clock.advance(days=15)
+    operator.enroll("PC-2")
+    operator.uninstall("PC-2")
+    operator.enroll("PC-3", version="1.10", hostname="A")
+    the_clock.advance(minutes=10)
+    operator.enroll("PC-4", version="1.10", hostname="A")
+    for hostname in "BA":
+        operator.post("/heartbeat", {"machine_id": "PC-4", "hostname": hostname})
+
+    told = scrape(monitor)
+
+    assert told["agents", "active"] == 4 and told["agents", "uninstalled"] == 1
+    assert only(told, "agents_by_presence") == {"online": 1, "offline": 1, "stale": 2}
+    assert only(told, "agents_by_version") == {"1.9": 1, "1.10": 3, "other": 0}
+    assert told["suspected_clones",] == 1
+    assert told["enrollment_tokens", "used_up"] == 0
+    assert told["enrollment_tokens", "expired"] == 2
+    assert told["enrolments_total", "enrolled"] == 5
+    assert told["enrolments_total", "reactivated"] == 1
+    assert told["enrolments_total", "reenrolled"] == 1
+    assert told["uninstalls_total",] == 2
+    assert told["build_info", "0.1.0"] == 1
+
+
+def test_enrolment_tokens_are_told_by_state(operator, monitor):
+    operator.installer(max_uses=1).enroll("PC-0")
+    for _ in range(3):
+        operator.installer()
+    operator.request("DELETE", "/enrollment-tokens/2")
+
+    told = scrape(monitor)
+
+    states = only(told, "enrollment_tokens")
+    assert states == {"active": 2, "used_up": 1, "expired": 0, "revoked": 1}
+
+
+def test_a_suspicion_ends_with_the_enrolment(operator, monitor):
+    operator.enroll("PC-4", hostname="A")
+    for hostname in "BA":
+        operator.post("/heartbeat", {"machine_id": "PC-4", "hostname": hostname})
+    assert scrape(monitor)["suspected_clones",] == 1
+
+    operator.uninstall("PC-4")
+
+    assert scrape(monitor)["suspected_clones",] == 0
+
+
+def test_heartbeats_are_counted_as_written_or_fresh(operator, risen, the_clock):
+    agent = operator.enroll()
+    agent.heartbeat()
+    for _ in range(3):
+        agent.heartbeat()
+    the_clock.advance(minutes=1)
+    agent.heartbeat()
+    agent.heartbeat(version="2")
+
+    assert agent.post("/heartbeat", {"version": 7}).status_code == 400
+    assert only(risen(), "heartbeats_total") == {"fresh": 4, "written": 2}
+
+
+def test_refusals_are_counted_by_code(operator, anonymous, client, risen):
+    agent = operator.enroll()
+    for _ in range(2):
+        operator.post("/enroll", {"machine_id": "PC-1"})
+    agent.get("/fleet")
+    anonymous.get("/fleet")
+    anonymous.get("/metrics")
+    Api(client, "wrong").get("/fleet")
+    operator.get("/fleet?nothing=1")
+
+    assert only(risen(), "refusals_total") == {
+        "already_enrolled": 2,
+        "insufficient_scope": 1,
+        "missing_token": 2,
+        "invalid_token": 1,
+        "invalid_field": 1,
+    }
+
+
+def test_a_busy_database_is_counted_wherever_it_shows(make_app, database, risen):
+    app = make_app(
+        LEA_FLEET_METRICS=True,
+        LEA_FLEET_METRICS_TOKEN=MONITOR_TOKEN,
+        LEA_FLEET_BUSY_TIMEOUT="0s",
+    )
+    app.get("/mine")(agent_required(lambda: "yours"))
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+    agent = operator.enroll("PC-1")
+    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        refused = operator.post("/enroll", {"machine_id": "PC-2"})
+        assert_problem(refused, 503, "database_busy")
+        # The first use of a token is written down.
+        headers = {"Authorization": f"Bearer {agent.token}"}
+        assert operator.client.get("/mine", headers=headers).status_code == 503
+        assert scrape(Api(app.test_client(), MONITOR_TOKEN))["agents", "active"] == 1
+
+    assert risen()["database_errors_total", "database_busy"] == 2
+
+
+def test_a_database_that_is_gone_is_a_503_as_elsewhere(operator, monitor, database):
+    operator.enroll()
+    database.rename(database.with_suffix(".away"))
+
+    assert_problem(monitor.get("/metrics"), 503, "database_unavailable", "retry")
+
+    database.with_suffix(".away").rename(database)
+    errors = scrape(monitor)["database_errors_total", "database_unavailable"]
+    assert errors >= 1
+
+
+def test_two_applications_in_one_process_are_told_apart(make_app, tmp_path):
+    apps = [
+        make_app(LEA_FLEET_METRICS=True, RPA_AGENTS_DB_PATH=tmp_path / f"{number}.db")
+        for number in range(2)
+    ]
+    first, second = (Api(app.test_client(), OPERATOR_TOKEN) for app in apps)
+    first.enroll()
+
+    assert scrape(first)["agents", "active"] == 1
+    assert scrape(second)["agents", "active"] == 0
+
+
+# The formats
+
+
+def test_it_is_plain_text_unless_openmetrics_is_preferred(monitor):
+    plain = monitor.get("/metrics")
+    opened = monitor.get("/metrics", headers={"Accept": PROMETHEUS})
+
+    assert plain.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert opened.mimetype == "application/openmetrics-text"
+    assert opened.text.endswith("# EOF\n")
+    for response in (plain, opened):
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Vary"] == "Accept"
+    assert scrape(monitor).keys() == scrape(monitor, Accept=PROMETHEUS).keys()
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["", "*/*", "text/plain", "image/png", "text/plain;version=1.0.0;escaping=values"]
+    + ["application/openmetrics-text;version=x", "text/plain;version=1.x;q=x"]
+    + ["application/openmetrics-text;version=99.99.99;escaping=\xff", ";;,,=\t;q="],
+)
+def test_whatever_a_client_accepts_it_is_one_of_the_two(monitor, accept):
+    assert scrape(monitor, Accept=accept)["agents", "active"] == 0
+    content_type = monitor.get("/metrics", headers={"Accept": accept}).content_type
+    assert re.search(r"version=(0\.0\.4|1\.0\.0)\b", content_type)
+
+
+def test_every_name_is_as_prometheus_would_have_it(operator, monitor):
+    for family in parse_text(monitor.get("/metrics").text):
+        assert family.name.startswith("lea_fleet_") and family.documentation
+        if family.type == "counter":
+            assert {each.name for each in family.samples} == {f"{family.name}_total"}
+        else:
+            assert not family.name.endswith(("_total", "_count", "_sum", "_created"))
+
+
+# What machines say
+
+
+HOSTILE = [
+    '1" , evil="x',
+    "1\\",
+    '1\\"',
+    "1\n# TYPE lea_fleet_agents counter\nlea_fleet_agents 7",
+    "1\r\nevil 1",
+    "1\u2028\u2029\x85\x0b\x1b[2J",
+    "\u202e1.0",
+    "é" * 255,
+    "🦊{}",
+    "other",
+    " ",
+    "\\n",
+]
+
+
+def test_no_version_breaks_the_text(database, operator, monitor):
+    operator.get("/fleet")
+    rows = [{"machine_id": f"PC-{n}", "version": v} for n, v in enumerate(HOSTILE)]
+    rows += [{"machine_id": "A", "version": None}, {"machine_id": "B", "version": ""}]
+    rows += [{"machine_id": "C", "version": "x" * 10**6}]
+    rows += [{"machine_id": "D", "version": b"\xff"}, {"machine_id": "E", "version": 7}]
+    rows += [{"machine_id": "F", "version": "\0"}]  # which ends it, to SQLite
+    fill(database, rows)
+
+    for accept in ("text/plain", PROMETHEUS):
+        told = scrape(monitor, Accept=accept)
+        versions = only(told, "agents_by_version")
+        assert sum(versions.values()) == told["agents", "active"] == len(rows)
+        assert versions["other"] == 1  # that which a machine calls itself
+        assert versions[""] == 3
+        assert versions['1" , evil="x'] == versions["🦊{}"] == versions["7"] == 1
+        assert versions["x" * 255] == 1
+        assert all(name.isprintable() for name in versions)
+
+
+def test_the_versions_that_are_told_apart_are_bounded(database, operator, monitor):
+    operator.get("/fleet")
+    many = MOST_VERSIONS + 30
+    rows = [
+        {"machine_id": f"PC-{version}-{n}", "version": f"1.{version}"}
+        for version in range(many)
+        for n in range(1 + (version < 5))
+    ]
+    fill(database, rows)
+
+    told = scrape(monitor)
+
+    versions = Counter(only(told, "agents_by_version"))
+    assert len(versions) == MOST_VERSIONS + 1
+    assert versions["other"] == 30
+    assert {name for name, machines in versions.items() if machines == 2} == {
+        f"1.{version}" for version in range(5)
+    }
+    assert versions.total() == told["agents", "active"] == many + 5
+
+
+def test_nothing_tells_of_a_person_or_of_one_machine(operator, monitor):
+    personal = {
+        "user_name": "Distinctive Name",
+        "user_email": "distinctive@example.com",
+        "user_id": "distinctive-id",
+        "hostname": "DISTINCTIVE-HOST",
+        "os_info": "Distinctive OS",
+    }
+    installer = operator.installer(label="Distinctive label")
+    agent = installer.enroll("DISTINCTIVE-PC", version="1.0", **personal)
+    agent.heartbeat(hostname="DISTINCTIVE-OTHER")
+    agent.post("/uninstall", {"reason": "Distinctive reason"})
+    agent.get("/machines/DISTINCTIVE-PC")
+
+    for accept in ("text/plain", PROMETHEUS):
+        text = monitor.get("/metrics", headers={"Accept": accept}).text
+        assert "distinctive" not in text.lower()
+        assert "127.0.0.1" not in text and agent.token not in text
+
+
+# Several processes
+
+
+METRICS = {"LEA_FLEET_METRICS": "true", "LEA_FLEET_METRICS_TOKEN": MONITOR_TOKEN}
+
+
+@pytest.fixture(scope="module")
+def page():
+    """The section about metrics of the operators' page."""
+    return docs.section(docs.parse(docs.OPERATIONS), "Metrics and alerts")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the processes of a server count, with something from an earlier one."""
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    (folder / "counter_1.db").write_bytes(b"junk" * 16)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["apart", "preload"])
+def test_the_counts_of_all_workers_add_up(page, folder, tmp_path, preload):
+    (configuration,) = docs.blocks(page, "python")
+    (tmp_path / "gunicorn.conf.py").write_text(configuration)
+    options = ["-c", "gunicorn.conf.py", "-w", "3", *preload]
+    with running_server(tmp_path, *options, **METRICS) as server:
+        operator, monitor = server.operator, Api(server.client, MONITOR_TOKEN)
+        agents = [operator.enroll(f"PC-{number}") for number in range(8)]
+        expected = Counter()
+
+        def beat(number):
+            assert agents[number % 8].heartbeat().status_code == 200
+            again = operator.post("/enroll", {"machine_id": f"PC-{number % 8}"})
+            assert again.status_code == 409
+
+        for by_force in (True, False, False):
+            at_once(beat, range(80), threads=8)
+            expected.update(heartbeats=80, refusals=80)
+            for _ in range(4):  # whichever worker answers
+                told = scrape(monitor)
+                refusals = only(told, "refusals_total")
+                assert refusals["already_enrolled"] == expected["refusals"]
+                assert beats(told) == expected["heartbeats"]
+                assert told["agents", "active"] == 8
+            end_workers(server, by_force)
+
+        assert len(list(folder.glob("counter_*.db"))) >= 3  # of as many workers
+
+
+def end_workers(server, by_force):
+    if by_force:
+        server.kill_workers()
+    else:
+        server.process.send_signal(signal.SIGHUP)
+    server.wait_until_it_answers()
+
+
+def test_a_server_starts_again_at_zero(page, folder, tmp_path):
+    (configuration,) = docs.blocks(page, "python")
+    (tmp_path / "gunicorn.conf.py").write_text(configuration)
+    options = ["-c", "gunicorn.conf.py", "-w", "2"]
+    with running_server(tmp_path, *options, **METRICS) as server:
+        server.operator.enroll().heartbeat()
+        assert beats(scrape(server.operator)) == 1
+
+        server.kill_and_restart()
+
+        told = scrape(server.operator)
+        assert beats(told) == 0
+        assert told["enrolments_total", "enrolled"] == 1
+
+
+def beats(told):
+    return sum(only(told, "heartbeats_total").values())
+
+
+def test_without_a_folder_several_processes_tell_only_what_they_know(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    with running_server(tmp_path, "-w", "2", **METRICS) as server:
+        server.operator.enroll().heartbeat()
+        told = [scrape(server.operator) for _ in range(8)]
+
+        assert "PROMETHEUS_MULTIPROC_DIR is not set" in server.log
+        assert server.log.count("PROMETHEUS_MULTIPROC_DIR is not set") <= 2
+    for names in told:
+        assert names["enrolments_total", "enrolled"] == 1
+        assert not {name[0] for name in names} & {"heartbeats_total", "refusals_total"}
+
+
+def test_one_process_needs_no_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    options = ("-w", "1", "--threads", "4")
+    with running_server(tmp_path, *options, **METRICS) as server:
+        agent = server.operator.enroll()
+        at_once(lambda _: agent.heartbeat(), range(40), threads=4)
+
+        assert beats(scrape(server.operator)) == 40
+
+
+@pytest.mark.parametrize("there", ["nothing", "a file"])
+def test_without_a_folder_that_can_be_used_only_the_counts_are_missing(
+    tmp_path, there
+):
+    """The folder is the server's, and gone when that is: commands go on."""
+    path = tmp_path / "metrics"
+    if there == "a file":
+        path.touch()
+    code = f"""
+import logging
+from lea_fleet import create_app
+app = create_app({{"LEA_FLEET_METRICS": True}})
+headers = {{"Authorization": "Bearer {OPERATOR_TOKEN}"}}
+for route in ("unknown", "metrics", "metrics", "fleet?nonsense=1"):
+    answer = app.test_client().get("{PREFIX}/" + route, headers=headers)
+    print(answer.status_code, "lea_fleet_agents" in answer.text,
+          "lea_fleet_refusals" in answer.text)
+print(app.test_cli_runner().invoke(args=["fleet", "list"]).exit_code)
+"""
+    printed, _ = python(
+        code,
+        PROMETHEUS_MULTIPROC_DIR=str(path),
+        RPA_AGENTS_DB_PATH=str(tmp_path / "a.db"),
+    )
+
+    assert printed[:5] == [
+        "404 False False",
+        "200 True False",
+        "200 True False",
+        "400 False False",
+        "0",
+    ]
+
+
+def test_a_folder_that_is_named_too_late_stops_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+
+    with pytest.raises(ConfigurationError, match="before Python starts"):
+        ProcessCounters()
+
+
+IN_A_FOLDER = f"""
+import logging, os, pathlib, shutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from lea_fleet import create_app
+logging.getLogger("lea_fleet").setLevel("WARNING")
+app = create_app({{"LEA_FLEET_METRICS": True}})
+headers = {{"Authorization": "Bearer {OPERATOR_TOKEN}"}}
+def ask(method, route, body=None):
+    path = "{PREFIX}/" + route
+    return app.test_client().open(path, method=method, json=body, headers=headers)
+folder = pathlib.Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+made = list(folder.iterdir())
+ask("POST", "enroll", {{"machine_id": "PC-1"}})
+ask("POST", "heartbeat", {{"machine_id": "PC-1"}})
+"""
+
+
+@pytest.fixture
+def in_a_folder(tmp_path):
+    """Run code in a process that counts in a folder; return what it prints."""
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+
+    def run(code):
+        return python(
+            IN_A_FOLDER + code,
+            PROMETHEUS_MULTIPROC_DIR=str(folder),
+            RPA_AGENTS_DB_PATH=str(tmp_path / "a.db"),
+        )
+
+    return run
+
+
+def test_nothing_is_made_before_something_is_counted(in_a_folder):
+    assert in_a_folder("print(made)") == (["[]"], "")
+
+
+def test_a_hosts_own_metrics_are_its_own_in_a_folder_too(in_a_folder):
+    code = """
+Counter("host_orders", "Orders.").inc(7)
+Gauge("host_queue", "Queue.", multiprocess_mode="livesum").set(3)
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+host = generate_latest(registry).decode()
+print("host_orders_total 7.0" in host, "host_queue 3.0" in host)
+ours = ask("GET", "metrics").text
+print("host_" in ours, 'heartbeats_total{outcome="fresh"} 1.0' in ours)
+"""
+    assert in_a_folder(code) == (["True True", "False True"], "")
+
+
+def test_whatever_happens_to_the_folder_requests_are_answered(in_a_folder):
+    code = """
+(folder / "counter_0.db").touch()  # about to be filled
+print('"fresh"} 1.0' in ask("GET", "metrics").text, flush=True)
+(folder / "counter_0.db").write_bytes(b"junk" * 16)
+for _ in range(2):
+    answer = ask("GET", "metrics")
+    print(answer.status_code, "lea_fleet_agents{" in answer.text)
+    print("heartbeats" in answer.text, flush=True)
+if os.fork() == 0:  # a worker that comes later
+    shutil.rmtree(folder)
+    print(ask("POST", "heartbeat", {"machine_id": "PC-1"}).status_code)
+    print(ask("POST", "enroll", {"machine_id": "PC-1"}).status_code, flush=True)
+    os._exit(0)
+os.wait()
+"""
+    printed, log = in_a_folder(code)
+
+    assert printed == ["True", "200 True", "False", "200 True", "False", "200", "409"]
+    assert log.count("cannot be read") == 1
+    assert log.count("A request could not be counted") == 2
+
+
+def test_a_hosts_own_metrics_stay_as_they_are(database):
+    registry = CollectorRegistry()
+    orders = HostCounter("host_orders", "Orders.", registry=registry)
+    app = Flask("host")
+    app.config.update(
+        RPA_API_TOKEN=OPERATOR_TOKEN,
+        RPA_AGENTS_DB_PATH=database,
+        LEA_FLEET_METRICS=True,
+    )
+    LeaFleet(app)
+
+    @app.get("/metrics")
+    def metrics():
+        orders.inc()
+        return generate_latest(registry) + generate_latest()
+
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+    operator.enroll().heartbeat()
+    host = app.test_client().get("/metrics").text
+    assert "host_orders_total 1.0" in host and "python_info" in host
+    assert "lea_fleet" not in host
+    assert not {"python_info", "host_orders_total"} & {n[0] for n in scrape(operator)}
+    app.extensions["lea_fleet"].connections.close_idle()
+
+
+# The documentation
+
+
+def exposed(monitor):
+    """Return the name of each series."""
+    families = parse_text(monitor.get("/metrics").text)
+    return {sample.name for family in families for sample in family.samples}
+
+
+def test_the_reference_lists_every_metric_and_no_other(operator, monitor):
+    operator.enroll(version="1")
+    part = docs.section(docs.parse(docs.REFERENCE), "Metrics")
+    terms = [term.astext() for term in part.findall(docs.nodes.term)]
+
+    assert sorted(terms) == sorted(exposed(monitor))
+
+
+def test_every_alert_asks_for_what_there_is(page, monitor):
+    configuration, rules = map(yaml.safe_load, docs.blocks(page, "yaml"))
+    (scraped,) = configuration["scrape_configs"]
+    (group,) = rules["groups"]
+    names = exposed(monitor)
+
+    assert scraped["metrics_path"] == f"{PREFIX}/metrics"
+    assert len(group["rules"]) >= 6
+    asked = set()
+    for rule in group["rules"]:
+        assert rule.keys() == {"alert", "expr", "for", "annotations"}
+        assert rule["annotations"]["summary"]
+        asked |= set(re.findall(r"\blea_fleet_\w+", rule["expr"]))
+        for job in re.findall(r'job="([^"]*)"', rule["expr"]):
+            assert job == scraped["job_name"]
+    assert asked and asked <= names
+
+
+def test_every_alert_asks_for_labels_that_there_are(page, monitor):
+    _, rules = docs.blocks(page, "yaml")
+    text = monitor.get("/metrics").text
+
+    named = re.findall(r'\b(code|presence|status)=~?"([^"]+)"', rules)
+    assert len(named) >= 3
+    for label, values in named:
+        for value in values.split("|"):
+            assert f'{label}="{value}"' in text

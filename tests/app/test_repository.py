@@ -1,0 +1,345 @@
+"""What a host calls from Python: the fleet's repository, without HTTP.
+
+It bears the names that the older server's registry had. The modules below the
+views know no Flask.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lea_fleet
+from lea_fleet import (
+    AgentRepository,
+    AlreadyEnrolled,
+    InvalidField,
+    LeaFleet,
+    ReactivationRefused,
+    UnknownAgent,
+)
+from lea_fleet.app.database import get_db
+from tests.support.processes import in_processes
+
+DETAILS = {
+    "user_name": "Zoé Lefèvre",
+    "user_email": "zoe@exemple.fr",
+    "user_id": "AIVA-001",
+    "hostname": "PC-COMPTA-01",
+    "os_info": "Windows 11 Pro 10.0.22631",
+    "version": "1.3.1",
+}
+
+
+@pytest.fixture
+def repository(app, the_clock):
+    with app.app_context():
+        yield LeaFleet().repository
+
+
+def test_a_host_is_given_one_on_the_connection_of_its_context(app):
+    with app.app_context():
+        repository = LeaFleet().repository
+
+        assert isinstance(repository, AgentRepository)
+        assert repository.connection is get_db()
+
+
+def test_what_the_host_enrols_is_in_the_fleet(app, operator):
+    with app.app_context():
+        LeaFleet().repository.enroll("PC-1", **DETAILS)
+
+    assert operator.machine("PC-1")["user_name"] == "Zoé Lefèvre"
+
+
+def test_what_a_host_writes_in_a_transaction_of_its_own_is_one(app, operator):
+    """Rolled back by the host, or with the context that it leaves open."""
+    with app.app_context():
+        get_db().execute("BEGIN IMMEDIATE")
+        LeaFleet().repository.enroll("PC-1")
+        assert LeaFleet().repository.get("PC-1")
+
+    assert operator.get("/fleet").json["totals"]["total"] == 0
+
+
+def test_an_unknown_machine_is_none(repository):
+    assert repository.get("PC-1") is None
+
+
+def test_a_new_machine_is_enrolled(repository, the_clock):
+    status, agent = repository.enroll("PC-1", **DETAILS)
+
+    assert status == "enrolled"
+    assert agent == repository.get("PC-1")
+    assert agent == {
+        "id": 1,
+        "machine_id": "PC-1",
+        **DETAILS,
+        "status": "active",
+        "enrolled_at": the_clock.iso(),
+        "last_seen_at": the_clock.iso(),
+        "uninstalled_at": None,
+        "uninstall_reason": None,
+        "presence": "online",
+        "suspected_clone": False,
+    }
+
+
+def test_a_machine_that_was_uninstalled_keeps_what_is_not_given(repository, the_clock):
+    repository.enroll("PC-1", **DETAILS)
+    repository.uninstall("PC-1", "moved")
+    the_clock.advance(days=1)
+
+    status, agent = repository.enroll("PC-1", version="1.4.0", hostname=None)
+
+    assert status == "reactivated"
+    assert agent == {
+        "id": 1,
+        "machine_id": "PC-1",
+        **DETAILS,
+        "version": "1.4.0",
+        "status": "active",
+        "enrolled_at": the_clock.iso(),
+        "last_seen_at": the_clock.iso(),
+        "uninstalled_at": None,
+        "uninstall_reason": None,
+        "presence": "online",
+        "suspected_clone": False,
+    }
+
+
+def test_an_active_machine_is_not_enrolled_again(repository):
+    repository.enroll("PC-1")
+
+    with pytest.raises(AlreadyEnrolled):
+        repository.enroll("PC-1", hostname="another")
+    assert repository.get("PC-1")["hostname"] is None
+
+
+def test_of_processes_that_enrol_one_machine_one_does(app, operator):
+    assert operator.get("/fleet").status_code == 200  # the tables are there
+    names = [f"PC-{number}" for number in range(100)]
+
+    def enroll_them_all():
+        with app.app_context():
+            return sum(enrols(LeaFleet().repository, name) for name in names)
+
+    def enrols(repository, name):
+        try:
+            return repository.enroll(name).status == "enrolled"
+        except AlreadyEnrolled:
+            return False
+
+    assert sum(in_processes(*[enroll_them_all] * 4)) == len(names)
+
+
+def test_a_reactivation_may_be_forbidden(repository):
+    repository.enroll("PC-1")
+    repository.uninstall("PC-1")
+
+    with pytest.raises(ReactivationRefused):
+        repository.enroll("PC-1", allow_reactivate=False)
+    assert repository.get("PC-1")["status"] == "uninstalled"
+
+
+@pytest.mark.parametrize("machine_id", ["", "  ", "x" * 129, "a/b", "a\nb", ".."])
+def test_a_machine_id_that_cannot_be_is_refused(repository, machine_id):
+    with pytest.raises(InvalidField) as refused:
+        repository.enroll(machine_id)
+
+    assert [e["field"] for e in refused.value.members["errors"]] == ["machine_id"]
+    assert repository.count_by_status() == {"active": 0, "uninstalled": 0}
+
+
+def test_a_detail_that_does_not_exist_is_an_error_of_the_caller(repository):
+    with pytest.raises(TypeError, match="colour"):
+        repository.enroll("PC-1", colour="blue", hostname="PC")
+
+    assert repository.get("PC-1") is None
+
+
+def test_an_uninstall_is_noted_once(repository, the_clock):
+    repository.enroll("PC-1")
+    the_clock.advance(hours=1)
+    first = repository.uninstall("PC-1", "moved")
+    the_clock.advance(hours=1)
+
+    assert first["status"] == first["presence"] == "uninstalled"
+    assert first["uninstall_reason"] == "moved"
+    assert repository.uninstall("PC-1", "again") == first == repository.get("PC-1")
+
+
+def test_an_uninstall_needs_no_reason(repository):
+    repository.enroll("PC-1")
+
+    assert repository.uninstall("PC-1")["uninstall_reason"] is None
+
+
+def test_an_unknown_machine_is_not_uninstalled(repository):
+    with pytest.raises(UnknownAgent):
+        repository.uninstall("PC-1")
+
+
+def test_lists_and_counts_are_by_status_and_newest_first(repository, the_clock):
+    for number in range(5):
+        repository.enroll(f"PC-{number}")
+        if number % 2:  # so that some are of the same moment
+            the_clock.advance(minutes=1)
+    repository.uninstall("PC-1")
+    repository.uninstall("PC-3")
+
+    def listed(status):
+        return [agent["machine_id"] for agent in repository.list_by_status(status)]
+
+    assert listed("active") == ["PC-4", "PC-2", "PC-0"]
+    assert listed("uninstalled") == ["PC-3", "PC-1"]
+    assert repository.count_by_status() == {"active": 3, "uninstalled": 2}
+
+
+def test_machines_of_one_moment_are_listed_the_last_one_first(repository):
+    for name in ("PC-b", "PC-a", "PC-c"):
+        repository.enroll(name)
+
+    listed = [agent["machine_id"] for agent in repository.list_by_status("active")]
+    assert listed == ["PC-c", "PC-a", "PC-b"]
+
+
+def test_an_empty_fleet_has_counts(repository):
+    assert repository.list_by_status("active") == []
+    assert repository.count_by_status() == {"active": 0, "uninstalled": 0}
+
+
+# Being seen
+
+
+def seen(repository):
+    return repository.get("PC-1")["last_seen_at"]
+
+
+def test_a_machine_is_seen(repository, the_clock):
+    repository.enroll("PC-1", **DETAILS)
+    before = repository.get("PC-1")
+    the_clock.advance(minutes=1)
+
+    repository.touch_last_seen("PC-1")
+
+    assert repository.get("PC-1") == {**before, "last_seen_at": the_clock.iso()}
+
+
+def test_nothing_is_said_about_an_unknown_machine(repository):
+    said = []
+    repository.connection.set_trace_callback(said.append)
+
+    assert repository.touch_last_seen("PC-1") is None
+
+    assert "BEGIN IMMEDIATE" not in said  # so that it waits for no writer
+    assert repository.count_by_status() == {"active": 0, "uninstalled": 0}
+
+
+def test_an_uninstalled_machine_is_seen_and_stays_uninstalled(repository, the_clock):
+    repository.enroll("PC-1")
+    repository.uninstall("PC-1")
+    the_clock.advance(minutes=1)
+
+    repository.touch_last_seen("PC-1")
+
+    assert seen(repository) == the_clock.iso()
+    assert repository.get("PC-1")["status"] == "uninstalled"
+
+
+@pytest.mark.parametrize("status", ["active", "uninstalled"])
+@pytest.mark.parametrize(("seconds", "written"), [(0, False), (14, False), (15, True)])
+def test_what_is_fresh_is_not_written_again(
+    repository, the_clock, seconds, written, status
+):
+    repository.enroll("PC-1")
+    if status == "uninstalled":
+        repository.uninstall("PC-1")
+    before = seen(repository)
+    the_clock.advance(seconds=seconds)
+
+    repository.touch_last_seen("PC-1")
+
+    assert (seen(repository) != before) is written
+
+
+def test_how_fresh_is_for_the_settings_to_say(make_app, the_clock):
+    with make_app(LEA_FLEET_HEARTBEAT_RESOLUTION="0s").app_context():
+        repository = LeaFleet().repository
+        repository.enroll("PC-1")
+        the_clock.advance(milliseconds=1)
+        repository.touch_last_seen("PC-1")
+
+        assert seen(repository) == the_clock.iso()
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_machine_online(
+    repository, the_clock
+):
+    repository.enroll("PC-1")
+    the_clock.advance(hours=-1)
+
+    repository.touch_last_seen("PC-1")
+
+    assert seen(repository) == the_clock.iso()
+
+
+def test_a_machine_that_was_never_seen_is(repository, the_clock):
+    repository.enroll("PC-1")
+    repository.connection.execute("UPDATE enrolled_agents SET last_seen_at = NULL")
+
+    repository.touch_last_seen("PC-1")
+
+    assert seen(repository) == the_clock.iso()
+
+
+# No Flask below the views
+
+IMPORT_WITHOUT_FLASK = """
+import sys
+from importlib import import_module
+from types import ModuleType
+
+folder, module = sys.argv[1:]
+package = ModuleType("lea_fleet")  # without what its __init__ imports
+package.__path__ = [folder]
+sys.modules["lea_fleet"] = package
+for name in ("flask", "flask_httpauth", "werkzeug"):
+    sys.modules[name] = None
+import_module(f"lea_fleet.{module}")
+"""
+
+CORE = [
+    "core.clock",
+    "storage.sqlite.connections",
+    "core.machine",
+    "core.presence",
+    "core.problems",
+    "storage",
+    "storage.sqlite.schema",
+    "core.tokens",
+    "storage.sqlite.transactions",
+]
+
+
+def import_without_flask(module):
+    folder = str(Path(lea_fleet.__file__).parent)
+    return subprocess.run(
+        [sys.executable, "-c", IMPORT_WITHOUT_FLASK, folder, module],
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_knows_no_flask(module):
+    result = import_without_flask(module)
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_views_do():
+    assert "import of flask halted" in import_without_flask("api.routes").stderr

@@ -1,0 +1,461 @@
+"""Operators who are signed in to the host: read at will, write from its own pages only.
+
+The host says who that is. A request with an ``Authorization`` of its own is judged
+by that alone, and what another site's page may have sent changes nothing.
+"""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask, session
+
+from werkzeug.exceptions import Forbidden
+
+from lea_fleet import LeaFleet, blueprint
+from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
+
+#: What a browser adds by itself where a page of the host asks.
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+#: Every route that writes, with what it takes.
+WRITES = [
+    ("POST", "/enroll", {"machine_id": "PC-2"}),
+    ("POST", "/uninstall", {"machine_id": "PC-1"}),
+    ("POST", "/heartbeat", {"machine_id": "PC-1", "version": "2"}),
+    ("POST", "/machines/PC-1/token", {}),
+    ("POST", "/machines/PC-1/release", {}),
+    ("DELETE", "/machines/PC-1/release", {}),
+    ("POST", "/enrollment-tokens", {}),
+    ("DELETE", "/enrollment-tokens/1", {}),
+]
+
+every_write = pytest.mark.parametrize(("method", "path", "body"), WRITES)
+
+
+@pytest.fixture
+def make_host(database):
+    """Make hosts with sessions, each with a database of its own."""
+    made = []
+
+    def make(name="host", **settings):
+        app = Flask(name)
+        app.secret_key = "of the host"
+        defaults = {
+            "RPA_API_TOKEN": OPERATOR_TOKEN,
+            "RPA_AGENTS_DB_PATH": database.with_name(f"{name}.db"),
+        }
+        app.config.from_mapping({**defaults, **settings})
+
+        @app.post("/login/<user>")
+        def login(user):
+            session["user"] = user
+            return "welcome"
+
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["lea_fleet"].connections.close_idle()
+
+
+@pytest.fixture
+def host(make_host):
+    """A host whose users are all operators."""
+    app = make_host()
+    LeaFleet(app).operator_loader(signed_in)
+    return app
+
+
+def signed_in():
+    return session.get("user")
+
+
+@pytest.fixture
+def browser(host):
+    return browser_of(host, "zoe")
+
+
+def browser_of(app, user):
+    """Return the browser of someone who has signed in."""
+    client = app.test_client()
+    assert client.post(f"/login/{user}").text == "welcome"
+    return Api(client)
+
+
+@pytest.fixture
+def operator(host):
+    """The operator, by the shared token; a machine and a token are there."""
+    operator = Api(host.test_client(), OPERATOR_TOKEN)
+    operator.enroll("PC-1")
+    operator.installer()
+    return operator
+
+
+def state(operator):
+    """Return everything that a write could change."""
+    return [
+        operator.get(path).json
+        for path in ("/fleet", "/machines/PC-1/events", "/enrollment-tokens")
+    ]
+
+
+def admitted(response):
+    return response.status_code in (200, 201)
+
+
+def test_every_route_that_writes_is_listed_here(host):
+    writing = [
+        rule
+        for rule in host.url_map.iter_rules()
+        if rule.endpoint.startswith("lea_fleet.") and "GET" not in rule.methods
+    ]
+    assert len(writing) == len(WRITES)
+
+
+# Who is signed in
+
+
+def test_a_signed_in_operator_reads_without_a_token(operator, browser):
+    for path in ("/fleet", "/machines/PC-1", "/machines/PC-1/events"):
+        assert browser.get(path).json == operator.get(path).json
+    assert browser.request("HEAD", "/fleet").status_code == 200
+
+
+def test_reading_needs_nothing_else_whoever_asks(browser):
+    """The answer does not reach a page of another site."""
+    for site in ("cross-site", "none"):
+        response = browser.get("/fleet", headers={"Sec-Fetch-Site": site})
+        assert response.status_code == 200
+
+
+@pytest.mark.parametrize("site", [{}, SAME_ORIGIN])
+def test_who_is_not_signed_in_is_nobody(operator, host, site):
+    stranger = Api(host.test_client())
+    before = state(operator)
+
+    assert_problem(stranger.get("/fleet"), 401, "missing_token", "fix_request")
+    for method, path, body in WRITES:
+        response = stranger.request(method, path, json=body, headers=site)
+        assert_problem(response, 401, "missing_token", "fix_request")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="lea_fleet"'
+    assert state(operator) == before
+
+
+@pytest.mark.parametrize("nobody", [None, False, "", 0])
+def test_a_loader_may_say_no(make_host, nobody):
+    app = make_host()
+    LeaFleet(app).operator_loader(lambda: nobody)
+
+    response = browser_of(app, "zoe").get("/fleet")
+
+    assert_problem(response, 401, "missing_token", "fix_request")
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, 500), (Forbidden, 403)])
+def test_a_loader_that_raises_lets_nobody_in(make_host, error, status):
+    app = make_host()
+
+    def loader():
+        raise error
+
+    LeaFleet(app).operator_loader(loader)
+
+    assert browser_of(app, "zoe").get("/fleet").status_code == status
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_loader_may_come_before_the_application_and_after_it(make_host, when):
+    app, fleet = make_host(), LeaFleet()
+    if when == "after":
+        fleet.init_app(app)
+
+    @fleet.operator_loader
+    def loader():
+        return "zoe"
+
+    if when == "before":
+        fleet.init_app(app)
+
+    assert callable(loader) and loader() == "zoe"
+    assert Api(app.test_client()).get("/fleet").status_code == 200
+
+
+def test_without_a_loader_no_session_counts(make_host):
+    app = make_host()
+    LeaFleet(app)
+    browser = browser_of(app, "zoe")
+
+    assert_problem(browser.get("/fleet"), 401, "missing_token")
+    write = browser.post("/enroll", {"machine_id": "PC-2"}, headers=SAME_ORIGIN)
+    assert_problem(write, 401, "missing_token")
+
+
+def test_a_plain_blueprint_has_no_loader(make_host):
+    app = make_host()
+    app.register_blueprint(blueprint)
+
+    assert_problem(browser_of(app, "zoe").get("/fleet"), 401, "missing_token")
+
+
+def test_two_applications_have_loaders_of_their_own(make_host):
+    apps = {name: make_host(name) for name in ("paris", "lyon")}
+    for name, app in apps.items():
+        LeaFleet(app).operator_loader(only(name))
+
+    for name, app in apps.items():
+        for user in apps:
+            status = browser_of(app, user).get("/fleet").status_code
+            assert status == (200 if user == name else 401)
+
+
+def only(name):
+    return lambda: session.get("user") == name
+
+
+def test_one_extension_serves_two_applications_with_its_loader(make_host):
+    fleet = LeaFleet()
+    apps = [make_host("paris"), make_host("lyon")]
+    for app in apps:
+        fleet.init_app(app)
+    fleet.operator_loader(signed_in)
+
+    for app in apps:
+        assert browser_of(app, "zoe").get("/fleet").status_code == 200
+        assert_problem(Api(app.test_client()).get("/fleet"), 401, "missing_token")
+
+
+def test_the_loader_is_asked_in_each_request(host, browser):
+    assert browser.get("/fleet").status_code == 200
+    with browser.client.session_transaction() as cookie:
+        cookie.clear()
+
+    assert_problem(browser.get("/fleet"), 401, "missing_token")
+
+
+# What a page of the host may do
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        SAME_ORIGIN,
+        {"X-Lea-Fleet": "1"},
+        {"X-Lea-Fleet": ""},
+        {**SAME_ORIGIN, "X-Lea-Fleet": "1"},
+    ],
+    ids=lambda shown: " and ".join(shown),
+)
+@every_write
+def test_a_page_of_the_host_may_write(operator, browser, method, path, body, shown):
+    response = browser.request(method, path, json=body, headers=shown)
+
+    assert admitted(response), response.text
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": ""},
+        {"Sec-Fetch-Site": "Same-Origin"},
+        {"Sec-Fetch-Site": "same-origin, cross-site"},
+        {"Sec-Fetch-Site": "cross-site", "X-Lea-Fleet": "1"},
+        {"Origin": "http://localhost", "Referer": "http://localhost/"},
+    ],
+    ids=str,
+)
+@every_write
+def test_what_may_come_from_another_site_is_refused(
+    operator, browser, method, path, body, shown
+):
+    before = state(operator)
+
+    response = browser.request(method, path, json=body, headers=shown)
+
+    assert_problem(response, 403, "cross_site", "fix_request")
+    assert state(operator) == before
+
+
+@pytest.mark.parametrize("shown", [SAME_ORIGIN, {"X-Lea-Fleet": "1"}], ids=str)
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"data": {"machine_id": "PC-1"}},
+        {"data": {"machine_id": "PC-1"}, "content_type": "multipart/form-data"},
+        {"data": b'{"machine_id": "PC-1"}', "content_type": "text/plain"},
+        {"data": b'{"machine_id": "PC-1"}'},
+        {},
+    ],
+    ids=["form", "multipart", "text", "no type", "nothing"],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [(method, path) for method, path, _ in WRITES]
+)
+def test_what_is_no_json_is_refused(operator, browser, method, path, sent, shown):
+    before = state(operator)
+
+    response = browser.request(method, path, headers=shown, **sent)
+
+    assert_problem(response, 403, "cross_site", "fix_request")
+    assert state(operator) == before
+
+
+def test_where_machines_share_the_operators_token_a_session_is_not_handed_it(make_host):
+    app = make_host(LEA_FLEET_ISSUE="shared")
+    LeaFleet(app).operator_loader(signed_in)
+    machine = {"machine_id": "PC-1"}
+
+    response = browser_of(app, "zoe").post("/enroll", machine, headers=SAME_ORIGIN)
+
+    assert_problem(response, 403, "insufficient_scope", "ask_operator")
+    assert OPERATOR_TOKEN not in response.text
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+    assert_problem(operator.get("/machines/PC-1"), 404, "unknown_agent")
+    assert operator.enroll("PC-1").token == OPERATOR_TOKEN
+
+
+def test_json_may_say_its_charset(operator, browser):
+    response = browser.post(
+        "/uninstall",
+        data=b'{"machine_id": "PC-1"}',
+        content_type="application/json; charset=utf-8",
+        headers=SAME_ORIGIN,
+    )
+
+    assert response.status_code == 200
+
+
+# A credential of its own
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("Bearer wrong", "invalid_token"),
+        ("Bearer lea_agent_unknown", "invalid_token"),
+        ("Bearer lea_enroll_unknown", "invalid_token"),
+        (f"Bearer {OPERATOR_TOKEN}x", "invalid_token"),
+        ("Bearer", "missing_token"),
+        ("Bearer ", "missing_token"),
+        ("Basic em9lOnpvZQ==", "missing_token"),
+        ("", "missing_token"),
+    ],
+)
+def test_a_session_rescues_no_authorization(operator, browser, sent, code):
+    before = state(operator)
+    headers = {**SAME_ORIGIN, "Authorization": sent}
+
+    assert_problem(browser.get("/fleet", headers=headers), 401, code)
+    for method, path, body in WRITES:
+        response = browser.request(method, path, json=body, headers=headers)
+        assert_problem(response, 401, code)
+    assert state(operator) == before
+
+
+def test_a_session_lends_nobody_its_reach(operator, browser):
+    """An agent, or an installer, is what its token says, whoever is signed in."""
+    agent = operator.enroll("PC-2")
+    for holder in (agent, operator.installer()):
+        caller = Api(browser.client, holder.token)
+        refused = caller.get("/fleet", headers=SAME_ORIGIN)
+        assert_problem(refused, 403, "insufficient_scope")
+    agent.post("/uninstall")
+    departed = Api(browser.client, agent.token).get("/fleet", headers=SAME_ORIGIN)
+    assert_problem(departed, 401, "agent_uninstalled")
+
+
+def test_who_holds_a_token_has_nothing_to_show(operator, host):
+    """A program has no cookies that another site could make use of."""
+    agent = operator.enroll("PC-2")
+    cross_site = {"Sec-Fetch-Site": "cross-site"}
+
+    for shown in ({}, cross_site):
+        assert agent.post("/heartbeat", headers=shown).status_code == 200
+        rotation = agent.post("/machines/PC-2/token", headers=shown)
+        assert rotation.status_code == 201
+        release = operator.request("POST", "/machines/PC-1/release", headers=shown)
+        assert release.status_code == 200
+    assert agent.post("/uninstall", headers=cross_site).status_code == 200
+
+
+def test_a_loader_is_not_asked_about_who_holds_a_token(make_host):
+    app = make_host()
+
+    def loader():
+        raise AssertionError("asked")
+
+    LeaFleet(app).operator_loader(loader)
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+
+    assert operator.enroll("PC-1").heartbeat().status_code == 200
+
+
+# Who it was
+
+
+@pytest.mark.parametrize(
+    ("vouched", "actor"),
+    [
+        ("zoe", {"role": "operator", "user": "zoe", "address": "127.0.0.1"}),
+        ("Zoé \x1b[2J", {"role": "operator", "user": "Zoé \x1b[2J"}),
+        (True, {"role": "operator"}),
+    ],
+)
+def test_an_event_names_the_user(make_host, vouched, actor):
+    app = make_host()
+    LeaFleet(app).operator_loader(lambda: vouched)
+    browser = Api(app.test_client())
+
+    for method, path, body in [
+        ("POST", "/enroll", {"machine_id": "PC-1"}),
+        ("POST", "/machines/PC-1/token", {}),
+        ("POST", "/machines/PC-1/release", {}),
+        ("DELETE", "/machines/PC-1/release", {}),
+        ("POST", "/uninstall", {"machine_id": "PC-1"}),
+    ]:
+        response = browser.request(method, path, json=body, headers=SAME_ORIGIN)
+        assert admitted(response), response.text
+
+    events = browser.get("/machines/PC-1/events").json["events"]
+    assert len(events) == 5
+    for event in events:
+        assert event["actor"] == {**actor, "address": "127.0.0.1"}
+
+
+def test_a_signed_in_operator_is_a_whole_operator(operator, browser):
+    """What only an operator may do, and see, is open to one who is signed in."""
+    assert admitted(
+        browser.post(
+            "/enroll", {"machine_id": "PC-1", "force": True}, headers=SAME_ORIGIN
+        )
+    )
+    made = browser.post("/enrollment-tokens", {"label": "a"}, headers=SAME_ORIGIN)
+    installer = Api(operator.client, made.json["token"])
+    assert installer.enroll("PC-3").heartbeat().status_code == 200
+
+
+@pytest.mark.parametrize("odd", [1, object(), ["admin"], {"admin": True}, b"admin"])
+def test_a_loader_that_returns_anything_else_vouches_for_nobody(make_app, odd):
+    """Such as an anonymous user, who is an object and so true."""
+    app = make_app()
+    app.extensions["lea_fleet"].operator_loader = lambda: odd
+
+    assert_problem(Api(app.test_client()).get("/fleet"), 401, "missing_token")
+
+
+def test_one_signed_in_operator_does_not_replay_for_another(make_app):
+    app = make_app()
+    client, headers = app.test_client(), {"Sec-Fetch-Site": "same-origin"}
+    headers["Idempotency-Key"] = "key"
+
+    def enroll(user):
+        app.extensions["lea_fleet"].operator_loader = lambda: user
+        return Api(client).post("/enroll", {"machine_id": "PC-1"}, headers=headers)
+
+    assert enroll("zoe").status_code == 201
+    assert_problem(enroll("amelie"), 409, "already_enrolled")
+    assert enroll("zoe").status_code == 201

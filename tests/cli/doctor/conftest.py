@@ -1,0 +1,43 @@
+"""An install that is in order, for the tests to spoil."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.api import Api
+from tests.cli.doctor.calling import STRONG_TOKEN, connected
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_BUSY_TIMEOUT=0.1)
+
+
+@pytest.fixture
+def operator(client):
+    return Api(client, STRONG_TOKEN)
+
+
+@pytest.fixture
+def stop(app):
+    """Let nobody have the database open."""
+    return app.extensions["lea_fleet"].connections.close_idle
+
+
+@pytest.fixture
+def fleet(operator, stop):
+    """A new install with a machine, whose server has been stopped."""
+    operator.enroll("PC-1").heartbeat()
+    stop()
+
+
+@pytest.fixture
+def alter(fleet, database):
+    """Run statements of the host's on the database."""
+
+    def run(*statements):
+        with connected(database) as host:
+            for statement in statements:
+                host.execute(statement)
+
+    return run

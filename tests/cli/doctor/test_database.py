@@ -1,0 +1,254 @@
+"""What the doctor finds when it asks the database."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lea_fleet.core import clock
+from lea_fleet.cli import doctor
+from lea_fleet.cli.doctor import lockers
+from tests.cli.doctor.calling import (
+    call,
+    connected,
+    crash,
+    only,
+    troubles,
+    unchecked,
+)
+from tests.support.processes import beside
+
+
+#: How the doctor names a process that has the lock.
+WRITER = r"process \d+" if Path("/proc/locks").exists() else "another process"
+
+
+@contextmanager
+def busy(database, *statements):
+    """Hold what *statements* lock, from a process of its own."""
+
+    def hold(ready, over):
+        with connected(database) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            ready.set()
+            over.wait()
+
+    with beside(hold):
+        yield
+
+
+def test_a_broken_file(app, operator, stop, database):
+    for number in range(200):
+        operator.enroll(f"PC-{number}", user_name="x" * 200)
+    stop()
+    with database.open("r+b") as file:
+        file.seek(-4096, os.SEEK_END)
+        file.write(b"\xff" * 4096)
+
+    found = call(app)
+
+    assert found["integrity"]["level"] == "fault"
+    assert found["integrity"]["detail"].startswith("the file is broken: ")
+    assert "restore the last backup" in found["integrity"]["action"]
+    assert found["api_token"]["level"] == "ok"
+
+
+def test_an_index_that_is_not_its_tables_is_found_unless_it_is_quick(app, alter):
+    """Of an index, the quick check reads the pages and not what they say."""
+    alter(
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX lea_fleet_listing"
+        " ON enrolled_agents(status)' WHERE name = 'lea_fleet_listing'",
+    )
+
+    assert "lea_fleet_listing" in only(call(app), "integrity", "fault")["detail"]
+    found = call(app, "--quick")
+    assert troubles(found) == {}
+    assert found["integrity"]["detail"] == "sound, without a look at the indexes"
+
+
+def test_a_writer_that_does_not_end(app, fleet, database):
+    with busy(database, "BEGIN IMMEDIATE"):
+        found = only(call(app), "write_lock", "fault")
+
+    told = f"{WRITER} has been writing for longer than 0.1 s"
+    assert re.fullmatch(told, found["detail"])
+    assert troubles(call(app)) == {}
+
+
+def test_a_writer_of_an_older_server_that_locks_out_the_readers(
+    app, fleet, alter, database
+):
+    alter("PRAGMA journal_mode = DELETE")
+    with busy(database, "BEGIN EXCLUSIVE"):
+        found = call(app)
+
+    assert found["opening"]["level"] == "fault"
+    assert f"Another process is writing to {database}" in found["opening"]["detail"]
+    assert re.match(f"See what {WRITER} does", found["opening"]["action"])
+    assert "see opening" in found["integrity"]["detail"]
+    assert {"write_lock", "machines", "tables"} <= unchecked(found)
+
+
+def test_a_writer_that_the_system_does_not_name(app, fleet, database, monkeypatch):
+    monkeypatch.setattr(lockers, "_LOCKS", database.parent / "none")
+
+    with busy(database, "BEGIN IMMEDIATE"):
+        found = only(call(app), "write_lock", "fault")
+
+    assert found["detail"].startswith("another process has been writing")
+
+
+def test_nobody_locks_what_is_only_read(fleet, database):
+    with busy(database, "BEGIN", "SELECT count(*) FROM enrolled_agents"):
+        assert lockers.lockers(database) == []
+
+
+def test_a_database_that_is_not_in_wal_mode(app, alter):
+    alter("PRAGMA journal_mode = DELETE")
+
+    found = call(app)
+
+    assert troubles(found) == {}
+    assert "not in WAL mode yet" in found["wal_mode"]["detail"]
+
+
+def test_an_older_servers_database_is_put_in_wal_mode_with_the_first_request(
+    app, alter
+):
+    alter("DROP TABLE lea_fleet_events", "PRAGMA journal_mode = DELETE")
+
+    found = call(app)
+
+    assert troubles(found) == {}
+    assert "not in WAL mode yet" in found["wal_mode"]["detail"]
+    assert found["tables"]["detail"] == "1 tables to make, at the first request"
+    assert found["machines"]["detail"].startswith("nothing yet")
+
+
+@pytest.mark.parametrize(
+    ("statements", "told"),
+    [
+        (
+            ["DROP TABLE lea_fleet_events", "CREATE TABLE lea_fleet_events (at, x)"],
+            "lea_fleet_events lacks actor, detail, event, id, machine_id",
+        ),
+        (
+            ["ALTER TABLE enrolled_agents RENAME COLUMN os_info TO system"],
+            "enrolled_agents lacks os_info",
+        ),
+        (
+            ["DROP TABLE lea_fleet_clones", "CREATE TABLE x (y)"]
+            + ["CREATE INDEX lea_fleet_clones ON x (y)"],
+            "lea_fleet_clones lacks alternated_at",
+        ),
+        (
+            ["DROP TABLE lea_fleet_clones"]
+            + ["CREATE VIEW lea_fleet_clones AS SELECT * FROM nowhere"],
+            "no such table: main.nowhere",
+        ),
+    ],
+    ids=["table", "column", "index", "broken view"],
+)
+def test_what_bears_our_name_and_is_not_ours(app, alter, statements, told):
+    alter(*statements)
+
+    found = call(app)
+
+    assert found["tables"]["level"] == "fault"
+    assert told in found["tables"]["detail"]
+    assert "RPA_AGENTS_DB_PATH" in found["tables"]["action"]
+    assert {"machines", "tokens", "enrollment_tokens"} <= unchecked(found)
+    assert "opening" not in troubles(found)
+
+
+def test_a_trigger_on_the_table_that_is_shared(app, alter):
+    alter(
+        "CREATE TRIGGER audit AFTER UPDATE ON Enrolled_Agents BEGIN SELECT 1; END",
+        "CREATE TABLE theirs (x)",
+        "CREATE TRIGGER other AFTER UPDATE ON theirs BEGIN SELECT 1; END",
+    )
+
+    found = only(call(app), "triggers", "warning")
+
+    assert found["detail"] == "on enrolled_agents: audit"
+
+
+@pytest.mark.parametrize(
+    ("statement", "duration", "told"),
+    [
+        (
+            "UPDATE enrolled_agents SET last_seen_at = '{}'",
+            {"days": 3, "hours": 1},
+            "1 of enrolled_agents.last_seen_at in the future, by 3 days",
+        ),
+        (
+            "UPDATE enrolled_agents SET enrolled_at = '{}'",
+            {"hours": 5, "minutes": 1},
+            "1 of enrolled_agents.enrolled_at in the future, by 5 hours",
+        ),
+        (
+            "UPDATE lea_fleet_events SET at = '{}'",
+            {"minutes": 7, "seconds": 30},
+            "1 of lea_fleet_events.at in the future, by 7 minutes",
+        ),
+    ],
+    ids=["last_seen_at", "enrolled_at", "events"],
+)
+def test_an_instant_in_the_future(app, alter, statement, duration, told):
+    alter(statement.format(clock.iso(clock.now() + timedelta(**duration))))
+
+    found = call(app)["clock"]
+
+    assert (found["level"], found["detail"]) == ("warning", told)
+
+
+def test_clocks_differ_by_a_little_and_that_is_no_future(app, alter):
+    soon = clock.iso(clock.now() + timedelta(seconds=50))
+    alter(f"UPDATE enrolled_agents SET last_seen_at = '{soon}'")
+
+    assert troubles(call(app)) == {}
+
+
+def test_what_is_no_instant_is_shown_as_it_is(app, alter):
+    alter("UPDATE enrolled_agents SET last_seen_at = 'soon'")
+
+    assert "in the future (soon)" in only(call(app), "clock", "warning")["detail"]
+
+
+def test_the_log_of_a_server_that_was_killed_is_read_and_kept(app, fleet, database):
+    crash(database)
+    log = database.with_name(f"{database.name}-wal")
+    before = log.read_bytes()
+
+    found = call(app)
+
+    assert troubles(found) == {}
+    assert found["write_lock"]["detail"] == "free"
+    assert log.read_bytes() == before != b""
+
+
+def test_a_server_that_starts_meanwhile_is_read_once_more(
+    app, operator, fleet, monkeypatch
+):
+    """What was read without its lock may have been half of what it wrote."""
+    run, times = doctor.run, []
+
+    def interrupted(group, checks):
+        times.append(group)
+        if times == ["database"]:
+            operator.enroll("PC-2")
+        return run(group, checks)
+
+    monkeypatch.setattr(doctor, "run", interrupted)
+
+    found = call(app)
+
+    assert times == 2 * ["database", "database", "settings", "fleet"]
+    assert found["machines"]["detail"].startswith("2 active")

@@ -1,0 +1,144 @@
+"""What the doctor says of the machines."""
+
+from __future__ import annotations
+
+import pytest
+
+from lea_fleet.cli.doctor.fleet import offline
+from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles
+from tests.support.fleets import fill
+
+
+def test_the_machines_are_counted(app, operator, the_clock):
+    for machine in ("PC-1", "PC-2", "PC-3"):
+        operator.enroll(machine)
+    operator.uninstall("PC-3")
+
+    assert call(app)["machines"]["detail"] == (
+        "2 active (2 online, 0 offline, 0 stale), 1 uninstalled"
+    )
+
+
+def test_machines_that_went_silent_long_ago(app, operator, the_clock):
+    operator.enroll("PC-1")
+    operator.enroll("PC-2")
+    the_clock.advance(days=15)
+    operator.enroll("PC-3")
+
+    found = only(call(app), "stale", "warning")
+
+    assert found["detail"] == "2 machines"
+    assert "flask fleet list --presence stale" in found["action"]
+    assert "flask fleet prune" in found["action"]
+
+
+def test_imported_machines_that_wait_for_their_setup_are_counted_apart(
+    app, operator, the_clock, tmp_path
+):
+    """For months perhaps, and none of them went silent or lost its token."""
+    export = tmp_path / "machines.csv"
+    export.write_text("machine_id\n" + "".join(f"PC-{n}\n" for n in range(10)))
+    imported = ["fleet", "import", str(export), "--yes"]
+    assert app.test_cli_runner().invoke(args=imported).exit_code == 0
+
+    for silence in ({}, {"days": 1}, {"days": 99}):
+        the_clock.advance(**silence)
+        found = call(app)
+        assert troubles(found) == {}
+        assert found["machines"]["detail"] == (
+            "0 active (0 online, 0 offline, 0 stale), 0 uninstalled,"
+            " 10 wait for their setup"
+        )
+
+    operator.enroll("PC-3")
+    assert call(app)["machines"]["detail"] == (
+        "1 active (1 online, 0 offline, 0 stale), 0 uninstalled,"
+        " 9 wait for their setup"
+    )
+    the_clock.advance(days=15)
+    assert only(call(app), "stale", "warning")["detail"] == "1 machines"
+
+
+@pytest.mark.parametrize(
+    ("online", "gone", "stale", "level"),
+    [
+        (5, 5, 0, "ok"),
+        (4, 6, 0, "warning"),
+        (0, 9, 0, "ok"),
+        (0, 10, 0, "warning"),
+        (1, 2, 10, "warning"),
+        (2, 2, 10, "ok"),
+        (0, 0, 10, "ok"),
+    ],
+)
+def test_more_than_half_of_a_fleet(online, gone, stale, level):
+    totals = {"online": online, "offline": gone, "stale": stale}
+
+    assert offline({**totals, "active": sum(totals.values())}).level == level
+
+
+def test_a_fleet_that_cannot_reach_the_server(app, operator, the_clock):
+    for number in range(10):
+        operator.enroll(f"PC-{number}")
+    the_clock.advance(minutes=30)
+    for number in range(10, 14):
+        operator.enroll(f"PC-{number}")
+
+    found = only(call(app), "offline", "warning")
+
+    assert found["detail"] == "10 of 14, without the stale ones"
+
+
+def test_suspected_clones(app, operator):
+    for number in range(7):
+        agent = operator.enroll(f"PC-{number}", hostname="A")
+        for hostname in ("B", "A"):
+            agent.heartbeat(hostname=hostname)
+
+    found = only(call(app), "clones", "warning")
+
+    assert found["detail"].startswith("7 suspected")
+    assert "PC-0, PC-1, " in found["detail"]
+    assert "PC-4 and 2 more" in found["detail"]
+    assert "flask fleet events MACHINE" in found["action"]
+
+
+def test_machines_without_a_token(app, operator, database):
+    fill(database, [{"machine_id": f"OLD-{number}"} for number in range(3)])
+
+    found = call(app)["tokens"]
+
+    assert found["level"] == "warning"
+    assert found["detail"] == "3 active machines have none: OLD-0, OLD-1, OLD-2"
+    assert "flask fleet release --without-token" in found["action"]
+
+
+def test_a_machine_that_is_released_will_get_its_token(app, database, the_clock):
+    fill(database, [{"machine_id": "OLD", "enrolled_at": the_clock.iso()}])
+    released = ["fleet", "release", "OLD"]
+    assert app.test_cli_runner().invoke(args=released).exit_code == 0
+
+    assert troubles(call(app)) == {}
+    the_clock.advance(hours=25)
+    assert only(call(app), "tokens", "warning")
+
+
+def test_machines_without_a_token_where_all_share_one(make_app, operator, database):
+    fill(database, [{"machine_id": "OLD"}])
+    app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_ISSUE="shared")
+
+    assert call(app)["tokens"]["level"] == "ok"
+
+
+def test_what_a_machine_is_called_may_be_anything(app, operator, alter):
+    alter(
+        "DELETE FROM enrolled_agents",
+        "INSERT INTO enrolled_agents (machine_id, enrolled_at) VALUES"
+        " (x'ff00', x'ff'), (7, 8), ('\u202e', 'never')",
+    )
+
+    found = call(app)
+
+    assert found["tokens"]["detail"].startswith("3 active machines have none: ")
+    assert "\\u202e" in found["tokens"]["detail"]
+    assert found["machines"]["detail"].startswith("3 active")

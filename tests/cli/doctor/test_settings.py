@@ -1,0 +1,149 @@
+"""What the doctor says of the settings, and of tokens that were handed out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lea_fleet import create_app
+from lea_fleet.app.settings import MAKE_A_TOKEN
+from lea_fleet.cli.doctor.settings import weakness
+from tests.support import docs
+from tests.support.api import Api
+from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles, unchecked
+
+WEAK_TOKENS = [
+    "change-me",
+    "CHANGE_ME",
+    "secret",
+    "test",
+    "my-secret-token",
+    "my-secret-token-please-change",
+    "rpa_api_token_2024",
+    "changeme-changeme-changeme",
+    "supersecretpassword123",
+    "12345678901234567890",
+    "k7Qz!x9Wp",
+    "aaaabbbbccccddddaaaabbbb",
+]
+
+
+@pytest.mark.parametrize("token", WEAK_TOKENS)
+def test_an_operators_token_that_can_be_guessed_is_never_printed(
+    make_app, fleet, token
+):
+    app = make_app(RPA_API_TOKEN=token)
+
+    found = only(call(app), "api_token", "fault")
+
+    assert token not in found["detail"]
+    assert found["action"] == f"Make another one: {MAKE_A_TOKEN}"
+
+
+@pytest.mark.parametrize("token", ["test-secret-password", "metrics-token-12345678"])
+def test_a_metrics_token_that_can_be_guessed(make_app, fleet, token):
+    app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_METRICS_TOKEN=token)
+
+    found = only(call(app), "metrics_token", "warning")
+
+    assert token not in found["detail"] + found["action"]
+
+
+@pytest.mark.parametrize("token", [f"{STRONG_TOKEN} x", f"{STRONG_TOKEN}é"])
+@pytest.mark.parametrize(
+    ("check", "key"),
+    [("api_token", "RPA_API_TOKEN"), ("metrics_token", "LEA_FLEET_METRICS_TOKEN")],
+)
+def test_a_token_that_not_every_client_can_send(make_app, fleet, check, key, token):
+    app = make_app(**{"RPA_API_TOKEN": STRONG_TOKEN, key: token})
+
+    found = only(call(app), check, "warning")
+
+    assert found["detail"].startswith(f"{key} has characters, such as a blank")
+    assert token not in str(found)
+
+
+def test_the_token_of_the_guides_is_weak():
+    """Somebody copies it."""
+    pages = (docs.README, docs.REFERENCE, docs.COMMANDS, docs.OPERATIONS)
+    text = "".join(page.read_text("utf-8") for page in pages)
+    shown = set(re.findall(r"RPA_API_TOKEN=([\w-]+)", text))
+
+    assert "change-me" in shown
+    assert [token for token in shown if weakness(token) is None] == []
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        STRONG_TOKEN,
+        "3f786850e387550fdab836ed7e6dc881de23001b",
+        "0b7bd5ee-4e2c-4f60-a1ad-8d0f0a9c6d13",
+        "tractor-Ulm-violet-oyster-fifty",
+        "Zm9vYmFyYmF6cXV4Zm9v",
+    ],
+)
+def test_a_token_that_is_not_easily_guessed(token):
+    assert weakness(token) is None
+
+
+def test_strong_tokens_are_no_finding_and_not_printed_either(make_app, fleet):
+    app = make_app(
+        RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_METRICS_TOKEN=STRONG_TOKEN[::-1]
+    )
+
+    result = app.test_cli_runner().invoke(args=["fleet", "doctor"])
+
+    assert result.exit_code == 0
+    assert STRONG_TOKEN not in result.output
+    assert STRONG_TOKEN[::-1] not in result.output
+
+
+def test_the_token_of_all(make_app, fleet):
+    app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_ISSUE="shared")
+
+    assert "LEA_FLEET_ISSUE" in only(call(app), "issue", "warning")["action"]
+
+
+def test_a_silence_after_which_another_may_take_the_place(make_app, fleet):
+    app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_REENROLL_SILENT_AFTER="30d")
+
+    assert "release" in only(call(app), "reenrolment", "warning")["action"]
+
+
+def make_token(app, *words):
+    result = app.test_cli_runner().invoke(args=["fleet", "token", "create", *words])
+    assert result.exit_code == 0
+    return result.stdout.strip()
+
+
+def test_enrolment_tokens_that_never_expire(app, fleet):
+    token = make_token(app, "--label", "Paris\x1b[2J", "--expires", "never")
+    make_token(app, "--label", "Lyon")
+
+    found = only(call(app), "enrollment_tokens", "warning")
+
+    assert found["detail"] == "1 never expire: 1 (Paris\\x1b[2J)"
+    assert "flask fleet token revoke ID" in found["action"]
+    assert token not in str(found)
+
+
+def test_an_enrolment_token_that_is_of_no_use_any_more(app, operator, fleet):
+    used = make_token(app, "--expires", "never", "--max-uses", "1")
+    Api(operator.client, used).enroll("PC-2").heartbeat()
+    make_token(app, "--expires", "never")
+    app.test_cli_runner().invoke(args=["fleet", "token", "revoke", "2"])
+
+    assert troubles(call(app)) == {}
+
+
+def test_the_settings_are_checked_without_a_database(tmp_path):
+    app = create_app(
+        {"RPA_API_TOKEN": "change-me", "RPA_AGENTS_DB_PATH": tmp_path / "none" / "x"}
+    )
+
+    found = call(app)
+
+    assert found["api_token"]["level"] == "fault"
+    assert "enrollment_tokens" in unchecked(found)

@@ -1,0 +1,289 @@
+"""``flask fleet erase``: what is personal is gone for good, and the rest stays."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from lea_fleet.app.database import get_repository
+from tests.support.traces import BOB, ZOE, traces
+
+pytestmark = pytest.mark.usefixtures("deletes_nothing_by_itself")
+
+
+@pytest.fixture
+def run(app, monkeypatch):
+    """Run ``flask fleet erase`` with these words; return the result."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("LOGNAME", "amelie")
+    return lambda *words: app.test_cli_runner().invoke(args=["fleet", "erase", *words])
+
+
+def done(result):
+    """Return what an erasure with --json and --yes has done, which went well."""
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["done"], report["log_emptied"]) == (True, True)
+    return report
+
+
+def contents(database):
+    with closing(sqlite3.connect(database)) as connection:
+        return {
+            table: connection.execute(f"SELECT * FROM {table}").fetchall()
+            for table in ("enrolled_agents", "lea_fleet_events", "lea_fleet_identities")
+        }
+
+
+def history(operator, machine_id="PC-1"):
+    return operator.get(f"/machines/{machine_id}/events").json["events"][::-1]
+
+
+# What is shown
+
+
+def test_it_is_only_shown_at_first(run, operator, database):
+    operator.enroll("PC-1", **ZOE)
+    before = contents(database)
+    result = run("PC-1")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == (
+        "Would erase from 1 of enrolled_agents. Say --yes to do it."
+    )
+    assert "Active: PC-1." in result.stderr
+    assert contents(database) == before
+    report = json.loads(run("PC-1", "--json").stdout)
+    assert report == {
+        "done": False,
+        "machines": [
+            {
+                "machine_id": "PC-1",
+                "active": True,
+                "fields": sorted(ZOE),
+                "rows": {"enrolled_agents": 1},
+            }
+        ],
+        "rows": {"enrolled_agents": 1},
+    }
+
+
+@pytest.mark.parametrize("words", [[], ["PC-1", "--user", "a@b.c"], [" "]], ids=str)
+def test_one_machine_or_one_person_is_named(run, operator, words):
+    operator.enroll("PC-1")
+
+    assert run(*words).exit_code == 2
+
+
+def test_a_machine_that_was_never_there_is_exit_code_1(run, operator):
+    operator.enroll("PC-1")
+
+    assert run("PC-2", "--yes").exit_code == 1
+    assert run("--user", "nobody@example.com").output == "There is nothing to erase.\n"
+
+
+# A machine
+
+
+def test_all_that_is_personal_of_a_machine_goes(run, operator, database, the_clock):
+    agent = operator.installer().enroll("PC-1", os_info="Windows 11", **ZOE)
+    agent.heartbeat(version="1.4", **BOB)
+    agent.heartbeat(hostname=ZOE["hostname"])
+    agent.heartbeat(hostname=BOB["hostname"])  # a clone, it seems
+    agent.post("/uninstall", {"reason": "of bob ÅKESSON, who left"})
+    before = history(operator)
+    report = done(run("PC-1", "--yes", "--json"))
+
+    assert traces(database, *ZOE.values(), *BOB.values(), "who left") == []
+    *after, erased = history(operator)
+    names = ("id", "event", "at")
+    assert [e[n] for e in after for n in names] == [
+        e[n] for e in before for n in names
+    ]
+    assert [event["actor"]["role"] for event in after] == ["installer"] + ["agent"] * 3
+    assert not any("address" in event["actor"] for event in after)
+    assert erased["event"] == "erased"
+    assert erased["detail"] == {"fields": sorted([*ZOE, "address", "reason"])}
+    assert report["rows"]["lea_fleet_events"] == 4
+    row = operator.machine("PC-1")
+    assert [row[name] for name in ZOE] == [None] * 4
+    assert (row["os_info"], row["version"], row["uninstall_reason"]) == (
+        "Windows 11",
+        "1.4",
+        None,
+    )
+
+
+def test_a_reason_that_names_nobody_stays(run, operator):
+    operator.enroll("PC-1", **ZOE)
+    operator.uninstall("PC-1", reason="replaced")
+    run("PC-1", "--yes")
+
+    assert operator.machine("PC-1")["uninstall_reason"] == "replaced"
+    assert history(operator)[1]["detail"] == {"reason": "replaced"}
+
+
+def test_an_agent_that_is_active_stays_so_and_says_it_again(run, operator):
+    agent = operator.enroll("PC-1", **ZOE)
+    run("PC-1", "--yes")
+
+    assert agent.heartbeat(**ZOE).status_code == 200
+    assert operator.machine("PC-1")["user_name"] == ZOE["user_name"]
+
+
+def test_a_row_that_was_deleted_leaves_a_history_to_erase(run, operator, database):
+    operator.enroll("PC-1", **ZOE).heartbeat(**BOB)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("DELETE FROM enrolled_agents")
+    done(run("PC-1", "--yes", "--json"))
+
+    assert traces(database, *ZOE.values(), *BOB.values()) == []
+
+
+# A person
+
+
+def test_a_person_goes_and_the_next_user_stays(run, operator, database):
+    agent = operator.enroll("PC-1", **ZOE)
+    agent.heartbeat(**BOB)
+    operator.enroll("PC-2", **BOB)
+    before = contents(database)["enrolled_agents"]
+    done(run("--user", "ZOÉ@EXAMPLE.COM", "--yes", "--json"))
+
+    assert traces(database, *ZOE.values()) == []
+    assert contents(database)["enrolled_agents"] == before
+    changed = history(operator)[1]
+    assert changed["detail"] == {"before": dict.fromkeys(ZOE), "after": BOB}
+    assert changed["actor"] == {"role": "agent", "address": "127.0.0.1"}
+    assert history(operator)[-1]["event"] == "erased"
+    assert [event["event"] for event in history(operator, "PC-2")] == ["enrolled"]
+
+
+def test_the_user_of_now_goes_and_the_one_before_stays(run, operator, database):
+    agent = operator.enroll("PC-1", **BOB)
+    agent.heartbeat(**ZOE)
+    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+
+    assert traces(database, *ZOE.values()) == []
+    row = operator.machine("PC-1")
+    assert [row[name] for name in ZOE] == [None] * 4
+    changed = history(operator)[1]
+    assert changed["detail"] == {"before": BOB, "after": dict.fromkeys(ZOE)}
+    assert changed["actor"] == {"role": "agent"}
+
+
+def test_accents_tell_people_apart(run, operator):
+    operator.enroll("PC-1", user_email="zoe@example.com")
+    run("--user", "zoé@example.com", "--yes")
+
+    assert operator.machine("PC-1")["user_email"] == "zoe@example.com"
+
+
+def test_a_name_goes_that_came_and_went_with_another_heartbeat(run, operator, database):
+    agent = operator.enroll("PC-1", **ZOE)
+    agent.heartbeat(user_email=BOB["user_email"])
+    agent.heartbeat(user_name=BOB["user_name"])
+    operator.uninstall("PC-1", reason=f"as {ZOE['user_name'].upper()} asked")
+    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+
+    assert traces(database, ZOE["user_name"], ZOE["user_name"].upper()) == []
+    assert operator.machine("PC-1")["user_name"] == BOB["user_name"]
+
+
+def test_a_reason_that_names_the_person_goes_on_any_machine(run, operator, database):
+    operator.enroll("PC-2", **BOB)
+    operator.uninstall("PC-2", reason="now with zoé@example.com")
+    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+
+    assert traces(database, ZOE["user_email"]) == []
+    row = operator.machine("PC-2")
+    assert (row["uninstall_reason"], row["user_name"]) == (None, BOB["user_name"])
+
+
+# An operator
+
+
+@pytest.fixture
+def as_operator(app):
+    """Let an operator of that name do something through the repository."""
+
+    def act(user, role="operator", name="user"):
+        actor = {"role": role, name: user, "address": "10.9.8.7"}
+        with app.app_context():
+            get_repository(actor).release("PC-1")
+
+    return act
+
+
+@pytest.mark.parametrize("role, name", [("operator", "user"), ("cli", "os_user")])
+def test_an_operator_is_forgotten_by_e_mail_alone(
+    run, operator, as_operator, database, role, name
+):
+    operator.enroll("PC-1", **BOB)
+    as_operator(ZOE["user_email"], role, name)
+    done(run("PC-1", "--yes", "--json"))
+    assert traces(database, ZOE["user_email"], "10.9.8.7") != []
+    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+
+    assert traces(database, ZOE["user_email"], "10.9.8.7") == []
+    assert history(operator)[1]["actor"] == {"role": role}
+
+
+def test_operators_leave_one_event_and_it_is_of_no_machine(
+    run, app, operator, as_operator
+):
+    operator.enroll("PC-1", **BOB)
+    as_operator(ZOE["user_email"])
+    run("--user", ZOE["user_email"], "--yes")
+
+    assert [event["event"] for event in history(operator)] == ["enrolled", "released"]
+    with app.app_context():
+        (newest,), _ = get_repository().events.page(None, limit=1)
+    assert (newest["event"], newest["machine_id"]) == ("erased", None)
+    assert newest["detail"] == {"fields": ["address", "operator"]}
+
+
+def test_an_enrolment_token_that_names_the_person_forgets_it(run, operator, database):
+    operator.enroll("PC-1")
+    operator.installer(label=f"for {ZOE['user_email']}")
+    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+
+    assert traces(database, ZOE["user_email"]) == []
+
+
+def test_who_sent_an_enrolment_that_may_be_repeated_is_forgotten(
+    run, app, operator, database
+):
+    operator.enroll("PC-1")
+    with app.app_context():
+        repository = get_repository()
+        enrolment = repository.enroll("PC-2")
+        credential = f"operator:{ZOE['user_email']}"
+        repository.allow_replay(enrolment, credential=credential, key_hash="0")
+    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+
+    assert traces(database, ZOE["user_email"]) == []
+
+
+# In steps
+
+
+def test_a_long_history_goes_in_several_transactions(run, operator, database, app):
+    operator.enroll("PC-1", **ZOE)
+    with app.app_context():
+        repository = get_repository({"role": "agent", "address": "10.9.8.7"})
+        with repository.transaction():
+            for number in range(1, 2500):
+                names = [f"Zoé-{n}" for n in (number, number + 1)]
+                before, after = ({"user_name": name} for name in names)
+                repository.events.add(
+                    "identity_changed", "PC-1", before=before, after=after
+                )
+    report = done(run("PC-1", "--yes", "--json"))
+
+    assert report["rows"] == {"enrolled_agents": 1, "lea_fleet_events": 2499}
+    assert traces(database, "Zoé-", "10.9.8.7", *ZOE.values()) == []

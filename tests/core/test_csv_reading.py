@@ -1,0 +1,190 @@
+"""CSV as others write it: any of their delimiters, encodings and ends of lines."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from contextlib import closing
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lea_fleet.core.csv.reading import CsvFile, Line, NotCsv
+from lea_fleet.core.machine import DETAILS
+from lea_fleet.core.csv.writing import protected, unprotected
+
+COLUMNS = ("machine_id", *DETAILS)
+ENCODINGS = ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"]
+MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+
+
+def read(content):
+    """Return the lines of a file, and the columns of it that are not known."""
+    if isinstance(content, str):
+        content = content.encode()
+    with closing(io.BytesIO(content)) as file:
+        table = CsvFile(file, COLUMNS, required="machine_id")
+        lines = list(table.lines())
+        assert list(table.lines()) == lines  # as often as one likes
+        assert table.position() == table.size == len(content)
+        return lines, table.ignored
+
+
+def cells(content):
+    lines, _ = read(content)
+    assert not [line.fault for line in lines if line.fault]
+    return [line.cells for line in lines]
+
+
+# Excel, and everybody else
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
+def test_each_delimiter_encoding_and_end_of_line(delimiter, encoding, end):
+    rows = [["machine_id", "user_name"], ["PC-1", "Zoé Lefèvre"], ["PC-2", ""]]
+    text = "".join(delimiter.join(row) + end for row in rows)
+    content = MARKS.get(encoding, b"") + text.encode(encoding)
+
+    assert cells(content) == [
+        {"machine_id": "PC-1", "user_name": "Zoé Lefèvre"},
+        {"machine_id": "PC-2", "user_name": ""},
+    ]
+
+
+WHOLE, DAMAGED = "Zoé".encode(), "🦊".encode()[:-1]
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize(
+    ("names", "line"), [((WHOLE, DAMAGED), 3), ((DAMAGED, WHOLE), 2)]
+)
+def test_damaged_utf_8_is_not_read_as_windows_1252(mark, names, line):
+    content = mark + b"machine_id;user_name\nPC-1;%b\nPC-2;%b\n" % names
+
+    with pytest.raises(NotCsv, match=f"Line {line} is damaged: it is not UTF-8"):
+        read(content)
+
+
+def writable(encoding):
+    """Return texts that Excel could have in a cell, and write in *encoding*."""
+    letters = st.characters(codec=encoding, exclude_characters="\0")
+    return st.text(letters, max_size=20)
+
+
+@given(data=st.data(), delimiter=st.sampled_from([";", ",", "\t"]), sep=st.booleans())
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_was_written_is_read(encoding, data, delimiter, sep):
+    codec = "cp1252" if encoding == "cp1252" else "utf-8"
+    texts = writable(codec)
+    order = data.draw(st.permutations(COLUMNS))
+    ids = st.builds("PC-{}é".format, texts)  # in Windows-1252, é at an end is no UTF-8
+    row = st.fixed_dictionaries({"machine_id": ids} | {n: texts for n in DETAILS})
+    rows = data.draw(st.lists(row, max_size=4))
+    text = io.StringIO(newline="")
+    if sep:
+        text.write(f"sep={delimiter}\r\n")
+    writer = csv.DictWriter(text, order, delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows({n: protected(v) for n, v in each.items()} for each in rows)
+    content = MARKS.get(encoding, b"") + text.getvalue().encode(encoding)
+    if encoding == "cp1252":  # and nothing that would be letters in UTF-8 besides
+        assume(content.decode("utf-8", "ignore").isascii())
+
+    expected = [{n: unprotected(protected(v)) for n, v in r.items()} for r in rows]
+    assert cells(content) == expected
+
+
+@given(text=st.text())
+def test_protection_is_taken_off_again(text):
+    if text == unprotected(text) and "\0" not in text:  # not a text that looks so
+        assert unprotected(protected(text)) == text
+
+
+@given(content=st.binary(max_size=200) | st.text("\";,'\r\n\tab=").map(str.encode))
+@pytest.mark.parametrize("start", [b"", b"machine_id;version\n", *MARKS.values()])
+def test_whatever_it_holds_it_is_read_or_refused(start, content):
+    try:
+        lines, _ = read(start + content)
+    except NotCsv as error:
+        assert str(error).endswith(".")
+    else:
+        numbers = [line.number for line in lines]
+        assert numbers == sorted(set(numbers))
+
+
+# The heading
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["MACHINE_ID;User Name", " machine-id ; user-name", "Machine\u00a0Id;USER_NAME;"],
+)
+def test_a_heading_is_known_however_it_is_written(heading):
+    assert cells(f"{heading}\nPC-1;Zoé\n") == [
+        {"machine_id": "PC-1", "user_name": "Zoé"}
+    ]
+
+
+def test_columns_stand_in_any_order_and_others_are_named_once():
+    lines, ignored = read("site;Version;machine_id;;site\nLyon;1.4;PC-1;;\n")
+
+    assert lines == [Line(2, {"version": "1.4", "machine_id": "PC-1"})]
+    assert ignored == ["site"]
+
+
+@pytest.mark.parametrize("first", ["sep=|\r\n", '"sep=|"\n', "SEP=|\r"])
+def test_a_first_line_of_excels_says_the_delimiter(first):
+    lines, _ = read(f"{first}machine_id|version\nPC-1|1,4;5\n")
+
+    assert lines == [Line(3, {"machine_id": "PC-1", "version": "1,4;5"})]
+
+
+def test_the_other_delimiters_may_stand_in_the_cells():
+    content = "machine_id,user_name\nPC-1,a;b;c;d\n"
+
+    assert cells(content) == [{"machine_id": "PC-1", "user_name": "a;b;c;d"}]
+
+
+@pytest.mark.parametrize("content", ["name;version\n", "machine id.\n", "1;2\nx;y\n"])
+def test_a_missing_column_is_named_with_those_that_there_may_be(content):
+    with pytest.raises(NotCsv, match="no column machine_id .* user_email, user_id"):
+        read(content)
+
+
+# The lines
+
+
+def test_numbers_are_right_behind_blank_and_quoted_ends_of_lines():
+    heading = '\nmachine_id;"version"\n\n'
+
+    lines, _ = read(f'{heading}PC-1;"a\nb\r\nc"\n ; \n"PC-2"\nPC-3;1;;\n')
+
+    assert lines == [
+        Line(4, {"machine_id": "PC-1", "version": "a\nb\r\nc"}),
+        Line(8, {"machine_id": "PC-2"}),
+        Line(9, {"machine_id": "PC-3", "version": "1"}),
+    ]
+
+
+def test_a_quote_that_is_never_closed_swallows_nothing_in_silence():
+    lines, _ = read('machine_id;version\nPC-1;"1\nPC-2;2\nPC-3;3\n')
+
+    ((number, _, fault),) = lines
+    assert number == 2
+    assert fault.startswith("cannot be read as CSV, up to line 4")
+
+
+def test_what_can_be_read_after_a_fault_is_read():
+    long = csv.field_size_limit() + 1
+    lines, _ = read(f'machine_id\n"a"b\nPC-1\n{"x" * long}\nPC-2\na;b;c\nPC-3')
+
+    known = [(line.number, line.cells["machine_id"]) for line in lines if line.cells]
+    assert known == [(3, "PC-1"), (5, "PC-2"), (6, "a"), (7, "PC-3")]
+    faults = [(line.number, line.fault) for line in lines if line.fault]
+    assert [number for number, _ in faults] == [2, 4, 6]
+    assert "field larger than field limit" in faults[1][1]
+    assert faults[2][1].startswith("has 3 cells, and the heading 1")

@@ -1,0 +1,234 @@
+"""How it looks and behaves: languages, schemes, widths, keyboard, faults, axe.
+
+Each view is kept as a picture, for people to look at.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.api import OPERATOR_TOKEN
+from tests.page.browser.chromium import expect, faults, overflow, shoot
+
+SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+WIDTHS = pytest.mark.parametrize("width", [1440, 360])
+
+
+@pytest.fixture
+def busy(fleet):
+    """A fleet with something in each part of the page."""
+    installer = fleet.operator.installer(label="Paris, vague 1", max_uses=3)
+    agent = installer.enroll("PC-1", hostname="PARIS-1", version="1.3.1")
+    installer.enroll("PC-2", user_name="Zoé", user_email="zoe@exemple.fr")
+    agent.heartbeat(hostname="PARIS-2")
+    agent.heartbeat(hostname="PARIS-1")
+    agent.heartbeat(hostname="PARIS-2")
+    fleet.operator.post("/machines/PC-1/release")
+    fleet.operator.enroll("PC-3", version="1.4.0")
+    fleet.operator.uninstall("PC-3", reason="Vendu")
+    fleet.operator.installer(label="Lyon")
+    fleet.operator.request("DELETE", "/enrollment-tokens/2")
+    return fleet
+
+
+def ask(page):
+    page.get_by_role("button", name="Uninstall", exact=True).click()
+    expect(page.get_by_role("dialog", name="Uninstall PC-1?")).to_be_visible()
+
+
+def make(page):
+    page.get_by_role("button", name="Make token").click()
+    expect(page.get_by_label("Token", exact=True)).to_be_visible()
+
+
+def as_a_table(page):
+    page.get_by_text("As a table").click()
+
+
+def nothing(page):
+    pass
+
+
+VIEWS = {
+    "machines": ("", nothing),
+    "chart as a table": ("", as_a_table),
+    "nothing found": ("?q=nobody", nothing),
+    "filtered": ("?presence=online,stale&sort=machine_id", nothing),
+    "machine": ("?machine=PC-1", nothing),
+    "uninstalled machine": ("?machine=PC-3", nothing),
+    "question": ("?machine=PC-1", ask),
+    "tokens": ("?view=tokens", nothing),
+    "secret": ("?view=tokens", make),
+}
+
+
+@WIDTHS
+@SCHEMES
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_fit_for_everybody(busy, sign_in, view, scheme, width):
+    path, act = VIEWS[view]
+    viewport = {"width": width, "height": 900 if width > 360 else 740}
+    page = sign_in(busy, path, viewport=viewport, color_scheme=scheme)
+    expect(page.locator(".freshness")).to_contain_text("just now")
+
+    act(page)
+
+    shoot(page, f"{view} {scheme} {width}")
+    assert faults(page) == []
+    assert overflow(page) <= 0
+
+
+@WIDTHS
+@SCHEMES
+def test_so_is_the_sign_in(fleet, tab, scheme, width):
+    viewport = {"width": width, "height": 740}
+    visit = tab(fleet, viewport=viewport, color_scheme=scheme)
+    page = visit.open(token="wrong")
+    expect(page.get_by_role("alert")).to_contain_text("does not know")
+    visit.expect_refusals()
+
+    shoot(page, f"sign in {scheme} {width}")
+    assert faults(page) == []
+    assert overflow(page) <= 0
+
+
+@WIDTHS
+def test_so_is_an_empty_fleet(fleet, sign_in, width):
+    page = sign_in(fleet, viewport={"width": width, "height": 740})
+    expect(page.get_by_text("No machine has been enrolled yet")).to_be_visible()
+
+    shoot(page, f"empty {width}")
+    assert faults(page) == []
+    assert overflow(page) <= 0
+
+
+def test_a_large_fleet_is_kept_as_a_picture(many, sign_in):
+    for scheme in ("light", "dark"):
+        page = sign_in(many, locale="fr-FR", color_scheme=scheme)
+        expect(page.locator("a.machine")).to_have_count(50)
+        shoot(page, f"large fleet {scheme}")
+
+
+@WIDTHS
+@pytest.mark.parametrize("path", ["", "?machine=PC-1", "?view=tokens"])
+def test_french_is_for_the_french(busy, sign_in, path, width):
+    viewport = {"width": width, "height": 740}
+    page = sign_in(busy, path, locale="fr-FR", viewport=viewport)
+    expect(page.locator(".freshness")).to_contain_text("Actualisé à l’instant")
+
+    assert page.locator("html").get_attribute("lang") == "fr"
+    shoot(page, f"french {path.strip('?').replace('=', ' ')} {width}")
+    assert faults(page) == []
+    assert overflow(page) <= 0
+
+
+def test_numbers_and_dates_are_written_as_in_french(many, sign_in):
+    page = sign_in(many, "?machine=PC-1", locale="fr-FR", timezone_id="Europe/Paris")
+
+    expect(page.get_by_text("98\u202f000")).to_be_attached()
+    enrolled = page.get_by_role("dialog").locator("dd time[datetime]").first
+    expect(enrolled).to_have_text(page.evaluate(_AS_FRENCH, _datetime(enrolled)))
+    expect(page.get_by_role("dialog")).to_contain_text("il y a")
+
+
+_AS_FRENCH = """(iso) => new Date(iso).toLocaleString("fr-FR", {
+  dateStyle: "medium", timeStyle: "short", timeZone: "Europe/Paris"})"""
+
+
+def _datetime(element):
+    return element.get_attribute("datetime")
+
+
+def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
+    """The tests above can fail: axe looks, and a broken policy is a complaint."""
+    visit = tab(fleet)
+    page = visit.open()
+    assert faults(page) == []
+
+    page.evaluate("document.querySelector('label').remove()")
+    page.evaluate("document.body.setAttribute('style', 'color: red')")
+
+    assert "label" in [fault.split(":")[0] for fault in faults(page)]
+    assert any("Content Security Policy" in text for text in visit.complaints)
+    visit.complaints.clear()
+
+
+def test_the_switch_between_languages_is_remembered(busy, sign_in):
+    page = sign_in(busy, "?q=pc-1")
+    page.get_by_role("button", name="Français").click()
+
+    expect(page.get_by_role("link", name="Jetons d’enrôlement")).to_be_visible()
+    expect(page.get_by_role("button", name="Français")).to_be_focused()
+    assert page.get_by_label("Rechercher").input_value() == "pc-1"
+    page.reload()
+    expect(page.get_by_role("link", name="Jetons d’enrôlement")).to_be_visible()
+    assert page.title() == "Parc"
+
+
+def test_a_keyboard_is_enough(busy, sign_in):
+    page = sign_in(busy)
+    expect(page.locator("a.machine")).to_have_count(3)
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    page.get_by_label("Search", exact=True).focus()
+    page.keyboard.type("PC-1")
+    expect(page.locator("a.machine")).to_have_count(1)
+    page.get_by_role("link", name="PC-1", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="PC-1")).to_be_focused()
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("link", name="PC-1", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Machine", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("th.machine_id")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_it_refreshes_by_itself_and_says_how_old_it_is(busy, tab):
+    visit = tab(busy)
+    visit.page.clock.install()
+    page = visit.open(token=OPERATOR_TOKEN)
+    expect(page.locator("a.machine")).to_have_count(3)
+    page.get_by_role("link", name="PC-2").focus()
+    busy.operator.enroll("PC-4")
+
+    page.clock.run_for(20_000)
+    expect(page.locator(".freshness")).to_contain_text("20 seconds ago")
+    page.clock.run_for(12_000)
+
+    expect(page.get_by_role("link", name="PC-4")).to_be_visible()
+    expect(page.get_by_role("link", name="PC-2")).to_be_focused()
+
+
+def test_a_server_that_is_away_is_said_and_found_again(busy, tab):
+    visit = tab(busy)
+    page = visit.open(token=OPERATOR_TOKEN)
+    expect(page.locator("a.machine")).to_have_count(3)
+    visit.context.set_offline(True)
+    page.get_by_role("button", name="Refresh").click()
+
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The server does not answer.")
+    expect(alert).to_contain_text("What you see is as it was")
+    expect(page.locator("a.machine")).to_have_count(3)
+    shoot(page, "server away")
+    visit.expect_refusals()
+    assert faults(page) == []
+    visit.context.set_offline(False)
+    page.get_by_role("button", name="Try again now").click()
+    expect(alert).to_be_empty()
+
+
+def test_a_database_that_cannot_be_read_is_said(fleet, tab, database):
+    fleet.operator.enroll("PC-1")
+    visit = tab(fleet)
+    page = visit.open(token=OPERATOR_TOKEN)
+    expect(page.locator("a.machine")).to_have_count(1)
+    fleet.app.extensions["lea_fleet"].connections.close_idle()
+    database.rename(database.with_suffix(".away"))
+    database.write_text("no database at all, and long enough to be looked at " * 100)
+
+    page.get_by_role("button", name="Refresh").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("cannot read its database")
+    visit.expect_refusals()

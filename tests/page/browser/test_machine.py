@@ -1,0 +1,210 @@
+"""One machine: its story, and what is done to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from lea_fleet.core import clock
+from lea_fleet.app.database import get_repository
+from tests.support.api import OPERATOR_TOKEN
+from tests.page.browser.chromium import expect
+from tests.support.fleets import fill
+
+HOSTILE = [
+    "<img src=x onerror=window.hit=1>",
+    "<script>window.hit=1</script>",
+    "PC-\u202egnp.exe\u2066",
+    "javascript:alert(1)",
+    "x" * 128,
+    "..%2f%00?#&",
+    "שלום-1",
+]
+
+
+def panel(page, machine_id):
+    return page.get_by_role("dialog", name=machine_id)
+
+
+def test_its_story_is_told_the_newest_first(fleet, sign_in):
+    installer = fleet.operator.installer(label="Paris")
+    agent = installer.enroll("PC-1", hostname="PARIS-1", version="1.3.1")
+    agent.heartbeat(hostname="PARIS-2")
+    fleet.operator.uninstall("PC-1", reason="PC replaced")
+    fleet.operator.enroll("PC-1")
+
+    page = sign_in(fleet, "?machine=PC-1")
+
+    story = panel(page, "PC-1").get_by_role("listitem")
+    expect(story).to_have_count(4)
+    told = story.all_inner_texts()
+    assert "Enrolled again after an uninstall" in told[0]
+    assert "Uninstalled" in told[1] and "Reason: PC replaced" in told[1]
+    assert "by the operator from 127.0.0.1" in told[1]
+    assert "Host name: PARIS-1 → PARIS-2" in told[2]
+    assert "by the machine itself" in told[2]
+    assert "by an installer with token 1" in told[3] and "Version 1.3.1" in told[3]
+
+
+def test_a_long_story_is_shown_to_its_beginning(fleet, sign_in):
+    fleet.operator.enroll("PC-1")
+    for _ in range(30):
+        fleet.operator.post("/machines/PC-1/release")
+        fleet.operator.request("DELETE", "/machines/PC-1/release")
+    page = sign_in(fleet, "?machine=PC-1")
+    story = panel(page, "PC-1").get_by_role("listitem")
+    expect(story).to_have_count(20)
+
+    page.get_by_role("button", name="Show older").click()
+
+    expect(story).to_have_count(61)
+    expect(story.last).to_contain_text("Enrolled")
+    expect(page.get_by_role("button", name="Show older")).to_have_count(0)
+
+
+def test_it_is_uninstalled_once_that_is_confirmed_by_its_name(fleet, sign_in):
+    agent = fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+    uninstall = page.get_by_role("button", name="Uninstall", exact=True)
+    uninstall.click()
+    question = page.get_by_role("dialog", name="Uninstall PC-1?")
+    expect(question).to_be_visible()
+    question.get_by_role("button", name="Cancel").click()
+    expect(uninstall).to_be_focused()
+    assert agent.heartbeat().status_code == 200
+
+    uninstall.click()
+    question.get_by_label("Reason").fill("Sold <b>")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("PC-1 has been uninstalled.")).to_be_visible()
+    expect(page.get_by_text("Reason: Sold <b>")).to_be_visible()
+    expect(uninstall).to_have_count(0)
+    assert agent.heartbeat().json["code"] == "agent_uninstalled"
+    assert fleet.operator.machine("PC-1")["uninstall_reason"] == "Sold <b>"
+
+
+def test_it_is_released_and_that_is_taken_back(fleet, sign_in):
+    fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+
+    page.get_by_role("button", name="Allow re-enrolment").click()
+    page.get_by_role("button", name="Allow PC-1 once").click()
+    said = page.get_by_text("PC-1 may be enrolled once more until")
+    expect(said).to_be_visible()
+    page.get_by_role("button", name="Take re-enrolment back").click()
+    page.get_by_role("button", name="Take it back for PC-1").click()
+
+    expect(page.get_by_role("button", name="Allow re-enrolment")).to_be_visible()
+    assert fleet.events("PC-1") == ["release_cancelled", "released", "enrolled"]
+
+
+def test_an_import_lets_it_through_until_that_is_taken_back(fleet, sign_in):
+    with fleet.app.app_context():
+        repository = get_repository()
+        with repository.transaction():
+            repository.imports.add("PC-1", {"version": "1.4"})
+    page = sign_in(fleet, "?machine=PC-1")
+
+    expect(page.get_by_text("let through, whenever it comes")).to_be_visible()
+    page.get_by_role("button", name="Take re-enrolment back").click()
+    page.get_by_role("button", name="Take it back for PC-1").click()
+
+    expect(page.get_by_role("button", name="Allow re-enrolment")).to_be_visible()
+    expect(page.get_by_text("let through, whenever it comes")).to_have_count(0)
+    assert fleet.events("PC-1") == ["release_cancelled", "imported"]
+
+
+def test_its_new_token_is_shown_once_and_is_good(fleet, sign_in):
+    agent = fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+
+    page.get_by_role("button", name="New token").click()
+    page.get_by_role("button", name="Make a token for PC-1").click()
+
+    token = page.get_by_label("Token", exact=True)
+    agent.token = token.input_value()
+    page.keyboard.press("Escape")
+    expect(token).to_be_visible()
+    page.get_by_role("button", name="I have copied it").click()
+    expect(token).to_have_count(0)
+    assert agent.heartbeat().status_code == 200
+    assert agent.token not in page.content()
+
+
+def test_what_the_server_refuses_is_said_and_changes_nothing(fleet, tab):
+    fleet.operator.enroll("PC-1")
+    visit = tab(fleet)
+    page = visit.open("?machine=PC-1", token=OPERATOR_TOKEN)
+    page.get_by_role("button", name="New token").click()
+    fleet.operator.uninstall("PC-1")
+
+    page.get_by_role("button", name="Make a token for PC-1").click()
+
+    question = page.get_by_role("dialog", name="Make a new token for PC-1?")
+    expect(question.get_by_role("alert")).to_contain_text("Nothing has been changed.")
+    visit.expect_refusals()
+
+
+@pytest.mark.parametrize("machine_id", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_name_is_text_whatever_it_is(fleet, sign_in, database, machine_id):
+    other = {name: machine_id * 3 for name in ("user_name", "hostname", "version")}
+    fill(database, [{"machine_id": machine_id, **other}])
+
+    page = sign_in(fleet)
+    page.locator("a.machine").click()
+    page.get_by_role("button", name="Uninstall", exact=True).click()
+    page.locator("dialog.question .danger").click()
+
+    expect(page.get_by_text("has been uninstalled.")).to_be_visible()
+    with closing(sqlite3.connect(database)) as connection:
+        (row,) = connection.execute("SELECT machine_id, status FROM enrolled_agents")
+    assert row == (machine_id, "uninstalled")
+    assert page.locator("img, script:not([src])").count() == 0
+    assert page.evaluate("window.hit") is None
+    assert "\u202e" not in page.title()
+    assert "\u202e" not in page.inner_text("body")
+
+
+def test_500_characters_and_an_override_spoil_no_line(fleet, sign_in, database):
+    seen = clock.iso(clock.now())
+    names = ["W" * 500, "\u202e" + "ש" * 200 + "<b>"]
+    rows = [
+        {"machine_id": name, "hostname": name, "user_name": name, "last_seen_at": seen}
+        for name in names
+    ]
+    fill(database, rows)
+    for width in (1440, 360):
+        viewport = {"width": width, "height": 740}
+        page = sign_in(fleet, viewport=viewport)
+        expect(page.locator("a.machine")).to_have_count(2)
+        overflow = "document.documentElement.scrollWidth - innerWidth"
+        assert page.evaluate(overflow) <= 0
+        page.get_by_role("link", name="WWW").click()
+        expect(page.get_by_role("button", name="Uninstall", exact=True)).to_be_visible()
+        assert page.evaluate("document.querySelector('dialog').scrollWidth") <= width
+        page.get_by_role("button", name="Uninstall", exact=True).click()
+        question = page.locator("dialog.question")
+        assert question.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0
+
+
+def test_a_name_that_fits_no_path_can_still_be_uninstalled(fleet, sign_in, database):
+    fill(database, [{"machine_id": "a/../b"}])
+    page = sign_in(fleet, "?machine=a%2F..%2Fb")
+
+    expect(page.get_by_text("fits no address")).to_be_visible()
+    expect(page.get_by_role("button", name="New token")).to_have_count(0)
+    page.get_by_role("button", name="Uninstall", exact=True).click()
+    page.get_by_role("button", name="Uninstall a/../b").click()
+
+    expect(page.get_by_text("a/../b has been uninstalled.")).to_be_visible()
+
+
+def test_a_machine_that_is_not_there_says_so(fleet, sign_in):
+    fleet.operator.enroll("PC-1")
+    page = sign_in(fleet)
+    page.goto(f"{fleet.url}?machine=PC-2")
+
+    expect(page.get_by_text("There is no machine of this name")).to_be_visible()

@@ -1,0 +1,963 @@
+"""Connections: one for each application context, opened on first use and reused.
+
+Never used after a fork, nor when the file behind the path is another one. A
+database that cannot be used is a 503 that names the path to the operator and to
+nobody else, and one line in the shell.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from lea_fleet.storage.sqlite import connections
+from lea_fleet import create_app
+from lea_fleet.app.database import get_db
+from lea_fleet.app.signals import agent_enrolled
+from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
+from tests.support.fleets import fill
+from tests.support.processes import beside, in_processes, open_descriptors
+
+NOBODY = 65534
+
+
+def connection_of(app):
+    """Return the connection of an application context that has ended."""
+    with app.app_context():
+        return get_db()
+
+
+def is_open(connection):
+    try:
+        connection.total_changes  # asks SQLite nothing
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def operator_of(app):
+    return Api(app.test_client(), OPERATOR_TOKEN)
+
+
+def machines(api):
+    response = api.get("/fleet")
+    assert response.status_code == 200, response.text
+    return sorted(agent["machine_id"] for agent in response.json["active"])
+
+
+def is_sound(database):
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@contextmanager
+def write_lock(database):
+    """Another writer that is in no hurry."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+# The life of a connection
+
+
+def test_a_context_has_one_connection(app):
+    with app.app_context():
+        assert get_db() is get_db()
+
+
+def test_two_contexts_at_once_have_two(app):
+    with app.app_context():
+        outer = get_db()
+        with app.app_context():
+            assert get_db() is not outer
+        assert get_db() is outer
+
+
+def test_the_next_context_is_given_the_same_one(app):
+    assert connection_of(app) is connection_of(app)
+
+
+def test_the_connection_is_no_longer_yours_after_the_context(make_app):
+    connection = connection_of(make_app(LEA_FLEET_REUSE_CONNECTIONS=False))
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+def test_what_a_context_left_open_is_rolled_back(app, operator, database):
+    operator.enroll("PC-1")
+    with app.app_context():
+        get_db().execute("BEGIN IMMEDIATE")
+        get_db().execute("DELETE FROM enrolled_agents")
+
+    assert not connection_of(app).in_transaction
+    assert machines(operator) == ["PC-1"]
+    with write_lock(database):
+        pass  # nobody else holds it
+
+
+def test_a_connection_that_was_closed_by_its_user_is_not_given_again(app):
+    with app.app_context():
+        get_db().close()
+
+    assert is_open(connection_of(app))
+
+
+def test_the_connections_go_with_the_application(database):
+    app = create_app(
+        {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": str(database)}
+    )
+    connection = connection_of(app)
+    assert is_open(connection)
+
+    del app
+    gc.collect()
+
+    assert not is_open(connection)
+
+
+NOTHING_IS_OPENED = """
+import os, sys
+from pathlib import Path
+
+opened = []
+sys.addaudithook(
+    lambda event, args: event == "sqlite3.connect" and opened.append(args[0])
+)
+
+from lea_fleet import create_app
+
+def status(token):
+    headers = {"Authorization": f"Bearer {token}"}
+    return client.get("/api/v1/agents/fleet", headers=headers).status_code
+
+folder = Path(os.environ["RPA_AGENTS_DB_PATH"]).parent
+client = create_app().test_client()
+assert status("unknown") == 401
+assert not opened and not folder.exists(), opened
+assert status(os.environ["RPA_API_TOKEN"]) == 200
+assert opened and folder.exists()
+"""
+
+
+def test_nothing_is_opened_or_made_at_import_or_by_the_factory(database):
+    settings = {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": str(database)}
+    subprocess.run(
+        [sys.executable, "-c", NOTHING_IS_OPENED],
+        env={**os.environ, **settings},
+        check=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "token", "body", "status"),
+    [
+        ("GET", "/fleet", None, None, 401),
+        ("GET", "/fleet", "unknown", None, 401),
+        ("POST", "/enroll", "lea_unknown", "{}", 401),
+        ("POST", "/enroll", OPERATOR_TOKEN, "no JSON", 400),
+        ("POST", "/uninstall", OPERATOR_TOKEN, "{}", 400),
+        ("POST", "/enroll", OPERATOR_TOKEN, " " * 100_000, 413),
+        ("GET", "/nowhere", OPERATOR_TOKEN, None, 404),
+    ],
+)
+def test_a_request_that_needs_no_database_makes_none(
+    client, database, method, path, token, body, status
+):
+    response = Api(client, token).request(
+        method, path, data=body, content_type="application/json"
+    )
+
+    assert response.status_code == status
+    assert not database.parent.exists()
+
+
+def test_two_applications_with_two_databases_do_not_see_each_other(make_app, tmp_path):
+    first_app = make_app()
+    second_app = make_app(RPA_AGENTS_DB_PATH=tmp_path / "second.db")
+    first, second = operator_of(first_app), operator_of(second_app)
+
+    agent = first.enroll("PC-1")
+    second.enroll("PC-2")
+
+    assert (machines(first), machines(second)) == (["PC-1"], ["PC-2"])
+    stranger = Api(second_app.test_client(), agent.token)
+    assert_problem(stranger.get("/machines/PC-1"), 401, "invalid_token")
+    with first_app.app_context():
+        outer = get_db()
+        with second_app.app_context():
+            assert get_db() is not outer
+
+
+@pytest.mark.parametrize("name", ["50%25 done?.db", "a#b&mode=ro.db", "é ü.db"])
+def test_the_name_of_the_file_may_be_any(make_app, tmp_path, name):
+    operator = operator_of(make_app(RPA_AGENTS_DB_PATH=tmp_path / name))
+
+    operator.enroll("PC-1")
+
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {name, f"{name}-wal", f"{name}-shm"}
+
+
+# After a fork
+
+
+def test_nothing_idle_is_open_when_a_process_forks(app):
+    """SQLite in the child would take the parent's locks for its own."""
+    connection = connection_of(app)
+
+    def in_the_child():
+        return is_open(connection), is_open(connection_of(app))
+
+    assert in_processes(in_the_child) == [(False, True)]
+    assert is_open(connection_of(app))
+
+
+def test_what_a_child_writes_outlives_the_connections_of_the_parent(app, operator):
+    """The last that SQLite knows of deletes the log when it is closed."""
+    operator.enroll("PC-1")
+
+    def child(ready, over):
+        operator.enroll("PC-2")
+        ready.set()
+        over.wait()
+        operator.enroll("PC-3")
+
+    with beside(child):
+        assert machines(operator) == ["PC-1", "PC-2"]
+        app.extensions["lea_fleet"].connections.close_idle()
+
+    assert machines(operator) == ["PC-1", "PC-2", "PC-3"]
+
+
+def test_a_child_that_was_forked_in_a_context_writes_to_no_lost_log(app, operator):
+    """What is in use is inherited, and the parent's last close deletes the log."""
+    operator.enroll("PC-1")
+
+    def child(ready, over):
+        operator.enroll("PC-2")
+        ready.set()
+        over.wait()
+        response = operator.post("/enroll", {"machine_id": "PC-3"})
+        assert_problem(response, 503, "database_unavailable", "retry")
+
+    with ExitStack() as parent:
+        parent.enter_context(app.app_context())
+        get_db()
+        with beside(child):
+            parent.close()
+            app.extensions["lea_fleet"].connections.close_idle()
+
+    assert machines(operator) == ["PC-1", "PC-2"]
+
+
+def test_a_child_drops_no_lock_of_its_parent(app, operator, hasty):
+    operator.enroll("PC-1")
+
+    def in_the_child():
+        return hasty.uninstall("PC-1").json["code"], machines(operator)
+
+    with app.app_context():
+        get_db().execute("BEGIN IMMEDIATE")
+        assert in_processes(in_the_child) == [("database_busy", ["PC-1"])]
+        assert_problem(hasty.uninstall("PC-1"), 503, "database_busy")
+        get_db().commit()
+
+    assert hasty.uninstall("PC-1").status_code == 200
+
+
+def test_a_context_that_was_forked_opens_its_own(app):
+    with app.app_context():
+        connection = get_db()
+
+        def in_the_child():
+            return get_db() is connection
+
+        assert in_processes(in_the_child) == [False]
+        assert get_db() is connection
+
+
+def test_a_context_that_ends_in_the_child_does_not_give_the_connection_back(app):
+    context = app.app_context()
+    context.push()
+    connection = get_db()
+
+    def in_the_child():
+        context.pop()
+        return connection_of(app) is connection, is_open(connection)
+
+    assert in_processes(in_the_child) == [(False, True)]
+    context.pop()
+    assert connection_of(app) is connection
+
+
+def test_a_context_that_ends_in_the_child_leaves_the_transaction_alone(app):
+    said = []
+    context = app.app_context()
+    context.push()
+    connection = get_db()
+    connection.execute("BEGIN IMMEDIATE")
+    connection.set_trace_callback(said.append)
+
+    def in_the_child():
+        context.pop()
+        return said
+
+    assert in_processes(in_the_child) == [[]]
+    assert connection.in_transaction
+    context.pop()
+    assert said == ["ROLLBACK"]
+
+
+def test_an_inherited_connection_is_never_closed(app):
+    """SQLite forbids to close it, also by way of the garbage collector."""
+    context = app.app_context()
+    context.push()
+    connection = weakref.ref(get_db())
+
+    def in_the_child():
+        context.pop()
+        gc.collect()
+        return is_open(connection())
+
+    assert in_processes(in_the_child) == [True]
+    context.pop()
+
+
+def test_forked_servers_write_to_the_same_fleet(app, operator):
+    operator.enroll("PC-0")
+
+    def server(name):
+        def enroll_some():
+            return [operator.enroll(f"PC-{name}{n}").token for n in range(10)]
+
+        return enroll_some
+
+    tokens = in_processes(*map(server, "abcd"))
+
+    assert len({token for some in tokens for token in some}) == 40
+    assert len(machines(operator)) == 41
+    for token in tokens[0]:
+        assert Api(app.test_client(), token).post("/heartbeat").status_code == 200
+
+
+# Another file behind the path
+
+
+@pytest.fixture
+def another_file(make_app, tmp_path):
+    """A closed database with the one machine PC-OTHER."""
+    path = tmp_path / "other.db"
+    app = make_app(RPA_AGENTS_DB_PATH=path)
+    operator_of(app).enroll("PC-OTHER")
+    app.extensions["lea_fleet"].connections.close_idle()
+    return path
+
+
+def test_a_file_that_takes_the_place_of_the_database_is_used(
+    app, operator, database, another_file
+):
+    old = operator.enroll("PC-1")
+
+    os.replace(another_file, database)
+    remove_logs(database)
+
+    assert machines(operator) == ["PC-OTHER"]
+    assert_problem(old.heartbeat(), 401, "invalid_token", "ask_operator")
+    operator.enroll("PC-2")
+    assert machines(operator) == ["PC-2", "PC-OTHER"]
+    assert is_sound(database)
+
+
+@pytest.mark.parametrize("logs", [True, False], ids=["its logs stay", "with its logs"])
+def test_a_database_that_disappears_is_not_begun_anew(operator, database, logs):
+    agent = operator.enroll("PC-1")
+
+    database.unlink()
+    if not logs:
+        remove_logs(database)
+
+    for response in (operator.get("/fleet"), operator.uninstall("PC-1")):
+        problem = assert_problem(response, 503, "database_unavailable", "retry")
+        assert str(database) in problem["detail"]
+    assert_problem(agent.heartbeat(), 503, "database_unavailable", "retry")
+    assert not database.exists()
+
+
+def test_a_database_that_is_put_back_has_lost_nothing(operator, database):
+    agent = operator.enroll("PC-1")
+    elsewhere = database.with_name("elsewhere")
+
+    database.rename(elsewhere)
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+    elsewhere.rename(database)
+
+    assert machines(operator) == ["PC-1"]
+    assert agent.heartbeat().status_code == 200
+
+
+def test_a_backup_that_is_put_in_the_place_of_a_lost_database_is_used(
+    operator, database, another_file
+):
+    operator.enroll("PC-1")
+
+    database.unlink()
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+    os.replace(another_file, database)
+    remove_logs(database)
+
+    assert machines(operator) == ["PC-OTHER"]
+
+
+def test_the_log_of_one_file_is_not_read_into_another(operator, database, another_file):
+    """SQLite would: it finds the write-ahead log by its name."""
+    operator.enroll("PC-1")
+    before = another_file.read_bytes()
+
+    os.replace(another_file, database)
+
+    for _ in range(3):
+        problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+        assert f"{database}-wal" in problem["detail"]
+    assert database.read_bytes() == before
+    remove_logs(database)
+    assert machines(operator) == ["PC-OTHER"]
+    assert is_sound(database)
+
+
+def test_nor_is_it_where_every_connection_is_in_use(
+    app, operator, database, another_file
+):
+    operator.enroll("PC-1")
+    with app.app_context():
+        get_db()
+        os.replace(another_file, database)
+        assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+
+
+def test_nor_is_it_after_a_fault_that_left_no_connection(
+    operator, database, another_file
+):
+    operator.enroll("PC-1")
+    with closing(sqlite3.connect(database)) as other:  # keeps the log there
+        other.execute("DROP TABLE lea_fleet_events")
+        assert_problem(operator.uninstall("PC-1"), 503, "database_unavailable")
+        before = another_file.read_bytes()
+        os.replace(another_file, database)
+
+        problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+
+    assert f"{database}-wal" in problem["detail"]
+    assert database.read_bytes() == before
+
+
+def test_a_log_without_its_database_is_kept(operator, elsewhere, database, tmp_path):
+    """SQLite would delete it, and what only the log holds with it."""
+    operator.enroll("PC-1")
+    away = tmp_path / "away.db"
+    os.rename(database, away)
+
+    problem = assert_problem(elsewhere.get("/fleet"), 503, "database_unavailable")
+
+    assert f"{database}-wal" in problem["detail"]
+    assert not database.exists()
+    os.rename(away, database)
+    assert machines(operator) == machines(elsewhere) == ["PC-1"]
+
+
+@pytest.fixture
+def unopened(database, another_file):
+    """A database that the server has not opened yet."""
+    database.parent.mkdir()
+    os.rename(another_file, database)
+    return database
+
+
+def test_a_database_that_disappears_before_it_is_opened_is_not_begun_anew(
+    operator, unopened, monkeypatch
+):
+    connect = sqlite3.connect
+
+    def too_late(*args, **options):
+        unopened.unlink()
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", too_late)
+
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
+    assert not unopened.exists()
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_nor_is_one_that_disappears_when_it_has_been_looked_at(
+    operator, unopened, monkeypatch, replaced
+):
+    other = unopened.with_name("other.db")
+    other.write_bytes(unopened.read_bytes())
+
+    def look_and_lose(path):
+        os.replace(other, path) if replaced else path.unlink()
+        return True
+
+    monkeypatch.setattr(connections, "is_writable", look_and_lose)
+
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
+    assert unopened.exists() is replaced
+
+
+@pytest.mark.parametrize("ends", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids=" ".join)
+def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
+    operator.enroll("PC-1")
+    for end in ends:
+        os.unlink(f"{database}{end}")
+
+    for _ in range(2):
+        problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+        assert f"{database}-wal" in problem["detail"]
+        assert problem["detail"].endswith("what was in that log is saved.")
+
+    with closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as alone:
+        assert [*alone.execute("SELECT machine_id FROM enrolled_agents")] == [("PC-1",)]
+
+
+@pytest.fixture(params=["deleted", "moved away", "replaced", "without its log"])
+def lose(request, database, another_file, tmp_path):
+    """A way for the database to get lost."""
+
+    def lose():
+        if request.param == "moved away":
+            os.rename(database, tmp_path / "away.db")
+        elif request.param == "without its log":
+            os.unlink(f"{database}-wal")
+        else:
+            database.unlink()
+        if request.param == "replaced":
+            os.rename(another_file, database)
+
+    return lose
+
+
+def test_what_is_written_to_a_lost_file_is_not_acknowledged(
+    operator, before_writing, lose
+):
+    """It gets lost between the beginning of the request and its transaction."""
+    operator.enroll("PC-1")
+    before_writing(lose)
+    told = []
+
+    with agent_enrolled.connected_to(lambda app, **about: told.append(about)):
+        response = operator.post("/enroll", {"machine_id": "PC-2"})
+
+    assert_problem(response, 503, "database_unavailable", "retry")
+    assert not told
+
+
+def remove_logs(database):
+    """Take away what SQLite keeps beside a database, as one does who replaces it."""
+    for end in ("-wal", "-shm"):
+        database.with_name(database.name + end).unlink()
+
+
+# Many at once, and for long
+
+
+def test_more_threads_than_are_kept_idle(app):
+    count = 20
+    together = threading.Barrier(count)
+
+    def connection_in_a_thread(_):
+        with app.app_context():
+            connection = get_db()
+            together.wait(30)
+            return connection
+
+    with ThreadPoolExecutor(count) as pool:
+        used = set(pool.map(connection_in_a_thread, range(count)))
+
+    assert len(used) == count
+    assert 0 < sum(map(is_open, used)) < count
+
+
+def test_threads_that_enrol_at_once(app):
+    def enroll(number):
+        return operator_of(app).enroll(f"PC-{number}").heartbeat().status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(enroll, range(64))) == {200}
+
+    assert operator_of(app).get("/fleet").json["totals"]["active"] == 64
+
+
+def test_a_log_that_another_thread_has_just_begun_is_not_taken_for_a_lost_one(
+    app, database, monkeypatch
+):
+    fill(database, [])  # by a program that keeps no log
+    look = connections.files_at
+
+    def look_while_another_opens(path):
+        monkeypatch.setattr(connections, "files_at", look)
+        files = look(path)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(connection_of, app).result(30)
+        return files
+
+    monkeypatch.setattr(connections, "files_at", look_while_another_opens)
+    assert is_open(connection_of(app))
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_descriptors_do_not_pile_up(make_app, reuse):
+    operator = operator_of(make_app(LEA_FLEET_REUSE_CONNECTIONS=reuse))
+
+    def some_requests(number):
+        agent = operator.enroll(f"PC-{number}")
+        assert agent.heartbeat().status_code == 200
+        assert agent.get("/fleet").status_code == 403
+        assert operator.post("/enroll", {"machine_id": " "}).status_code == 400
+        assert operator.uninstall("PC-unknown").status_code == 404
+        assert operator.get("/fleet").status_code == 200
+
+    some_requests(0)
+    before = open_descriptors()
+    for number in range(1, 60):
+        some_requests(number)
+
+    assert open_descriptors() <= before
+
+
+def test_descriptors_do_not_pile_up_on_a_file_that_is_no_database(operator, database):
+    database.parent.mkdir()
+    database.write_text("no database" * 1000)
+
+    operator.get("/fleet")
+    before = open_descriptors()
+    for _ in range(100):
+        assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+
+    assert open_descriptors() <= before
+
+
+# What is no usable database
+
+
+@contextmanager
+def unprivileged():
+    """Be nobody for a while, since root may write everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that nobody may enter and write; that of pytest is root's alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def make_database(path):
+    app = create_app({"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": str(path)})
+    operator = operator_of(app)
+    for number in range(50):
+        operator.enroll(f"PC-{number}", os_info="x" * 200)
+    app.extensions["lea_fleet"].connections.close_idle()
+    path.chmod(0o666)
+
+
+def parent_is_a_file(path):
+    path.parent.rmdir()
+    path.parent.write_text("")
+
+
+def path_is_a_folder(path):
+    path.mkdir()
+
+
+def text_file(path):
+    path.write_text("no database")
+    path.chmod(0o666)
+
+
+def garbage_after_the_header(path):
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 8176)
+    path.chmod(0o666)
+
+
+def truncated(path):
+    make_database(path)
+    os.truncate(path, 3 * 4096 + 100)
+
+
+def garbage_in_the_tables(path):
+    make_database(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096].ljust(len(whole), b"\xff"))
+
+
+def garbage_in_the_schema(path):
+    """SQLite says so in words that are no UTF-8."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE traces (at)")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = CAST(x'43ff' AS TEXT)")
+    path.chmod(0o666)
+
+
+def read_only_file(path):
+    make_database(path)
+    path.chmod(0o444)
+
+
+def read_only_folder(path):
+    path.parent.chmod(0o555)
+
+
+def read_only_folder_of_a_database(path):
+    make_database(path)
+    path.parent.chmod(0o555)
+
+
+def folder_that_may_not_be_entered(path):
+    make_database(path)
+    path.parent.chmod(0o000)
+
+
+@pytest.fixture(
+    params=[
+        parent_is_a_file,
+        path_is_a_folder,
+        text_file,
+        garbage_after_the_header,
+        truncated,
+        garbage_in_the_tables,
+        garbage_in_the_schema,
+        read_only_file,
+        read_only_folder,
+        read_only_folder_of_a_database,
+        folder_that_may_not_be_entered,
+    ],
+    ids=lambda make: make.__name__,
+)
+def unusable(request, open_folder, make_app):
+    """An application on a path where no database can be used, and that path."""
+    path = open_folder / "folder" / "rpa.db"
+    path.parent.mkdir()
+    path.parent.chmod(0o777)
+    request.param(path)
+    # What is imported on first use may lie where nobody may not read.
+    operator_of(make_app()).get("/fleet")
+    yield make_app(RPA_AGENTS_DB_PATH=path), path
+    path.parent.chmod(0o777)
+
+
+def test_an_unusable_database_is_a_503_that_names_the_path(unusable):
+    app, path = unusable
+    operator = operator_of(app)
+
+    with unprivileged():
+        responses = [
+            operator.get("/fleet"),
+            operator.post("/enroll", {"machine_id": "PC-1"}),
+            operator.uninstall("PC-1"),
+            operator.post("/heartbeat", {"machine_id": "PC-1"}),
+            operator.get("/machines/PC-1"),
+        ]
+
+    for response in responses:
+        problem = assert_problem(response, 503, "database_unavailable", "retry")
+        assert str(path.parent) in problem["detail"]
+
+
+def test_an_agent_is_not_told_the_path_of_an_unusable_database(unusable):
+    app, path = unusable
+    agent = Api(app.test_client(), "lea_agent_unknown")
+
+    with unprivileged():
+        responses = [agent.get("/machines/PC-1"), agent.post("/heartbeat", {})]
+
+    for response in responses:
+        assert_problem(response, 503, "database_unavailable", "retry")
+        assert str(path.parent) not in response.text
+        assert path.name not in response.text
+
+
+def test_an_unusable_database_is_one_line_in_the_shell(unusable):
+    app, path = unusable
+
+    with unprivileged():
+        result = app.test_cli_runner().invoke(args=["fleet", "list"])
+
+    (line,) = result.output.splitlines()
+    assert line.startswith("Error: ")
+    assert str(path.parent) in line
+    assert result.exit_code == 1
+
+
+def test_a_database_that_becomes_usable_is_used(operator, database):
+    database.parent.mkdir()
+    database.write_text("no database")
+    assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+
+    database.unlink()
+
+    assert machines(operator) == []
+
+
+# Another writer
+
+
+@pytest.fixture
+def hasty(make_app):
+    """An operator of a server that does not wait for long."""
+    return operator_of(make_app(LEA_FLEET_BUSY_TIMEOUT=0.05))
+
+
+@pytest.fixture
+def silent_agent(hasty, the_clock):
+    """An agent whose next heartbeat has to be written."""
+    agent = hasty.enroll("PC-1")
+    assert agent.heartbeat().status_code == 200
+    the_clock.advance(seconds=20)
+    return agent
+
+
+def test_a_writer_that_waits_too_long_is_told_to_come_again(
+    hasty, silent_agent, database
+):
+    writes = [
+        lambda: hasty.post("/enroll", {"machine_id": "PC-2"}),
+        lambda: hasty.uninstall("PC-1"),
+        silent_agent.heartbeat,
+        silent_agent.uninstall,
+    ]
+    with write_lock(database):
+        for write in writes:
+            assert_problem(write(), 503, "database_busy", "retry")
+
+    assert machines(hasty) == ["PC-1"]
+    assert [write().status_code for write in writes] == [201, 200, 401, 200]
+
+
+def test_how_long_a_writer_waits_is_for_the_settings_to_say(make_app):
+    with make_app(LEA_FLEET_BUSY_TIMEOUT="3s").app_context():
+        assert get_db().execute("PRAGMA busy_timeout").fetchone()[0] == 3000
+
+
+def test_the_first_use_of_a_token_waits_for_the_writer_too(hasty, database):
+    agent = hasty.enroll("PC-1")
+    with write_lock(database):
+        assert_problem(agent.get("/machines/PC-1"), 503, "database_busy", "retry")
+
+    assert agent.get("/machines/PC-1").status_code == 200
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_readers_do_not_wait_for_a_writer(hasty, silent_agent, database, idle):
+    assert silent_agent.heartbeat().status_code == 200
+    if not idle:  # what is opened anew writes nothing either
+        app = hasty.client.application
+        app.extensions["lea_fleet"].connections.close_idle()
+
+    with write_lock(database):
+        assert machines(hasty) == ["PC-1"]
+        assert hasty.machine("PC-1")["presence"] == "online"
+        assert silent_agent.get("/machines/PC-1").status_code == 200
+        assert silent_agent.heartbeat().status_code == 200
+
+
+def test_an_agent_is_not_told_the_path_of_a_busy_database(
+    hasty, silent_agent, database
+):
+    with write_lock(database):
+        told = assert_problem(hasty.uninstall("PC-1"), 503, "database_busy")
+        untold = assert_problem(silent_agent.heartbeat(), 503, "database_busy")
+
+    assert str(database) in told["detail"]
+    assert database.name not in untold["detail"]
+
+
+def test_a_schema_that_cannot_be_made_yet_is_made_later(hasty, database):
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database)) as host:
+        host.execute("PRAGMA journal_mode = WAL")
+    with write_lock(database):
+        assert_problem(hasty.get("/fleet"), 503, "database_busy", "retry")
+
+    assert machines(hasty) == []
+
+
+def test_a_writer_waits_for_another_one_to_end(app, operator, database):
+    operator.enroll("PC-1")
+    waiting = threading.Event()
+    connection_of(app).set_trace_callback(
+        lambda statement: statement == "BEGIN IMMEDIATE" and waiting.set()
+    )
+    with ThreadPoolExecutor() as pool:
+        with write_lock(database):
+            answer = pool.submit(operator.uninstall, "PC-1")
+            assert waiting.wait(30)
+        assert answer.result().status_code == 200
+
+
+def test_the_first_connection_waits_until_the_file_can_be_in_wal_mode(
+    operator, database, monkeypatch
+):
+    """SQLite says "locked" at once where another one writes in the older mode."""
+    refused = threading.Event()
+
+    class Refused(connections.Connection):
+        def execute(self, *arguments):
+            try:
+                return super().execute(*arguments)
+            except sqlite3.OperationalError:
+                refused.set()
+                raise
+
+    monkeypatch.setattr(connections, "Connection", Refused)
+    database.parent.mkdir()
+    with ThreadPoolExecutor() as pool:
+        with write_lock(database):
+            answer = pool.submit(machines, operator)
+            assert refused.wait(30)
+        assert answer.result() == []
+
+
+# A table that goes
+
+
+@pytest.mark.parametrize("idle", [1, 3])
+@pytest.mark.parametrize("table", ["enrolled_agents", "lea_fleet_tokens"])
+def test_a_dropped_table_is_a_503_once_at_most(app, operator, database, table, idle):
+    operator.enroll("PC-1")
+    with ExitStack() as contexts:  # as many connections in use, and then idle
+        for _ in range(idle):
+            contexts.enter_context(app.app_context())
+            get_db()
+    with closing(sqlite3.connect(database)) as other:
+        other.execute(f"DROP TABLE {table}")
+
+    responses = [operator.post("/enroll", {"machine_id": f"PC-{n}"}) for n in "234"]
+
+    statuses = [response.status_code for response in responses]
+    assert statuses in ([201] * 3, [503, 201, 201])
+    assert operator.get("/fleet").status_code == 200

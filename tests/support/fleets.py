@@ -1,0 +1,70 @@
+"""Fleets as they may stand in the database, whoever has written them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from lea_fleet import create_app
+from lea_fleet.core import tokens
+from lea_fleet.app.database import get_repository
+from lea_fleet.storage.sqlite.schema import ensure_schema
+from tests.support.api import OPERATOR_TOKEN
+
+#: What a row has unless a test says otherwise.
+DEFAULTS = {"status": "active", "enrolled_at": "2026-03-01T08:00:00+00:00"}
+
+
+def fill(database, rows):
+    """Make *rows*, each a mapping of columns, all that there is in the fleet."""
+    database.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        ensure_schema(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM enrolled_agents")
+        for row in rows:
+            row = {**DEFAULTS, **row}
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            connection.execute(
+                f"INSERT INTO enrolled_agents ({names}) VALUES ({marks})",
+                list(row.values()),
+            )
+        connection.execute("COMMIT")
+
+
+def listed(fleet):
+    """Return the machine_ids of an answer, in the one order of its two lists."""
+    return [agent["machine_id"] for agent in fleet["active"] + fleet["uninstalled"]]
+
+
+def ask(operator, path="/fleet", **parameters):
+    """Return what a listing answers, once it is known to be a 200."""
+    response = operator.get(path, query_string=parameters)
+    assert response.status_code == 200, response.text
+    return response.json
+
+
+def pages(operator, **parameters):
+    """Yield each page of a listing, from the first to the last."""
+    page = ask(operator, **parameters)
+    yield page
+    while page["next_cursor"] is not None:
+        page = ask(operator, **{**parameters, "cursor": page["next_cursor"]})
+        yield page
+
+
+def make_fleet(database: Path, count: int, **details: str) -> list[str]:
+    """Enrol the machines PC-0, PC-1 and so on; return their tokens."""
+    app = create_app(
+        {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": str(database)}
+    )
+    issued = [tokens.new_agent_token() for _ in range(count)]
+    with app.app_context():
+        repository = get_repository()
+        with repository.transaction():
+            for number, token in enumerate(issued):
+                agent = repository.enroll(f"PC-{number}", **details).agent
+                repository.tokens.add(agent, tokens.hash_token(token))
+    app.extensions["lea_fleet"].connections.close_idle()
+    return issued

@@ -1,0 +1,215 @@
+"""A real server for the tests: gunicorn in processes of its own, asked over TCP."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+
+from werkzeug.test import TestResponse
+
+from tests.support.api import OPERATOR_TOKEN, Api
+
+_DEADLINE = 60  # seconds
+_LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
+
+
+@contextmanager
+def running_server(folder, *options, app="lea_fleet:create_app()", **settings):
+    """Run gunicorn with *options* on *app*, with the database in *folder*.
+
+    *settings* are those of lea_fleet, as text. Whatever happens in the test, no
+    process of the server is left at the end.
+    """
+    server = Server(folder, options, app, settings)
+    try:
+        server.wait_until_it_answers()
+        yield server
+    finally:
+        server.stop()
+
+
+class Server:
+    """A server that runs, and ways to talk to it and to end it."""
+
+    def __init__(self, folder, options, app, settings):
+        folder.mkdir(exist_ok=True)
+        self.database = folder / "rpa_data.db"
+        self.environment = {
+            **os.environ,
+            "RPA_API_TOKEN": OPERATOR_TOKEN,
+            "RPA_AGENTS_DB_PATH": str(self.database),
+            "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts a socket of its own
+            **{f"FLASK_{name}": value for name, value in settings.items()},
+        }
+        self._folder = folder
+        self._command = [sys.executable, "-m", "gunicorn", *options, app]
+        self._count = int(options[options.index("-w") + 1]) if "-w" in options else 1
+        self._log = folder / "gunicorn.log"
+        self._start(port=0)
+
+    def _start(self, port):
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*self._command, "-b", f"127.0.0.1:{port}"],
+                env=self.environment,
+                cwd=self._folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    @property
+    def client(self):
+        return TcpClient(self.port)
+
+    @property
+    def operator(self):
+        return Api(self.client, OPERATOR_TOKEN)
+
+    def read(self, query):
+        """Return the first column of what the database says, past the server."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return [row[0] for row in connection.execute(query)]
+
+    def workers(self):
+        """Return the ids of the processes that answer, once all are there (Linux)."""
+        master = self.process.pid
+        deadline = time.monotonic() + _DEADLINE
+        while True:
+            children = Path(f"/proc/{master}/task/{master}/children").read_text()
+            workers = [int(pid) for pid in children.split()]
+            if len(workers) == self._count:
+                return workers
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
+
+    def wait_until_it_answers(self):
+        deadline = time.monotonic() + _DEADLINE
+        while not self._answers():
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    def stop(self):
+        """End it as an operator does; by force, where that does not help."""
+        self.process.terminate()
+        try:
+            self.process.wait(_DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self):
+        """End all its processes at once, so that none can say goodbye."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def kill_workers(self):
+        """End all who answer at once; the master starts others."""
+        for pid in self.workers():
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_and_restart(self):
+        """End all its processes at once, and run it again on the same port."""
+        self.kill()
+        self.start_again()
+
+    def start_again(self):
+        """Run it again, on the same port, after its end."""
+        self._start(self.port)
+        self.wait_until_it_answers()
+
+    def _answers(self):
+        found = _LISTENING.search(self.log)
+        if found is None:
+            return False
+        self.port = int(found[1])
+        try:
+            return self.client.open("/").status_code == 404
+        except (OSError, HTTPException):
+            return False
+
+
+class TcpClient:
+    """Stands in for Flask's test client, with a connection for each request."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def open(
+        self,
+        path,
+        *,
+        method="GET",
+        headers=(),
+        data=None,
+        content_type=None,
+        buffered=True,  # what comes is always read to its end
+    ):
+        headers = dict(headers)
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        return self._ask(method, path, data, headers)
+
+    def _ask(self, *request):
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=_DEADLINE)
+        with closing(connection):
+            connection.request(*request)
+            return _read(connection.getresponse())
+
+    def send(self, *parts, finish=False):
+        """Send bytes as they are; return the answer, or None where there is none.
+
+        With *finish*, nothing more can follow them.
+        """
+        address = ("127.0.0.1", self.port)
+        with socket.create_connection(address, _DEADLINE) as connection:
+            try:
+                for part in parts:
+                    connection.sendall(part)
+                if finish:
+                    connection.shutdown(socket.SHUT_WR)
+                answer = HTTPResponse(connection)
+                with closing(answer):
+                    answer.begin()
+                    return _read(answer)
+            except (ConnectionError, HTTPException):
+                return None
+
+
+class KeptClient(TcpClient):
+    """One whose connection is kept from request to request, for one thread."""
+
+    def __init__(self, port):
+        super().__init__(port)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)
+
+    def close(self):
+        self._connection.close()
+
+    def _ask(self, *request):
+        try:
+            self._connection.request(*request)
+            return _read(self._connection.getresponse())
+        except ConnectionError:  # the server has not waited for so long
+            self._connection.close()
+            self._connection.request(*request)
+            return _read(self._connection.getresponse())
+
+
+def _read(answer):
+    status = f"{answer.status} {answer.reason}"
+    return TestResponse([answer.read()], status, answer.getheaders(), None)

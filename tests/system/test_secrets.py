@@ -1,0 +1,294 @@
+"""No token is kept or logged anywhere, nor is any Idempotency-Key: only their SHA-256.
+
+One long story is told to a real file with everything logged. Then the file, its
+write-ahead log, its shared memory and every log record are searched. SQLite is kept
+from wiping what it deletes, which would hide a secret that was written for a moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from lea_fleet import agent_enrolled
+from lea_fleet.storage.sqlite import connections
+from lea_fleet.app.database import get_db
+from lea_fleet.storage.agent_tokens import TokenRepository
+from tests.support.api import (
+    MONITOR_TOKEN,
+    OPERATOR_TOKEN,
+    Agent,
+    Api,
+    assert_invalid,
+    assert_problem,
+)
+from tests.support.server import running_server
+
+KEYS = ["key-of-the-first-enrolment", "key-of-the-second-enrolment"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_wiped(monkeypatch):
+    """Turn secure_delete off, which some builds of SQLite have on by default."""
+    ensure_schema = connections.ensure_schema
+
+    def prepare(connection):
+        assert connection.execute("PRAGMA secure_delete = OFF").fetchone()[0] == 0
+        ensure_schema(connection)
+
+    monkeypatch.setattr(connections, "ensure_schema", prepare)
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app(
+        LEA_FLEET_BUSY_TIMEOUT="0s",
+        LEA_FLEET_METRICS=True,
+        LEA_FLEET_METRICS_TOKEN=MONITOR_TOKEN,
+    )
+
+
+@pytest.fixture
+def records():
+    """Every record of every logger, from DEBUG on."""
+    found = []
+    handler = logging.Handler(logging.DEBUG)
+    handler.emit = found.append
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+    before = [(logger, logger.level) for logger in (logging.root, *loggers)]
+    for logger, _ in before:
+        logger.setLevel(logging.DEBUG)
+    logging.root.addHandler(handler)
+    yield found
+    logging.root.removeHandler(handler)
+    for logger, level in before:
+        logger.setLevel(level)
+
+
+def written(record):
+    """Return whatever a handler may write of a record."""
+    with_traceback = logging.Formatter().format(record)
+    return f"{with_traceback}\n{vars(record)!r}"
+
+
+def assert_hidden(secrets, text):
+    """Assert that *text* has none of *secrets*; of a token, not even its core."""
+    for secret in secrets:
+        core = secret.removeprefix("lea_agent_").removeprefix("lea_enroll_")
+        assert len(core) > 20
+        assert core not in text
+
+
+def kept(database):
+    """Return what is in the database and in what stands beside it, by name."""
+    paths = [path for path in database.parent.iterdir() if path.is_file()]
+    return {path.name: path.read_bytes().decode("latin-1") for path in paths}
+
+
+# The story
+
+
+@pytest.fixture
+def secrets(records, app, operator):
+    """Let everything happen that has to do with tokens; return what was secret."""
+    story = [OPERATOR_TOKEN, MONITOR_TOKEN, *KEYS]
+    agent = enrol(operator, story)
+    agent = rotate(operator, agent, story)
+    leave_and_return(operator, agent, story)
+    use_the_shell(app, operator, story)
+    assert Api(operator.client, MONITOR_TOKEN).get("/metrics").status_code == 200
+    assert len(set(story)) == 4 + 3 + 2 + 3 + 3
+    return story
+
+
+def enrol(operator, story):
+    """An installer has to ask twice for the answer, and a receiver fails."""
+    installer = operator.installer(label="Paris")
+    with agent_enrolled.connected_to(fail):
+        lost = enrolled(installer, KEYS[0])
+    agent = enrolled(installer, KEYS[0])
+    assert_problem(lost.heartbeat(), 401, "token_revoked")
+    story += [installer.token, lost.token, agent.token]
+    return agent
+
+
+def fail(*args, **options):
+    raise RuntimeError("a fault")
+
+
+def enrolled(caller, key):
+    body, headers = {"machine_id": "PC-1"}, {"Idempotency-Key": key}
+    response = caller.post("/enroll", body, headers=headers)
+    assert response.status_code == 201, response.text
+    return Agent(caller.client, response.json)
+
+
+def rotate(operator, agent, story):
+    """The agent gets another token, which is lost, and one from the operator."""
+    agent.heartbeat(hostname="A")
+    for caller in (agent, operator):
+        response = caller.post("/machines/PC-1/token", {})
+        new = Agent(agent.client, response.json)
+        story.append(new.token)
+        assert agent.heartbeat(hostname="B").status_code == 200
+    assert new.heartbeat().status_code == 200
+    assert_problem(agent.heartbeat(), 401, "token_revoked")
+    return new
+
+
+def leave_and_return(operator, agent, story):
+    """The machine is released and enrolled, uninstalled twice, and enrolled again."""
+    for method in ("POST", "DELETE", "POST"):
+        operator.request(method, "/machines/PC-1/release")
+    installer = operator.installer()
+    again = installer.enroll("PC-1")
+    assert_problem(agent.heartbeat(), 401, "token_revoked")
+    for _ in range(2):
+        assert again.post("/uninstall", {"reason": "moved"}).status_code == 200
+    assert_problem(again.heartbeat(), 401, "agent_uninstalled")
+    back = enrolled(operator, KEYS[1])
+    story += [installer.token, again.token, back.token]
+
+
+def use_the_shell(app, operator, story):
+    runner = app.test_cli_runner()
+    for words in (["token", "create"], ["rotate", "PC-1"], ["rotate", "PC-1", "--now"]):
+        result = runner.invoke(args=["fleet", *words])
+        token = result.stdout.strip()
+        story.append(token)
+        assert token not in result.stderr
+        Api(operator.client, token).get("/machines/PC-1")
+    for words in (["events"], ["token", "list", "--json"], ["token", "revoke", "1"]):
+        result = runner.invoke(args=["fleet", *words])
+        assert result.exit_code == 0
+        assert_hidden(story, result.output)
+
+
+def mislay(operator, secret):
+    """A secret turns up wherever it does not belong, and is refused there."""
+    stranger = Api(operator.client)
+    query = {"access_token": secret, "machine_id": secret}
+    assert stranger.get("/fleet", query_string=query).status_code == 401
+    for sent in (secret, f"Basic {secret}", f"Token {secret}", f"Bearer {secret} x"):
+        response = stranger.get("/fleet", headers={"Authorization": sent})
+        assert response.status_code == 401
+    assert stranger.get("/fleet", headers={"Cookie": secret}).status_code == 401
+
+    assert_invalid(operator.get("/fleet", query_string={secret: 1}), secret)
+    assert_problem(operator.get(f"/machines/{secret}"), 404, "unknown_agent")
+    assert_problem(operator.uninstall(secret), 404, "unknown_agent")
+    for sent in (secret, f'{{"{secret}": 1, "{secret}": 2}}'):
+        no_json = operator.post("/enroll", data=sent, content_type="application/json")
+        assert_problem(no_json, 400, "invalid_json")
+    text = operator.post("/enroll", data=secret, content_type=f"text/{secret}")
+    assert_problem(text, 415, "unsupported_media_type")
+    assert_invalid(operator.post("/enroll", {"machine_id": f"{secret}/"}), "machine_id")
+    late = {"headers": {"Idempotency-Key": secret}}
+    again = operator.post("/enroll", {"machine_id": "PC-1"}, **late)
+    assert_problem(again, 409, "already_enrolled")
+
+
+def break_down(operator, database, monkeypatch):
+    """Whatever an enrolment needs is missing, one thing after the other."""
+
+    def enrol():
+        headers = {"Idempotency-Key": KEYS[0]}
+        return operator.post("/enroll", {"machine_id": "PC-9"}, headers=headers)
+
+    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert_problem(enrol(), 503, "database_busy")
+    with monkeypatch.context() as failing:
+        failing.setattr(TokenRepository, "add", fail)
+        assert enrol().status_code == 500
+    database.rename(database.with_suffix(".away"))
+    assert_problem(enrol(), 503, "database_unavailable")
+    database.with_suffix(".away").rename(database)
+
+
+# What is found of it
+
+
+def test_what_was_deleted_would_be_found(app, operator, database):
+    """Else the search below would be worth nothing."""
+    operator.enroll("PC-1")
+    with app.app_context():
+        connection = get_db()
+        insert = "INSERT INTO enrolled_agents (machine_id, enrolled_at) VALUES (?, '')"
+        connection.execute(insert, ("deleted",))
+        connection.execute("DELETE FROM enrolled_agents WHERE enrolled_at = ''")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    assert "deleted" in kept(database)[database.name]
+    assert kept(database)[f"{database.name}-wal"] == ""
+
+
+def test_of_no_secret_is_more_kept_than_the_sha_256(app, operator, secrets, database):
+    names = {f"{database.name}{suffix}" for suffix in ("", "-wal", "-shm")}
+    for secret in secrets:
+        mislay(operator, secret)
+
+    beside = kept(database)
+    assert beside.keys() == names and all(beside.values())
+    with app.app_context():
+        get_db().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    alone = kept(database)[database.name]
+
+    for found in (*beside.values(), alone):
+        assert_hidden(secrets, found)
+    for secret in set(secrets) - {OPERATOR_TOKEN, MONITOR_TOKEN, KEYS[0]}:
+        assert hashlib.sha256(secret.encode()).hexdigest() in alone
+
+
+def test_no_secret_is_logged(operator, secrets, records, database, monkeypatch):
+    for secret in secrets:
+        mislay(operator, secret)
+    break_down(operator, database, monkeypatch)
+
+    log = "\n".join(map(written, records))
+
+    assert_hidden(secrets, log)
+    for event in (
+        "enrolled machine_id=PC-1 by=installer",
+        "token_rotated machine_id=PC-1 by=cli",
+        "A receiver of agent-enrolled has failed",
+        "database_busy: ",
+        "Exception on /api/v1/agents/enroll [POST]",
+        "database_unavailable: ",
+    ):
+        assert event in log
+
+
+def test_no_answer_but_the_one_that_hands_it_out_tells_a_token(operator, secrets):
+    for path in (
+        "/fleet",
+        "/machines/PC-1",
+        "/machines/PC-1/events?limit=500",
+        "/enrollment-tokens",
+        "/metrics",
+    ):
+        response = operator.get(path)
+        assert response.status_code == 200
+        assert_hidden(secrets, response.text)
+
+
+def test_no_secret_is_in_the_log_of_a_server(tmp_path):
+    """With its own debug log, and each request in it."""
+    options = ("--log-level", "debug", "--access-logfile", "-", "--capture-output")
+    story = [OPERATOR_TOKEN, *KEYS]
+
+    with running_server(tmp_path, *options) as server:
+        agent = enrol(server.operator, story)
+        agent = rotate(server.operator, agent, story)
+        leave_and_return(server.operator, agent, story)
+
+    assert '"POST /api/v1/agents/enroll HTTP/1.1" 201' in server.log
+    assert_hidden(story, server.log)
+
+
+def test_no_secret_is_shown_by_what_a_debugger_prints(app):
+    assert_hidden([OPERATOR_TOKEN, MONITOR_TOKEN], repr(app.extensions["lea_fleet"]))
