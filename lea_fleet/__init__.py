@@ -15,7 +15,7 @@ from .core.problems import (
     ReactivationRefused,
     UnknownAgent,
 )
-from .storage import AgentRepository, Enrolment
+from .app.repository import AgentRepository, Enrolment
 from .app.signals import (
     agent_clone_suspected,
     agent_enrolled,

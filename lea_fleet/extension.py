@@ -9,7 +9,7 @@ from flask import Flask
 from .auth import host_routes as access
 from .app.database import get_host_repository
 from .auth.principals import Principal
-from .storage import AgentRepository
+from .app.repository import AgentRepository
 from .app.state import KEY, FleetState, OperatorLoader
 from .api.routes import blueprint
 

@@ -9,7 +9,7 @@ import pytest
 
 from lea_fleet.core import clock
 from lea_fleet import create_app
-from lea_fleet.storage import heartbeats as sightings, writing
+from lea_fleet.storage.sqlite.dialect import SqliteDialect
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
 
 
@@ -47,7 +47,7 @@ def make_app(database):
 
     yield make
     for app in made:
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.fixture
@@ -98,18 +98,18 @@ def before_writing(monkeypatch):
     def let(happen):
         waiting = [happen]
 
-        def delay(module, name):
-            begin = getattr(module, name)
+        def delay(name):
+            begin = getattr(SqliteDialect, name)
 
             def delayed(*args):
                 while waiting:
                     waiting.pop()()
                 return begin(*args)
 
-            monkeypatch.setattr(module, name, delayed)
+            monkeypatch.setattr(SqliteDialect, name, delayed)
 
-        delay(writing, "transaction")
-        delay(sightings, "write_lightly")
+        delay("begin_writing")
+        delay("write_once")
 
     return let
 

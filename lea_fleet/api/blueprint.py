@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Blueprint
@@ -13,13 +14,11 @@ from flask.sansio.blueprints import BlueprintSetupState
 
 from ..auth.guard import guarded
 from ..app.settings import ConfigurationError, Settings
-from ..storage.sqlite.connections import Connections
-from ..app.counting import make_counters
+from ..app.engine import open_store
 from ..app.database import close_db
 from ..page import refuse_taken_address, register_page
 from ..core.presence import PresenceRule
-from ..storage.sqlite.schema import refuse_old_sqlite
-from ..app.state import KEY, FleetState
+from ..app.state import KEY, Counters, FleetState
 
 
 class FleetBlueprint(Blueprint):
@@ -45,9 +44,9 @@ class FleetBlueprint(Blueprint):
                 " LeaFleet(app), init_app(app) and register_blueprint(blueprint)."
             )
         self._refuse_taken_command(app, options)
-        refuse_old_sqlite()
         settings = _load_settings(app)
-        counters = make_counters(settings)
+        store = open_store(settings)
+        counters = _make_counters(settings)
         options.setdefault("url_prefix", settings.url_prefix)
         with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
         page = settings.page if with_page else None
@@ -57,11 +56,7 @@ class FleetBlueprint(Blueprint):
         app.extensions[KEY] = FleetState(
             settings,
             (options["url_prefix"] or "").rstrip("/"),
-            Connections(
-                settings.database,
-                busy_timeout=settings.busy_timeout,
-                reuse=settings.reuse_connections,
-            ),
+            store,
             PresenceRule(
                 heartbeat_interval=settings.heartbeat_interval,
                 heartbeat_rate=settings.heartbeat_rate,
@@ -71,7 +66,7 @@ class FleetBlueprint(Blueprint):
             ),
             counters=counters,
         )
-        app.teardown_appcontext(close_db)
+        app.teardown_appcontext(partial(close_db, store))
 
     def add_url_rule(
         self,
@@ -126,3 +121,20 @@ def _load_settings(app: App) -> Settings:
         if not os.environ.get("_FLASK_COMPLETE"):
             raise
         return Settings.load({"RPA_API_TOKEN": secrets.token_urlsafe()})
+
+
+def _make_counters(settings: Settings) -> Counters | None:
+    """Return what counts requests, where *settings* switch metrics on; else None.
+
+    Raises ConfigurationError where that takes what is not installed.
+    """
+    if not settings.metrics:
+        return None
+    try:
+        from ..app.counters import ProcessCounters
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "LEA_FLEET_METRICS takes prometheus-client:"
+            " pip install 'lea-fleet[metrics]'"
+        ) from None
+    return ProcessCounters()

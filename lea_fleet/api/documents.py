@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 from ..core.cursors import write_cursor
 from ..core.filters import STATUSES
 from ..core.pages import Page, PageReader
-from ..storage import AgentRepository
+from ..app.repository import AgentRepository
 from .spool import spooled
 from ..core.csv.writing import write_table
 
@@ -39,7 +39,7 @@ def fleet_as_json(
 
     Raises DatabaseUnavailable where no temporary file can be written.
     """
-    reader = PageReader(repository.agents_as_json, page)
+    reader = PageReader(repository.listing.agents_as_json, page)
     with spooled() as file, repository.snapshot():
         for status in STATUSES:
             file.write(b"{" if status == STATUSES[0] else b",")
@@ -49,7 +49,7 @@ def fleet_as_json(
         next_cursor = _next_cursor(repository, reader, page)
         members: dict[str, Any] = {}
         if with_totals:
-            members["totals"] = repository.totals(page.wanted)
+            members["totals"] = repository.listing.totals(page.wanted)
         if page.limit is not None:
             members["next_cursor"] = next_cursor
         for name, value in members.items():
@@ -65,7 +65,7 @@ def fleet_as_csv(
 
     Raises DatabaseUnavailable where no temporary file can be written.
     """
-    reader = PageReader(repository.agents, page)
+    reader = PageReader(repository.listing.agents, page)
     with spooled() as file, repository.snapshot():
         agents = (agent for status in STATUSES for agent in reader.of_status(status))
         write_table(file, agents, delimiter)
@@ -87,5 +87,5 @@ def _next_cursor(
 ) -> str | None:
     if reader.broken_off is None:
         return None
-    position = repository.position(*reader.broken_off, page.wanted)
+    position = repository.listing.position(*reader.broken_off, page.wanted)
     return write_cursor(position, page.wanted)

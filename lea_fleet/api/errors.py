@@ -1,15 +1,15 @@
-"""Refusals as they go out: the one error body."""
+"""Error answers: the one body that every problem goes out with."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 
 from flask import Response
 
+from ..app.database import problem_of
+from ..app.engine import DATABASE_ERRORS
+from ..app.state import count_problem
 from ..auth.guard import caller_is_operator
-from ..app.counting import count_problem
-from ..app.database import fault_of
 from ..core.problems import DatabaseProblem, Problem
 from .routing import blueprint
 from .responses import json_response
@@ -32,7 +32,10 @@ def on_problem(problem: Problem) -> Response:
     return response
 
 
-@blueprint.errorhandler(sqlite3.Error)
-def on_database_error(error: sqlite3.Error) -> Response:
+def on_database_error(error: Exception) -> Response:
     """Answer 503."""
-    return on_problem(fault_of(error))
+    return on_problem(problem_of(error))
+
+
+for _error in DATABASE_ERRORS:
+    blueprint.register_error_handler(_error, on_database_error)

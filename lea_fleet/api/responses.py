@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Iterator, Mapping
+from typing import IO
 
 from flask import Response
 
@@ -18,7 +18,7 @@ _UNCACHED = ("Cache-Control", "no-store")
 _CHUNK = 64 * 1024
 
 
-def json_response(members: dict[str, Any], status: int = 200) -> Response:
+def json_response(members: Mapping[str, object], status: int = 200) -> Response:
     """Return *members* as JSON in ASCII: Windows' WinHttp mis-decodes the rest.
 
     Serialised here and not by ``app.json``, which is the host's to change.

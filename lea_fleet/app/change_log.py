@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..storage import Event
+from ..core.rows import Event
 
 logger = logging.getLogger("lea_fleet")
 

@@ -1,85 +1,91 @@
-"""The application context's connection to the database, and its repository."""
+"""The application context's session on the database, and its repositories."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from flask import g
 
-from ..storage.sqlite.connections import Connection
-from ..core.problems import DatabaseProblem, DatabaseUnavailable, database_problem
-from ..storage import AgentRepository
+from ..core.problems import DatabaseProblem, DatabaseUnavailable
+from ..storage.interface import Store
+from ..storage.unit_of_work import UnitOfWork
+from .repository import AgentRepository
 from .signals import announce
-from .state import current_state
+from .state import FleetState, current_state
 
-_NAME = "_lea_fleet_connection"
+_UNIT = "_lea_fleet_unit"
 _HOST_REPOSITORY = "_lea_fleet_repository"
 
 
-def get_db() -> Connection:
-    """Return this application context's connection, opened on first use.
+def get_unit(state: FleetState) -> UnitOfWork:
+    """Return this application context's unit of work, for the host as its actor.
 
-    It is released when the context ends; what is not committed by then is
-    rolled back. Raises DatabaseBusy or DatabaseUnavailable.
+    Its session is opened on first use and released when the context ends; what is
+    not committed by then is rolled back. Raises DatabaseBusy or DatabaseUnavailable.
     """
     context = g._get_current_object()
-    connection: Connection | None = context.get(_NAME)
-    if connection is not None and connection.pid == os.getpid():
-        return connection
-    if connection is not None:
+    unit: UnitOfWork | None = context.get(_UNIT)
+    if unit is not None:
+        if state.store.is_usable(unit.session):
+            return unit
         discard_db()
-    connection = current_state().connections.acquire()
-    setattr(context, _NAME, connection)
-    return connection
+    unit = UnitOfWork(
+        state.store.acquire(), state.store.dialect, state.rule, announce=announce
+    )
+    setattr(context, _UNIT, unit)
+    return unit
 
 
-def close_db(error: BaseException | None = None) -> None:
-    """Release this context's connection, if it has one."""
-    connection = g.pop(_NAME, None)
-    if connection is not None:
-        current_state().connections.release(connection)
+def get_db() -> Any:
+    """Return this application context's connection. Raises what get_unit() does."""
+    return get_unit(current_state()).session
+
+
+def close_db(store: Store, error: BaseException | None = None) -> None:
+    """Release this context's session, if it has one."""
+    unit = g.pop(_UNIT, None)
+    if unit is not None:
+        store.release(unit.session)
 
 
 def discard_db() -> None:
-    """Close this context's connection for good: after a fork."""
-    connection = g.pop(_NAME, None)
-    if connection is not None:
-        current_state().connections.discard(connection)
+    """Close this context's session for good: after a fork."""
+    unit = g.pop(_UNIT, None)
+    if unit is not None:
+        current_state().store.discard(unit.session)
 
 
-def fault_of(error: sqlite3.Error) -> DatabaseProblem:
+def problem_of(error: Exception) -> DatabaseProblem:
     """Return what an error of the database means to whoever asked it.
 
-    After more than a lock no connection is left to anybody: it may be broken.
+    After more than a lock no session is left to anybody: it may be broken.
     """
-    state = current_state()
-    problem = database_problem(error, state.settings.database)
+    store = current_state().store
+    problem = store.problem_of(error)
     if isinstance(problem, DatabaseUnavailable):
-        close_db()
-        state.connections.distrust_idle()
+        close_db(store)
+        store.distrust_idle()
     return problem
 
 
 def get_host_repository() -> AgentRepository:
     """Return this application context's repository for the host's own code.
 
-    The same one for as long as its connection lasts, so that calls within one
-    of its transactions are announced together, after the commit.
+    The same one for as long as its connection lasts.
     """
+    unit = get_unit(current_state())
     repository: AgentRepository | None = g.get(_HOST_REPOSITORY)
-    if repository is None or repository.connection is not get_db():
-        repository = get_repository()
+    if repository is None or repository.unit is not unit:
+        repository = AgentRepository.over(unit)
         setattr(g, _HOST_REPOSITORY, repository)
     return repository
 
 
 def get_repository(actor: Mapping[str, Any] | None = None) -> AgentRepository:
-    """Return a repository on this application context's connection.
+    """Return a repository on this application context's session.
 
     *actor* is who its events name; the host, where nobody is given.
     """
-    rule = current_state().rule
-    return AgentRepository(get_db(), rule, actor=actor, announce=announce)
+    unit = get_unit(current_state())
+    return AgentRepository.over(unit if actor is None else unit.acting_as(actor))

@@ -15,7 +15,7 @@ from blinker import NamedSignal, Namespace
 from flask import current_app
 
 from . import change_log as journal
-from ..storage import Event
+from ..core.rows import Event
 
 logger = logging.getLogger("lea_fleet")
 

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from flask import current_app
 
-from .settings import Settings
-from ..storage.sqlite.connections import Connections
 from ..core.heartbeat_interval import KnownInterval
 from ..core.presence import PresenceRule
-
-if TYPE_CHECKING:  # it takes a library that not every host has
-    from .counters import ProcessCounters
+from ..core.problems import Problem
+from ..storage.interface import Store
+from .settings import Settings
 
 KEY = "lea_fleet"
 
 
 #: Says whether whoever is signed in to the host is an operator, and as whom.
 OperatorLoader = Callable[[], "str | bool | None"]
+
+
+class Counters(Protocol):
+    """What counts requests where metrics are on: see counters.py, which needs a
+    library that not every host has."""
+
+    def count_heartbeat(self, outcome: str) -> None: ...
+
+    def count_problem(self, problem: Problem) -> None: ...
+
+    def families(self, *, several_processes: bool) -> list[Any]: ...
 
 
 @dataclass
@@ -33,11 +42,11 @@ class FleetState:
 
     settings: Settings
     url_prefix: str
-    connections: Connections
+    store: Store
     rule: PresenceRule
     operator_loader: OperatorLoader = lambda: None
     interval: KnownInterval = field(default_factory=KnownInterval)
-    counters: ProcessCounters | None = None
+    counters: Counters | None = None
 
 
 def current_state() -> FleetState:
@@ -51,3 +60,10 @@ def current_state() -> FleetState:
             "lea_fleet is not registered on this application: call LeaFleet(app)."
         )
     return state
+
+
+def count_problem(problem: Problem) -> None:
+    """Count a request that is answered with *problem*, where metrics are on."""
+    counters = current_state().counters
+    if counters is not None:
+        counters.count_problem(problem)

@@ -1,63 +1,63 @@
-"""What a token is worth at this moment. Knows no Flask."""
+"""Resolve a token to a principal, by what the database says now."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
+from hmac import compare_digest
 
-from ..core import tokens
-from .principals import Principal
+from flask import has_request_context, request
+
+from ..app.database import get_repository, get_unit
+from ..app.state import current_state
 from ..core.problems import AgentUninstalled, InvalidToken, TokenExpired, TokenRevoked
-from ..storage import AgentRepository, EnrollmentToken
-from ..storage.enrollment_tokens import EnrollmentTokenRepository
-from ..storage.agent_tokens import Token, TokenRepository
+from ..core.rows import AgentToken, EnrollmentToken
+from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX, as_bytes, hash_token
+from ..storage.agent_tokens import AgentTokens
+from ..storage.enrollment_tokens import EnrollmentTokens
+from .principals import Principal
 
 
-def identify(
-    token: str,
-    operator_token: str,
-    connection: Callable[[], sqlite3.Connection],
-    repository: Callable[[], AgentRepository],
-    monitor_token: str | None = None,
-) -> Principal:
+def resolve_token(token: str) -> Principal:
     """Return who holds *token*, by what the database says at this moment.
 
-    *connection* is called for a token that has to be looked up, *repository*
-    for an agent's first use of its token, which is written down here.
-    Raises InvalidToken, TokenExpired, TokenRevoked and AgentUninstalled, and
-    what the database raises.
+    *token* is as :func:`bearer_token` gives it. An agent's first use of its token is
+    written down here. Raises InvalidToken, TokenExpired, TokenRevoked and
+    AgentUninstalled, and what the database raises.
     """
-    if tokens.same_token(token, operator_token):
+    state, presented = current_state(), as_bytes(token)
+    if compare_digest(presented, state.settings.api_token.encode()):
         return Principal("operator")
-    if tokens.is_agent_token(token):
-        token_hash = tokens.hash_token(token)
-        principal = _judge(TokenRepository(connection()).find(token_hash))
-        if principal.agent and principal.agent["state"] != "used":
-            return _use(token_hash, repository())
-        return principal
-    if tokens.is_enrollment_token(token):
-        token_hash = tokens.hash_token(token)
-        found = EnrollmentTokenRepository(connection()).find(token_hash)
-        return _judge_installer(found)
-    if monitor_token is not None and tokens.same_token(token, monitor_token):
+    if token.startswith(AGENT_PREFIX):
+        found = AgentTokens(get_unit(state)).find(hash_token(presented))
+        if found is not None and found["state"] in ("unused", "pending"):
+            return _use(found)
+        return _agent(found)
+    if token.startswith(ENROLLMENT_PREFIX):
+        unit = get_unit(state)
+        return _installer(EnrollmentTokens(unit).find(hash_token(presented)))
+    monitor = state.settings.metrics_token
+    if monitor is not None and compare_digest(presented, monitor.encode()):
         return Principal("monitor")
     raise InvalidToken("This token is not known here.")
 
 
-def _use(token_hash: str, repository: AgentRepository) -> Principal:
-    """Judge a token again and write down its first use, which may end another.
+def _use(found: AgentToken) -> Principal:
+    """Resolve a token again and write down its first use, which may end another.
 
     In one transaction: a rotation that came between has revoked this token, and
     its use must not end the one that took its place.
     """
-    with repository.transaction():
-        principal = _judge(repository.tokens.find(token_hash))
+    actor = {"role": "agent"}
+    if has_request_context() and request.remote_addr is not None:
+        actor["address"] = request.remote_addr
+    repository = get_repository(actor)
+    with repository.transaction(found["machine_id"]):
+        principal = _agent(repository.tokens.find(found["token_hash"]))
         if principal.agent:
             repository.use_token(principal.agent)
         return principal
 
 
-def _judge(token: Token | None) -> Principal:
+def _agent(token: AgentToken | None) -> Principal:
     if token is None:
         raise InvalidToken("This token is not known here.")
     if token["state"] == "revoked":
@@ -69,12 +69,12 @@ def _judge(token: Token | None) -> Principal:
     return Principal("agent", token["machine_id"], agent=token)
 
 
-def _judge_installer(token: EnrollmentToken | None) -> Principal:
+def _installer(token: EnrollmentToken | None) -> Principal:
     if token is None:
         raise InvalidToken("This token is not known here.")
     if token["state"] == "revoked":
-        raise TokenRevoked("This enrolment token has been revoked.")
+        raise TokenRevoked("This enrollment token has been revoked.")
     if token["state"] == "expired":
-        raise TokenExpired("This enrolment token has expired.")
+        raise TokenExpired("This enrollment token has expired.")
     # One that is used up may still ask again for an answer that was lost.
     return Principal("installer", enrollment_token=token["id"])

@@ -1,26 +1,26 @@
-"""Who is calling, and whether the caller may do what the route does."""
+"""The guard of our routes: authenticate each request, and deny by default."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn, TypeVar
 
-from flask import current_app, g, has_request_context, request
+from flask import current_app, g, request
 from flask_httpauth import HTTPTokenAuth
 
-from . import credentials
-from ..app.database import get_db, get_repository
+from ..app.database import get_repository
+from ..app.repository import AgentRepository
 from .principals import Principal, Role
 from ..core.problems import (
     REALM,
     AgentUninstalled,
     InsufficientScope,
+    InvalidField,
     MissingToken,
     WrongMachine,
 )
-from ..storage import AgentRepository
+from .credentials import resolve_token
 from .sessions import signed_in_operator
-from ..app.state import current_state
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -36,15 +36,18 @@ class BearerAuth(HTTPTokenAuth):
         """Leave it to :meth:`authenticate`, without an object in between."""
 
     def authenticate(self, auth: None, stored_password: None) -> Any:
-        field = _authorization()
+        field = request.environ.get("HTTP_AUTHORIZATION")
         if field is None:
             return signed_in_operator()
         token = _bearer(field)
         return self.verify_token_callback(token) if token else None
 
     def authorize(self, role: Collection[Role], user: Principal, auth: Any) -> bool:
-        _admit(user, role)
-        return True
+        if user.role in role:
+            return True
+        if user.role == "departed":
+            raise AgentUninstalled("This machine has been uninstalled.")
+        raise InsufficientScope(f"A token of the role {user.role} cannot do this.")
 
     def current_user(self) -> Any:
         return g.get("flask_httpauth_user")
@@ -54,35 +57,16 @@ class BearerAuth(HTTPTokenAuth):
         return f
 
 
-def presented_token() -> str:
+def bearer_token() -> str:
     """Return the Bearer token of this request; empty where there is none."""
-    return _bearer(_authorization() or "")
-
-
-def _authorization() -> str | None:
     # Where Werkzeug's headers would look it up, without the way through them.
-    field: str | None = request.environ.get("HTTP_AUTHORIZATION")
-    return field
+    return _bearer(request.environ.get("HTTP_AUTHORIZATION", ""))
 
 
 def _bearer(field: str) -> str:
     scheme, _, token = field.partition(" ")
     # Not strip(): in the latin-1 text of UTF-8 bytes it would eat an "à".
     return token.strip(" \t") if scheme.lower() == "bearer" else ""
-
-
-def identify(token: str) -> Principal:
-    """Return who holds *token*; see :func:`credentials.identify`."""
-    settings = current_state().settings
-    return credentials.identify(
-        token, settings.api_token, get_db, _agents_repository, settings.metrics_token
-    )
-
-
-def _agents_repository() -> AgentRepository:
-    """Return a repository whose events name the agent that uses its token."""
-    address = request.remote_addr if has_request_context() else None
-    return get_repository(_known(role="agent", address=address))
 
 
 def _refuse(status: int) -> NoReturn:
@@ -112,37 +96,30 @@ def _admitted(view: Callable[..., Any]) -> Collection[Role]:
     return roles
 
 
-def _admit(principal: Principal, roles: Collection[Role]) -> None:
-    if principal.role in roles:
-        return
-    if principal.role == "departed":
-        raise AgentUninstalled("This machine has been uninstalled.")
-    raise InsufficientScope(f"A token of the role {principal.role} cannot do this.")
-
-
 def confirm() -> Principal:
     """Check the caller again, by what the database says now, and return it.
 
     Called inside the transaction that writes, since an uninstall may have come
-    between. Raises what :func:`identify` does, and InsufficientScope.
+    between. Raises what :func:`resolve_token` does, and InsufficientScope.
     """
     principal = caller()
-    if principal.is_operator:  # by a setting, or by a session that the host vouches for
+    if principal.role == "operator":  # by a setting, or vouched for by the host
         return principal
-    principal = identify(presented_token())
-    _admit(principal, _admitted(current_app.view_functions[str(request.endpoint)]))
+    principal = resolve_token(bearer_token())
+    view = current_app.view_functions[str(request.endpoint)]
+    auth.authorize(_admitted(view), principal, None)
     return principal
 
 
 def caller() -> Principal:
     """Return who sent this request, as the guard found."""
-    principal: Principal = auth.current_user()
+    principal: Principal = g.flask_httpauth_user
     return principal
 
 
 def holds_operator_token() -> bool:
     """Tell whether the caller is an operator by token, not by being signed in."""
-    return caller_is_operator() and bool(presented_token())
+    return caller_is_operator() and bool(bearer_token())
 
 
 def caller_is_operator() -> bool:
@@ -156,17 +133,20 @@ def acting_repository() -> AgentRepository:
     return get_repository(_actor(caller()))
 
 
-def target(principal: Principal, machine_id: str | None) -> str | None:
-    """Return the machine that a caller means who named *machine_id*, or None.
+def target(principal: Principal, machine_id: str | None) -> str:
+    """Return the machine that a caller means who named *machine_id*.
 
-    An agent may leave out its own id. Raises WrongMachine for another one's.
+    An agent may leave out its own id. Raises WrongMachine for another one's, and
+    InvalidField where none is named.
     """
-    if principal.is_operator:
+    if principal.role == "operator":
+        if machine_id is None:
+            raise InvalidField([{"field": "machine_id", "message": "is required"}])
         return machine_id
     own = principal.machine_id
     if machine_id is not None and own not in (machine_id, machine_id.strip()):
         raise WrongMachine("This token belongs to another machine.")
-    return own
+    return str(own)
 
 
 def _actor(principal: Principal) -> dict[str, Any]:
@@ -184,5 +164,5 @@ def _known(**actor: Any) -> dict[str, Any]:
 
 auth = BearerAuth(scheme="Bearer", realm=REALM)
 # What either of these raises goes to the blueprint's error handler as it is.
-auth.verify_token(identify)
+auth.verify_token(resolve_token)
 auth.error_handler(_refuse)

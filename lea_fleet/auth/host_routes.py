@@ -1,4 +1,4 @@
-"""Who is calling, for the host's own routes: a question, and two decorators.
+"""Authentication for the host's own routes: a function and two decorators.
 
 Whoever is refused here sees the host's own pages for 401, 403 and 503.
 """
@@ -6,7 +6,6 @@ Whoever is refused here sees the host's own pages for 401, 403 and 503.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -18,10 +17,12 @@ from werkzeug.local import LocalProxy
 
 from . import guard as auth
 from ..core import problems
-from ..app.counting import count_problem
-from ..app.database import fault_of, get_repository
+from ..app.engine import DATABASE_ERRORS
+from ..app.state import count_problem
+from ..app.database import problem_of, get_repository
+from .credentials import resolve_token
 from .principals import Principal
-from ..storage import Agent
+from ..core.rows import Agent
 from .sessions import signed_in_operator
 
 logger = logging.getLogger("lea_fleet")
@@ -39,7 +40,7 @@ def authenticate(token: str) -> Principal | None:
     """
     with _host_pages():
         try:
-            principal = auth.identify(token)
+            principal = resolve_token(token)
         except problems.Unauthorized:
             return None
     return principal if principal.role in ("operator", "agent") else None
@@ -54,7 +55,7 @@ def agent_required(view: _View) -> _View:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        principal = authenticate(auth.presented_token())
+        principal = authenticate(auth.bearer_token())
         if principal is None:
             raise TokenRequired
         if principal.machine_id is None:
@@ -91,7 +92,7 @@ def operator_required(view: _View) -> _View:
 
 def _operator_or_agent() -> Principal | None:
     if "Authorization" in request.headers:
-        return authenticate(auth.presented_token())
+        return authenticate(auth.bearer_token())
     try:
         return signed_in_operator()
     except problems.CrossSite as problem:
@@ -114,8 +115,8 @@ def _host_pages() -> Iterator[None]:
     """Turn a database that cannot be asked into the host's own 503."""
     try:
         yield
-    except sqlite3.Error as error:
-        raise _unavailable(fault_of(error)) from error
+    except DATABASE_ERRORS as error:
+        raise _unavailable(problem_of(error)) from error
     except problems.DatabaseProblem as problem:
         raise _unavailable(problem) from problem
 

@@ -1,8 +1,10 @@
-"""Who is calling."""
+"""Principals: who a valid credential stands for."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
+
+from ..core.rows import AgentToken
 
 Role = Literal["operator", "installer", "agent", "departed", "monitor"]
 
@@ -18,14 +20,14 @@ class Principal(NamedTuple):
     *machine_id* is the agent's own. *enrollment_token* is the id of the token
     that an installer holds. *user* is the person, where the host knows who is
     signed in. *agent* is what was found of an agent's machine when the
-    credential was looked up: see :meth:`TokenRepository.find`.
+    credential was looked up: see :class:`AgentToken`.
     """
 
     role: Role
     machine_id: str | None = None
     enrollment_token: int | None = None
     user: str | None = None
-    agent: dict[str, Any] | None = None
+    agent: AgentToken | None = None
 
     def __repr__(self) -> str:
         """Name the caller, without what is known of its user."""

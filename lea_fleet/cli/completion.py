@@ -18,7 +18,7 @@ from flask.cli import ScriptInfo
 
 from ..storage.sqlite.connections import connect
 from ..core.filters import SORTS
-from ..storage import AgentRepository
+from ..app.repository import AgentRepository
 from ..app.state import current_state
 from .terminal import printable
 
@@ -70,7 +70,7 @@ def _fleet(context: click.Context) -> Iterator[AgentRepository]:
 def _machine_ids(
     repository: AgentRepository, beginning: str
 ) -> Iterator[tuple[str, None]]:
-    for machine_id in repository.ids_from(beginning):
+    for machine_id in repository.agents.ids_from(beginning):
         yield machine_id, None
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
+from ..app.state import current_state
 from ..auth.issuing import issue_token
 from ..api.payloads import LONGEST_REASON
-from ..storage import Agent, AgentRepository
+from ..app.repository import AgentRepository
+from ..core.rows import Agent
 from .terminal import at, printable, say
 from .completion import machine_ids
 from .opening import checked_text, given_text, open_fleet, open_or_make_fleet
@@ -50,7 +51,7 @@ def enroll_command(
         status, agent = repository.enroll(
             machine, allow_reactivate=not no_reactivate, force=force, **details
         )
-        token = issue_token(repository, agent)
+        token = issue_token(repository, current_state().settings, agent)
     machine_id = agent["machine_id"]
     if as_json:
         told = {"machine_id": machine_id, "api_token": token, "agent": agent}
@@ -125,7 +126,7 @@ def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]
     return {agent["machine_id"]: agent for agent in found.values() if agent}
 
 
-def _line(agent: Agent, before: dict[str, Any]) -> str:
+def _line(agent: Agent, before: Agent) -> str:
     name = printable(agent["machine_id"])
     if before["status"] == "active":
         return f"{name}: uninstalled"

@@ -10,11 +10,11 @@ import click
 from flask.cli import with_appcontext
 
 from ..core.privacy.erasure import Summary, total
-from ..core.problems import database_problem
+from ..app.database import problem_of
 from ..core.privacy.redaction import folded
-from ..storage import AgentRepository
+from ..app.repository import AgentRepository
 from ..storage.sqlite.purge import empty_log, vacuum
-from ..storage.erasure import ErasureRepository
+from ..storage.erasure import Erasure
 from ..app.state import current_state
 from .terminal import printable, say, screen_width, table
 from .completion import machine_ids
@@ -64,7 +64,7 @@ def erase_command(
     if (machine is None) == (email is None):
         raise click.UsageError("Name a MACHINE, or a person with --user.")
     with open_fleet() as repository:
-        erasure = ErasureRepository(repository)
+        erasure = Erasure(repository.unit)
         if machine is not None:
             plans = erasure.of_machines([erasure.known(machine)])
         else:
@@ -135,8 +135,7 @@ def _vacuumed(
     try:
         vacuum(repository.connection)
     except sqlite3.Error as error:
-        path = current_state().settings.database
-        return False, database_problem(error, path).detail
+        return False, problem_of(error).detail
     return True, None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 from flask.cli import with_appcontext
 
-from ..storage import Event
+from ..core.rows import Event
 from .terminal import at, printable, say_table
 from .completion import machine_ids
 from .opening import checked_text, open_fleet

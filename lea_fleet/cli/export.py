@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from ..storage.personal_data import PersonRepository
+from ..storage.personal_data import PersonalData
 from .opening import checked_text, open_fleet
 from .options import json_option, say_json
 
@@ -31,7 +31,7 @@ def export_command(email: str, as_json: bool) -> None:
     Example: flask fleet export --user zoe@example.com > zoe.json
     """
     with open_fleet() as repository:
-        known = PersonRepository(repository).known(email)
+        known = PersonalData(repository.unit).known(email)
     if not (known["machines"] or known["acts"] or known["mentions"]):
         raise click.ClickException("Nothing is known of a person with this e-mail.")
     say_json(known)

@@ -20,7 +20,7 @@ from ..storage.sqlite.files import is_part_of
 from ..core.machine import DETAILS
 from ..api.payloads import machine_payload
 from ..core.problems import InvalidField
-from ..storage import CHANGES, Outcome
+from ..storage.imports import CHANGES, Imports, Outcome
 from ..app.state import current_state
 from .terminal import printable, say
 from .opening import open_or_imagine_fleet, open_or_make_fleet
@@ -151,7 +151,7 @@ def _foresee(table: CsvFile, refusals: Refusals) -> Counter[str]:
     """Return what importing the *table* would do, line by line, and do nothing."""
     counts: Counter[str] = Counter()
     with open_or_imagine_fleet() as repository:
-        look = repository.imports.foresee
+        look = Imports(repository.unit).foresee
         _process(table, refusals, counts, repository.snapshot, look)
     return counts
 
@@ -160,7 +160,7 @@ def _import(table: CsvFile, refusals: Refusals) -> Counter[str]:
     counts: Counter[str] = Counter()
     try:
         with open_or_make_fleet() as repository:
-            add = repository.imports.add
+            add = Imports(repository.unit).add
             _process(table, refusals, counts, repository.transaction, add)
     except (click.ClickException, KeyboardInterrupt) as fault:
         # An interrupt may come before what has just been committed is counted.

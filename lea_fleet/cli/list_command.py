@@ -23,7 +23,7 @@ from ..core.filters import (
 )
 from ..api.documents import fleet_as_csv
 from ..core.pages import Page, PageReader
-from ..storage import Agent
+from ..core.rows import Agent
 from .terminal import ago, pour, printable, say, screen_width, styled, table
 from .completion import sorts
 from .opening import checked_text, open_fleet
@@ -164,9 +164,9 @@ def _frame(page: Page, height: int) -> list[str]:
 
 def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
     with open_fleet() as repository, repository.snapshot():
-        reader = PageReader(repository.agents, page)
+        reader = PageReader(repository.listing.agents, page)
         agents = [agent for status in STATUSES for agent in reader.of_status(status)]
-        return agents, repository.totals(replace(page.wanted, status=None))
+        return agents, repository.listing.totals(replace(page.wanted, status=None))
 
 
 def _print_csv(page: Page, delimiter: str) -> None:
@@ -195,9 +195,14 @@ def _table(agents: list[Agent]) -> list[str]:
 
 
 def _row(agent: Agent, now: datetime) -> list[str]:
-    names = ("machine_id", "user_name", "hostname", "version")
+    said = (
+        agent["machine_id"],
+        agent["user_name"],
+        agent["hostname"],
+        agent["version"],
+    )
     return [
-        *(printable(agent[name] or "-") for name in names),
+        *(printable(text or "-") for text in said),
         agent["presence"] + ("!" if agent["suspected_clone"] else ""),
         ago(agent["last_seen_at"], now),
     ]

@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import tokens
-from ..storage import AgentRepository
+from ..app.repository import AgentRepository
 from ..storage.releases import NEVER
 from .terminal import printable, say
 from .completion import machine_ids
@@ -101,7 +101,7 @@ def rotate_command(machine: str, now: bool, as_json: bool) -> None:
     token = tokens.new_agent_token()
     with open_fleet() as repository:
         give = repository.replace_token if now else repository.rotate_token
-        agent = give(machine, tokens.hash_token(token))
+        agent = give(machine, token)
     if as_json:
         say_json({"machine_id": agent["machine_id"], "api_token": token})
         return

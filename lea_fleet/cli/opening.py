@@ -12,10 +12,11 @@ import click
 
 from ..app.settings import Settings
 from ..storage.sqlite.connections import connect
-from ..app.database import close_db, fault_of, get_repository
+from ..app.database import close_db, get_repository, problem_of
+from ..app.engine import DATABASE_ERRORS
 from ..api.payloads import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
 from ..core.problems import InvalidField, Problem
-from ..storage import AgentRepository
+from ..app.repository import AgentRepository
 from ..storage.sqlite.schema import ensure_schema, missing_tables, new_database
 from ..app.state import current_state
 
@@ -83,8 +84,9 @@ def open_or_make_fleet() -> Iterator[AgentRepository]:
 
 def leave_fleet() -> None:
     """Let go of the database: nothing of this process is open any longer."""
-    close_db()
-    current_state().connections.close_idle()
+    store = current_state().store
+    close_db(store)
+    store.close_idle()
 
 
 @contextmanager
@@ -126,8 +128,8 @@ def _imagined(settings: Settings) -> sqlite3.Connection | None:
 def _faults_said() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        raise click.ClickException(fault_of(error).detail) from None
+    except DATABASE_ERRORS as error:
+        raise click.ClickException(problem_of(error).detail) from None
     except InvalidField as problem:
         raise click.UsageError(problem.detail) from None
     except Problem as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 import click
 
@@ -26,7 +26,7 @@ json_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Act on more than one machine.")
 
 
-def say_json(members: dict[str, Any]) -> None:
+def say_json(members: Mapping[str, object]) -> None:
     """Print *members* in ASCII: names come from machines, and may hold anything."""
     say(json.dumps(members, indent=2))
 

@@ -8,8 +8,8 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import clock
-from ..storage import Agent
-from ..storage.retention import RetentionRepository
+from ..core.rows import Agent
+from ..storage.retention import Retention
 from .terminal import ago, printable, say, screen_width, table
 from .erase import erase_option, finish, show, vacuum_option
 from .opening import open_fleet
@@ -74,7 +74,7 @@ def prune_command(
 
 def _prune_silent(duration: _Duration, yes: bool, as_json: bool) -> None:
     with open_fleet() as repository:
-        retention = RetentionRepository(repository)
+        retention = Retention(repository.unit, repository.uninstall)
         agents = retention.silent(duration.seconds)
         if yes:
             agents = retention.uninstall_silent(
@@ -99,7 +99,7 @@ def _prune_departed(
     length: float, yes: bool, vacuuming: bool, as_json: bool
 ) -> None:
     with open_fleet() as repository:
-        retention = RetentionRepository(repository)
+        retention = Retention(repository.unit, repository.uninstall)
         with repository.snapshot():
             plans = [plan.summary() for plan in retention.departed(length)]
         if not yes:
@@ -119,8 +119,13 @@ def _say_table(agents: list[Agent]) -> None:
 
 
 def _row(agent: Agent) -> list[str]:
-    names = ("machine_id", "user_name", "hostname", "version")
+    said = (
+        agent["machine_id"],
+        agent["user_name"],
+        agent["hostname"],
+        agent["version"],
+    )
     return [
-        *(printable(agent[name] or "-") for name in names),
+        *(printable(text or "-") for text in said),
         ago(agent["last_seen_at"], clock.now()),
     ]

@@ -10,7 +10,8 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import clock
-from ..storage import Agent
+from ..core.rows import Agent
+from ..storage.clones import Clones
 from ..storage.releases import NEVER
 from .terminal import ago, at, printable, say
 from .events import say_events
@@ -48,8 +49,8 @@ def show_command(machine: str, as_json: bool) -> None:
         events, _ = repository.events.page(agent["machine_id"], limit=_EVENTS)
         shown = {
             "agent": agent,
-            "clone": repository.clones.signs(agent),
-            "token": repository.tokens.facts(agent),
+            "clone": Clones(repository.unit).signs(agent),
+            "token": repository.tokens.dates(agent),
             "released_until": _released_until(repository.releases.until(agent), agent),
             "events": events,
         }
@@ -101,7 +102,7 @@ def _clone(signs: dict[str, str], now: datetime) -> str:
 
 
 def _token(facts: dict[str, str | None] | None) -> str:
-    """Return in words what :meth:`TokenRepository.facts` says."""
+    """Return in words what :meth:`AgentTokens.dates` says."""
     if facts is None:
         return "none"
     said = []

@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 from ..api.payloads import DEFAULT_DAYS, MOST_DAYS
 from .terminal import printable, say, say_table
 from .list_command import totals_line
+from ..storage.summary import Summary
 from .opening import open_fleet
 from .options import json_option, say_json
 
@@ -40,7 +41,7 @@ def summary_command(days: int, as_json: bool) -> None:
     Example: flask fleet summary --days 7
     """
     with open_fleet() as repository:
-        summary = repository.summary(days)
+        summary = Summary(repository.unit).of_days(days)
     if as_json:
         say_json(summary)
         return

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 from ..core import tokens
 from ..core.clock import parse_lifetime
 from ..api.payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
-from ..storage import EnrollmentToken
+from ..core.rows import EnrollmentToken
 from .terminal import at, printable, say, say_table
 from .completion import token_ids
 from .opening import checked_text, open_fleet, open_or_make_fleet
@@ -149,7 +149,7 @@ def keep_token(
     """Keep a new enrolment token, by its hash, and return what is known of it."""
     with open_or_make_fleet() as repository:
         return repository.create_enrollment_token(
-            tokens.hash_token(token),
+            token,
             label=label or "",
             lifetime=lifetime,
             max_uses=max_uses,

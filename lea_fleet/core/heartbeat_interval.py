@@ -42,18 +42,21 @@ def spread(seconds: int) -> int:
 
 
 class KnownInterval:
-    """The interval of the fleet as this process last learnt it."""
+    """The interval of the fleet as this process last learned it."""
 
     def __init__(self) -> None:
-        self._known: tuple[int, datetime] | None = None
+        self._seconds = 0
+        self._learned_at: datetime | None = None
 
-    def learn(self, seconds: int, moment: datetime) -> None:
-        self._known = seconds, moment
+    def learn(self, seconds: int, now: datetime) -> None:
+        self._seconds, self._learned_at = seconds, now
 
-    def at(self, moment: datetime) -> int | None:
-        """Return it, or None where it is time to ask the database again."""
-        if self._known is None:
+    def next(self, now: datetime) -> int | None:
+        """Return the seconds until an agent's next heartbeat, each time others.
+
+        None where it is time to ask the database again.
+        """
+        if self._learned_at is None:
             return None
-        seconds, learnt_at = self._known
-        fresh = 0 <= (moment - learnt_at).total_seconds() < REMEMBERED
-        return seconds if fresh else None
+        fresh = 0 <= (now - self._learned_at).total_seconds() < REMEMBERED
+        return spread(self._seconds) if fresh else None

@@ -7,9 +7,9 @@ for each action, in the reference.
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
 from typing import Any, ClassVar, Literal
+
+from .rows import Agent
 
 Action = Literal["fix_request", "retry", "reenroll", "stop", "ask_operator"]
 
@@ -176,7 +176,7 @@ class Conflict(Problem):
     status = 409
     reason: ClassVar[str]
 
-    def __init__(self, agent: dict[str, Any]) -> None:
+    def __init__(self, agent: Agent) -> None:
         super().__init__(
             self.reason,
             machine_id=agent["machine_id"],
@@ -224,13 +224,3 @@ class DatabaseBusy(DatabaseProblem):
 class DatabaseUnavailable(DatabaseProblem):
     code, retry_after = "database_unavailable", 30
     title = "The database is not available"
-
-
-def database_problem(error: sqlite3.Error, path: Path) -> DatabaseProblem:
-    """Return what *error*, raised on the database at *path*, means to a caller.
-
-    Told apart by the message: Python 3.10's sqlite3 carries no error code.
-    """
-    if "locked" in str(error):
-        return DatabaseBusy(f"Another process is writing to {path}: {error}.")
-    return DatabaseUnavailable(f"{path} cannot be used: {error}.")

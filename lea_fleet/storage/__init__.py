@@ -1,22 +1,4 @@
-"""The fleet in the database: all SQL stands here and in the schema.
+"""The fleet in the database: all SQL on it, one module per table or question.
 
-Knows no Flask. One module for each kind of row.
+No module here imports a driver; the engines do, each behind a wall of its own.
 """
-
-from .agents import AgentRepository, Enrolment
-from .enrollment_tokens import EnrollmentToken
-from .events import Event
-from .imports import CHANGES, Outcome
-from .reading import Agent
-from .heartbeats import news
-
-__all__ = [
-    "CHANGES",
-    "Agent",
-    "AgentRepository",
-    "EnrollmentToken",
-    "Enrolment",
-    "Event",
-    "Outcome",
-    "news",
-]

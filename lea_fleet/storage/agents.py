@@ -1,273 +1,175 @@
-"""What an installer and an operator do: enrol, uninstall, release, rotate."""
+"""The machines: rows of ``enrolled_agents``, which an older server may write too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import NamedTuple
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
-from ..core import clock
-from ..core.machine import DETAILS, new_machine_id
-from ..core.problems import AlreadyEnrolled, ReactivationRefused
-from .enrollment_tokens import EnrollmentToken
-from .imports import ImportRepository
-from .reading import AGENT, Agent, agent_of
-from .heartbeats import AgentSightings
-from .agent_tokens import Token
-from .writing import SET_GIVEN, complete
+from ..core.machine import COLUMNS, DETAILS
+from ..core.problems import MachineUninstalled, UnknownAgent
+from ..core.rows import Agent
+from .clones import SUSPECTED
+from .intervals import Intervals
+from .unit_of_work import UnitOfWork
 
+#: When a machine was last seen, or came.
+SEEN = "coalesce(last_seen_at, enrolled_at)"
 
+# The one place that says what presence is. In SQL, so that a listing of the
+# whole fleet needs no Python for each row; PresenceRule gives the two timestamps.
+PRESENCE = f"""CASE WHEN status = 'active' THEN CASE
+    WHEN {SEEN} >= :online_since THEN 'online'
+    WHEN {SEEN} >= :stale_before THEN 'offline'
+    ELSE 'stale'
+  END ELSE 'uninstalled' END"""
+
+# The host's table takes any type in any column, and JSON takes no BLOB.
+AS_TEXT = {name: f"CAST({name} AS TEXT)" for name in COLUMNS} | {"id": "id"}
+_ROW = ", ".join(f"{value} AS {name}" for name, value in AS_TEXT.items())
+
+SELECT = (
+    f"SELECT {_ROW}, {PRESENCE} AS presence, {SUSPECTED} AS suspected_clone"
+    " FROM enrolled_agents"
+)
+_AGENT = (*COLUMNS, "presence", "suspected_clone")
+
+#: The machine of the id as it was sent, else trimmed, as a new machine's is stored.
+BY_ID = (
+    "machine_id IN (:sent, :trimmed)"
+    " ORDER BY CASE WHEN machine_id = :sent THEN 0 ELSE 1 END LIMIT 1"
+)
+
+#: Sets the columns of the details that are given, and leaves the others.
+SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
+
+_VALUES = ", ".join(f":{name}" for name in DETAILS)
 _INSERT = (
     f"INSERT INTO enrolled_agents (machine_id, {', '.join(DETAILS)}, enrolled_at,"
-    f" last_seen_at) VALUES (:machine_id, {', '.join(f':{name}' for name in DETAILS)},"
-    f" :now, :now) RETURNING {AGENT}"
+    f" last_seen_at) VALUES (:machine_id, {_VALUES}, :now, :seen) RETURNING id"
 )
 _RESET = (
     "UPDATE enrolled_agents SET status = 'active', enrolled_at = :now,"
     " last_seen_at = :now, uninstalled_at = NULL, uninstall_reason = NULL,"
-    f" {SET_GIVEN} WHERE machine_id = :machine_id RETURNING {AGENT}"
+    f" {SET_GIVEN} WHERE machine_id = :machine_id RETURNING {_ROW}"
+)
+_UPDATE = f"UPDATE enrolled_agents SET {SET_GIVEN} WHERE machine_id = :machine_id"
+_UNINSTALL = (
+    "UPDATE enrolled_agents SET status = 'uninstalled', uninstalled_at = :now,"
+    " uninstall_reason = :reason WHERE machine_id = :machine_id"
 )
 
 
-class Enrolment(NamedTuple):
-    """What an enrolment did.
+class Agents:
+    """One machine: found, written when it enrolls, and marked as uninstalled."""
 
-    *status* is ``enrolled``, ``reactivated`` or ``reenrolled``, *agent* the row
-    as it is now.
-    """
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
 
-    status: str
-    agent: Agent
+    def find(self, machine_id: str) -> Agent | None:
+        """Return the agent that is stored under that id, or under it trimmed."""
+        limits = self._unit.limits(Intervals(self._unit).longest_in_use())
+        values = {**limits, **by_id(machine_id)}
+        row = self._unit.session.execute(f"{SELECT} WHERE {BY_ID}", values).fetchone()
+        return None if row is None else agent_of(row)
 
+    def is_known(self, machine_id: str) -> bool:
+        """Tell whether :meth:`find` would find an agent, for less."""
+        query = f"SELECT 1 FROM enrolled_agents WHERE {BY_ID}"
+        found = self._unit.session.execute(query, by_id(machine_id)).fetchone()
+        return found is not None
 
-class AgentRepository(AgentSightings):
-    """The machines of the fleet, over one open *connection*.
-
-    What writes does so in a transaction of its own, or as a part of the one
-    that is open. What changes something leaves an event that names the *actor*;
-    once committed, it is handed to *announce*. Every method may raise
-    sqlite3.Error.
-    """
-
-    @cached_property
-    def imports(self) -> ImportRepository:
-        return ImportRepository(self.connection, self.events, self.releases)
-
-    # Enrolling and uninstalling
-
-    def enroll(
-        self,
-        machine_id: str,
-        *,
-        allow_reactivate: bool = True,
-        force: bool = False,
-        **details: str | None,
-    ) -> Enrolment:
-        """Enrol a machine: a new one, an uninstalled one, or one let through.
-
-        An active machine is let through by *force*, by a release, and by a
-        silence as long as the rule allows. *details* are any of ``user_name,
-        user_email, user_id, hostname, os_info, version``; one that is None or
-        not given keeps its old value. The tokens of every earlier enrolment
-        die.
-
-        Raises InvalidField for a new *machine_id* that cannot be,
-        AlreadyEnrolled for a machine that is active, and ReactivationRefused
-        for one that was uninstalled unless *allow_reactivate*.
-        """
-        with self.transaction():
-            if not self.is_known(machine_id):
-                agent = self._insert(new_machine_id(machine_id), details)
-                return self._enrolled("enrolled", agent)
-            known = self.require(machine_id)
-            if known["status"] == "active":
-                because = self._let_through(known, force)
-                agent = self._reset(known["machine_id"], details)
-                return self._enrolled("reenrolled", agent, because=because)
-            if not allow_reactivate:
-                raise ReactivationRefused(known)
-            agent = self._reset(known["machine_id"], details)
-            return self._enrolled("reactivated", agent)
-
-    def allow_replay(
-        self, enrolment: Enrolment, *, credential: str, key_hash: str
-    ) -> None:
-        """Remember by whom and under which key a machine has just been enrolled."""
-        with self.transaction():
-            status, agent = enrolment
-            self._replays.remember(agent, status, credential, key_hash)
-
-    def replay(
-        self, machine_id: str, *, credential: str, key_hash: str
-    ) -> Enrolment | None:
-        """Return the enrolment whose answer was lost, or None.
-
-        It is one that was made under this key by this credential within 24
-        hours, of a machine that is active and has used no token of it. The
-        lost token is revoked.
-        """
-        with self.transaction():
-            agent = self.get(machine_id)
-            if agent is None or agent["status"] != "active":
-                return None
-            status = self._replays.find(agent, credential, key_hash)
-            if status is None or self.tokens.was_used(agent):
-                return None
-            if self.tokens.revoke_live(agent):
-                self.events.add(
-                    "token_revoked", agent["machine_id"], because="answer_lost"
-                )
-            return Enrolment(status, agent)
-
-    def uninstall(self, machine_id: str, reason: str | None = None) -> Agent:
-        """Mark the machine as uninstalled, revoke its tokens, and return it.
-
-        A machine that is uninstalled already keeps its first date and reason.
-        Raises UnknownAgent.
-        """
-        with self.transaction():
-            agent = self.require(machine_id)
-            if agent["status"] != "active":
-                return agent
-            moment = clock.iso(clock.now())
-            self.connection.execute(
-                "UPDATE enrolled_agents SET status = 'uninstalled',"
-                " uninstalled_at = ?, uninstall_reason = ? WHERE machine_id = ?",
-                (moment, reason, agent["machine_id"]),
-            )
-            self.tokens.revoke_all(agent["machine_id"], moment)
-            self.events.add("uninstalled", agent["machine_id"], reason=reason)
-            return self.require(agent["machine_id"])
-
-    def release(self, machine_id: str) -> str:
-        """Let one enrolment of an active machine through.
-
-        Return until when, as ISO 8601 UTC. Raises UnknownAgent and MachineUninstalled.
-        """
-        with self.transaction():
-            agent = self.require_active(machine_id)
-            released_until = self.releases.add(agent)
-            self.events.add("released", agent["machine_id"], until=released_until)
-            return released_until
-
-    def cancel_release(self, machine_id: str) -> None:
-        """Take a release back, if there is one. Raises UnknownAgent."""
-        with self.transaction():
-            agent = self.require(machine_id)
-            if self.releases.is_released(agent):
-                self.events.add("release_cancelled", agent["machine_id"])
-            self.releases.clear(agent["machine_id"])
-
-    # Tokens
-
-    def use_token(self, token: Token) -> None:
-        """Write down the first use of a token, which ends those it replaces."""
-        with self.transaction():
-            self.tokens.mark_used(token)
-            if token["state"] == "pending" and self.tokens.revoke_others(token):
-                self.events.add(
-                    "token_revoked", token["machine_id"], because="rotation"
-                )
-
-    def rotate_token(self, machine_id: str, token_hash: str) -> Agent:
-        """Give an active machine another token, by its hash, and return the agent.
-
-        The one it has stays good until the new one is first used; a rotation
-        before that replaces the pending one. Raises UnknownAgent and
-        MachineUninstalled.
-        """
-        with self.transaction():
-            agent = self.require_active(machine_id)
-            if self.tokens.revoke_pending(agent):
-                self.events.add(
-                    "token_revoked", agent["machine_id"], because="replaced"
-                )
-            self.tokens.add(agent, token_hash, pending=True)
-            self.events.add("token_rotated", agent["machine_id"])
-            return agent
-
-    def replace_token(self, machine_id: str, token_hash: str) -> Agent:
-        """Give an active machine another token, by its hash, and return the agent.
-
-        Those it has die at once. Raises UnknownAgent and MachineUninstalled.
-        """
-        with self.transaction():
-            agent = self.require_active(machine_id)
-            if self.tokens.revoke_live(agent):
-                self.events.add(
-                    "token_revoked", agent["machine_id"], because="replaced"
-                )
-            self.tokens.add(agent, token_hash)
-            self.events.add("token_rotated", agent["machine_id"])
-            return agent
-
-    # Enrolment tokens
-
-    def create_enrollment_token(
-        self, token_hash: str, *, label: str, lifetime: float | None, max_uses: int
-    ) -> EnrollmentToken:
-        """Keep a new enrolment token, by its hash, and return what is known of it.
-
-        *lifetime* is in seconds from now, or None for ever.
-        """
-        with self.transaction():
-            token = self.enrollment_tokens.add(
-                token_hash, label=label, lifetime=lifetime, max_uses=max_uses
-            )
-            self._record_token("enrollment_token_created", token)
-            return token
-
-    def revoke_enrollment_token(self, token_id: int) -> EnrollmentToken:
-        """Revoke an enrolment token and return it; the first date stays.
-
-        Raises UnknownEnrollmentToken.
-        """
-        with self.transaction():
-            token = self.enrollment_tokens.require(token_id)
-            if token["revoked_at"] is not None:
-                return token
-            token = self.enrollment_tokens.revoke(token_id)
-            self._record_token("enrollment_token_revoked", token)
-            return token
-
-    # Inside
-
-    def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrolment:
-        version = agent["version"]
-        self.events.add(status, agent["machine_id"], version=version, **because)
-        return Enrolment(status, agent)
-
-    def _record_token(self, event: str, token: EnrollmentToken) -> None:
-        told = {key: token[key] for key in ("label", "expires_at", "max_uses")}
-        self.events.add(event, None, enrollment_token=token["id"], **told)
-
-    def _let_through(self, known: Agent, force: bool) -> str:
-        """Return why an active machine may be enrolled again.
-
-        Raises AlreadyEnrolled where nothing lets it through.
-        """
-        if force:
-            return "force"
-        if self.releases.is_released(known):
-            return "release"
-        if self.rule.is_given_up(known, clock.now()):
-            return "silence"
-        raise AlreadyEnrolled(known)
-
-    def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
-        return self._seen_now(_INSERT, machine_id, details)
-
-    def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
-        agent = self._seen_now(_RESET, machine_id, details)
-        self.tokens.revoke_all(machine_id, agent["enrolled_at"])
-        self.releases.clear(machine_id)
+    def require(self, machine_id: str) -> Agent:
+        """Return the agent of that id. Raises UnknownAgent."""
+        agent = self.find(machine_id)
+        if agent is None:
+            raise UnknownAgent(machine_id)
         return agent
 
-    def _seen_now(
-        self, statement: str, machine_id: str, details: Mapping[str, str | None]
+    def require_active(self, machine_id: str) -> Agent:
+        """Return the active agent of that id. Raises UnknownAgent, MachineUninstalled."""
+        agent = self.require(machine_id)
+        if agent["status"] != "active":
+            raise MachineUninstalled(agent)
+        return agent
+
+    def ids_from(self, beginning: str) -> Iterator[str]:
+        """Yield the ids that begin so, in their order; a thousand at most."""
+        rows = self._unit.session.execute(
+            "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
+            " WHERE machine_id >= :first AND machine_id < :last"
+            " ORDER BY machine_id LIMIT 1000",
+            {"first": beginning, "last": beginning + chr(sys.maxunicode)},
+        )
+        for (machine_id,) in rows:
+            yield machine_id
+
+    def insert(
+        self, machine_id: str, details: Mapping[str, str | None], *, seen: bool
     ) -> Agent:
-        """Write a machine that is seen at this instant, and return it."""
-        # It is online whatever intervals were told: nothing has to look them up.
+        """Write a new machine, which enrolls where it is *seen*, and return it."""
+        now = self._unit.timestamp
+        columns = {
+            "machine_id": machine_id,
+            **complete(details),
+            "status": "active",
+            "enrolled_at": now,
+            "last_seen_at": now if seen else None,
+            "uninstalled_at": None,
+            "uninstall_reason": None,
+        }
+        values = {**columns, "now": now, "seen": columns["last_seen_at"]}
+        # Read to its end, or the statement would outlive its transaction.
+        ((row_id,),) = self._unit.session.execute(_INSERT, values).fetchall()
+        return _seen_now({"id": row_id, **columns})
+
+    def reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
+        """Write that a known machine has been enrolled again, and return it."""
+        now = self._unit.timestamp
+        values = {**complete(details), "machine_id": machine_id, "now": now}
+        (row,) = self._unit.session.execute(_RESET, values).fetchall()
+        return _seen_now(dict(zip(COLUMNS, row)))
+
+    def update(self, machine_id: str, details: Mapping[str, str | None]) -> None:
+        """Write those *details* of a machine that are given."""
         values = {**complete(details), "machine_id": machine_id}
-        (row,) = self._run(statement, self.rule.heartbeat_interval, values)
-        return agent_of(row)
+        self._unit.session.execute(_UPDATE, values)
+
+    def mark_uninstalled(self, machine_id: str, reason: str | None) -> None:
+        self._unit.session.execute(
+            _UNINSTALL,
+            {"machine_id": machine_id, "reason": reason, "now": self._unit.timestamp},
+        )
+
+
+def by_id(machine_id: str) -> dict[str, str]:
+    """Return the values for :data:`BY_ID`."""
+    return {"sent": machine_id, "trimmed": machine_id.strip()}
+
+
+def agent_of(row: Sequence[Any]) -> Agent:
+    """Return the agent in a *row* that :data:`SELECT` gives."""
+    agent = dict(zip(_AGENT, row))
+    agent["suspected_clone"] = bool(agent["suspected_clone"])
+    return cast(Agent, agent)
+
+
+def complete(details: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return *details* with None for each that is not given."""
+    if not details.keys() <= _DETAILS:
+        unknown = ", ".join(sorted(details.keys() - _DETAILS))
+        raise TypeError(f"not a detail of a machine: {unknown}")
+    return {**_NO_DETAILS, **details}
+
+
+_DETAILS = set(DETAILS)
+_NO_DETAILS: dict[str, str | None] = dict.fromkeys(DETAILS)
+
+
+def _seen_now(columns: dict[str, Any]) -> Agent:
+    """Return the agent of a row that has just been enrolled.
+
+    It is online whatever intervals were told, and its enrollment has no clone yet:
+    nothing has to be looked up.
+    """
+    return cast(Agent, {**columns, "presence": "online", "suspected_clone": False})

@@ -1,18 +1,18 @@
 """Suspected clones: two machines under one identity, told by their hostnames.
 
-Two PCs with one token beat in turn, so that the hostname changes to and fro. One
-that comes back within a day after it was given up raises the suspicion; a day
-without that, or another enrolment, clears it.
+Two PCs with one token send heartbeats alternately, so that the hostname changes to
+and fro. One that comes back within a day after it was given up raises the suspicion;
+a day without that, or another enrollment, clears it.
 """
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from ..core import clock
-
-_DAY = 24 * 3600
+from ..core.rows import Agent, CloneSigns, KnownMachine
+from .unit_of_work import CLONE_MEMORY, UnitOfWork
 
 #: True of a row of ``enrolled_agents`` under suspicion: since ``:clone_since``, and
 #: not in the future, from before the clock was set back.
@@ -24,101 +24,98 @@ SUSPECTED = """EXISTS (
     AND clone.alternated_at <= :now
   )"""
 
+_REMEMBER = """INSERT INTO lea_fleet_identities
+  (machine_id, name, value, enrolled_at, left_at)
+  VALUES (:machine_id, :name, :value, :enrolled_at, :now)
+  ON CONFLICT (machine_id, name, value) DO UPDATE
+  SET enrolled_at = excluded.enrolled_at, left_at = excluded.left_at"""
 
-def clone_since() -> str:
-    """Return the instant after which an alternation still counts."""
-    return clock.before(clock.now(), _DAY)
+_SUSPECT = """INSERT INTO lea_fleet_clones
+  (machine_id, enrolled_at, alternated_at, reported_at)
+  VALUES (:machine_id, :enrolled_at, :now, :reported_at)
+  ON CONFLICT (machine_id) DO UPDATE
+  SET enrolled_at = excluded.enrolled_at, alternated_at = excluded.alternated_at,
+    reported_at = excluded.reported_at"""
 
 
-class CloneRepository:
-    """The hostnames that alternate, over one open *connection*.
+class Clones:
+    """The identities that alternate. What writes is a part of the open transaction."""
 
-    What writes is a part of the transaction that is open.
-    """
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-
-    def comes_back(self, agent: dict[str, Any], name: str, value: str) -> bool:
+    def comes_back(self, agent: Mapping[str, Any], name: str, value: str) -> bool:
         """Note that an agent gives up what it has under *name* for *value*.
 
-        Return whether it gave *value* up within a day, in this enrolment.
+        Return whether it gave *value* up within a day, in this enrollment.
         """
-        row = self.connection.execute(
+        values = {**self._values(agent), "name": name, "value": value.casefold()}
+        row = self._unit.session.execute(
             "SELECT 1 FROM lea_fleet_identities"
-            " WHERE machine_id = ? AND name = ? AND value = ?"
-            " AND enrolled_at = ? AND left_at > ?",
-            (
-                agent["machine_id"],
-                name,
-                value.casefold(),
-                agent["enrolled_at"],
-                clone_since(),
-            ),
+            " WHERE machine_id = :machine_id AND name = :name AND value = :value"
+            " AND enrolled_at = :enrolled_at AND left_at > :since",
+            values,
         ).fetchone()
-        self._give_up(agent, name)
+        self._give_up(agent[name], values)
         return row is not None
 
-    def suspect(self, agent: dict[str, Any]) -> bool:
+    def suspect(self, agent: KnownMachine) -> bool:
         """Write down an alternation; tell whether it has to be reported.
 
-        A clone beats for ever: it is reported once a day at most.
+        A clone never stops: it is reported once a day at most.
         """
-        key = (agent["machine_id"], agent["enrolled_at"])
-        reported = self.connection.execute(
+        values = self._values(agent)
+        reported = self._unit.session.execute(
             "SELECT reported_at FROM lea_fleet_clones"
-            " WHERE machine_id = ? AND enrolled_at = ? AND reported_at > ?",
-            (*key, clone_since()),
+            " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
+            " AND reported_at > :since",
+            values,
         ).fetchone()
-        now = clock.iso(clock.now())
-        self.connection.execute(
-            "INSERT INTO lea_fleet_clones"
-            " (machine_id, enrolled_at, alternated_at, reported_at)"
-            " VALUES (?, ?, ?, ?) ON CONFLICT (machine_id) DO UPDATE"
-            " SET enrolled_at = excluded.enrolled_at,"
-            " alternated_at = excluded.alternated_at,"
-            " reported_at = excluded.reported_at",
-            (*key, now, now if reported is None else reported[0]),
-        )
+        reported_at = values["now"] if reported is None else reported[0]
+        self._unit.session.execute(_SUSPECT, {**values, "reported_at": reported_at})
         return reported is None
 
     def suspects(self) -> list[str]:
         """Return the ids of the active machines under suspicion."""
-        rows = self.connection.execute(
+        rows = self._unit.session.execute(
             "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
             " WHERE status = 'active'"
             " AND machine_id IN (SELECT machine_id FROM lea_fleet_clones)"
             f" AND {SUSPECTED} ORDER BY id",
-            {"clone_since": clone_since(), "now": clock.iso(clock.now())},
+            {"clone_since": self._since(), "now": self._unit.timestamp},
         )
         return [machine_id for (machine_id,) in rows]
 
-    def signs(self, agent: dict[str, Any]) -> dict[str, str] | None:
+    def signs(self, agent: Agent) -> CloneSigns | None:
         """Return when an agent under suspicion last alternated and was reported."""
         if not agent["suspected_clone"]:
             return None
-        row = self.connection.execute(
+        alternated_at, reported_at = self._unit.session.execute(
             "SELECT alternated_at, reported_at FROM lea_fleet_clones"
-            " WHERE machine_id = ?",
-            (agent["machine_id"],),
+            " WHERE machine_id = :machine_id",
+            {"machine_id": agent["machine_id"]},
         ).fetchone()
-        return dict(row)
+        return {"alternated_at": alternated_at, "reported_at": reported_at}
 
-    def _give_up(self, agent: dict[str, Any], name: str) -> None:
-        self.connection.execute(
-            "DELETE FROM lea_fleet_identities WHERE machine_id = ? AND left_at <= ?",
-            (agent["machine_id"], clone_since()),
+    def _give_up(self, former: str | None, values: Mapping[str, str]) -> None:
+        self._unit.session.execute(
+            "DELETE FROM lea_fleet_identities"
+            " WHERE machine_id = :machine_id AND left_at <= :since",
+            values,
         )
-        if agent[name] is None:
-            return
-        self.connection.execute(
-            "INSERT OR REPLACE INTO lea_fleet_identities"
-            " (machine_id, name, value, enrolled_at, left_at) VALUES (?, ?, ?, ?, ?)",
-            (
-                agent["machine_id"],
-                name,
-                agent[name].casefold(),
-                agent["enrolled_at"],
-                clock.iso(clock.now()),
-            ),
-        )
+        if former is not None:
+            self._unit.session.execute(
+                _REMEMBER, {**values, "value": former.casefold()}
+            )
+
+    def _values(self, agent: Mapping[str, Any]) -> dict[str, str]:
+        return {
+            "machine_id": agent["machine_id"],
+            "enrolled_at": agent["enrolled_at"],
+            "now": self._unit.timestamp,
+            "since": self._since(),
+        }
+
+    def _since(self) -> str:
+        """Return the time after which an alternation still counts."""
+        return clock.before(self._unit.now, CLONE_MEMORY)

@@ -1,105 +1,111 @@
-"""The installers' tokens: they enrol, so many times, until a day."""
+"""Enrollment tokens: each enrolls so many machines, until it expires."""
 
 from __future__ import annotations
 
-import sqlite3
-from typing import Any
+import builtins
+from typing import Any, cast
 
 from ..core import clock
 from ..core.problems import EnrollmentTokenExhausted, UnknownEnrollmentToken
+from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
+from ..core.tokens import hash_token
+from .unit_of_work import UnitOfWork
 
-#: As a mapping: ``id, label, created_at, expires_at, max_uses, uses,
-#: revoked_at, state``; state is active, used_up, expired or revoked.
-EnrollmentToken = dict[str, Any]
-
-STATES = ("active", "used_up", "expired", "revoked")
-
-_SELECT = """SELECT id, label, created_at, expires_at, max_uses, uses, revoked_at,
-  CASE
+_COLUMNS = (
+    "id",
+    "label",
+    "created_at",
+    "expires_at",
+    "max_uses",
+    "uses",
+    "revoked_at",
+)
+_SELECT = f"""SELECT {', '.join(_COLUMNS)}, CASE
     WHEN revoked_at IS NOT NULL THEN 'revoked'
     WHEN expires_at <= :now THEN 'expired'
     WHEN uses >= max_uses THEN 'used_up'
     ELSE 'active'
   END AS state
   FROM lea_fleet_enrollment_tokens"""
+_INSERT = (
+    "INSERT INTO lea_fleet_enrollment_tokens"
+    " (token_hash, label, created_at, expires_at, max_uses)"
+    " VALUES (:token_hash, :label, :now, :expires_at, :max_uses) RETURNING id"
+)
 
 
-class EnrollmentTokenRepository:
-    """The enrolment tokens, over one open *connection*.
+class EnrollmentTokens:
+    """The enrollment tokens. What writes is a part of the open transaction."""
 
-    Tokens come as SHA-256 in hexadecimal. What writes is a part of the
-    transaction that is open.
-    """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
 
     def list(self) -> list[EnrollmentToken]:
         """Return all of them, the newest first."""
-        rows = self._execute(f"{_SELECT} ORDER BY id DESC")
-        return [dict(row) for row in rows]
+        return self._select("ORDER BY id DESC")
 
     def count_by_state(self) -> dict[str, int]:
         """Return how many there are in each state."""
-        rows = self._execute(f"SELECT state, count(*) FROM ({_SELECT}) GROUP BY state")
-        return {**dict.fromkeys(STATES, 0), **dict(rows.fetchall())}
+        rows = self._unit.session.execute(
+            f"SELECT state, count(*) FROM ({_SELECT}) AS token GROUP BY state",
+            {"now": self._unit.timestamp},
+        )
+        counted = {state: count for state, count in rows}
+        return {**dict.fromkeys(ENROLLMENT_TOKEN_STATES, 0), **counted}
 
     def find(self, token_hash: str) -> EnrollmentToken | None:
         """Return the token of that hash, or None."""
-        row = self._execute(
-            f"{_SELECT} WHERE token_hash = :token_hash", token_hash=token_hash
-        ).fetchone()
-        return None if row is None else dict(row)
+        found = self._select("WHERE token_hash = :token_hash", token_hash=token_hash)
+        return found[0] if found else None
 
     def require(self, token_id: int) -> EnrollmentToken:
         """Return the token of that id. Raises UnknownEnrollmentToken."""
-        row = self._execute(f"{_SELECT} WHERE id = :id", id=token_id).fetchone()
-        if row is None:
+        found = self._select("WHERE id = :id", id=token_id)
+        if not found:
             raise UnknownEnrollmentToken(token_id)
-        return dict(row)
+        return found[0]
 
     def add(
-        self, token_hash: str, *, label: str, lifetime: float | None, max_uses: int
+        self, token: str, *, label: str, lifetime: float | None, max_uses: int
     ) -> EnrollmentToken:
-        """Keep a new token and return it.
+        """Keep the hash of a new *token*, and return what is known of it.
 
-        *lifetime* is in seconds from now, or None for ever.
+        *lifetime* is in seconds from now, or None for a token that never expires.
         """
-        moment = clock.now()
-        expires_at = None if lifetime is None else clock.after(moment, lifetime)
-        added = self._execute(
-            "INSERT INTO lea_fleet_enrollment_tokens"
-            " (token_hash, label, created_at, expires_at, max_uses)"
-            " VALUES (:token_hash, :label, :created_at, :expires_at, :max_uses)",
-            token_hash=token_hash,
-            label=label,
-            created_at=clock.iso(moment),
-            expires_at=expires_at,
-            max_uses=max_uses,
-        )
-        return self.require(int(added.lastrowid or 0))
+        now = self._unit.now
+        values = {
+            "token_hash": hash_token(token.encode()),
+            "label": label,
+            "now": self._unit.timestamp,
+            "expires_at": None if lifetime is None else clock.after(now, lifetime),
+            "max_uses": max_uses,
+        }
+        ((token_id,),) = self._unit.session.execute(_INSERT, values).fetchall()
+        return self.require(token_id)
 
     def use(self, token_id: int) -> None:
         """Count one use. Raises EnrollmentTokenExhausted where none is left."""
-        counted = self._execute(
+        counted = self._unit.session.execute(
             "UPDATE lea_fleet_enrollment_tokens SET uses = uses + 1"
             " WHERE id = :id AND uses < max_uses",
-            id=token_id,
+            {"id": token_id},
         )
         if counted.rowcount == 0:
             raise EnrollmentTokenExhausted(
-                "Every use of this enrolment token has been taken; ask for another."
+                "Every use of this enrollment token has been taken; ask for another."
             )
 
     def revoke(self, token_id: int) -> EnrollmentToken:
         """Revoke the token and return it. Raises UnknownEnrollmentToken."""
-        self._execute(
+        self._unit.session.execute(
             "UPDATE lea_fleet_enrollment_tokens SET revoked_at = :now WHERE id = :id",
-            id=token_id,
+            {"id": token_id, "now": self._unit.timestamp},
         )
         return self.require(token_id)
 
-    def _execute(self, query: str, **values: Any) -> sqlite3.Cursor:
-        return self.connection.execute(
-            query, {"now": clock.iso(clock.now()), **values}
+    def _select(self, which: str, **values: Any) -> builtins.list[EnrollmentToken]:
+        rows = self._unit.session.execute(
+            f"{_SELECT} {which}", {"now": self._unit.timestamp, **values}
         )
+        names = (*_COLUMNS, "state")
+        return [cast(EnrollmentToken, dict(zip(names, row))) for row in rows]

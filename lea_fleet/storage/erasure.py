@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person
 from ..core.privacy.ownership import History
 from ..core.problems import UnknownAgent
 from ..core.privacy.redaction import folded
-from .agents import AgentRepository
-from .events import Event
+from .agents import Agents
 from .batches import STEP, in_steps
+from .events import Events
+from .unit_of_work import UnitOfWork
 
 #: How lea_fleet_enrollments names an operator; see principal.py.
 _OPERATOR = "operator:"
@@ -23,15 +25,16 @@ _MENTIONS = """SELECT machine_id, actor, detail FROM lea_fleet_events
   OR actor LIKE '%"user"%' OR actor LIKE '%"os_user"%'"""
 
 
-class ErasureRepository:
-    """Makes plans and carries them out, over the connection of a *repository*.
+class Erasure:
+    """Makes plans and carries them out.
 
     ``done`` has the summaries of those that were carried out.
     """
 
-    def __init__(self, repository: AgentRepository) -> None:
-        self._repository = repository
-        self._connection = repository.connection
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+        self._agents = Agents(unit)
+        self._events = Events(unit)
         self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
@@ -39,23 +42,24 @@ class ErasureRepository:
 
         Raises UnknownAgent.
         """
-        agent = self._repository.get(machine_id)
+        agent = self._agents.find(machine_id)
         if agent is not None:
             return str(agent["machine_id"])
-        if not self._repository.events.history(machine_id):
+        if not self._events.history(machine_id):
             raise UnknownAgent(machine_id)
         return machine_id
 
     def history(self, machine_id: str | None) -> History:
         """Return what is known of a machine; None is for the events about none."""
-        row = None if machine_id is None else self._repository.get(machine_id)
-        return History(row, self._repository.events.history(machine_id))
+        row = None if machine_id is None else self._agents.find(machine_id)
+        return History(row, self._events.history(machine_id))
 
     def identities(self, machine_id: str | None) -> list[Identity]:
         """Return what a machine has lately given up."""
-        rows = self._connection.execute(
-            "SELECT name, value FROM lea_fleet_identities WHERE machine_id = ?",
-            (machine_id,),
+        rows = self._unit.session.execute(
+            "SELECT name, value FROM lea_fleet_identities"
+            " WHERE machine_id = :machine_id",
+            {"machine_id": machine_id},
         )
         return [(name, value) for name, value in rows]
 
@@ -77,7 +81,7 @@ class ErasureRepository:
     def naming(self, email: str) -> list[str | None]:
         """Return the machines whose row or history may name the person with that
         *email*, which is folded; None is for the events about no machine."""
-        rows = self._connection.execute(
+        rows = self._unit.session.execute(
             "SELECT machine_id, CAST(user_email AS TEXT),"
             " CAST(uninstall_reason AS TEXT)"
             " FROM enrolled_agents UNION ALL"
@@ -88,7 +92,7 @@ class ErasureRepository:
             for machine_id, said, reason in rows
             if folded(said) == email or email in folded(reason)
         ]
-        for machine_id, actor, detail in self._connection.execute(_MENTIONS):
+        for machine_id, actor, detail in self._unit.session.execute(_MENTIONS):
             told = [*json.loads(actor).values(), *_texts(json.loads(detail))]
             if any(email in folded(text) for text in told):
                 found.append(machine_id)
@@ -96,7 +100,7 @@ class ErasureRepository:
 
     def erase(self, plans: Iterator[Plan]) -> None:
         """Carry out *plans*, each in the transaction in which it is made."""
-        in_steps(self._repository, self._carried_out(plans))
+        in_steps(self._unit, self._carried_out(plans))
 
     def forget(self, email: str) -> None:
         """Take a person from where no machine is spoken of.
@@ -104,23 +108,24 @@ class ErasureRepository:
         That is the labels of enrolment tokens, and who sent the enrolments that may
         be repeated.
         """
-        with self._repository.transaction():
+        with self._unit.transaction():
             for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
                 if email in folded(label):
-                    self._connection.execute(
+                    self._unit.session.execute(
                         "UPDATE lea_fleet_enrollment_tokens SET label = ''"
-                        " WHERE label = ?",
-                        (label,),
+                        " WHERE label = :label",
+                        {"label": label},
                     )
             for credential in self._distinct("credential", "lea_fleet_enrollments"):
                 if folded(credential) == f"{_OPERATOR}{email}":
-                    self._connection.execute(
-                        "DELETE FROM lea_fleet_enrollments WHERE credential = ?",
-                        (credential,),
+                    self._unit.session.execute(
+                        "DELETE FROM lea_fleet_enrollments"
+                        " WHERE credential = :credential",
+                        {"credential": credential},
                     )
 
     def _distinct(self, column: str, table: str) -> list[str]:
-        rows = self._connection.execute(f"SELECT DISTINCT {column} FROM {table}")
+        rows = self._unit.session.execute(f"SELECT DISTINCT {column} FROM {table}")
         return [value for (value,) in rows]
 
     def _carried_out(self, plans: Iterator[Plan]) -> Iterator[int]:
@@ -132,10 +137,10 @@ class ErasureRepository:
             # Whatever tells whose the others are goes last, should this be cut short.
             events = sorted(plan.events, key=_order)
             while len(events) > STEP:
-                self._repository.events.rewrite(events[:STEP])
+                self._events.rewrite(events[:STEP])
                 events = events[STEP:]
                 yield STEP
-            self._repository.events.rewrite(events)
+            self._events.rewrite(events)
             self._erase_row(plan)
             self.done.append(plan.summary())
             if plan.is_of_an_operator:
@@ -149,23 +154,26 @@ class ErasureRepository:
     def _erase_row(self, plan: Plan) -> None:
         if plan.columns and plan.enrolled_at is not None:
             nothing = ", ".join(f"{name} = NULL" for name in plan.columns)
-            self._connection.execute(
+            self._unit.session.execute(
                 # Not of an enrolment that has come meanwhile.
                 f"UPDATE enrolled_agents SET {nothing}"
-                " WHERE machine_id = ? AND enrolled_at = ?",
-                (plan.machine_id, plan.enrolled_at),
+                " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at",
+                {"machine_id": plan.machine_id, "enrolled_at": plan.enrolled_at},
             )
-        self._connection.executemany(
+        self._unit.session.executemany(
             "DELETE FROM lea_fleet_identities"
-            " WHERE machine_id = ? AND name = ? AND value = ?",
-            [(plan.machine_id, *identity) for identity in plan.identities],
+            " WHERE machine_id = :machine_id AND name = :name AND value = :value",
+            [
+                {"machine_id": plan.machine_id, "name": name, "value": value}
+                for name, value in plan.identities
+            ],
         )
 
     def _note(self, machine_id: str | None, fields: Iterable[str]) -> None:
-        self._repository.events.add("erased", machine_id, fields=sorted(fields))
+        self._events.add("erased", machine_id, fields=sorted(fields))
 
 
-def _order(event: Event) -> tuple[bool, bool]:
+def _order(event: Mapping[str, Any]) -> tuple[bool, bool]:
     free_text = event["event"] != "identity_changed"
     return not free_text, "user_email" in event["detail"].get("after", {})
 

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..core import clock
-from .clones import CloneRepository
-from .reading import PRESENCE
 from .agent_tokens import LIVE_TOKEN
+from .agents import PRESENCE
+from .clones import Clones
+from .releases import RELEASE
+from .sqlite.dialect import SqliteDialect
+from .unit_of_work import UnitOfWork
 
 #: So many faults are told; a broken file has thousands.
 _MOST_FAULTS = 3
@@ -21,22 +24,15 @@ _INSTANTS = (
     ("lea_fleet_events", "at"),
 )
 
-#: Has a row where the next enrolment of an ``agent`` is let through.
-_RELEASE = (
-    "SELECT 1 FROM lea_fleet_releases AS release"
-    " WHERE release.machine_id = agent.machine_id AND released_until > :now"
-    " AND release.enrolled_at = agent.enrolled_at"
-)
-
 _NO_TOKEN = f"""
     SELECT CAST(machine_id AS TEXT) FROM enrolled_agents AS agent
     WHERE status = 'active' AND NOT EXISTS ({LIVE_TOKEN})
-    AND NOT EXISTS ({_RELEASE}) ORDER BY id
+    AND NOT EXISTS ({RELEASE}) ORDER BY id
 """
 
 _AWAITED = f"""
     SELECT {PRESENCE} AS presence, count(*) FROM enrolled_agents AS agent
-    WHERE status = 'active' AND last_seen_at IS NULL AND EXISTS ({_RELEASE})
+    WHERE status = 'active' AND last_seen_at IS NULL AND EXISTS ({RELEASE})
     GROUP BY presence
 """
 
@@ -57,6 +53,7 @@ class HealthRepository:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.unit = UnitOfWork(connection, SqliteDialect())
 
     def begin(self) -> None:
         """Let everything that is read from now on be of this moment."""
@@ -99,7 +96,7 @@ class HealthRepository:
 
     def suspected_clones(self) -> list[str]:
         """Return the ids of the active machines that may be two computers each."""
-        return CloneRepository(self.connection).suspects()
+        return Clones(self.unit).suspects()
 
     def without_token(self) -> list[str]:
         """Return the ids of the active machines with no live token and no release."""

@@ -1,18 +1,19 @@
-"""What an agent does: it is seen, and says something about its machine."""
+"""Heartbeats: a machine is seen, and says something about itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from ..core import clock
 from ..core.machine import IDENTITY
-from .sqlite.transactions import write_lightly
-from .reading import Agent
-from .writing import AgentWriter
+from ..core.rows import Agent, AgentToken
+from .clones import Clones
+from .events import Events
+from .unit_of_work import UnitOfWork
 
-
-#: Checks the credential where it acts, as credentials.py judges it.
+#: Checks the credential where it acts, as AgentTokens.find() does.
 _TOUCH = """UPDATE enrolled_agents SET last_seen_at = :now
   WHERE id = :id AND status = 'active' AND enrolled_at = :enrolled_at
   AND EXISTS (
@@ -21,80 +22,88 @@ _TOUCH = """UPDATE enrolled_agents SET last_seen_at = :now
   )"""
 
 
-def news(agent: Agent, details: Mapping[str, str | None]) -> dict[str, str]:
+def changes(machine: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, str]:
     """Return those *details* that are given and differ from what is known."""
-    return {
-        name: value
-        for name, value in details.items()
-        if value is not None and agent[name] != value
-    }
+    changed = {}
+    for name, value in details.items():
+        if value is not None and machine[name] != value:
+            changed[name] = value
+    return changed
 
 
-class AgentSightings(AgentWriter):
-    """The machines that are seen, over one open *connection*."""
+class Heartbeats:
+    """The machines that are seen."""
 
-    def touch(self, agent: Agent, moment: datetime) -> bool:
-        """Write down when an agent was seen, if the token it was found by is good.
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def touch(self, token: AgentToken, now: datetime) -> bool:
+        """Write down when an agent was seen, if the *token* it was found by is live.
 
         Tell whether it was. One statement, and a transaction of its own, since
-        the other writers wait for it: most beats say nothing else.
+        the other writers wait for it: most heartbeats say nothing else.
         """
-        told = {name: agent.get(name) for name in ("id", "enrolled_at", "token_hash")}
-        values = {**told, "now": clock.iso(moment)}
-        return write_lightly(self.connection, _TOUCH, values) == 1
+        values = {
+            "id": token["id"],
+            "enrolled_at": token["enrolled_at"],
+            "token_hash": token["token_hash"],
+            "now": clock.iso(now),
+        }
+        unit = self._unit
+        return unit.dialect.write_once(unit.session, _TOUCH, values) == 1
 
-    def see(self, agent: Agent, details: Mapping[str, str | None]) -> None:
-        """Write down that an active *agent* was seen, with what it says.
+    def see(self, machine: Agent | AgentToken, details: Mapping[str, Any]) -> None:
+        """Write down that an active machine was seen, with what it says.
 
-        *agent* is its row as the transaction that is open has read it.
+        *machine* is as the transaction that is open has read it.
         """
-        changes = news(agent, details)
-        self._note_identity(agent, changes)
-        assignments = "".join(f", {name} = :{name}" for name in changes)
-        self.connection.execute(
-            f"UPDATE enrolled_agents SET last_seen_at = :moment{assignments}"
+        changed = changes(machine, details)
+        self._note_identity(machine, changed)
+        assignments = "".join(f", {name} = :{name}" for name in changed)
+        self._unit.session.execute(
+            f"UPDATE enrolled_agents SET last_seen_at = :now{assignments}"
             " WHERE id = :id",
-            {**changes, "id": agent["id"], "moment": clock.iso(clock.now())},
+            {**changed, "id": machine["id"], "now": self._unit.timestamp},
         )
 
-    def touch_last_seen(self, machine_id: str) -> None:
-        """Write down that a machine was seen, be it uninstalled or unknown.
+    def mark_seen(self, machine_id: str) -> None:
+        """Write down that a machine was seen, whatever its status."""
+        self._unit.session.execute(
+            "UPDATE enrolled_agents SET last_seen_at = :now"
+            " WHERE machine_id = :machine_id",
+            {"machine_id": machine_id, "now": self._unit.timestamp},
+        )
 
-        As the older server did: silent about a machine that is not there.
-        """
-        agent = self.get(machine_id)
-        if agent is None or self.rule.is_fresh(agent["last_seen_at"], clock.now()):
-            return
-        with self.transaction("NORMAL"):
-            self.connection.execute(
-                "UPDATE enrolled_agents SET last_seen_at = ? WHERE machine_id = ?",
-                (clock.iso(clock.now()), agent["machine_id"]),
-            )
-
-    def _note_identity(self, agent: Agent, changes: dict[str, str]) -> None:
+    def _note_identity(
+        self, machine: Agent | AgentToken, changed: Mapping[str, str]
+    ) -> None:
         """Leave an event where the machine or its user is another one now.
 
-        What two machines, or two users, say in turn is no news: it never ends.
+        What two machines, or two users, say alternately is not reported: it never ends.
         """
+        known: Mapping[str, Any] = machine
         now_said = {
             name: value
-            for name, value in changes.items()
-            if name in IDENTITY and not _same(agent[name], value)
+            for name, value in changed.items()
+            if name in IDENTITY and not _same(known[name], value)
         }
+        if not now_said:
+            return
+        clones, events = Clones(self._unit), Events(self._unit)
         back = {
             name
             for name, value in now_said.items()
-            if self.clones.comes_back(agent, name, value)
+            if clones.comes_back(known, name, value)
         }
-        if "hostname" in back and self.clones.suspect(agent):
-            hostnames = sorted([agent["hostname"], now_said["hostname"]])
-            self.events.add("suspected_clone", agent["machine_id"], hostnames=hostnames)
+        if "hostname" in back and clones.suspect(machine):
+            hostnames = sorted([known["hostname"], now_said["hostname"]])
+            events.add("suspected_clone", machine["machine_id"], hostnames=hostnames)
         if now_said.keys() <= back:
             return
         # With what is news, whatever else changes: an event says whose the news is.
-        before = {name: agent[name] for name in now_said}
-        self.events.add(
-            "identity_changed", agent["machine_id"], before=before, after=now_said
+        before = {name: known[name] for name in now_said}
+        events.add(
+            "identity_changed", machine["machine_id"], before=before, after=now_said
         )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from ..core import clock
 from ..core.cursors import Position
 from ..core.filters import PRESENCES, WHOLE_FLEET, FleetFilter, Status
+from ..core.rows import Agent
+from .agents import AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .clones import SUSPECTED
-from .reading import AS_TEXT, PRESENCE, SELECT, Agent, AgentReader, agent_of
+from .interface import Result
+from .intervals import Intervals
+from .unit_of_work import UnitOfWork
 
 # SQLite's JSON has no booleans of its own. As a BLOB, since text would be decoded
 # and encoded again for nothing.
@@ -25,11 +29,9 @@ _SELECT_JSON = (
 # in the indexes lea_fleet_listing and lea_fleet_departed, which give their order.
 _OF_STATUS = {"active": "status = 'active'", "uninstalled": "status IS NOT 'active'"}
 
-_SEEN = "coalesce(last_seen_at, enrolled_at)"
-
 # The table is named, since a bare enrolled_at would be the cast one of SELECT, for
 # which there is no index. No key is NULL, which nothing is before or behind.
-_KEYS = {"enrolled_at": "enrolled_agents.enrolled_at", "last_seen_at": _SEEN} | {
+_KEYS = {"enrolled_at": "enrolled_agents.enrolled_at", "last_seen_at": SEEN} | {
     name: f"lea_fleet_sort_key(CAST({name} AS BLOB))"
     for name in ("machine_id", "user_name", "user_email", "hostname", "version")
 }
@@ -53,12 +55,15 @@ _CONDITIONS = {
     "machine_id": "machine_id = :machine_id",
     "q": f"lea_fleet_contains(CAST({_SEARCHED} AS BLOB), :q)",
     "version": "CAST(version AS TEXT) = :version",
-    "silent_since": f"{_SEEN} <= :silent_since",
+    "silent_since": f"{SEEN} <= :silent_since",
 }
 
 
-class AgentListing(AgentReader):
-    """The machines of a filter, over one open *connection*."""
+class Listing:
+    """The machines that a filter finds."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
 
     def list_by_status(self, status: Status) -> list[Agent]:
         """Return the agents of that status, the newest enrolment first."""
@@ -71,7 +76,7 @@ class AgentListing(AgentReader):
 
     def totals(self, wanted: FleetFilter = WHOLE_FLEET) -> dict[str, int]:
         """Return the counts by status and by presence, and the ``total``."""
-        conditions, values = _conditions(wanted)
+        conditions, values = _conditions(wanted, self._unit.now)
         if wanted.status is not None:
             conditions.append(_OF_STATUS[wanted.status])
         query = (
@@ -111,7 +116,7 @@ class AgentListing(AgentReader):
         *,
         after: Position | None = None,
         limit: int | None = None,
-    ) -> Iterator[sqlite3.Row]:
+    ) -> Iterator[Any]:
         """Yield the ``id`` of each agent, and as its ``body`` a JSON object in bytes.
 
         SQLite builds the text: for 100,000 agents 0.4 s, where rows, dicts and
@@ -137,10 +142,10 @@ class AgentListing(AgentReader):
         wanted: FleetFilter,
         after: Position | None,
         limit: int | None,
-    ) -> sqlite3.Cursor:
+    ) -> Result:
         key = _KEYS[wanted.sort_name]
         order, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
-        conditions, values = _conditions(wanted)
+        conditions, values = _conditions(wanted, self._unit.now)
         conditions.append(_OF_STATUS[status])
         if after is not None:
             place = f"({_AFTER[after.kind]}, :after_id)"
@@ -153,7 +158,12 @@ class AgentListing(AgentReader):
         return self._read(query, limit=-1 if limit is None else limit, **values)
 
 
-def _conditions(wanted: FleetFilter) -> tuple[list[str], dict[str, Any]]:
+    def _read(self, query: str, **values: Any) -> Result:
+        limits = self._unit.limits(Intervals(self._unit).longest_in_use())
+        return self._unit.session.execute(query, {**limits, **values})
+
+
+def _conditions(wanted: FleetFilter, now: datetime) -> tuple[list[str], dict[str, Any]]:
     """Return what a row must fulfil, but for its status, and the values in it."""
     values: dict[str, Any] = {
         "machine_id": wanted.machine_id,
@@ -161,7 +171,7 @@ def _conditions(wanted: FleetFilter) -> tuple[list[str], dict[str, Any]]:
         "version": wanted.version,
     }
     if wanted.silent_for is not None:
-        values["silent_since"] = clock.before(clock.now(), wanted.silent_for)
+        values["silent_since"] = clock.before(now, wanted.silent_for)
     values = {name: value for name, value in values.items() if value is not None}
     conditions = [_CONDITIONS[name] for name in values]
     if wanted.presence:

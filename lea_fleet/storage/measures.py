@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.machine import ENROLMENTS
-from .agents import AgentRepository
+from .clones import Clones
+from .enrollment_tokens import EnrollmentTokens
+from .listing import Listing
+from .unit_of_work import UnitOfWork
 
 #: So many versions are told apart. They come from the machines, which could make up
 #: any number of them.
@@ -41,16 +44,16 @@ class Measures:
     suspected_clones: int
 
 
-def measure(repository: AgentRepository) -> Measures:
-    """Return the numbers of the fleet. Raises sqlite3.Error."""
-    execute = repository.connection.execute
-    with repository.snapshot():
-        events = dict(execute(_EVENTS).fetchall())
+def measure(unit: UnitOfWork) -> Measures:
+    """Return the numbers of the fleet."""
+    execute = unit.session.execute
+    with unit.snapshot():
+        events = {event: count for event, count in execute(_EVENTS)}
         return Measures(
-            totals=repository.totals(),
+            totals=Listing(unit).totals(),
             versions=[(name or "", count) for name, count in execute(_VERSIONS)],
             enrolments={name: events.get(name, 0) for name in ENROLMENTS},
             uninstalls=events.get("uninstalled", 0),
-            enrollment_tokens=repository.enrollment_tokens.count_by_state(),
-            suspected_clones=len(repository.clones.suspects()),
+            enrollment_tokens=EnrollmentTokens(unit).count_by_state(),
+            suspected_clones=len(Clones(unit).suspects()),
         )

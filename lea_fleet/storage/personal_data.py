@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import clock
 from ..core.privacy.export import acts_of, events_of, mentions_of
 from ..core.privacy.redaction import folded
-from .agents import AgentRepository
-from .erasure import ErasureRepository
+from .erasure import Erasure
+from .unit_of_work import UnitOfWork
 
 
-class PersonRepository:
-    """Finds what is known of a person, over the connection of a *repository*."""
+class PersonalData:
+    """Finds what is known of a person."""
 
-    def __init__(self, repository: AgentRepository) -> None:
-        self._repository = repository
-        self._erasure = ErasureRepository(repository)
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+        self._erasure = Erasure(unit)
 
     def known(self, typed: str) -> dict[str, Any]:
         """Return what is known of the person with that e-mail, of one moment.
@@ -25,14 +24,14 @@ class PersonRepository:
         """
         email = folded(typed)
         found: dict[str, list[Any]] = {"machines": [], "acts": [], "mentions": []}
-        with self._repository.snapshot():
+        with self._unit.snapshot():
             for machine_id in self._erasure.naming(email):
                 history = self._erasure.history(machine_id)
                 if machine_id is not None:
                     found["machines"] += self._machine(machine_id, email)
                 found["acts"] += acts_of(history, email)
                 found["mentions"] += mentions_of(history, email)
-        exported_at = clock.iso(clock.now())
+        exported_at = self._unit.timestamp
         return {"user_email": typed, "exported_at": exported_at, **found}
 
     def _machine(self, machine_id: str, email: str) -> list[dict[str, Any]]:
@@ -57,18 +56,21 @@ class PersonRepository:
         return [about]
 
     def _identities(self, machine_id: str) -> list[dict[str, Any]]:
-        rows = self._repository.connection.execute(
+        rows = self._unit.session.execute(
             "SELECT name, value, left_at FROM lea_fleet_identities"
-            " WHERE machine_id = ? ORDER BY left_at, name",
-            (machine_id,),
+            " WHERE machine_id = :machine_id ORDER BY left_at, name",
+            {"machine_id": machine_id},
         )
-        return [dict(row) for row in rows]
+        names = ("name", "value", "left_at")
+        return [dict(zip(names, row)) for row in rows]
 
     def _tokens(self, machine_id: str, enrolled_at: str) -> list[dict[str, Any]]:
         """Return the dates of an enrolment's tokens."""
-        rows = self._repository.connection.execute(
+        rows = self._unit.session.execute(
             "SELECT issued_at, first_used_at, revoked_at FROM lea_fleet_tokens"
-            " WHERE machine_id = ? AND enrolled_at = ? ORDER BY issued_at",
-            (machine_id, enrolled_at),
+            " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
+            " ORDER BY issued_at",
+            {"machine_id": machine_id, "enrolled_at": enrolled_at},
         )
-        return [dict(row) for row in rows]
+        names = ("issued_at", "first_used_at", "revoked_at")
+        return [dict(zip(names, row)) for row in rows]

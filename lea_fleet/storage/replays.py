@@ -1,55 +1,64 @@
-"""The answer that never arrived: which enrolment may be answered once more."""
+"""The answer that never arrived: which enrollment may be answered once more."""
 
 from __future__ import annotations
 
-import sqlite3
-from typing import Any
-
 from ..core import clock
+from ..core.rows import Agent
+from .unit_of_work import UnitOfWork
 
 #: How long a lost answer may be asked for again, in seconds.
 LIFETIME = 24 * 3600
 
+_REMEMBER = """INSERT INTO lea_fleet_enrollments
+  (machine_id, enrolled_at, status, credential, key_hash)
+  VALUES (:machine_id, :enrolled_at, :status, :credential, :key_hash)
+  ON CONFLICT (machine_id) DO UPDATE SET enrolled_at = excluded.enrolled_at,
+    status = excluded.status, credential = excluded.credential,
+    key_hash = excluded.key_hash"""
 
-class ReplayRepository:
-    """How each machine came into its enrolment, over one open *connection*.
 
-    Idempotency keys come as SHA-256 in hexadecimal. What writes is a part of
-    the transaction that is open.
+class Replays:
+    """How each machine came into its enrollment, by which credential and key.
+
+    Idempotency keys come as SHA-256 in hexadecimal. What writes is a part of the
+    transaction that is open.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
 
     def remember(
-        self, agent: dict[str, Any], status: str, credential: str, key_hash: str
+        self, agent: Agent, status: str, credential: str, key_hash: str
     ) -> None:
         """Write down how the *agent* was enrolled, in place of the last time."""
-        self.connection.execute(
-            "INSERT OR REPLACE INTO lea_fleet_enrollments"
-            " (machine_id, enrolled_at, status, credential, key_hash)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (agent["machine_id"], agent["enrolled_at"], status, credential, key_hash),
+        self._unit.session.execute(
+            _REMEMBER,
+            {
+                "machine_id": agent["machine_id"],
+                "enrolled_at": agent["enrolled_at"],
+                "status": status,
+                "credential": credential,
+                "key_hash": key_hash,
+            },
         )
 
-    def find(
-        self, agent: dict[str, Any], credential: str, key_hash: str
-    ) -> str | None:
-        """Return the status of the *agent*'s enrolment if it may be replayed.
+    def find(self, agent: Agent, credential: str, key_hash: str) -> str | None:
+        """Return the status of the *agent*'s enrollment if it may be replayed.
 
         That is: made under this key, by this credential, within 24 hours.
         """
-        row = self.connection.execute(
-            "SELECT status FROM lea_fleet_enrollments WHERE machine_id = ?"
-            " AND enrolled_at = ? AND enrolled_at > ? AND enrolled_at <= ?"
-            " AND credential = ? AND key_hash = ?",
-            (
-                agent["machine_id"],
-                agent["enrolled_at"],
-                clock.before(clock.now(), LIFETIME),
-                clock.iso(clock.now()),
-                credential,
-                key_hash,
-            ),
+        row = self._unit.session.execute(
+            "SELECT status FROM lea_fleet_enrollments WHERE machine_id = :machine_id"
+            " AND enrolled_at = :enrolled_at AND enrolled_at > :since"
+            " AND enrolled_at <= :now AND credential = :credential"
+            " AND key_hash = :key_hash",
+            {
+                "machine_id": agent["machine_id"],
+                "enrolled_at": agent["enrolled_at"],
+                "since": clock.before(self._unit.now, LIFETIME),
+                "now": self._unit.timestamp,
+                "credential": credential,
+                "key_hash": key_hash,
+            },
         ).fetchone()
         return None if row is None else str(row[0])

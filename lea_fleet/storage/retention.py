@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..core import clock
 from ..core.privacy.erasure import Plan
 from ..core.filters import FleetFilter
-from .agents import AgentRepository
-from .erasure import ErasureRepository
-from .reading import Agent
+from ..core.rows import Agent
 from .batches import in_steps
-
-_DEPARTED = (
-    "SELECT machine_id FROM enrolled_agents"
-    " WHERE status IS NOT 'active' AND uninstalled_at <= ?"
-)
+from .erasure import Erasure
+from .listing import Listing
+from .unit_of_work import UnitOfWork
 
 
-class RetentionRepository:
-    """Finds such machines and acts on them, over the connection of a *repository*.
+class Retention:
+    """Finds such machines and acts on them.
 
-    Each machine is judged once more in the transaction that writes.
+    Each machine is judged once more in the transaction that writes. *uninstall*
+    marks one as uninstalled, for a reason.
     """
 
-    def __init__(self, repository: AgentRepository) -> None:
-        self._repository = repository
-        self.erasure = ErasureRepository(repository)
+    def __init__(
+        self, unit: UnitOfWork, uninstall: Callable[[str, str], Agent]
+    ) -> None:
+        self._unit = unit
+        self._uninstall = uninstall
+        self.erasure = Erasure(unit)
 
     def silent(self, seconds: float) -> list[Agent]:
         """Return the active machines that were not seen for so many *seconds*."""
@@ -42,10 +42,10 @@ class RetentionRepository:
         def work() -> Iterator[int]:
             for machine_id in machine_ids:
                 if any(self._silent(seconds, machine_id=machine_id)):
-                    uninstalled.append(self._repository.uninstall(machine_id, reason))
+                    uninstalled.append(self._uninstall(machine_id, reason))
                 yield 1
 
-        in_steps(self._repository, work())
+        in_steps(self._unit, work())
         return uninstalled
 
     def departed(self, seconds: float) -> Iterator[Plan]:
@@ -68,12 +68,14 @@ class RetentionRepository:
 
     def _silent(self, seconds: float, **only: Any) -> Iterator[Agent]:
         wanted = FleetFilter(status="active", silent_for=seconds, **only)
-        return self._repository.agents("active", wanted)
+        return Listing(self._unit).agents("active", wanted)
 
     def _departed(self, seconds: float, *only: str) -> list[str]:
-        since = clock.before(clock.now(), seconds)
-        named = " AND machine_id = ?" if only else ""
-        rows = self._repository.connection.execute(
-            f"{_DEPARTED}{named} ORDER BY id", (since, *only)
+        since = clock.before(self._unit.now, seconds)
+        named = " AND machine_id = :machine_id" if only else ""
+        rows = self._unit.session.execute(
+            f"SELECT machine_id FROM enrolled_agents WHERE {self._unit.dialect.departed}"
+            f" AND uninstalled_at <= :since{named} ORDER BY id",
+            {"since": since, "machine_id": only[0] if only else None},
         )
         return [machine_id for (machine_id,) in rows]

@@ -9,7 +9,7 @@ from contextlib import closing
 import flask
 import pytest
 
-from lea_fleet.storage.agent_tokens import TokenRepository
+from lea_fleet.storage.agent_tokens import AgentTokens
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_invalid, assert_problem
 
 WRITING = ["/enroll", "/heartbeat", "/uninstall"]
@@ -368,7 +368,7 @@ def test_an_enrolment_whose_token_cannot_be_kept_leaves_nothing(
     def fail(*args):
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(TokenRepository, "add", fail)
+    monkeypatch.setattr(AgentTokens, "add", fail)
 
     response = operator.post("/enroll", {"machine_id": "PC-2"})
 

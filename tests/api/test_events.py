@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from lea_fleet import LeaFleet
-from lea_fleet.storage.agent_tokens import TokenRepository
+from lea_fleet.storage.agent_tokens import AgentTokens
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 
 
@@ -102,7 +102,7 @@ def test_an_event_is_there_if_and_only_if_what_it_tells_is(operator, monkeypatch
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as failing:
-        failing.setattr(TokenRepository, "add", fail)
+        failing.setattr(AgentTokens, "add", fail)
         response = operator.post("/enroll", {"machine_id": "PC-1"})
     assert_problem(response, 503, "database_unavailable")
     operator.enroll("PC-1")

@@ -11,7 +11,7 @@ from flask import Flask
 
 from lea_fleet import LeaFleet
 from lea_fleet.api import spool
-from lea_fleet.storage import AgentRepository
+from lea_fleet.storage.listing import Listing
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 
 
@@ -150,14 +150,14 @@ def test_a_parameter_that_means_nothing_is_named(operator, query, fields):
 def test_lists_and_totals_are_of_one_moment(operator, elsewhere, monkeypatch):
     """A machine that enrols while the list is made is in neither."""
     operator.enroll("PC-1")
-    totals = AgentRepository.totals
+    totals = Listing.totals
 
     def enrol_first(self, wanted):
-        monkeypatch.setattr(AgentRepository, "totals", totals)
+        monkeypatch.setattr(Listing, "totals", totals)
         elsewhere.enroll("PC-2")
         return totals(self, wanted)
 
-    monkeypatch.setattr(AgentRepository, "totals", enrol_first)
+    monkeypatch.setattr(Listing, "totals", enrol_first)
 
     fleet = operator.get("/fleet").json
     assert (len(fleet["active"]), fleet["totals"]["active"]) == (1, 1)

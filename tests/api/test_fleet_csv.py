@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lea_fleet.api import spool
 from lea_fleet.core.machine import DETAILS
-from lea_fleet.storage import AgentRepository
+from lea_fleet.storage.listing import Listing
 from tests.support.api import assert_problem
 from tests.support.fleets import ask, fill
 
@@ -208,14 +208,14 @@ def test_a_table_is_of_one_moment(operator, elsewhere, monkeypatch):
     """A machine that moves to the other list while it is read comes once."""
     operator.enroll("PC-1")
     operator.enroll("PC-2")
-    agents = AgentRepository.agents
+    agents = Listing.agents
 
     def uninstall_first(self, status, *args, **options):
         if status == "uninstalled":
             elsewhere.uninstall("PC-1")
         return agents(self, status, *args, **options)
 
-    monkeypatch.setattr(AgentRepository, "agents", uninstall_first)
+    monkeypatch.setattr(Listing, "agents", uninstall_first)
     lines = table(operator.get("/fleet?format=csv"))
 
     assert [line["machine_id"] for line in lines] == ["PC-2", "PC-1"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lea_fleet.core import clock
 from lea_fleet.core.cursors import KINDS, Position, write_cursor
 from lea_fleet.core.filters import SORTS, FleetFilter
-from lea_fleet.storage import AgentRepository
+from lea_fleet.storage.listing import Listing
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid
 from tests.support.fleets import ask, fill, listed, pages
 from tests.support.processes import in_processes
@@ -224,14 +224,14 @@ def happen(operator, action, number, order):
 def test_a_page_is_of_one_moment(operator, elsewhere, database, monkeypatch):
     """The cursor and the totals belong to what the page shows."""
     fill(database, some_fleet(6, gone=99))
-    position = AgentRepository.position
+    position = Listing.position
 
     def change_first(self, *args):
         for machine_id in ("PC-1", "PC-2", "new"):
             elsewhere.post("/enroll", {"machine_id": machine_id, "force": True})
         return position(self, *args)
 
-    monkeypatch.setattr(AgentRepository, "position", change_first)
+    monkeypatch.setattr(Listing, "position", change_first)
     page = ask(operator, limit=3)
     monkeypatch.undo()
 
@@ -392,7 +392,7 @@ def test_a_page_by_enrolment_sorts_nothing(
     fill(database, some_fleet(30))
     operator.get("/fleet")
     asked = []
-    (connection,) = app.extensions["lea_fleet"].connections._idle
+    (connection,) = app.extensions["lea_fleet"].store._idle
     cursor = ask(operator, status=status, sort=order, limit=5)["next_cursor"]
     connection.set_trace_callback(asked.append)
 

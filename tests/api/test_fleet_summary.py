@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from lea_fleet.storage import AgentRepository
+from lea_fleet.storage.summary import Summary
 from tests.support.api import assert_invalid, assert_problem
 from tests.support.fleets import ask, fill
 
@@ -159,13 +159,13 @@ def test_what_an_older_server_does_after_us_is_counted_too(
 
 def test_all_of_it_is_of_one_moment(operator, elsewhere, monkeypatch):
     operator.enroll("PC-1", version="1")
-    by_version = AgentRepository._by_version
+    by_version = Summary._by_version
 
     def enrol_first(self):
         elsewhere.enroll("PC-2", version="2")
         return by_version(self)
 
-    monkeypatch.setattr(AgentRepository, "_by_version", enrol_first)
+    monkeypatch.setattr(Summary, "_by_version", enrol_first)
     answer = summary(operator, days=1)
 
     assert answer["totals"]["total"] == answer["by_day"][0]["enrolments"] == 1

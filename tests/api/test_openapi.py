@@ -22,6 +22,7 @@ from lea_fleet import LeaFleet, blueprint
 from lea_fleet.storage.sqlite.connections import Connections
 from lea_fleet.api.payloads import queries
 from lea_fleet.core.problems import Problem
+from lea_fleet.storage.imports import Imports
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
 
@@ -284,7 +285,7 @@ def host(database):
     app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
     LeaFleet(app).operator_loader(lambda: True)
     yield Api(app.test_client())
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.fixture
@@ -453,7 +454,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     with app.app_context():
         repository = LeaFleet().repository
         with repository.transaction():
-            repository.imports.add("PC-3", {"version": "1"})
+            Imports(repository.unit).add("PC-3", {"version": "1"})
     imported = operator.get("/machines/PC-3/events")
     check(imported, "GET", f"{on_machine}/events")
     pages = events.json["events"] + imported.json["events"]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from lea_fleet.core import clock
 from lea_fleet.core.privacy.redaction import folded
-from lea_fleet.storage import AgentRepository
-from lea_fleet.storage.erasure import ErasureRepository
+from lea_fleet import AgentRepository
+from lea_fleet.storage.erasure import Erasure
 from lea_fleet.storage.sqlite.functions import add_functions
-from lea_fleet.storage.personal_data import PersonRepository
+from lea_fleet.storage.personal_data import PersonalData
 from lea_fleet.storage.sqlite.schema import ensure_schema
 
 _PEOPLE = ("Zoé", "Bob")
@@ -116,7 +116,7 @@ def test_an_erasure_takes_one_and_leaves_the_other(steps, erased):
         holder = live(repository, steps, later)
         row = repository.require("PC-1")
         others = count(repository, other)
-        erasure = ErasureRepository(repository)
+        erasure = Erasure(repository.unit)
         history = erasure.history("PC-1")
         told = all(len(holders) == 1 for holders in history.before + history.after)
         email = folded(f"{erased}@example.com")
@@ -135,7 +135,7 @@ def test_an_export_tells_of_one_and_not_of_the_other(steps, asked):
     (other,) = set(_PEOPLE) - {asked}
     with machine() as (repository, later):
         holder = live(repository, steps, later)
-        known = PersonRepository(repository).known(f"{asked}@EXAMPLE.com")
+        known = PersonalData(repository.unit).known(f"{asked}@EXAMPLE.com")
 
         told = folded(json.dumps(known, ensure_ascii=False))
         assert folded(other) not in told

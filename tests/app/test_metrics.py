@@ -95,7 +95,7 @@ def test_a_bare_blueprint_has_it_where_it_is_switched_on(database):
     assert scrape(operator)["agents", "active"] == 0
     assert operator.request("OPTIONS", "/metrics").status_code == 405
     assert operator.get("/metrics/").status_code == 404
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
 
 
 def test_the_token_of_the_metrics_is_nobodys_where_there_is_none(make_app):
@@ -648,7 +648,7 @@ def test_a_hosts_own_metrics_stay_as_they_are(database):
     assert "host_orders_total 1.0" in host and "python_info" in host
     assert "lea_fleet" not in host
     assert not {"python_info", "host_orders_total"} & {n[0] for n in scrape(operator)}
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
 
 
 # The documentation

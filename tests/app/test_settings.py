@@ -64,7 +64,7 @@ def test_a_relative_database_stays_where_it_was_when_the_server_moves(
     Api(app.test_client(), OPERATOR_TOKEN).enroll("PC-1")
 
     assert (tmp_path / "a" / "b.db").exists()
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
 
 
 def test_the_standalone_application_takes_settings_the_flask_way(monkeypatch):

@@ -26,7 +26,8 @@ from lea_fleet import (
     agent_uninstalled,
 )
 from lea_fleet.storage.sqlite.connections import Connection
-from lea_fleet.storage.agent_tokens import TokenRepository
+from lea_fleet.storage.agent_tokens import AgentTokens
+from lea_fleet.storage.imports import Imports
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_invalid, assert_problem
 
 
@@ -98,7 +99,7 @@ def imported(operator, **details):
     with operator.client.application.app_context():
         repository = LeaFleet().repository
         with repository.transaction():
-            repository.imports.add("PC-1", details)
+            Imports(repository.unit).add("PC-1", details)
 
 
 def beat(operator, hostname):
@@ -243,7 +244,7 @@ def test_an_enrolment_that_found_no_use_left_is_not_told(operator, heard):
 
 
 @pytest.mark.parametrize(
-    ("kind", "method"), [(TokenRepository, "add"), (Connection, "commit")]
+    ("kind", "method"), [(AgentTokens, "add"), (Connection, "commit")]
 )
 def test_what_is_rolled_back_is_not_told(operator, heard, monkeypatch, kind, method):
     operator.get("/fleet")

@@ -436,7 +436,7 @@ def test_a_token_is_kept_as_sha_256_and_written_nowhere_else(
 def test_what_an_agent_or_installer_writes_is_confirmed_in_the_transaction(
     operator, the_clock, monkeypatch
 ):
-    confirm, seen = auth.identify, []
+    confirm, seen = auth.resolve_token, []
 
     def note(token):
         seen.append(get_db().in_transaction)
@@ -445,7 +445,7 @@ def test_what_an_agent_or_installer_writes_is_confirmed_in_the_transaction(
     agent = operator.installer().enroll("PC-1")
     agent.heartbeat()
     the_clock.advance(minutes=1)
-    monkeypatch.setattr(auth, "identify", note)
+    monkeypatch.setattr(auth, "resolve_token", note)
 
     operator.installer().enroll("PC-2")
     agent.heartbeat(version="2")

@@ -41,7 +41,7 @@ def make_host(database):
 
     yield make
     for app in made:
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
 
 def add_routes(app):

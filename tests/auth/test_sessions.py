@@ -56,7 +56,7 @@ def make_host(database):
 
     yield make
     for app in made:
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def make_fleet(path, machines):
     """Write that many machines, all seen just now, each with a token and an event."""
     now = datetime.now(timezone.utc)
     # Written in the order of their index, or that alone would take most of the time.
-    hashes = sorted((hash_token(token_of(n)), n) for n in range(machines))
+    hashes = sorted((hash_token(token_of(n).encode()), n) for n in range(machines))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")

@@ -34,7 +34,7 @@ def _enrol(connection, token):
     connection.execute(
         "INSERT INTO lea_fleet_tokens (token_hash, machine_id, enrolled_at, issued_at)"
         " VALUES (?, ?, ?, ?)",
-        (hash_token(token), machine_id, now, now),
+        (hash_token(token.encode()), machine_id, now, now),
     )
     connection.execute(
         "INSERT INTO lea_fleet_events (machine_id, event, at, actor, detail)"

@@ -169,7 +169,7 @@ def test_the_database_is_never_overwritten_by_its_copy(
 ):
     operator.enroll("PC-1")
     if name is its_log_where_there_is_none:
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
     assert_refused(back_up(name(database, folder), "--force"), "is the database itself")
     assert operator.machine("PC-1")["status"] == "active"
@@ -206,8 +206,8 @@ def test_a_damaged_database_is_not_copied_over_a_good_copy(
     for number in range(200):
         operator.enroll(f"PC-{number}")
     back_up(file)
-    database = app.extensions["lea_fleet"].connections.path
-    app.extensions["lea_fleet"].connections.close_idle()
+    database = app.extensions["lea_fleet"].store.path
+    app.extensions["lea_fleet"].store.close_idle()
     with database.open("r+b") as damaged:
         damaged.seek(5 * 4096)
         damaged.write(b"\xff" * 8 * 4096)

@@ -55,7 +55,7 @@ def fleet(database, operator, app):
     operator.request("DELETE", "/enrollment-tokens/1")
     names = ("PC-1", "PC-2", "pc-3", "SRV-é", "{9f2c4e03-77aa}")
     fill(database, [{"machine_id": name} for name in names])
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.mark.parametrize(

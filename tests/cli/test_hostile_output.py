@@ -86,7 +86,7 @@ def test_a_database_that_nobody_may_read_is_one_line(
     make_app, elsewhere, told, database, words, tmp_path
 ):
     elsewhere.enroll("PC-COMPTA-01")
-    elsewhere.client.application.extensions["lea_fleet"].connections.close_idle()
+    elsewhere.client.application.extensions["lea_fleet"].store.close_idle()
     runner = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_cli_runner()
     said = told(words)
 

@@ -169,7 +169,7 @@ def test_the_prefix_is_the_one_that_the_routes_have(write, folder, database, reg
     assert f"url={URL}/fleet/v1\n" in (folder / "lea-fleet.sh").read_text("utf-8")
     token = (folder / TOKEN_FILE).read_text().strip()
     Api(app.test_client(), token, "/fleet/v1").enroll("PC-1")
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.mark.parametrize(

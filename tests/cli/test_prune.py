@@ -119,14 +119,14 @@ def test_a_machine_that_beats_between_is_spared(
     for number in range(5):
         operator.enroll(f"PC-{number}")
     the_clock.advance(days=180)
-    find = retention.RetentionRepository.silent
+    find = retention.Retention.silent
 
     def find_then_beat(self, seconds):
         found = find(self, seconds)
         elsewhere.post("/heartbeat", {"machine_id": "PC-3"})
         return found
 
-    monkeypatch.setattr(retention.RetentionRepository, "silent", find_then_beat)
+    monkeypatch.setattr(retention.Retention, "silent", find_then_beat)
     result = run("--silent-for", "180d", "--yes", "--json")
 
     assert len(json.loads(result.output)["agents"]) == 4
@@ -182,14 +182,14 @@ def test_a_machine_that_comes_back_between_is_spared(
     operator.enroll("PC-1", **ZOE)
     operator.uninstall("PC-1")
     the_clock.advance(days=365)
-    erase = retention.RetentionRepository.erase_departed
+    erase = retention.Retention.erase_departed
 
     def come_back_then_erase(self, machine_ids, seconds):
         elsewhere.enroll("PC-1")
         erase(self, machine_ids, seconds)
 
     monkeypatch.setattr(
-        retention.RetentionRepository, "erase_departed", come_back_then_erase
+        retention.Retention, "erase_departed", come_back_then_erase
     )
     assert run("--uninstalled-for", "365d", "--yes").exit_code == 0
 

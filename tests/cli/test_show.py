@@ -251,7 +251,7 @@ def test_what_is_no_machine_is_one_line(run, operator, machine_id, exit_code, mo
 def test_a_locked_database_is_one_line(make_app, elsewhere, database):
     elsewhere.enroll()
     runner = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_cli_runner()
-    elsewhere.client.application.extensions["lea_fleet"].connections.close_idle()
+    elsewhere.client.application.extensions["lea_fleet"].store.close_idle()
 
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")

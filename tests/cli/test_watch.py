@@ -123,7 +123,7 @@ def watch(start):
 @contextmanager
 def locked(database, app):
     """Let nobody else even read the database."""
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
@@ -236,7 +236,7 @@ def test_the_other_options_narrow_it(watch, database, words, more):
 
 def test_a_fault_is_shown_and_watched_until_it_is_over(watch, operator, database, app):
     operator.enroll("PC-1")
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
     away = database.with_suffix(".away")
     database.rename(away)
     screen = watch()
@@ -264,7 +264,7 @@ def test_a_locked_database_is_a_fault_that_passes(watch, operator, database, app
 def test_between_two_pictures_the_database_is_anybodys(watch, operator, database, app):
     """The picture is drawn when the database is let go."""
     operator.enroll("PC-1")
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
     screen = watch("--interval", "1h")
     screen.wait_for("PC-1")
 

@@ -69,7 +69,7 @@ def make_host(database):
     yield make
     for app in made:
         if "lea_fleet" in app.extensions:
-            app.extensions["lea_fleet"].connections.close_idle()
+            app.extensions["lea_fleet"].store.close_idle()
 
 
 def test_anybody_gets_the_page_and_all_that_it_loads(client, database):

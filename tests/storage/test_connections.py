@@ -238,7 +238,7 @@ def test_what_a_child_writes_outlives_the_connections_of_the_parent(app, operato
 
     with beside(child):
         assert machines(operator) == ["PC-1", "PC-2"]
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
     assert machines(operator) == ["PC-1", "PC-2", "PC-3"]
 
@@ -259,7 +259,7 @@ def test_a_child_that_was_forked_in_a_context_writes_to_no_lost_log(app, operato
         get_db()
         with beside(child):
             parent.close()
-            app.extensions["lea_fleet"].connections.close_idle()
+            app.extensions["lea_fleet"].store.close_idle()
 
     assert machines(operator) == ["PC-1", "PC-2"]
 
@@ -363,7 +363,7 @@ def another_file(make_app, tmp_path):
     path = tmp_path / "other.db"
     app = make_app(RPA_AGENTS_DB_PATH=path)
     operator_of(app).enroll("PC-OTHER")
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
     return path
 
 
@@ -680,7 +680,7 @@ def make_database(path):
     operator = operator_of(app)
     for number in range(50):
         operator.enroll(f"PC-{number}", os_info="x" * 200)
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
     path.chmod(0o666)
 
 
@@ -876,7 +876,7 @@ def test_readers_do_not_wait_for_a_writer(hasty, silent_agent, database, idle):
     assert silent_agent.heartbeat().status_code == 200
     if not idle:  # what is opened anew writes nothing either
         app = hasty.client.application
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
     with write_lock(database):
         assert machines(hasty) == ["PC-1"]

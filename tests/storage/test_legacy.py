@@ -163,7 +163,7 @@ def test_what_is_not_ours_stays_exactly_as_it_was(app, operator, database):
     operator.enroll("PC-NEW")
     operator.get("/fleet")
     app.test_cli_runner().invoke(args=["fleet", "list"])
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
 
     pragmas_now, schema_now, rows_now = contents(database)
     assert pragmas_now == pragmas

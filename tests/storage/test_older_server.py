@@ -34,7 +34,7 @@ def our_server(database, **settings):
 
 
 def close(operator):
-    operator.client.application.extensions["lea_fleet"].connections.close_idle()
+    operator.client.application.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.mark.parametrize("issue", ["agent", "shared"])

@@ -43,7 +43,7 @@ def first_request(database, **settings):
     settings.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
     app = create_app(settings)
     response = Api(app.test_client(), OPERATOR_TOKEN).get("/fleet")
-    app.extensions["lea_fleet"].connections.close_idle()
+    app.extensions["lea_fleet"].store.close_idle()
     return response
 
 
@@ -210,7 +210,7 @@ def test_eight_processes_make_the_schema_at_once(database):
             )
             operator = Api(app.test_client(), OPERATOR_TOKEN)
             response = operator.post("/enroll", {"machine_id": f"PC-{number}"})
-            app.extensions["lea_fleet"].connections.close_idle()
+            app.extensions["lea_fleet"].store.close_idle()
             return response.status_code
 
         return enroll

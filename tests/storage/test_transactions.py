@@ -8,11 +8,18 @@ from contextlib import closing, contextmanager
 import pytest
 
 from lea_fleet.app.database import get_db
-from lea_fleet.storage import AgentRepository
-from lea_fleet.storage.sqlite.transactions import snapshot, transaction
+from lea_fleet import AgentRepository
 from tests.support.processes import in_processes
 
 FULL, NORMAL = 2, 1
+
+
+def transaction(connection, *, durable=True):
+    return AgentRepository(connection).transaction(durable=durable)
+
+
+def snapshot(connection):
+    return AgentRepository(connection).snapshot()
 
 
 @contextmanager
@@ -124,7 +131,7 @@ def test_one_that_cannot_begin_leaves_nothing_behind(connection, other):
 @pytest.mark.parametrize("levels", [("FULL", "NORMAL"), ("NORMAL", "FULL")])
 def test_each_transaction_sets_its_own_synchronous_level(connection, levels):
     for level in levels:
-        with transaction(connection, level):
+        with transaction(connection, durable=level == "FULL"):
             (found,) = connection.execute("PRAGMA synchronous").fetchone()
             assert found == {"FULL": FULL, "NORMAL": NORMAL}[level]
 

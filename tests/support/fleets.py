@@ -65,6 +65,6 @@ def make_fleet(database: Path, count: int, **details: str) -> list[str]:
         with repository.transaction():
             for number, token in enumerate(issued):
                 agent = repository.enroll(f"PC-{number}", **details).agent
-                repository.tokens.add(agent, tokens.hash_token(token))
-    app.extensions["lea_fleet"].connections.close_idle()
+                repository.tokens.add(agent, token)
+    app.extensions["lea_fleet"].store.close_idle()
     return issued

@@ -122,7 +122,7 @@ def run(code):
 def close(apps):
     for app in apps:
         if "lea_fleet" in app.extensions:
-            app.extensions["lea_fleet"].connections.close_idle()
+            app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def release():
     apps = []
     yield apps.append
     for app in apps:
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
 
 def answers(app, token):

@@ -97,7 +97,7 @@ def test_1000_that_enrol_at_once_are_1000_machines(tmp_path):
         machines = "SELECT machine_id FROM enrolled_agents"
         assert sorted(server.read(machines)) == sorted(names)
         live = "SELECT token_hash FROM lea_fleet_tokens WHERE revoked_at IS NULL"
-        heard = [hash_token(token) for token in tokens.values()]
+        heard = [hash_token(token.encode()) for token in tokens.values()]
         assert sorted(server.read(live)) == sorted(heard)
         (token,) = server.operator.get("/enrollment-tokens").json["enrollment_tokens"]
         assert (token["uses"], token["state"]) == (1000, "used_up")

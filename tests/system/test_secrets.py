@@ -17,7 +17,7 @@ import pytest
 from lea_fleet import agent_enrolled
 from lea_fleet.storage.sqlite import connections
 from lea_fleet.app.database import get_db
-from lea_fleet.storage.agent_tokens import TokenRepository
+from lea_fleet.storage.agent_tokens import AgentTokens
 from tests.support.api import (
     MONITOR_TOKEN,
     OPERATOR_TOKEN,
@@ -203,7 +203,7 @@ def break_down(operator, database, monkeypatch):
         writer.execute("BEGIN IMMEDIATE")
         assert_problem(enrol(), 503, "database_busy")
     with monkeypatch.context() as failing:
-        failing.setattr(TokenRepository, "add", fail)
+        failing.setattr(AgentTokens, "add", fail)
         assert enrol().status_code == 500
     database.rename(database.with_suffix(".away"))
     assert_problem(enrol(), 503, "database_unavailable")

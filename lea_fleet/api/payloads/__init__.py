@@ -15,8 +15,7 @@ from .bodies import (
     uninstall_payload,
 )
 from .lines import machine_payload
-from .members import LONGEST_DETAIL, fault_of_text
-from .objects import LONGEST_BODY
+from .members import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
 from .queries import DEFAULT_DAYS, MOST_DAYS, events_query, fleet_query, summary_query
 
 __all__ = [

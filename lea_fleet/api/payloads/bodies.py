@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .members import LONGEST_DETAIL, Members
-from .objects import parse_object
+from .members import LONGEST_DETAIL, Members, parse_object
 
 #: The most characters of the reason for an uninstall.
 LONGEST_REASON = 500
@@ -55,7 +54,7 @@ def enroll_payload(body: bytes, key: str | None) -> EnrollPayload:
     """
     members = Members(parse_object(body))
     payload = EnrollPayload(
-        machine_id=members.machine_id() or members.refuse("machine_id", "is required"),
+        machine_id=members.text("machine_id") or members.refuse("machine_id", "is required"),
         details=members.details(),
         allow_reactivate=members.boolean("allow_reactivate", default=True),
         force=members.boolean("force", default=False),
@@ -72,7 +71,7 @@ def uninstall_payload(body: bytes) -> UninstallPayload:
     """
     members = Members(parse_object(body))
     payload = UninstallPayload(
-        members.machine_id(), members.text("reason", LONGEST_REASON)
+        members.text("machine_id"), members.text("reason", LONGEST_REASON)
     )
     members.check()
     return payload
@@ -84,7 +83,7 @@ def heartbeat_payload(body: bytes) -> HeartbeatPayload:
     Raises InvalidJson and InvalidField.
     """
     members = Members(parse_object(body))
-    payload = HeartbeatPayload(members.machine_id(), members.details())
+    payload = HeartbeatPayload(members.text("machine_id"), members.details())
     members.check()
     return payload
 

@@ -19,7 +19,7 @@ def machine_payload(cells: dict[str, str]) -> MachinePayload:
     """
     members = Members(cells)
     payload = MachinePayload(
-        members.machine_id() or members.refuse("machine_id", "is required"),
+        members.text("machine_id") or members.refuse("machine_id", "is required"),
         members.details(),
     )
     members.check()

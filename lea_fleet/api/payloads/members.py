@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from codecs import BOM_UTF8
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NoReturn
 
 from ...core import clock
 from ...core.machine import DETAILS
-from ...core.problems import InvalidField
-from .objects import LONGEST_BODY
+from ...core.problems import InvalidField, InvalidJson
+
+#: The most bytes that a body may have.
+LONGEST_BODY = 64 * 1024
 
 #: The most characters of a detail such as ``hostname``.
 LONGEST_DETAIL = 255
@@ -18,6 +22,45 @@ LONGEST_KEY = 255
 
 #: SQLite's largest integer.
 _LARGEST_ID = 2**63 - 1
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in *body*; no body at all is an empty one.
+
+    Raises InvalidJson.
+    """
+    if not body:
+        return {}
+    try:
+        # A byte order mark may be ignored (RFC 8259, section 8.1).
+        parsed = _DECODER.decode(body.removeprefix(BOM_UTF8).decode())
+    except UnicodeDecodeError:
+        raise InvalidJson("The body is not UTF-8.") from None
+    except RecursionError:
+        raise InvalidJson("The body is nested too deeply.") from None
+    except ValueError as error:
+        raise InvalidJson(f"The body is not JSON: {error}.") from None
+    if not isinstance(parsed, dict):
+        raise InvalidJson("The body must be a JSON object.")
+    return parsed
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError(f"{json.dumps(name)} is given more than once")
+        members[name] = value
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant
+)
 
 
 class Members:
@@ -50,16 +93,13 @@ class Members:
             return None
         return value if value.strip() else None
 
-    def machine_id(self) -> str | None:
-        return self.text("machine_id")
-
     def details(self) -> dict[str, str | None]:
         """Return the details of a machine that are members, by their names."""
-        return {
-            name: self.text(name, LONGEST_DETAIL)
-            for name in DETAILS
-            if name in self._members
-        }
+        given = {}
+        for name in DETAILS:
+            if name in self._members:
+                given[name] = self.text(name, LONGEST_DETAIL)
+        return given
 
     def boolean(self, field: str, *, default: bool) -> bool:
         value = self._members.get(field)

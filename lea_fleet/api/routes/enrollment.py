@@ -1,13 +1,12 @@
-"""Into the fleet and out of it."""
+"""Enroll a machine, and uninstall it."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, request
 
-from ...core import clock, tokens
-from .. import payloads
+from ...app.repository import AgentRepository, Enrolment
+from ...app.settings import Settings
+from ...app.state import current_state
 from ...auth.guard import (
     acting_repository,
     admits,
@@ -16,18 +15,18 @@ from ...auth.guard import (
     holds_operator_token,
     target,
 )
-from ...app.settings import Settings
 from ...auth.issuing import issue_token
-from ...core.machine import PERSONAL
-from ..payloads import EnrollPayload
 from ...auth.principals import Principal
+from ...core.machine import PERSONAL
 from ...core.problems import InsufficientScope
-from ...storage import AgentRepository, Enrolment
-from ...app.state import current_state
-from ..routing import blueprint
-from ..intervals import decide_interval, next_interval
-from ..requests import body, required
+from ...core.rows import Agent
+from ...core.tokens import as_bytes, hash_token
+from .. import payloads
+from ..intervals import ask_interval, decide_interval
+from ..payloads import EnrollPayload
+from ..requests import body
 from ..responses import json_response
+from ..routing import blueprint
 
 
 @blueprint.post("/enroll")
@@ -38,21 +37,24 @@ def enroll() -> Response:
     principal, state = caller(), current_state()
     _refuse_scope(principal, wanted, state.settings)
     repository = acting_repository()
-    with repository.transaction():
+    with repository.transaction(wanted.machine_id):
         confirm()
-        enrolment = _replayed(repository, wanted, principal)
+        key_hash = None if wanted.key is None else hash_token(as_bytes(wanted.key))
+        enrolment = _replayed(repository, wanted, principal, key_hash)
         if enrolment is None:
-            enrolment = _enrolled(repository, wanted, principal)
-        api_token = issue_token(repository, enrolment.agent)
-        decide_interval(state.interval, acting_repository)
+            enrolment = _enrolled(repository, wanted, principal, key_hash)
+        api_token = issue_token(repository, state.settings, enrolment.agent)
+        now = repository.unit.now
+        decide_interval(state.interval, now, lambda: repository)
+    interval = state.interval.next(now)
+    if interval is None:
+        interval = ask_interval(state.interval, now, repository)
     return json_response(
         {
             "status": enrolment.status,
             "machine_id": enrolment.agent["machine_id"],
             "api_token": api_token,
-            "heartbeat_interval": next_interval(
-                state.interval, clock.now(), acting_repository
-            ),
+            "heartbeat_interval": interval,
             "agent": _told(enrolment, wanted, principal),
         },
         201,
@@ -64,9 +66,9 @@ def enroll() -> Response:
 def uninstall() -> Response:
     """Mark a machine as uninstalled; doing so again changes nothing."""
     wanted = payloads.uninstall_payload(body())
-    machine_id = required(target(caller(), wanted.machine_id))
+    machine_id = target(caller(), wanted.machine_id)
     repository = acting_repository()
-    with repository.transaction():
+    with repository.transaction(machine_id):
         confirm()
         agent = repository.uninstall(machine_id, wanted.reason)
     return json_response(
@@ -81,30 +83,34 @@ def uninstall() -> Response:
 def _refuse_scope(
     principal: Principal, wanted: EnrollPayload, settings: Settings
 ) -> None:
-    if wanted.force and not principal.is_operator:
-        raise InsufficientScope("Only an operator may enrol by force.")
+    if wanted.force and principal.role != "operator":
+        raise InsufficientScope("Only an operator may enroll by force.")
     # Whoever enrols there is handed the operator's token, and must have it already.
     if settings.issue == "shared" and not holds_operator_token():
         raise InsufficientScope(
-            "Where machines are handed the operator's token, it takes that to enrol."
+            "Where machines are handed the operator's token, enrolling takes that token."
         )
 
 
 def _replayed(
-    repository: AgentRepository, wanted: EnrollPayload, principal: Principal
+    repository: AgentRepository,
+    wanted: EnrollPayload,
+    principal: Principal,
+    key_hash: str | None,
 ) -> Enrolment | None:
-    """Return the enrolment whose answer this caller never got, if it is that."""
-    if wanted.key is None:
+    """Return the enrollment whose answer this caller never got, if it is that."""
+    if key_hash is None:
         return None
     return repository.replay(
-        wanted.machine_id,
-        credential=principal.credential,
-        key_hash=tokens.hash_token(wanted.key),
+        wanted.machine_id, credential=principal.credential, key_hash=key_hash
     )
 
 
 def _enrolled(
-    repository: AgentRepository, wanted: EnrollPayload, principal: Principal
+    repository: AgentRepository,
+    wanted: EnrollPayload,
+    principal: Principal,
+    key_hash: str | None,
 ) -> Enrolment:
     enrolment = repository.enroll(
         wanted.machine_id,
@@ -112,13 +118,11 @@ def _enrolled(
         force=wanted.force,
         **wanted.details,
     )
-    if wanted.key is not None:
+    if key_hash is not None:
         repository.allow_replay(
-            enrolment,
-            credential=principal.credential,
-            key_hash=tokens.hash_token(wanted.key),
+            enrolment, credential=principal.credential, key_hash=key_hash
         )
-    # Counted last, so that a refused enrolment takes no use.
+    # Counted last, so that a refused enrollment takes no use.
     if principal.enrollment_token is not None:
         repository.enrollment_tokens.use(principal.enrollment_token)
     return enrolment
@@ -126,13 +130,13 @@ def _enrolled(
 
 def _told(
     enrolment: Enrolment, wanted: EnrollPayload, principal: Principal
-) -> dict[str, Any]:
+) -> Agent | dict[str, object]:
     """Return the agent as the caller may see it.
 
     Of a person, an installer is told what it says itself, and nothing else:
     not even, where an answer is repeated, whether that is what is stored.
     """
-    if principal.is_operator:
+    if principal.role == "operator":
         return enrolment.agent
     said = {name: wanted.details.get(name) for name in PERSONAL}
     return {**enrolment.agent, **said}

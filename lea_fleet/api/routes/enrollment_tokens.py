@@ -25,7 +25,7 @@ def create_enrollment_token() -> Response:
     wanted = payloads.enrollment_token_payload(body())
     token = tokens.new_enrollment_token()
     made = acting_repository().create_enrollment_token(
-        tokens.hash_token(token),
+        token,
         label=wanted.label,
         lifetime=wanted.lifetime,
         max_uses=wanted.max_uses,

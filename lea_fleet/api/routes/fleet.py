@@ -8,6 +8,7 @@ from ...core import clock
 from .. import payloads
 from ...auth.guard import acting_repository
 from ..documents import fleet_as_csv, fleet_as_json
+from ...storage.summary import Summary
 from ..requests import next_page, parameters, prefers_csv
 from ..responses import file_response, json_response
 from ..routing import blueprint
@@ -37,4 +38,4 @@ def fleet() -> Response:
 def summary() -> Response:
     """Count the machines, by presence and version, and who came and went by day."""
     days = payloads.summary_query(parameters())
-    return json_response(acting_repository().summary(days))
+    return json_response(Summary(acting_repository().unit).of_days(days))

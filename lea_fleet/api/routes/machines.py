@@ -1,19 +1,23 @@
-"""One machine: seen, shown, given another token, let through once more."""
+"""One machine: its heartbeats, its row, its events, its token and its release."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Response
 
-from ...core import clock, tokens
-from .. import payloads
-from ...auth.guard import acting_repository, admits, caller, confirm, target
-from ...app.counting import count_heartbeat
-from ...app.database import get_repository
-from ...storage import Agent, news
+from ...app.database import get_repository, get_unit
 from ...app.signals import agent_seen, send
-from ...app.state import current_state
-from ..intervals import decide_interval, next_interval
-from ..requests import body, parameters, required
+from ...app.state import FleetState, current_state
+from ...auth.guard import acting_repository, admits, caller, confirm, target
+from ...auth.principals import Principal
+from ...core import clock
+from ...core.rows import Agent, KnownMachine
+from ...core.tokens import new_agent_token
+from ...storage.heartbeats import Heartbeats, changes
+from .. import payloads
+from ..intervals import ask_interval, decide_interval
+from ..requests import body, parameters
 from ..responses import json_response
 from ..routing import blueprint
 
@@ -24,35 +28,57 @@ def heartbeat() -> Response:
     """Take note that a machine is there, and of what it says about itself."""
     said = payloads.heartbeat_payload(body())
     principal, state, now = caller(), current_state(), clock.now()
-    machine_id = required(target(principal, said.machine_id))
-    agent = principal.agent or acting_repository().require_active(machine_id)
-    changes = news(agent, said.details)
-    if changes or not state.rule.is_fresh(agent["last_seen_at"], now):
-        if changes or not get_repository().touch(agent, now):
-            repository = acting_repository()
-            with repository.transaction("NORMAL"):
-                agent = confirm().agent or repository.require_active(machine_id)
-                repository.see(agent, said.details)
-        decide_interval(state.interval, get_repository)
-        count_heartbeat(state, "written")
+    machine_id = target(principal, said.machine_id)
+    machine: KnownMachine
+    if principal.agent is not None:
+        machine = principal.agent
     else:
-        count_heartbeat(state, "fresh")
-    send(agent_seen, machine_id=agent["machine_id"])
+        machine = acting_repository().agents.require_active(machine_id)
+    changed = changes(machine, said.details)
+    if changed or not state.rule.is_fresh(machine["last_seen_at"], now):
+        if changed or not _touched(principal, state, now):
+            _see(machine_id, said.details)
+        decide_interval(state.interval, now, get_repository)
+        outcome = "written"
+    else:
+        outcome = "fresh"
+    if state.counters is not None:
+        state.counters.count_heartbeat(outcome)
+    send(agent_seen, machine_id=machine["machine_id"])
+    interval = state.interval.next(now)
+    if interval is None:
+        interval = ask_interval(state.interval, now, get_repository())
     return json_response(
         {
             "status": "ok",
-            "machine_id": agent["machine_id"],
-            "heartbeat_interval": next_interval(state.interval, now, get_repository),
+            "machine_id": machine["machine_id"],
+            "heartbeat_interval": interval,
             "server_time": clock.iso(now),
         }
     )
+
+
+def _touched(principal: Principal, state: FleetState, now: datetime) -> bool:
+    """Write down that an agent was seen; tell whether its token is still live."""
+    if principal.agent is None:
+        return False
+    return Heartbeats(get_unit(state)).touch(principal.agent, now)
+
+
+def _see(machine_id: str, details: dict[str, str | None]) -> None:
+    """Write down that a machine was seen, and what it says."""
+    repository = acting_repository()
+    with repository.transaction(machine_id, durable=False):
+        token = confirm().agent
+        machine = token or repository.agents.require_active(machine_id)
+        Heartbeats(repository.unit).see(machine, details)
 
 
 @blueprint.get("/machines/<machine_id>")
 @admits("operator", "agent")
 def machine(machine_id: str) -> Response:
     """Show one machine."""
-    machine_id = required(target(caller(), machine_id))
+    machine_id = target(caller(), machine_id)
     return json_response({"agent": acting_repository().require(machine_id)})
 
 
@@ -69,7 +95,7 @@ def events(machine_id: str) -> Response:
         {
             "machine_id": agent["machine_id"],
             "events": [
-                {name: event[name] for name in event if name != "machine_id"}
+                {name: value for name, value in event.items() if name != "machine_id"}
                 for event in page
             ],
             "next_cursor": None if next_cursor is None else str(next_cursor),
@@ -81,13 +107,13 @@ def events(machine_id: str) -> Response:
 @admits("operator", "agent")
 def rotate(machine_id: str) -> Response:
     """Give a machine another token; the one it has lasts until that is used."""
-    machine_id = required(target(caller(), machine_id))
+    machine_id = target(caller(), machine_id)
     payloads.no_payload(body())
-    token = tokens.new_agent_token()
+    token = new_agent_token()
     repository = acting_repository()
-    with repository.transaction():
+    with repository.transaction(machine_id):
         confirm()
-        agent = repository.rotate_token(machine_id, tokens.hash_token(token))
+        agent = repository.rotate_token(machine_id, token)
     answer = {"machine_id": agent["machine_id"], "api_token": token}
     return json_response(answer, 201)
 

@@ -20,7 +20,7 @@ def metrics() -> Response:
 
     counters = current_state().counters
     assert counters is not None  # or this route would not be here
-    measured = measure(acting_repository())
+    measured = measure(acting_repository().unit)
     several = bool(request.is_multiprocess)
     families = fleet_families(measured) + counters.families(several_processes=several)
     response = text_response(*expose(families, openmetrics=prefers_openmetrics()))

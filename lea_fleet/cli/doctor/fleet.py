@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...core import clock
 from ...core.presence import PresenceRule
-from ...storage import AgentRepository
+from ...storage.intervals import Intervals
+from ...storage.listing import Listing
+from ...storage.unit_of_work import UnitOfWork
 from ..terminal import printable
 from .findings import Checks, Verdict, ok, some, warning
 from .reading import Reading
@@ -26,12 +27,12 @@ def fleet_checks(reading: Reading, rule: PresenceRule, issue: str) -> Checks:
 
 def _totals(reading: Reading, rule: PresenceRule) -> dict[str, int]:
     """Return the totals of the machines that were set up, and the ``awaited`` ones."""
-    fleet = AgentRepository(reading.fleet.connection, rule)
-    limits = rule.limits(clock.now(), fleet.intervals.lately())
+    unit = UnitOfWork(reading.fleet.connection, reading.fleet.unit.dialect, rule)
+    limits = unit.limits(Intervals(unit).longest_in_use())
     waiting = reading.fleet.awaited(limits)
     awaited = sum(waiting.values())
     waiting["active"] = waiting["total"] = awaited
-    seen = {name: n - waiting.get(name, 0) for name, n in fleet.totals().items()}
+    seen = {name: n - waiting.get(name, 0) for name, n in Listing(unit).totals().items()}
     return {**seen, "awaited": awaited}
 
 

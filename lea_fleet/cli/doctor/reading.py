@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from ...storage.sqlite.connections import connect
-from ...core.problems import DatabaseUnavailable, Problem, database_problem
+from ...core.problems import DatabaseUnavailable, Problem
+from ...storage.sqlite.errors import database_problem
 from ...storage.health import HealthRepository
 from ...storage.sqlite.schema import foreign_tables, missing_tables
 from .files import Database, look

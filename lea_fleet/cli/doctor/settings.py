@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from ...app.settings import MAKE_A_TOKEN, Settings
-from ...storage.enrollment_tokens import EnrollmentTokenRepository
+from ...storage.enrollment_tokens import EnrollmentTokens
 from ..terminal import printable
 from .findings import Checks, Verdict, fault, ok, some, warning
 from .reading import Reading
@@ -96,7 +96,7 @@ def _reenrolment(silence: float | None) -> Verdict:
 
 
 def _enrollment_tokens(reading: Reading) -> Verdict:
-    listed = EnrollmentTokenRepository(reading.fleet.connection).list()
+    listed = EnrollmentTokens(reading.fleet.unit).list()
     active = [token for token in listed if token["state"] == "active"]
     unending = [token for token in active if token["expires_at"] is None]
     if not unending:

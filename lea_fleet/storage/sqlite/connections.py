@@ -16,8 +16,11 @@ from collections import deque
 from operator import methodcaller
 from pathlib import Path
 
+from ...core.problems import DatabaseProblem, DatabaseUnavailable
+from ..interface import Dialect
+from .dialect import SqliteDialect
+from .errors import database_problem, is_locked
 from .files import File, Files, files_at, identity, is_writable
-from ...core.problems import DatabaseUnavailable, database_problem
 from .functions import add_functions
 from .schema import ensure_schema
 from .wal import refuse_wrong_log
@@ -73,6 +76,9 @@ class Connections:
     opened or made before the first :meth:`acquire`.
     """
 
+    dialect: Dialect = SqliteDialect()
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+
     def __init__(self, path: Path, *, busy_timeout: float, reuse: bool) -> None:
         self.path = path
         self._busy_timeout = busy_timeout
@@ -100,7 +106,9 @@ class Connections:
             if connection.files != files and connection.pid == os.getpid():
                 is_ours = connection in self._idle  # else it is another thread's
                 patience = self._busy_timeout if is_ours else None
-                refuse_wrong_log(connection, files, patience)
+                refuse_wrong_log(
+                    connection, self.path, connection.files, files, patience
+                )
         while self._idle:
             try:
                 connection = self._idle.pop()
@@ -123,6 +131,13 @@ class Connections:
             self.discard(connection)
             return
         self._idle.append(connection)
+
+    def is_usable(self, connection: Connection) -> bool:
+        """Tell whether this process opened *connection*: not so after a fork."""
+        return connection.pid == os.getpid()
+
+    def problem_of(self, error: Exception) -> DatabaseProblem:
+        return database_problem(error, self.path)
 
     def distrust_idle(self) -> None:
         """Let no idle connection be used again: after a fault.
@@ -219,7 +234,7 @@ class Connections:
                 connection.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
+                if not is_locked(error) or time.monotonic() > deadline:
                     raise
             time.sleep(_PAUSE)
 

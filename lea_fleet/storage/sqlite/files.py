@@ -22,16 +22,20 @@ class Files(NamedTuple):
 def files_at(path: Path) -> Files:
     """Return which files the database at *path* has at this moment."""
     name = str(path)
-    return Files(identity(name), identity(f"{name}-wal"), identity(f"{name}-shm"))
+    found: list[File | None] = []
+    for file in (name, name + "-wal", name + "-shm"):
+        try:
+            stat = os.stat(file)
+        except OSError:
+            found.append(None)
+        else:
+            found.append((stat.st_dev, stat.st_ino))
+    return Files(*found)
 
 
-def identity(path: Path | str) -> File | None:
+def identity(path: Path) -> File | None:
     """Return which file is at *path*, or None."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    return files_at(path).database
 
 
 def size_of(path: str) -> int:

@@ -1,56 +1,16 @@
-"""Transactions: a writing one, and a reading one that sees one moment."""
+"""Transactions of SQLite: one that writes, alone, and how durable it is."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
-
-#: What is committed survives a power cut with ``FULL``; ``NORMAL`` is for what
-#: may be lost, such as a heartbeat.
-Level = Literal["FULL", "NORMAL"]
 
 
 @contextmanager
-def transaction(
-    connection: sqlite3.Connection, synchronous: Level = "FULL"
-) -> Iterator[None]:
-    """Write all or nothing, alone among the writers of the file.
-
-    IMMEDIATE, since a deferred transaction that reads before it writes loses
-    updates to other processes: 924 of 1,600 in a measurement with 8 of them.
-    Raises sqlite3.OperationalError when another writer keeps the file locked
-    for longer than the busy timeout.
-    """
-    _synchronise(connection, synchronous)
-    connection.execute("BEGIN IMMEDIATE")
-    with _ended(connection):
-        yield
-
-
-def write_lightly(
-    connection: sqlite3.Connection, statement: str, values: dict[str, Any]
-) -> int:
-    """Run one *statement* as a transaction of its own; return the rows it changed.
-
-    For what may be lost, as ``NORMAL`` says: nothing looks once more, after it,
-    whether the file is still there. Raises what :func:`transaction` does.
-    """
-    _synchronise(connection, "NORMAL")
-    return connection.execute(statement, values).rowcount
-
-
-@contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Read one moment of the database, whatever is written meanwhile."""
-    connection.execute("BEGIN DEFERRED")
-    with _ended(connection):
-        yield
-
-
-@contextmanager
-def _ended(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write all or nothing, durably. Raises what :func:`begin_writing` does."""
+    begin_writing(connection, durable=True)
     try:
         yield
         connection.commit()
@@ -59,10 +19,27 @@ def _ended(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _synchronise(connection: sqlite3.Connection, level: Level) -> None:
-    """Set the level of what is written next, outside of a transaction."""
+def begin_writing(connection: sqlite3.Connection, *, durable: bool) -> None:
+    """Take the file's one write lock.
+
+    IMMEDIATE, since a deferred transaction that reads before it writes loses
+    updates to other processes: 924 of 1,600 in a measurement with 8 of them.
+    Raises sqlite3.OperationalError when another writer keeps the file locked
+    for longer than the busy timeout.
+    """
+    set_synchronous(connection, durable=durable)
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def set_synchronous(connection: sqlite3.Connection, *, durable: bool) -> None:
+    """Set the level of what is written next, outside of a transaction.
+
+    What is committed survives a power cut with ``FULL``; ``NORMAL`` is for what
+    may be lost, such as a heartbeat.
+    """
+    level = "FULL" if durable else "NORMAL"
     # SQLite parses a PRAGMA each time. FULL is never taken for granted.
-    if level == "FULL" or getattr(connection, "synchronous", None) != level:
+    if durable or getattr(connection, "synchronous", None) != level:
         connection.execute(f"PRAGMA synchronous = {level}")
         with suppress(AttributeError):  # one that is not ours remembers nothing
             connection.synchronous = level  # type: ignore[attr-defined]

@@ -8,13 +8,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from .files import Files, size_of
 from ...core.problems import DatabaseUnavailable
-
-if TYPE_CHECKING:
-    from .connections import Connection
 
 _SAVED = "Restart the server: what was in that log is saved."
 _NOT_SAVED = "Do not stop the server yet: what was in that log is not saved."
@@ -24,24 +21,27 @@ _PAUSE = 0.01
 
 
 def refuse_wrong_log(
-    connection: Connection, now: Files, patience: float | None
+    connection: sqlite3.Connection,
+    path: Path,
+    opened: Files,
+    now: Files,
+    patience: float | None,
 ) -> None:
     """Refuse a database without its log, or with the log of another one.
 
-    *connection* was opened to other files than there are *now*. As long as it is
+    *connection* to *path* was *opened* to other files than there are *now*. As long as it is
     open, no other file gets the old log's number. What is in a log that was removed
     is saved within *patience* seconds, or not at all where that is None: the
     connection is another thread's at present. Raises DatabaseUnavailable.
     """
-    path = connection.path
     log = f"{path}-wal"
-    if now.database == connection.files.database:
-        saved = patience is not None and _save_log(connection, now, patience)
+    if now.database == opened.database:
+        saved = patience is not None and _save_log(connection, opened, now, patience)
         raise DatabaseUnavailable(
             f"{log} or its -shm was removed while the server was running. "
             + (_SAVED if saved else _NOT_SAVED)
         )
-    if now.wal is not None and now.wal == connection.files.wal and size_of(log):
+    if now.wal is not None and now.wal == opened.wal and size_of(log):
         raise DatabaseUnavailable(
             f"{path} was replaced while the server was running, and {log}"
             " still belongs to the file before. Stop the server, remove that log"
@@ -49,13 +49,15 @@ def refuse_wrong_log(
         )
 
 
-def _save_log(connection: Connection, now: Files, patience: float) -> bool:
+def _save_log(
+    connection: sqlite3.Connection, opened: Files, now: Files, patience: float
+) -> bool:
     """Write into the database what is in a log that has been removed.
 
     Tell whether all of it is there. Not where another process has made another
     log by now: what it writes must not be overwritten.
     """
-    if not {now.wal, now.shm} <= {None, *connection.files}:
+    if not {now.wal, now.shm} <= {None, *opened}:
         return False
     deadline = time.monotonic() + patience
     while True:

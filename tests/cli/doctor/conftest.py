@@ -21,7 +21,7 @@ def operator(client):
 @pytest.fixture
 def stop(app):
     """Let nobody have the database open."""
-    return app.extensions["lea_fleet"].connections.close_idle
+    return app.extensions["lea_fleet"].store.close_idle
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def served(app, page="/fleet"):
         server.shutdown()
         thread.join()
         server.server_close()
-        app.extensions["lea_fleet"].connections.close_idle()
+        app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.fixture(scope="session")

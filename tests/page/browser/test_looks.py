@@ -224,7 +224,7 @@ def test_a_database_that_cannot_be_read_is_said(fleet, tab, database):
     visit = tab(fleet)
     page = visit.open(token=OPERATOR_TOKEN)
     expect(page.locator("a.machine")).to_have_count(1)
-    fleet.app.extensions["lea_fleet"].connections.close_idle()
+    fleet.app.extensions["lea_fleet"].store.close_idle()
     database.rename(database.with_suffix(".away"))
     database.write_text("no database at all, and long enough to be looked at " * 100)
 

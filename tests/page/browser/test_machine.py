@@ -9,6 +9,7 @@ import pytest
 
 from lea_fleet.core import clock
 from lea_fleet.app.database import get_repository
+from lea_fleet.storage.imports import Imports
 from tests.support.api import OPERATOR_TOKEN
 from tests.page.browser.chromium import expect
 from tests.support.fleets import fill
@@ -105,7 +106,7 @@ def test_an_import_lets_it_through_until_that_is_taken_back(fleet, sign_in):
     with fleet.app.app_context():
         repository = get_repository()
         with repository.transaction():
-            repository.imports.add("PC-1", {"version": "1.4"})
+            Imports(repository.unit).add("PC-1", {"version": "1.4"})
     page = sign_in(fleet, "?machine=PC-1")
 
     expect(page.get_by_text("let through, whenever it comes")).to_be_visible()

@@ -1,0 +1,354 @@
+"""What the fleet can be asked and told: one call for each thing that happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ..core.filters import Status
+from ..core.machine import new_machine_id
+from ..core.presence import PresenceRule
+from ..core.problems import AlreadyEnrolled, ReactivationRefused
+from ..core.rows import Agent, AgentToken, EnrollmentToken, Event
+from ..storage.agent_tokens import AgentTokens
+from ..storage.agents import Agents
+from ..storage.enrollment_tokens import EnrollmentTokens
+from ..storage.events import Events
+from ..storage.heartbeats import Heartbeats
+from ..storage.interface import Session
+from ..storage.intervals import Intervals
+from ..storage.listing import Listing
+from ..storage.releases import Releases
+from ..storage.replays import Replays
+from ..storage.unit_of_work import UnitOfWork
+from .engine import dialect_of
+
+
+class Enrolment(NamedTuple):
+    """What an enrollment did.
+
+    *status* is ``enrolled``, ``reactivated`` or ``reenrolled``, *agent* the row
+    as it is now.
+    """
+
+    status: str
+    agent: Agent
+
+
+class AgentRepository:
+    """The machines of the fleet, over one open *connection*.
+
+    What writes does so in a transaction of its own, or as a part of the one
+    that is open. What changes something leaves an event that names the *actor*;
+    once committed, it is handed to *announce*. Every method may raise what the
+    database's driver raises: sqlite3.Error.
+    """
+
+    def __init__(
+        self,
+        connection: Session,
+        rule: PresenceRule | None = None,
+        *,
+        actor: Mapping[str, Any] | None = None,
+        announce: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.unit = UnitOfWork(
+            connection, dialect_of(connection), rule, actor=actor, announce=announce
+        )
+
+    @classmethod
+    def over(cls, unit: UnitOfWork) -> AgentRepository:
+        """Return a repository that works on *unit*."""
+        repository = cls.__new__(cls)
+        repository.unit = unit
+        return repository
+
+    @property
+    def connection(self) -> Any:
+        """The connection that everything here is read from and written to."""
+        return self.unit.session
+
+    def transaction(
+        self, about: str | Iterable[str] = (), *, durable: bool = True
+    ) -> AbstractContextManager[None]:
+        """Return a context in which several calls are one transaction.
+
+        *about* names the machines that it writes about; see :class:`UnitOfWork`.
+        """
+        return self.unit.transaction(about, durable=durable)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Return a context in which everything read is of one moment."""
+        return self.unit.snapshot()
+
+    # Made where they are needed: most calls need two or three of them.
+
+    @cached_property
+    def agents(self) -> Agents:
+        return Agents(self.unit)
+
+    @cached_property
+    def listing(self) -> Listing:
+        return Listing(self.unit)
+
+    @cached_property
+    def tokens(self) -> AgentTokens:
+        return AgentTokens(self.unit)
+
+    @cached_property
+    def enrollment_tokens(self) -> EnrollmentTokens:
+        return EnrollmentTokens(self.unit)
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self.unit)
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        return Intervals(self.unit)
+
+    @cached_property
+    def releases(self) -> Releases:
+        return Releases(self.unit)
+
+    # Machines
+
+    def get(self, machine_id: str) -> Agent | None:
+        """Return the agent that is stored under that id, or None.
+
+        Else under that id trimmed, as a new machine's is when it enrolls.
+        """
+        return self.agents.find(machine_id)
+
+    def require(self, machine_id: str) -> Agent:
+        """Return the agent of that id. Raises UnknownAgent."""
+        return self.agents.require(machine_id)
+
+    def list_by_status(self, status: Status) -> list[Agent]:
+        """Return the agents of that status, the newest enrollment first."""
+        return list(self.listing.agents(status))
+
+    def count_by_status(self) -> dict[Status, int]:
+        """Return how many agents are ``active`` and how many ``uninstalled``."""
+        totals = self.listing.totals()
+        return {"active": totals["active"], "uninstalled": totals["uninstalled"]}
+
+    def enroll(
+        self,
+        machine_id: str,
+        *,
+        allow_reactivate: bool = True,
+        force: bool = False,
+        **details: str | None,
+    ) -> Enrolment:
+        """Enroll a machine: a new one, an uninstalled one, or an active one.
+
+        An active machine may be enrolled again by *force*, after a release, and
+        after a silence as long as the rule says. *details* are any of ``user_name,
+        user_email, user_id, hostname, os_info, version``; one that is None or
+        not given keeps its old value. The tokens of every earlier enrollment
+        are revoked.
+
+        Raises InvalidField for a new *machine_id* that is not valid,
+        AlreadyEnrolled for a machine that is active, and ReactivationRefused
+        for one that was uninstalled unless *allow_reactivate*.
+        """
+        with self.unit.transaction(about=machine_id):
+            if not self.agents.is_known(machine_id):
+                new = new_machine_id(machine_id)
+                return self._enrolled(
+                    "enrolled", self.agents.insert(new, details, seen=True)
+                )
+            known = self.require(machine_id)
+            if known["status"] == "active":
+                because = self._reason_to_reenroll(known, force)
+                agent = self._reset(known["machine_id"], details)
+                return self._enrolled("reenrolled", agent, because=because)
+            if not allow_reactivate:
+                raise ReactivationRefused(known)
+            agent = self._reset(known["machine_id"], details)
+            return self._enrolled("reactivated", agent)
+
+    def allow_replay(
+        self, enrolment: Enrolment, *, credential: str, key_hash: str
+    ) -> None:
+        """Remember by whom and under which key a machine has just been enrolled."""
+        status, agent = enrolment
+        with self.unit.transaction(about=agent["machine_id"]):
+            Replays(self.unit).remember(agent, status, credential, key_hash)
+
+    def replay(
+        self, machine_id: str, *, credential: str, key_hash: str
+    ) -> Enrolment | None:
+        """Return the enrollment whose answer was lost, or None.
+
+        It is one that was made under this key by this credential within 24
+        hours, of a machine that is active and has used no token of it. The
+        lost token is revoked.
+        """
+        with self.unit.transaction(about=machine_id):
+            agent = self.get(machine_id)
+            if agent is None or agent["status"] != "active":
+                return None
+            status = Replays(self.unit).find(agent, credential, key_hash)
+            if status is None or self.tokens.was_used(agent):
+                return None
+            if self.tokens.revoke_live(agent):
+                self._token_revoked(agent["machine_id"], "answer_lost")
+            return Enrolment(status, agent)
+
+    def uninstall(self, machine_id: str, reason: str | None = None) -> Agent:
+        """Mark the machine as uninstalled, revoke its tokens, and return it.
+
+        A machine that is uninstalled already keeps its first date and reason.
+        Raises UnknownAgent.
+        """
+        with self.unit.transaction(about=machine_id):
+            agent = self.require(machine_id)
+            if agent["status"] != "active":
+                return agent
+            self.agents.mark_uninstalled(agent["machine_id"], reason)
+            self.tokens.revoke_all(agent["machine_id"])
+            self.events.add("uninstalled", agent["machine_id"], reason=reason)
+            return self.require(agent["machine_id"])
+
+    def touch_last_seen(self, machine_id: str) -> None:
+        """Write down that a machine was seen, whether or not it is uninstalled.
+
+        As the older server did: silent about a machine that is unknown.
+        """
+        agent = self.get(machine_id)
+        if agent is None:
+            return
+        if self.unit.rule.is_fresh(agent["last_seen_at"], self.unit.now):
+            return
+        with self.unit.transaction(agent["machine_id"], durable=False):
+            Heartbeats(self.unit).mark_seen(agent["machine_id"])
+
+    # Releases
+
+    def release(self, machine_id: str) -> str:
+        """Allow one enrollment of an active machine.
+
+        Return until when, as ISO 8601 UTC. Raises UnknownAgent and MachineUninstalled.
+        """
+        with self.unit.transaction(about=machine_id):
+            agent = self.agents.require_active(machine_id)
+            released_until = self.releases.add(agent)
+            self.events.add("released", agent["machine_id"], until=released_until)
+            return released_until
+
+    def cancel_release(self, machine_id: str) -> None:
+        """Take a release back, if there is one. Raises UnknownAgent."""
+        with self.unit.transaction(about=machine_id):
+            agent = self.require(machine_id)
+            if self.releases.until(agent) is not None:
+                self.events.add("release_cancelled", agent["machine_id"])
+            self.releases.clear(agent["machine_id"])
+
+    # Tokens
+
+    def use_token(self, token: AgentToken) -> None:
+        """Write down the first use of a token, which ends those it replaces."""
+        with self.unit.transaction(about=token["machine_id"]):
+            self.tokens.mark_used(token)
+            if token["state"] == "pending" and self.tokens.revoke_others(token):
+                self._token_revoked(token["machine_id"], "rotation")
+
+    def rotate_token(self, machine_id: str, token: str) -> Agent:
+        """Give an active machine another token, and return the agent.
+
+        The one it has stays good until the new one is first used; a rotation
+        before that replaces the pending one. Raises UnknownAgent and
+        MachineUninstalled.
+        """
+        with self.unit.transaction(about=machine_id):
+            agent = self.agents.require_active(machine_id)
+            revoked = self.tokens.revoke_pending(agent)
+            return self._replaced(agent, token, revoked, pending=True)
+
+    def replace_token(self, machine_id: str, token: str) -> Agent:
+        """Give an active machine another token, and return the agent.
+
+        Those it has are revoked at once. Raises UnknownAgent and MachineUninstalled.
+        """
+        with self.unit.transaction(about=machine_id):
+            agent = self.agents.require_active(machine_id)
+            revoked = self.tokens.revoke_live(agent)
+            return self._replaced(agent, token, revoked, pending=False)
+
+    def create_enrollment_token(
+        self, token: str, *, label: str, lifetime: float | None, max_uses: int
+    ) -> EnrollmentToken:
+        """Keep a new enrollment *token*, as its hash; return what is known of it.
+
+        *lifetime* is in seconds from now, or None for a token that never expires.
+        """
+        with self.unit.transaction():
+            made = self.enrollment_tokens.add(
+                token, label=label, lifetime=lifetime, max_uses=max_uses
+            )
+            self._record_token("enrollment_token_created", made)
+            return made
+
+    def revoke_enrollment_token(self, token_id: int) -> EnrollmentToken:
+        """Revoke an enrollment token and return it; the first date stays.
+
+        Raises UnknownEnrollmentToken.
+        """
+        with self.unit.transaction():
+            token = self.enrollment_tokens.require(token_id)
+            if token["revoked_at"] is not None:
+                return token
+            token = self.enrollment_tokens.revoke(token_id)
+            self._record_token("enrollment_token_revoked", token)
+            return token
+
+    # Inside
+
+    def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrolment:
+        version = agent["version"]
+        self.events.add(status, agent["machine_id"], version=version, **because)
+        return Enrolment(status, agent)
+
+    def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
+        self.tokens.revoke_all(machine_id)
+        self.releases.clear(machine_id)
+        return self.agents.reset(machine_id, details)
+
+    def _reason_to_reenroll(self, known: Agent, force: bool) -> str:
+        """Return why an active machine may be enrolled again.
+
+        Raises AlreadyEnrolled where there is no reason.
+        """
+        if force:
+            return "force"
+        if self.releases.until(known) is not None:
+            return "release"
+        if self.unit.rule.is_given_up(known, self.unit.now):
+            return "silence"
+        raise AlreadyEnrolled(known)
+
+    def _replaced(
+        self, agent: Agent, token: str, revoked: int, *, pending: bool
+    ) -> Agent:
+        if revoked:
+            self._token_revoked(agent["machine_id"], "replaced")
+        self.tokens.add(agent, token, pending=pending)
+        self.events.add("token_rotated", agent["machine_id"])
+        return agent
+
+    def _token_revoked(self, machine_id: str, because: str) -> None:
+        self.events.add("token_revoked", machine_id, because=because)
+
+    def _record_token(self, event: str, token: EnrollmentToken) -> None:
+        self.events.add(
+            event,
+            None,
+            enrollment_token=token["id"],
+            label=token["label"],
+            expires_at=token["expires_at"],
+            max_uses=token["max_uses"],
+        )

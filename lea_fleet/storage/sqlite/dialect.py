@@ -1,0 +1,57 @@
+"""How SQLite says and does what engines do differently."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Any
+
+from .transactions import begin_writing, set_synchronous
+
+
+class SqliteDialect:
+    """See :class:`lea_fleet.storage.interface.Dialect`."""
+
+    departed = "status IS NOT 'active'"
+
+    #: Of SQLite itself, so that a host's own BEGIN counts too.
+    in_transaction = attrgetter("in_transaction")
+
+    def agent_as_json(self, members: Mapping[str, str], flags: Mapping[str, str]) -> str:
+        # SQLite's JSON has no booleans of its own. As a BLOB, since text would be
+        # decoded and encoded again for nothing.
+        pairs = [f"'{name}', {value}" for name, value in members.items()]
+        pairs += [
+            f"'{name}', json(iif({condition}, 'true', 'false'))"
+            for name, condition in flags.items()
+        ]
+        return f"CAST(json_object({', '.join(pairs)}) AS BLOB)"
+
+    def contains(self, columns: Iterable[str]) -> str:
+        # One call for all of them; no text that is searched for contains a NUL.
+        searched = " || char(0) || ".join(f"coalesce({name}, '')" for name in columns)
+        return f"lea_fleet_contains(CAST({searched} AS BLOB), :q)"
+
+    def sort_key(self, column: str) -> str:
+        return f"lea_fleet_sort_key(CAST({column} AS BLOB))"
+
+    def begin_writing(
+        self, session: sqlite3.Connection, about: str | Iterable[str], durable: bool
+    ) -> None:
+        # The file has one lock, whatever the transaction is about.
+        begin_writing(session, durable=durable)
+
+    def begin_reading(self, session: sqlite3.Connection) -> None:
+        session.execute("BEGIN DEFERRED")
+
+    def write_once(
+        self, session: sqlite3.Connection, statement: str, values: Mapping[str, Any]
+    ) -> int:
+        """Run one statement as a transaction of its own that may be lost.
+
+        Nothing looks once more, after it, whether the file is still there. Raises
+        what :meth:`begin_writing` does.
+        """
+        set_synchronous(session, durable=False)
+        return session.execute(statement, values).rowcount
