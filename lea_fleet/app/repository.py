@@ -189,15 +189,17 @@ class AgentRepository:
         lost token is revoked.
         """
         with self.unit.transaction(about=machine_id):
+            replay = Replays(self.unit).find(machine_id, credential, key_hash)
+            if replay is None:
+                return None
             agent = self.get(machine_id)
             if agent is None or agent["status"] != "active":
                 return None
-            status = Replays(self.unit).find(agent, credential, key_hash)
-            if status is None or self.tokens.was_used(agent):
+            if agent["enrolled_at"] != replay.enrolled_at or self.tokens.was_used(agent):
                 return None
             if self.tokens.revoke_live(agent):
                 self._token_revoked(agent["machine_id"], "answer_lost")
-            return Enrolment(status, agent)
+            return Enrolment(replay.status, agent)
 
     def uninstall(self, machine_id: str, reason: str | None = None) -> Agent:
         """Mark the machine as uninstalled, revoke its tokens, and return it.

@@ -1,4 +1,4 @@
-"""Resolve a token to a principal, by what the database says now."""
+"""Credentials: resolve a token to a principal, and issue tokens to machines."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from hmac import compare_digest
 from flask import has_request_context, request
 
 from ..app.database import get_repository, get_unit
+from ..app.repository import AgentRepository
+from ..app.settings import Settings
 from ..app.state import current_state
 from ..core.problems import AgentUninstalled, InvalidToken, TokenExpired, TokenRevoked
-from ..core.rows import AgentToken, EnrollmentToken
-from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX, as_bytes, hash_token
+from ..core.rows import Agent, AgentToken, EnrollmentToken
+from ..core.tokens import (
+    AGENT_PREFIX,
+    ENROLLMENT_PREFIX,
+    as_bytes,
+    hash_token,
+    new_agent_token,
+)
 from ..storage.agent_tokens import AgentTokens
 from ..storage.enrollment_tokens import EnrollmentTokens
 from .principals import Principal
@@ -78,3 +86,18 @@ def _installer(token: EnrollmentToken | None) -> Principal:
         raise TokenExpired("This enrollment token has expired.")
     # One that is used up may still ask again for an answer that was lost.
     return Principal("installer", enrollment_token=token["id"])
+
+
+def issue_token(
+    repository: AgentRepository, settings: Settings, agent: Agent
+) -> str:
+    """Return the token for an *agent* that has just been enrolled.
+
+    As a part of the transaction that is open. Where the setting is ``shared`` it is
+    the operator's, and nothing is kept of it.
+    """
+    if settings.issue == "shared":
+        return settings.api_token
+    token = new_agent_token()
+    repository.tokens.add(agent, token)
+    return token

@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..app.state import current_state
-from ..auth.issuing import issue_token
+from ..auth.credentials import issue_token
 from ..api.payloads import LONGEST_REASON
 from ..app.repository import AgentRepository
 from ..core.rows import Agent

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..core import clock
 from ..core.rows import Agent
+from .agents import by_id
 from .unit_of_work import UnitOfWork
 
 #: How long a lost answer may be asked for again, in seconds.
@@ -15,6 +18,13 @@ _REMEMBER = """INSERT INTO lea_fleet_enrollments
   ON CONFLICT (machine_id) DO UPDATE SET enrolled_at = excluded.enrolled_at,
     status = excluded.status, credential = excluded.credential,
     key_hash = excluded.key_hash"""
+
+
+class Replay(NamedTuple):
+    """An enrollment whose answer may be asked for again."""
+
+    enrolled_at: str
+    status: str
 
 
 class Replays:
@@ -42,23 +52,22 @@ class Replays:
             },
         )
 
-    def find(self, agent: Agent, credential: str, key_hash: str) -> str | None:
-        """Return the status of the *agent*'s enrollment if it may be replayed.
+    def find(self, machine_id: str, credential: str, key_hash: str) -> Replay | None:
+        """Return how a machine was enrolled, if that may be answered again.
 
         That is: made under this key, by this credential, within 24 hours.
         """
         row = self._unit.session.execute(
-            "SELECT status FROM lea_fleet_enrollments WHERE machine_id = :machine_id"
-            " AND enrolled_at = :enrolled_at AND enrolled_at > :since"
+            "SELECT enrolled_at, status FROM lea_fleet_enrollments"
+            " WHERE machine_id IN (:sent, :trimmed) AND enrolled_at > :since"
             " AND enrolled_at <= :now AND credential = :credential"
             " AND key_hash = :key_hash",
             {
-                "machine_id": agent["machine_id"],
-                "enrolled_at": agent["enrolled_at"],
+                **by_id(machine_id),
                 "since": clock.before(self._unit.now, LIFETIME),
                 "now": self._unit.timestamp,
                 "credential": credential,
                 "key_hash": key_hash,
             },
         ).fetchone()
-        return None if row is None else str(row[0])
+        return None if row is None else Replay(*row)

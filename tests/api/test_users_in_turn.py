@@ -16,6 +16,7 @@ from lea_fleet.core.privacy.redaction import folded
 from lea_fleet import AgentRepository
 from lea_fleet.storage.erasure import Erasure
 from lea_fleet.storage.sqlite.functions import add_functions
+from lea_fleet.storage.heartbeats import Heartbeats
 from lea_fleet.storage.personal_data import PersonalData
 from lea_fleet.storage.sqlite.schema import ensure_schema
 
@@ -77,7 +78,7 @@ def live(repository, steps, later):
         said = details(holder, number)
         if step in ("beat", "rename"):
             with repository.transaction():
-                repository.see(repository.require("PC-1"), said)
+                Heartbeats(repository.unit).see(repository.require("PC-1"), said)
         elif step == "uninstall":
             name = repository.require("PC-1")["user_name"]
             repository.uninstall("PC-1", f"{name} left")

@@ -15,14 +15,14 @@ from ...auth.guard import (
     holds_operator_token,
     target,
 )
-from ...auth.issuing import issue_token
+from ...auth.credentials import issue_token
 from ...auth.principals import Principal
 from ...core.machine import PERSONAL
 from ...core.problems import InsufficientScope
 from ...core.rows import Agent
 from ...core.tokens import as_bytes, hash_token
 from .. import payloads
-from ..intervals import ask_interval, decide_interval
+from ..intervals import decide_interval
 from ..payloads import EnrollPayload
 from ..requests import body
 from ..responses import json_response
@@ -45,10 +45,9 @@ def enroll() -> Response:
             enrolment = _enrolled(repository, wanted, principal, key_hash)
         api_token = issue_token(repository, state.settings, enrolment.agent)
         now = repository.unit.now
-        decide_interval(state.interval, now, lambda: repository)
-    interval = state.interval.next(now)
-    if interval is None:
-        interval = ask_interval(state.interval, now, repository)
+        interval = state.interval.next(now)
+        if interval is None:
+            interval = decide_interval(state.interval, now, repository)
     return json_response(
         {
             "status": enrolment.status,

@@ -35,19 +35,18 @@ def heartbeat() -> Response:
     else:
         machine = acting_repository().agents.require_active(machine_id)
     changed = changes(machine, said.details)
+    interval = state.interval.next(now)
     if changed or not state.rule.is_fresh(machine["last_seen_at"], now):
         if changed or not _touched(principal, state, now):
             _see(machine_id, said.details)
-        decide_interval(state.interval, now, get_repository)
-        outcome = "written"
+        outcome, learn = "written", decide_interval
     else:
-        outcome = "fresh"
+        outcome, learn = "fresh", ask_interval
+    if interval is None:
+        interval = learn(state.interval, now, get_repository())
     if state.counters is not None:
         state.counters.count_heartbeat(outcome)
     send(agent_seen, machine_id=machine["machine_id"])
-    interval = state.interval.next(now)
-    if interval is None:
-        interval = ask_interval(state.interval, now, get_repository())
     return json_response(
         {
             "status": "ok",
