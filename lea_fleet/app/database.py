@@ -39,7 +39,7 @@ def get_unit(state: FleetState) -> UnitOfWork:
 
 def get_db() -> Any:
     """Return this application context's connection. Raises what get_unit() does."""
-    return get_unit(current_state()).session
+    return get_host_repository().connection
 
 
 def close_db(store: Store, error: BaseException | None = None) -> None:

@@ -68,7 +68,7 @@ class AgentRepository:
     @property
     def connection(self) -> Any:
         """The connection that everything here is read from and written to."""
-        return self.unit.session
+        return self.unit.dialect.hand_out(self.unit.session)
 
     def transaction(
         self, about: str | Iterable[str] = (), *, durable: bool = True

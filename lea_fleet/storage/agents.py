@@ -40,6 +40,8 @@ BY_ID = (
     " ORDER BY CASE WHEN machine_id = :sent THEN 0 ELSE 1 END LIMIT 1"
 )
 
+_IS_KNOWN = "SELECT 1 FROM enrolled_agents WHERE machine_id IN (:sent, :trimmed)"
+
 #: Sets the columns of the details that are given, and leaves the others.
 SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
 
@@ -75,8 +77,7 @@ class Agents:
 
     def is_known(self, machine_id: str) -> bool:
         """Tell whether :meth:`find` would find an agent, for less."""
-        query = f"SELECT 1 FROM enrolled_agents WHERE {BY_ID}"
-        found = self._unit.session.execute(query, by_id(machine_id)).fetchone()
+        found = self._unit.session.execute(_IS_KNOWN, by_id(machine_id)).fetchone()
         return found is not None
 
     def require(self, machine_id: str) -> Agent:

@@ -87,6 +87,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def hand_out(self, session: Any) -> Any:
+        """Return *session* for others to use: what they set on it is not known."""
+        ...
+
     def begin_reading(self, session: Any) -> None:
         """Begin a transaction in which everything that is read is of one moment."""
         ...

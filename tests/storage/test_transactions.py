@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from lea_fleet.app.database import get_db
-from lea_fleet import AgentRepository
+from lea_fleet import AgentRepository, LeaFleet
 from tests.support.processes import in_processes
 
 FULL, NORMAL = 2, 1
@@ -203,6 +203,23 @@ def test_what_is_acknowledged_is_durable(operator, statements):
     operator.enroll("PC-1")
 
     assert levels(statements) == ["FULL"] * 4
+
+
+def test_what_a_host_sets_on_the_connection_weakens_no_commit(app, operator):
+    with app.app_context():
+        repository = LeaFleet().repository
+        connection = repository.connection
+        for machine_id in ("PC-1", "PC-2"):
+            connection.execute("PRAGMA synchronous = OFF")
+            with repository.transaction():
+                (found,) = connection.execute("PRAGMA synchronous").fetchone()
+                repository.enroll(machine_id)
+            assert found == FULL
+        connection.execute("PRAGMA synchronous = OFF")
+    operator.enroll("PC-3")
+
+    with app.app_context():
+        assert get_db().execute("PRAGMA synchronous").fetchone()[0] == FULL
 
 
 def test_a_heartbeat_is_cheap(operator, the_clock, statements):

@@ -52,6 +52,7 @@ class Connection(sqlite3.Connection):
     pid: int
     suspect = False
     synchronous: str | None = None  # as it was last set
+    handed_out = False  # whether others may set it
 
     def commit(self) -> None:
         """Commit, and see that this went into the files that are there now.
@@ -130,6 +131,8 @@ class Connections:
         except sqlite3.Error:  # closed or broken while it was lent
             self.discard(connection)
             return
+        if connection.handed_out:
+            connection.handed_out, connection.synchronous = False, None
         self._idle.append(connection)
 
     def is_usable(self, connection: Connection) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
@@ -41,6 +42,11 @@ class SqliteDialect:
     ) -> None:
         # The file has one lock, whatever the transaction is about.
         begin_writing(session, durable=durable)
+
+    def hand_out(self, session: sqlite3.Connection) -> sqlite3.Connection:
+        with suppress(AttributeError):  # one that a host has opened is its own
+            session.handed_out = True  # type: ignore[attr-defined]
+        return session
 
     def begin_reading(self, session: sqlite3.Connection) -> None:
         session.execute("BEGIN DEFERRED")
