@@ -1,21 +1,8 @@
 """Fleet management for a Flask server whose agents are in the field."""
 
-from .auth.host_routes import agent_required, current_agent, operator_required
-from .app.settings import ConfigurationError
-from .extension import LeaFleet
-from .page import page_blueprint
-from .auth.principals import Principal
-from .core.problems import (
-    AlreadyEnrolled,
-    DatabaseBusy,
-    DatabaseUnavailable,
-    InvalidField,
-    MachineUninstalled,
-    Problem,
-    ReactivationRefused,
-    UnknownAgent,
-)
+from .api.routes import blueprint
 from .app.repository import AgentRepository, Enrolment
+from .app.settings import ConfigurationError
 from .app.signals import (
     agent_clone_suspected,
     agent_enrolled,
@@ -28,8 +15,20 @@ from .app.signals import (
     agent_token_rotated,
     agent_uninstalled,
 )
-from .standalone import create_app
-from .api.routes import blueprint
+from .auth.host_routes import agent_required, current_agent, operator_required
+from .auth.principals import Principal
+from .core.problems import (
+    AlreadyEnrolled,
+    DatabaseBusy,
+    DatabaseUnavailable,
+    InvalidField,
+    MachineUninstalled,
+    Problem,
+    ReactivationRefused,
+    UnknownAgent,
+)
+from .extension import LeaFleet, create_app
+from .page import page_blueprint
 
 __all__ = [
     "AgentRepository",

@@ -1,17 +1,25 @@
-"""``LeaFleet``: the plugin as a host application sees it from Python."""
+"""The plugin as a host sees it from Python, and on an application of its own."""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import Mapping
+from typing import Any, TextIO, cast
 
-from flask import Flask
+from flask import Flask, has_request_context
+from flask.logging import default_handler, wsgi_errors_stream
 
-from .auth import host_routes as access
+from .api.routes import blueprint
 from .app.database import get_host_repository
-from .auth.principals import Principal
 from .app.repository import AgentRepository
 from .app.state import KEY, FleetState, OperatorLoader
-from .api.routes import blueprint
+from .auth import host_routes
+from .auth.principals import Principal
+from .cli import register_commands
+
+logger = logging.getLogger("lea_fleet")
+
+register_commands(blueprint.cli)
 
 
 class LeaFleet:
@@ -88,7 +96,40 @@ class LeaFleet:
         own routes and guards. A database that cannot be asked aborts with 503
         and ``Retry-After``, so that the host's own page for it is shown.
         """
-        return access.authenticate(token)
+        return host_routes.authenticate(token)
 
     def _load_operator(self) -> str | bool | None:
         return self._operator_loader() if self._operator_loader else None
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Return an application that is the fleet and nothing else.
+
+    Settings come from *config*, else from the environment: ``RPA_API_TOKEN``
+    and ``RPA_AGENTS_DB_PATH`` as they are, everything else the Flask way, such
+    as ``FLASK_LEA_FLEET_STALE_AFTER=30d``.
+    Changes to the fleet are logged on the standard error stream, unless somebody has
+    said how to log. Raises ConfigurationError for a setting that cannot be.
+    """
+    app = Flask("lea_fleet")
+    app.config.from_prefixed_env()
+    app.config.from_mapping(config)
+    LeaFleet(app)
+    _show_changes()
+    return app
+
+
+def _show_changes() -> None:
+    """Have changes logged where Flask logs, if nobody has said how to log."""
+    if logger.level or logger.handlers or logging.root.handlers:
+        return
+    handler = logging.StreamHandler(cast(TextIO, wsgi_errors_stream))
+    handler.setFormatter(default_handler.formatter)
+    handler.addFilter(_is_for_a_server)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _is_for_a_server(record: logging.LogRecord) -> bool:
+    # A command says by itself what it has done.
+    return has_request_context() or record.levelno > logging.INFO

@@ -1,4 +1,4 @@
-"""How the blueprint comes onto an application, whichever way it is registered."""
+"""The blueprint: what happens when it is registered, whichever way that is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from ..app.settings import ConfigurationError, Settings
 from ..app.engine import open_store
 from ..app.database import close_db
 from ..page import refuse_taken_address, register_page
-from ..core.presence import PresenceRule
 from ..app.state import KEY, Counters, FleetState
 
 
@@ -57,13 +56,7 @@ class FleetBlueprint(Blueprint):
             settings,
             (options["url_prefix"] or "").rstrip("/"),
             store,
-            PresenceRule(
-                heartbeat_interval=settings.heartbeat_interval,
-                heartbeat_rate=settings.heartbeat_rate,
-                resolution=settings.heartbeat_resolution,
-                stale_after=settings.stale_after,
-                given_up_after=settings.reenroll_silent_after,
-            ),
+            settings.presence_rule,
             counters=counters,
         )
         app.teardown_appcontext(partial(close_db, store))
@@ -138,3 +131,7 @@ def _make_counters(settings: Settings) -> Counters | None:
             " pip install 'lea-fleet[metrics]'"
         ) from None
     return ProcessCounters()
+
+
+#: Every route hangs on it; the commands are hung on it by the extension.
+blueprint = FleetBlueprint("lea_fleet", __name__, cli_group="fleet")

@@ -11,7 +11,7 @@ from ..app.engine import DATABASE_ERRORS
 from ..app.state import count_problem
 from ..auth.guard import caller_is_operator
 from ..core.problems import DatabaseProblem, Problem
-from .routing import blueprint
+from .blueprint import blueprint
 from .responses import json_response
 
 logger = logging.getLogger("lea_fleet")

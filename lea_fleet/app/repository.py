@@ -24,6 +24,7 @@ from ..storage.releases import Releases
 from ..storage.replays import Replays
 from ..storage.unit_of_work import UnitOfWork
 from .engine import dialect_of
+from .settings import default_rule
 
 
 class Enrolment(NamedTuple):
@@ -55,7 +56,11 @@ class AgentRepository:
         announce: Callable[[Event], None] | None = None,
     ) -> None:
         self.unit = UnitOfWork(
-            connection, dialect_of(connection), rule, actor=actor, announce=announce
+            connection,
+            dialect_of(connection),
+            rule or default_rule(),
+            actor=actor,
+            announce=announce,
         )
 
     @classmethod

@@ -13,12 +13,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..core.clock import parse_duration
+from ..core.presence import PresenceRule
 from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
 
 #: What makes a token that nobody guesses.
@@ -223,6 +225,17 @@ class Settings:
         "LEA_FLEET_METRICS_TOKEN", _metrics_token, None
     )
 
+    @property
+    def presence_rule(self) -> PresenceRule:
+        """The settings that say when a machine is online, offline and stale."""
+        return PresenceRule(
+            heartbeat_interval=self.heartbeat_interval,
+            heartbeat_rate=self.heartbeat_rate,
+            resolution=self.heartbeat_resolution,
+            stale_after=self.stale_after,
+            given_up_after=self.reenroll_silent_after,
+        )
+
     @classmethod
     def load(cls, config: Mapping[str, Any]) -> Settings:
         """Return the settings that *config* makes, with the defaults.
@@ -244,6 +257,12 @@ class Settings:
                 " metrics could do everything."
             )
         return settings
+
+
+@cache
+def default_rule() -> PresenceRule:
+    """Return the rule of presence by the defaults of the settings."""
+    return Settings.load({"RPA_API_TOKEN": "-", "RPA_AGENTS_DB_PATH": "-"}).presence_rule
 
 
 def setting_keys() -> list[str]:

@@ -1,4 +1,4 @@
-"""Instants and durations: the server's clock, and how both are written down."""
+"""Timestamps and durations: the server's clock, and how both are written down."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ _LONGEST = 36500 * 86400
 
 
 def now() -> datetime:
-    """Return the present instant, in UTC."""
+    """Return the current time, in UTC."""
     return datetime.now(timezone.utc)
 
 
-def iso(moment: datetime) -> str:
-    """Return *moment* as the database and the API write it: ISO 8601, UTC.
+def iso(time: datetime) -> str:
+    """Return *time* as the database and the API write it: ISO 8601, UTC.
 
-    Two such texts compare as their instants do, also where ``isoformat()``
+    Two such texts compare as their times do, also where ``isoformat()``
     leaves out microseconds that are zero: ``+`` sorts before ``.``.
     """
-    return moment.astimezone(timezone.utc).isoformat()
+    return time.astimezone(timezone.utc).isoformat()
 
 
-def before(moment: datetime, seconds: float) -> str:
-    """Return the instant that lies *seconds* before *moment*, as text."""
-    return iso(moment - timedelta(seconds=seconds))
+def before(time: datetime, seconds: float) -> str:
+    """Return the time that lies *seconds* before *time*, as text."""
+    return iso(time - timedelta(seconds=seconds))
 
 
-def after(moment: datetime, seconds: float) -> str:
-    """Return the instant that lies *seconds* after *moment*, as text."""
-    return before(moment, -seconds)
+def after(time: datetime, seconds: float) -> str:
+    """Return the time that lies *seconds* after *time*, as text."""
+    return before(time, -seconds)
 
 
 def parse_lifetime(text: str) -> float | None:
     """Return the seconds that *text* means as a duration, or None for ``never``.
 
-    Raises ValueError for what is no duration, and for one of no length.
+    Raises ValueError for what is not a duration, and for one of no length.
     """
     seconds = parse_duration(text)
     if seconds == 0:

@@ -53,7 +53,7 @@ class HealthRepository:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.unit = UnitOfWork(connection, SqliteDialect())
+        self.unit = UnitOfWork(connection, SqliteDialect(), None)  # type: ignore[arg-type]
 
     def begin(self) -> None:
         """Let everything that is read from now on be of this moment."""

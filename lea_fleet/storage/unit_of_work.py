@@ -30,14 +30,14 @@ class UnitOfWork:
         self,
         session: Session,
         dialect: Dialect,
-        rule: PresenceRule | None = None,
+        rule: PresenceRule,
         *,
         actor: Mapping[str, Any] | None = None,
         announce: Callable[[Event], None] | None = None,
     ) -> None:
         self.session = session
         self.dialect = dialect
-        self.rule = rule or PresenceRule()
+        self.rule = rule
         self.actor = actor or HOST
         self._announce = announce
         # The unit that keeps what the transaction on this session needs.

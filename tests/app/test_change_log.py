@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from lea_fleet.app import change_log as journal
-from lea_fleet import standalone
+from lea_fleet import extension
 from lea_fleet.app.database import get_host_repository
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api
@@ -295,7 +295,7 @@ def test_a_fault_in_a_command_is_shown(configured, monkeypatch):
     """What a command does not say by itself is not lost with its changes."""
     monkeypatch.setattr(logging.root, "handlers", [])
     LOGGER.handlers[:], LOGGER.level = [], logging.NOTSET
-    standalone._show_changes()
+    extension._show_changes()
     (handler,) = LOGGER.handlers
     handler.setStream(io.StringIO())
 

@@ -9,7 +9,7 @@ from . import (
     openapi_document as openapi,
 )
 from .. import errors as problems
-from ..routing import blueprint
+from ..blueprint import blueprint
 
 __all__ = [
     "blueprint",

@@ -26,7 +26,7 @@ from ..intervals import decide_interval
 from ..payloads import EnrollPayload
 from ..requests import body
 from ..responses import json_response
-from ..routing import blueprint
+from ..blueprint import blueprint
 
 
 @blueprint.post("/enroll")

@@ -7,7 +7,7 @@ from flask import Response
 from .. import payloads
 from ...core import tokens
 from ...auth.guard import acting_repository
-from ..routing import blueprint
+from ..blueprint import blueprint
 from ..requests import body
 from ..responses import json_response
 

@@ -11,7 +11,7 @@ from ..documents import fleet_as_csv, fleet_as_json
 from ...storage.summary import Summary
 from ..requests import next_page, parameters, prefers_csv
 from ..responses import file_response, json_response
-from ..routing import blueprint
+from ..blueprint import blueprint
 
 
 @blueprint.get("/fleet")

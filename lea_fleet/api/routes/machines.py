@@ -19,7 +19,7 @@ from .. import payloads
 from ..intervals import ask_interval, decide_interval
 from ..requests import body, parameters
 from ..responses import json_response
-from ..routing import blueprint
+from ..blueprint import blueprint
 
 
 @blueprint.post("/heartbeat")

@@ -9,7 +9,7 @@ from ...storage.measures import measure
 from ...app.state import current_state
 from ..requests import prefers_openmetrics
 from ..responses import text_response
-from ..routing import blueprint
+from ..blueprint import blueprint
 
 
 @blueprint.get("/metrics", where="LEA_FLEET_METRICS")

@@ -8,7 +8,7 @@ from ...auth.guard import admits
 from ..openapi import description
 from ...app.state import current_state
 from ..responses import json_response
-from ..routing import blueprint
+from ..blueprint import blueprint
 
 
 @blueprint.get("/openapi.json")
