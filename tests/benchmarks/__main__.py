@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks import measures
+from tests.benchmarks import against, measures
 
 QUICK = measures.Size(
     machines=2_000, few=500, many=2_000, reporting=500, rounds=1, seconds=0.2
@@ -23,9 +23,17 @@ def main():
         print(f"{time.monotonic() - began:4.0f} s  {what}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="lea-fleet-") as folder:
-        size = QUICK if options.quick else measures.Size()
-        measured = list(measures.figures(Path(folder), size, say))
-    print("\n".join(_table(measures.HEADING, [each.cells for each in measured])))
+        if options.against:
+            size = against.Size(options.pairs)
+            if options.quick:
+                size = against.Size(pairs=1, machines=500, share=0.1)
+            heading = against.HEADING
+            measured = against.lines(Path(folder), options.against, size, say)
+        else:
+            size = QUICK if options.quick else measures.Size()
+            heading = measures.HEADING
+            measured = list(measures.figures(Path(folder), size, say))
+    print("\n".join(_table(heading, [each.cells for each in measured])))
     missed = [each.name for each in measured if not each.is_met]
     if missed and not options.quick:
         sys.exit(f"Missed: {', '.join(missed)}")
@@ -37,6 +45,17 @@ def _parser():
         "--quick",
         action="store_true",
         help="only see whether it runs: small fleets, and no bar is held against them",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="COMMIT",
+        help="compare with another commit, or with the checkout in a folder",
+    )
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        default=against.Size.pairs,
+        help="how often the two are compared (default: %(default)s)",
     )
     return parser
 

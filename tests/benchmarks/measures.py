@@ -218,6 +218,22 @@ def _enrollments(bare, ours, size, say):
     yield Figure("Enrollment, durable", cost, beside, _ratio(enrolled, straight))
 
 
+def enrollments_beside_bare(folder, size, say):
+    """Return the processor times of bare Flask's POST and of an enrollment, in turn."""
+    with ExitStack() as servers:
+        bare, ours = (
+            servers.enter_context(_server(folder / name, **_SERVERS[kind]))
+            for name, kind in (("bare", "bare"), ("ours", "written"))
+        )
+        return _rounds(
+            size,
+            say,
+            "enrollments beside bare Flask",
+            lambda seconds: _work_anew(bare, _newcomers, seconds)[1],
+            lambda seconds: _work_anew(ours, _newcomers, seconds)[1],
+        )
+
+
 def _growth(folder, size, say):
     with ExitStack() as servers:
         few, many = (

@@ -32,11 +32,29 @@ LINES = {
 }
 
 
+COMPARED = {
+    "Fresh heartbeat": "<= 1.03",
+    "Written heartbeat": "<= 1.03",
+    "Page of 50": "<= 1.03",
+    "Whole listing of 500": "<= 1.03",
+    "Enrollment": "<= 1.03",
+    "Fresh heartbeat above bare Flask": "<= 42 µs",
+    "Enrollment to bare Flask, gunicorn": "<= 2.3",
+}
+
+
 def test_the_quick_benchmark_prints_every_line():
     rows = table("--quick")
 
     assert {name: bar for name, _, _, _, bar in rows} == LINES
     assert all(ours and floor and value for _, ours, floor, value, _ in rows)
+
+
+def test_the_quick_comparison_prints_every_line():
+    rows = table("--quick", "--against", str(ROOT))
+
+    assert {name: bar for name, *_, bar in rows} == COMPARED
+    assert all(all(cells) for cells in rows)
 
 
 def table(*options):
