@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
+from tests.benchmarks import calls
 from tests.support.docs import ROOT, environment
 
 LINES = {
@@ -55,6 +57,21 @@ def test_the_quick_comparison_prints_every_line():
 
     assert {name: bar for name, *_, bar in rows} == COMPARED
     assert all(all(cells) for cells in rows)
+
+
+def test_no_request_makes_more_calls_or_touches_more_files_than_its_bar(
+    make_app, caplog
+):
+    caplog.set_level(logging.WARNING, "lea_fleet")  # no change log, as in the benchmark
+    counted = calls.counts(make_app())
+
+    assert counted.keys() == calls.BARS.keys()
+    above = {
+        name: (count, bar)
+        for name, bar in calls.BARS.items()
+        if (count := counted[name]).calls > bar.calls or count.files > bar.files
+    }
+    assert above == {}
 
 
 def table(*options):
