@@ -1,4 +1,4 @@
-"""The API as an OpenAPI document, for other people's programs. Knows no Flask.
+"""The API as an OpenAPI document, for other people's programs.
 
 ``openapi.json`` beside this module is the source, kept by hand: tests hold it against
 the routes, the errors and the real answers, and against the reference for its words.

@@ -1,4 +1,4 @@
-"""What each process counts of its own, for whoever scrapes it. Knows no Flask.
+"""What each process counts of its own, for whoever scrapes it.
 
 Needs prometheus-client: imported only where metrics are on. With
 ``PROMETHEUS_MULTIPROC_DIR`` each process counts in a file of its own in that folder,

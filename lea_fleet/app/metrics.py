@@ -1,4 +1,4 @@
-"""The fleet in the formats of Prometheus. Knows no Flask and no SQL.
+"""The fleet in the formats of Prometheus.
 
 Needs prometheus-client: imported only where metrics are on. No label tells of a person
 or of one machine; what machines say of themselves, their versions, is bounded.

@@ -1,4 +1,4 @@
-"""The installer's files: for one server, with one enrolment token. Knows no Flask."""
+"""The installer's files: for one server, with one enrolment token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How names are searched and ordered, as people do it. Knows no SQL.
+"""How names are searched and ordered, as people do it.
 
 Names come as bytes: another program may have stored them in another encoding.
 """

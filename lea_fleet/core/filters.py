@@ -1,4 +1,4 @@
-"""Which machines a listing is of, and in which order. Knows no Flask and no SQL."""
+"""Which machines a listing is of, and in which order."""
 
 from __future__ import annotations
 

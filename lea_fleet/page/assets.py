@@ -1,4 +1,4 @@
-"""The files of the page, as they are in the package. Knows no Flask."""
+"""The files of the page, as they are in the package."""
 
 from __future__ import annotations
 

@@ -1,18 +1,12 @@
 """What a host calls from Python: the fleet's repository, without HTTP.
 
-It bears the names that the older server's registry had. The modules below the
-views know no Flask.
+It bears the names that the older server's registry had.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-import lea_fleet
 from lea_fleet import (
     AgentRepository,
     AlreadyEnrolled,
@@ -294,52 +288,3 @@ def test_a_machine_that_was_never_seen_is(repository, the_clock):
     repository.touch_last_seen("PC-1")
 
     assert seen(repository) == the_clock.iso()
-
-
-# No Flask below the views
-
-IMPORT_WITHOUT_FLASK = """
-import sys
-from importlib import import_module
-from types import ModuleType
-
-folder, module = sys.argv[1:]
-package = ModuleType("lea_fleet")  # without what its __init__ imports
-package.__path__ = [folder]
-sys.modules["lea_fleet"] = package
-for name in ("flask", "flask_httpauth", "werkzeug"):
-    sys.modules[name] = None
-import_module(f"lea_fleet.{module}")
-"""
-
-CORE = [
-    "core.clock",
-    "storage.sqlite.connections",
-    "core.machine",
-    "core.presence",
-    "core.problems",
-    "storage",
-    "storage.sqlite.schema",
-    "core.tokens",
-    "storage.sqlite.transactions",
-]
-
-
-def import_without_flask(module):
-    folder = str(Path(lea_fleet.__file__).parent)
-    return subprocess.run(
-        [sys.executable, "-c", IMPORT_WITHOUT_FLASK, folder, module],
-        capture_output=True,
-        text=True,
-    )
-
-
-@pytest.mark.parametrize("module", CORE)
-def test_the_core_knows_no_flask(module):
-    result = import_without_flask(module)
-
-    assert result.returncode == 0, result.stderr
-
-
-def test_the_views_do():
-    assert "import of flask halted" in import_without_flask("api.routes").stderr

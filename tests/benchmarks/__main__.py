@@ -8,37 +8,61 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.measures import Size, figures
+from tests.benchmarks import against, measures
 
-QUICK = Size(machines=2_000, few=500, many=2_000, beating=500, rounds=1, seconds=0.2)
-
-_HEADING = ("Figure", "lea-fleet", "floor", "ratio", "bar")
+QUICK = measures.Size(
+    machines=2_000, few=500, many=2_000, reporting=500, rounds=1, seconds=0.2
+)
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="only see whether it runs: small fleets, and no bar is held against them",
-    )
-    quick = parser.parse_args().quick
+    options = _parser().parse_args()
     began = time.monotonic()
 
     def say(what):
         print(f"{time.monotonic() - began:4.0f} s  {what}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="lea-fleet-") as folder:
-        measured = list(figures(Path(folder), QUICK if quick else Size(), say))
-    print("\n".join(_table(measured)))
-    missed = [figure.name for figure in measured if not figure.is_met]
-    if missed and not quick:
+        if options.against:
+            size = against.Size(options.pairs)
+            if options.quick:
+                size = against.Size(pairs=1, machines=500, share=0.1)
+            heading = against.HEADING
+            measured = against.lines(Path(folder), options.against, size, say)
+        else:
+            size = QUICK if options.quick else measures.Size()
+            heading = measures.HEADING
+            measured = list(measures.figures(Path(folder), size, say))
+    print("\n".join(_table(heading, [each.cells for each in measured])))
+    missed = [each.name for each in measured if not each.is_met]
+    if missed and not options.quick:
         sys.exit(f"Missed: {', '.join(missed)}")
 
 
-def _table(measured):
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="only see whether it runs: small fleets, and no bar is held against them",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="COMMIT",
+        help="compare with another commit, or with the checkout in a folder",
+    )
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        default=against.Size.pairs,
+        help="how often the two are compared (default: %(default)s)",
+    )
+    return parser
+
+
+def _table(heading, rows):
     """Yield the lines of a simple table, as reStructuredText has them."""
-    rows = [_HEADING, *(_row(figure) for figure in measured)]
+    rows = [heading, *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     rule = "  ".join("=" * width for width in widths)
     heading, *lines = (
@@ -46,12 +70,6 @@ def _table(measured):
         for row in rows
     )
     return [rule, heading, rule, *lines, rule]
-
-
-def _row(figure):
-    value = f"{figure.value:.0f}" if figure.unit else f"{figure.value:.2f}"
-    floor, bar = figure.floor, figure.bar and f"{figure.bar}{figure.unit}"
-    return figure.name, figure.ours, floor, value + figure.unit, bar
 
 
 if __name__ == "__main__":

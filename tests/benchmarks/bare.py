@@ -1,4 +1,4 @@
-"""The floor: a Flask application that does the least that could be called the same.
+"""The floor: a Flask application that does as little as it can behind the same routes.
 
 One shared token compared in constant time, JSON in, JSON of the same size out.
 No database, but for the listing, which is rows, dicts and ``jsonify``.

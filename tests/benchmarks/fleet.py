@@ -1,4 +1,4 @@
-"""A fleet as large as one likes, written straight into the database."""
+"""Write a fleet of any size straight into the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lea_fleet.core.tokens import hash_token
 
 
 def token_of(number):
-    """Return the token of that machine: as long as a real one, and no secret."""
+    """Return the token of that machine: as long as a real one, but not secret."""
     return f"lea_agent_{number:043d}"
 
 
@@ -24,9 +24,9 @@ def hostname_of(number):
 
 
 def make_fleet(path, machines):
-    """Write that many machines, all seen just now, each with a token and an event."""
+    """Write that many machines, all seen now, each with a token and an event."""
     now = datetime.now(timezone.utc)
-    # Written in the order of their index, or that alone would take most of the time.
+    # In the order of their index: any other takes most of the time.
     hashes = sorted((hash_token(token_of(n).encode()), n) for n in range(machines))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -1,7 +1,7 @@
-"""Clients that put load on a server, in processes of their own.
+"""Put load on a server by clients in processes of their own.
 
-They speak HTTP as an agent's program does: by a library, with a connection for each
-request. What they cost falls on every server alike.
+They use an HTTP library and a connection for each request, as an agent does. What
+they cost is the same for every server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from http.client import HTTPConnection
 from tests.support.api import PREFIX
 from tests.support.processes import in_processes
 
-#: Clients at once: enough that none of two workers ever waits for one.
+#: Concurrent clients: enough that neither of two workers ever waits for one.
 _CLIENTS = 4
 
 
@@ -46,7 +46,7 @@ def send(port, request):
 def throughput(port, make_request, seconds):
     """Return how many requests a second are answered.
 
-    *make_request* is called with a number that no other call of this load gets.
+    *make_request* is called with a number that is different each time.
     """
 
     def client(first):
@@ -65,16 +65,16 @@ def throughput(port, make_request, seconds):
 def latencies(port, make_request, rate, seconds):
     """Return the seconds that each request took, sent at *rate* a second.
 
-    At random instants, and counted from the instant that was due, so that a
+    They are sent at random times, and each is timed from when it was due, so that a
     server that falls behind does not slow its clients down.
     """
     clients = 4 * _CLIENTS
 
     def client(first):
         def work():
-            instants = random.Random(first)
+            chance = random.Random(first)
             took, began, due = [], time.perf_counter(), 0.0
-            while (due := due + instants.expovariate(rate / clients)) < seconds:
+            while (due := due + chance.expovariate(rate / clients)) < seconds:
                 time.sleep(max(0.0, began + due - time.perf_counter()))
                 send(port, make_request(first + len(took) * clients))
                 took.append(time.perf_counter() - began - due)

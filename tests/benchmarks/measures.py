@@ -1,7 +1,7 @@
-"""What is measured: each figure of the fleet beside its floor, in one run.
+"""Measure each figure of the fleet beside its floor, in one run.
 
-What is compared is measured in turn, round by round, and the median of the
-rounds is what counts: machines are noisy.
+Whatever is compared is measured alternately, round by round, and the median of the
+rounds is reported: machines are noisy.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from tests.support.api import OPERATOR_TOKEN
-from tests.benchmarks import load, raw, usage
+from tests.benchmarks import calls, load, quiet, raw, usage
 from tests.benchmarks.fleet import hostname_of, machine_of, make_fleet, token_of
 from tests.support.server import running_server
+
+HEADING = ("Figure", "lea-fleet", "floor", "ratio", "bar")
 
 _ROOT = Path(__file__).parent.parent.parent
 _SERVERS = {
@@ -41,7 +43,7 @@ class Size:
     machines: int = 100_000
     few: int = 1_000
     many: int = 1_000_000
-    beating: int = 10_000
+    reporting: int = 10_000
     rounds: int = 5
     seconds: float = 2.0
 
@@ -65,9 +67,16 @@ class Figure:
         at_least = sign == ">="
         return self.value >= float(limit) if at_least else self.value <= float(limit)
 
+    @property
+    def cells(self):
+        value = f"{self.value:.0f}" if self.unit else f"{self.value:.2f}"
+        bar = self.bar and f"{self.bar}{self.unit}"
+        return self.name, self.ours, self.floor, value + self.unit, bar
+
 
 def figures(folder, size, say):
     """Yield every figure. *say* is called with what is being done."""
+    yield from _calls(folder)
     with ExitStack() as servers:
         say(f"making a fleet of {size.machines:,}")
         (folder / "fresh").mkdir()
@@ -82,9 +91,24 @@ def figures(folder, size, say):
         yield from _heartbeats(bare, fresh, written, size, say)
         yield from _listing(bare, fresh, size, say)
         yield from _pages(fresh, size, say)
-        yield from _enrolments(bare, written, size, say)
+        yield from _enrollments(bare, written, size, say)
     yield from _growth(folder, size, say)
     yield from _latency(folder, size, say)
+
+
+def _calls(folder):
+    """Yield the calls in the package and the files that they are in, not a time."""
+    settings = {
+        "RPA_API_TOKEN": OPERATOR_TOKEN,
+        "RPA_AGENTS_DB_PATH": str(folder / "counted.db"),
+    }
+    counted = calls.counts(quiet.create_app(settings))
+    for name, (made, files) in counted.items():
+        most, widest = calls.BARS[name]
+        ours, floor = f"{made} calls", f"in {files} files"
+        yield Figure(f"{name}, calls", ours, floor, made, " calls", f"<= {most}")
+        ours, floor = f"{files} files", f"with {made} calls"
+        yield Figure(f"{name}, files", ours, floor, files, " files", f"<= {widest}")
 
 
 def _server(folder, app="tests.benchmarks.quiet:create_app()", **settings):
@@ -92,8 +116,8 @@ def _server(folder, app="tests.benchmarks.quiet:create_app()", **settings):
     return running_server(folder, *options, app=app, **settings)
 
 
-def _beats(machines, token=None):
-    """Return what makes heartbeats of one machine after another."""
+def _heartbeat_requests(machines, token=None):
+    """Return a function that makes the heartbeats of one machine after another."""
     start = next(_runs) * 1_000_003  # each time other machines
 
     def make(number):
@@ -132,7 +156,7 @@ def _work_anew(server, requests, seconds):
     """Return what :func:`_work` does, of processes that have just been started.
 
     One server is up to 5 % faster than the next one of the same code for as long as
-    it runs. *requests* makes, for each load anew, what makes its requests.
+    it runs. *requests* returns the function that makes the requests of one load.
     """
     server.stop()
     server.start_again()
@@ -141,7 +165,7 @@ def _work_anew(server, requests, seconds):
 
 
 def _rounds(size, say, what, *measures):
-    """Return what each of *measures* returned, round by round, after one in vain."""
+    """Return the results of each of *measures*, after a round to warm up."""
     for measure in measures:
         measure(size.seconds / 2)
     rounds = []
@@ -156,15 +180,15 @@ def _ratio(ones, others):
 
 
 def _heartbeats(bare, fresh, written, size, say):
-    beats = partial(_beats, size.machines)
-    shared = partial(beats, OPERATOR_TOKEN)
+    own = partial(_heartbeat_requests, size.machines)
+    shared = partial(own, OPERATOR_TOKEN)
     floor, kept, wrote = _rounds(
         size,
         say,
         "heartbeats",
         lambda seconds: _work_anew(bare, shared, seconds),
-        lambda seconds: _work_anew(fresh, beats, seconds),
-        lambda seconds: _work_anew(written, beats, seconds),
+        lambda seconds: _work_anew(fresh, own, seconds),
+        lambda seconds: _work_anew(written, own, seconds),
     )
     least, cheapest = zip(*floor)
     for kind, works, bar in (("fresh", kept, ">= 0.75"), ("written", wrote, ">= 0.60")):
@@ -177,21 +201,37 @@ def _heartbeats(bare, fresh, written, size, say):
         yield Figure(name, _micro(costs), beside, ratio)
 
 
-def _enrolments(bare, ours, size, say):
+def _enrollments(bare, ours, size, say):
     path = ours.database
     floor, enrolled, straight = _rounds(
         size,
         say,
-        "enrolments",
+        "enrollments",
         lambda seconds: _work_anew(bare, _newcomers, seconds)[1],
         lambda seconds: _work_anew(ours, _newcomers, seconds)[1],
-        lambda seconds: raw.enrolment_seconds(path, int(500 * seconds)),
+        lambda seconds: raw.enrollment_seconds(path, int(500 * seconds)),
     )
     cost, beside = _micro(enrolled), f"bare Flask {_micro(floor)}"
     ratio = _ratio(enrolled, floor)
-    yield Figure("Enrolment, processor time", cost, beside, ratio, "", "<= 3")
+    yield Figure("Enrollment, processor time", cost, beside, ratio, "", "<= 3")
     beside = f"raw SQLite {_micro(straight)}"
-    yield Figure("Enrolment, durable", cost, beside, _ratio(enrolled, straight))
+    yield Figure("Enrollment, durable", cost, beside, _ratio(enrolled, straight))
+
+
+def enrollments_beside_bare(folder, size, say):
+    """Return the processor times of bare Flask's POST and of an enrollment, in turn."""
+    with ExitStack() as servers:
+        bare, ours = (
+            servers.enter_context(_server(folder / name, **_SERVERS[kind]))
+            for name, kind in (("bare", "bare"), ("ours", "written"))
+        )
+        return _rounds(
+            size,
+            say,
+            "enrollments beside bare Flask",
+            lambda seconds: _work_anew(bare, _newcomers, seconds)[1],
+            lambda seconds: _work_anew(ours, _newcomers, seconds)[1],
+        )
 
 
 def _growth(folder, size, say):
@@ -203,12 +243,12 @@ def _growth(folder, size, say):
         small, large = _rounds(
             size,
             say,
-            "enrolments as the fleet grows",
+            "enrollments as the fleet grows",
             lambda seconds: _work(few, _newcomers(), seconds / 4)[1],
             lambda seconds: _work(many, _newcomers(), seconds / 4)[1],
         )
     yield Figure(
-        f"Enrolment into {size.many:,} machines",
+        f"Enrollment into {size.many:,} machines",
         _micro(large),
         f"into {size.few:,} {_micro(small)}",
         _ratio(large, small),
@@ -274,30 +314,32 @@ def _pages(server, size, say):
         request = load.get(path, OPERATOR_TOKEN)
         return lambda seconds: _work(server, lambda _: request, seconds / 2)[1]
 
-    beat, *costs = _rounds(
+    requests = partial(_heartbeat_requests, size.machines)
+    heartbeat, *costs = _rounds(
         size,
         say,
         "pages",
-        lambda seconds: _work(server, _beats(size.machines), seconds / 2)[1],
+        lambda seconds: _work(server, requests(), seconds / 2)[1],
         *(cost(path) for path, _ in pages.values()),
     )
     for (name, (_, bar)), each in zip(pages.items(), costs):
-        floor = f"heartbeat {_micro(beat)}"
-        yield Figure(name, _micro(each), floor, _ratio(each, beat), "", bar)
+        floor = f"heartbeat {_micro(heartbeat)}"
+        yield Figure(name, _micro(each), floor, _ratio(each, heartbeat), "", bar)
 
 
 def _latency(folder, size, say):
     settings = {"LEA_FLEET_HEARTBEAT_RESOLUTION": "0s"}
-    with _fleet_of(folder / "beating", size.beating, say, **settings) as server:
+    with _fleet_of(folder / "reporting", size.reporting, say, **settings) as server:
         say("latency at half load")
-        most = load.throughput(server.port, _beats(size.beating), size.seconds)
+        requests = _heartbeat_requests(size.reporting)
+        most = load.throughput(server.port, requests, size.seconds)
+        requests = _heartbeat_requests(size.reporting)
         with _another_writer(server.database):
-            took = load.latencies(
-                server.port, _beats(size.beating), most / 2, 5 * size.seconds
-            )
+            seconds = 5 * size.seconds
+            took = load.latencies(server.port, requests, most / 2, seconds)
     percentiles = quantiles(took, n=100, method="inclusive")
     yield Figure(
-        f"Heartbeats of {size.beating:,} at half load, p99",
+        f"Heartbeats of {size.reporting:,} at half load, p99",
         f"{most / 2:.0f}/s beside another writer",
         f"median {percentiles[49] * 1000:.1f} ms",
         percentiles[98] * 1000,
@@ -308,7 +350,7 @@ def _latency(folder, size, say):
 
 @contextmanager
 def _another_writer(path):
-    """Write to a table of the host's, twenty times a second."""
+    """Write to a table of the host's twenty times a second."""
     stop = threading.Event()
 
     def write():

@@ -1,4 +1,4 @@
-"""The fleet without a line in the log for each change, which bare Flask has not."""
+"""The fleet with its change log switched off, for bare Flask logs no change."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import logging
 import lea_fleet
 
 
-def create_app():
+def create_app(config=None):
     logging.getLogger("lea_fleet").setLevel(logging.WARNING)
-    return lea_fleet.create_app()
+    return lea_fleet.create_app(config)

@@ -1,4 +1,4 @@
-"""The other floor: an enrolment's three rows, straight into SQLite, durably."""
+"""The other floor: the three rows of an enrollment, written straight into SQLite."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from datetime import datetime, timezone
 from lea_fleet.core.tokens import hash_token
 
 
-def enrolment_seconds(path, enrolments):
-    """Return the processor time of an enrolment, over so many of them."""
+def enrollment_seconds(path, enrollments):
+    """Return the processor time of an enrollment, over so many of them."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         began = time.process_time()
-        for _ in range(enrolments):
-            _enrol(connection, secrets.token_urlsafe(32))
-        return (time.process_time() - began) / enrolments
+        for _ in range(enrollments):
+            _enroll(connection, secrets.token_urlsafe(32))
+        return (time.process_time() - began) / enrollments
 
 
-def _enrol(connection, token):
+def _enroll(connection, token):
     now = datetime.now(timezone.utc).isoformat()
     machine_id = f"RAW-{token[:12]}"
     connection.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""What a server has used, from Linux' /proc."""
+"""Read what a server has used from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def processor_seconds(server):
 
 
 def peak_bytes(server):
-    """Return the most memory that the workers have had resident, summed up."""
+    """Return the sum of the workers' peak resident memory."""
     return sum(_peak(pid) for pid in _workers(server))
 
 

@@ -21,6 +21,7 @@ from tests.support.api import OPERATOR_TOKEN, Api
 from tests.support.docs import ROOT, environment, free_port, serving
 from tests.support.server import TcpClient
 
+PACKAGE = ROOT / "lea_fleet"
 TOP = {"MANIFEST.in", "README.rst", "lea_fleet", "setup.cfg", "setup.py", "tests"}
 
 #: What building, running and unpacking leave beside it.
@@ -102,6 +103,21 @@ def test_the_top_level_holds_nothing_else_that_shows():
     names = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
 
     assert names - LEFTOVERS == TOP
+
+
+def test_the_top_of_the_package_has_at_most_14_entries():
+    entries = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+
+    assert len(entries) <= 14, sorted(entries)
+
+
+def test_no_module_of_the_package_has_more_than_300_lines():
+    lines = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+
+    assert {path: count for path, count in lines.items() if count > 300} == {}
 
 
 def test_the_sdist_has_every_file_of_the_project(source, built):

@@ -1,4 +1,4 @@
-"""What callers send: bytes and strings in, checked values out. Knows no Flask.
+"""What callers send: bytes and strings in, checked values out.
 
 Every fault of one request is named at once: ``InvalidField`` carries them all.
 """

@@ -1,6 +1,6 @@
 """CSV as people have it: from Excel in French, from other programs, and from us.
 
-Knows no Flask, and nothing of the fleet but what its columns are called.
+Of the fleet it knows only what its columns are called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What there is to erase of a machine, or of a person. Knows no Flask and no SQL."""
+"""What there is to erase of a machine, or of a person."""
 
 from __future__ import annotations
 

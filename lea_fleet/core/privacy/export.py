@@ -1,4 +1,4 @@
-"""What is known of one person, and nothing about others. Knows no Flask and no SQL.
+"""What is known of one person, and nothing about others.
 
 An event of a time in which the machine may have been another's is left out.
 """

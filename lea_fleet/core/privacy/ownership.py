@@ -2,7 +2,7 @@
 
 A heartbeat that says another user leaves both in an event. An enrolment may bring
 another user too and leaves none, so that of some events it is not known whose they
-are. Knows no Flask and no SQL.
+are.
 """
 
 from __future__ import annotations

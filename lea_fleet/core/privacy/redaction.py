@@ -1,4 +1,4 @@
-"""Takes what is personal out of an event. Knows no Flask and no SQL."""
+"""Takes what is personal out of an event."""
 
 from __future__ import annotations
 
