@@ -167,13 +167,13 @@ def _heartbeats(bare, fresh, written, size, say):
         lambda seconds: _work_anew(written, beats, seconds),
     )
     least, cheapest = zip(*floor)
-    for kind, works, bar in (("fresh", kept, ">= 0.75"), ("written", wrote, ">= 0.60")):
+    for kind, works, bar in (("Fresh", kept, ">= 0.75"), ("Written", wrote, ">= 0.60")):
         rates, costs = zip(*works)
         beside = f"bare Flask {_rate(least)}"
-        name = f"Heartbeats that are {kind}"
+        name = f"{kind} heartbeats"
         yield Figure(name, _rate(rates), beside, _ratio(rates, least), "", bar)
         beside = f"bare Flask {_micro(cheapest)}"
-        name, ratio = f"A {kind} one, processor time", _ratio(costs, cheapest)
+        name, ratio = f"{kind} heartbeat, processor time", _ratio(costs, cheapest)
         yield Figure(name, _micro(costs), beside, ratio)
 
 
@@ -189,9 +189,9 @@ def _enrolments(bare, ours, size, say):
     )
     cost, beside = _micro(enrolled), f"bare Flask {_micro(floor)}"
     ratio = _ratio(enrolled, floor)
-    yield Figure("Enrolment, processor time", cost, beside, ratio, "", "<= 3")
+    yield Figure("Enrollment, processor time", cost, beside, ratio, "", "<= 3")
     beside = f"raw SQLite {_micro(straight)}"
-    yield Figure("Enrolment, durable", cost, beside, _ratio(enrolled, straight))
+    yield Figure("Enrollment, durable", cost, beside, _ratio(enrolled, straight))
 
 
 def _growth(folder, size, say):
@@ -208,7 +208,7 @@ def _growth(folder, size, say):
             lambda seconds: _work(many, _newcomers(), seconds / 4)[1],
         )
     yield Figure(
-        f"Enrolment into {size.many:,} machines",
+        f"Enrollment into {size.many:,} machines",
         _micro(large),
         f"into {size.few:,} {_micro(small)}",
         _ratio(large, small),

@@ -8,18 +8,18 @@ import sys
 from tests.support.docs import ROOT, environment
 
 LINES = {
-    "Heartbeats that are fresh": ">= 0.75",
-    "A fresh one, processor time": "",
-    "Heartbeats that are written": ">= 0.60",
-    "A written one, processor time": "",
+    "Fresh heartbeats": ">= 0.75",
+    "Fresh heartbeat, processor time": "",
+    "Written heartbeats": ">= 0.60",
+    "Written heartbeat, processor time": "",
     "GET fleet of 2,000, times faster": ">= 2",
     "GET fleet of 2,000, memory": "<= 32 MB",
     "Page of 50 without totals": "<= 3",
     "Page of 50 with totals": "",
     "Page of 50, q finds one machine": "",
-    "Enrolment, processor time": "<= 3",
-    "Enrolment, durable": "",
-    "Enrolment into 2,000 machines": "<= 1.3",
+    "Enrollment, processor time": "<= 3",
+    "Enrollment, durable": "",
+    "Enrollment into 2,000 machines": "<= 1.3",
     "Heartbeats of 500 at half load, p99": "<= 50 ms",
 }
 
