@@ -182,7 +182,7 @@ export default {
   "detail.version": "Version {version}",
   "detail.reason": "Reason: {reason}",
   "detail.until": "Until {until}",
-  "detail.hostnames": "Host names in turn: {names}",
+  "detail.hostnames": "Reported hostnames: {names}",
   "detail.changed": "{field}: {before} → {after}",
   "actor.operator": "by the operator",
   "actor.user": "by {user}",

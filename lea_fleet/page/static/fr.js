@@ -182,7 +182,7 @@ export default {
   "detail.version": "Version {version}",
   "detail.reason": "Motif : {reason}",
   "detail.until": "Jusqu’au {until}",
-  "detail.hostnames": "Noms d’hôte en alternance : {names}",
+  "detail.hostnames": "Noms d’hôte déclarés : {names}",
   "detail.changed": "{field} : {before} → {after}",
   "actor.operator": "par l’opérateur",
   "actor.user": "par {user}",
