@@ -2,7 +2,7 @@
 # Install the requirements of the page's tests: Debian's Chromium with fonts (as root), and
 # Playwright and axe in the Python environment .venv, or $1.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 environment=${1:-.venv}
 packages=(chromium fonts-dejavu-core fonts-noto-core)
 
