@@ -1,4 +1,4 @@
-; A whole setup of an agent that enrols. Compile it with Inno Setup 6.4 or later.
+; A complete setup script of an agent, with enrollment. Requires Inno Setup 6.4 or later.
 
 [Setup]
 AppId=LeaAgentExample
@@ -10,7 +10,7 @@ DisableProgramGroupPage=yes
 OutputBaseFilename=lea-setup
 
 [Files]
-; Your agent's files instead of this one.
+; Replace this with your agent's files.
 Source: "Example.iss"; DestDir: "{app}"
 
 #define LeaFleetUrl "https://rpa.example.com/api/v1/agents"

@@ -1,21 +1,21 @@
-// lea_fleet for Inno Setup 6: a computer that installs the agent enrols in the fleet,
-// one that upgrades it says so, and one that uninstalls it says goodbye.
+// lea-fleet for Inno Setup 6: setup enrolls the computer, an upgrade reports its version,
+// and the uninstaller reports the uninstall.
 //
 // After the [Setup] section of your script:
 //
 //   #define LeaFleetUrl "https://rpa.example.com/api/v1/agents"
 //   #include "LeaFleet.iss"
 //
-// It adds event handlers beside those that your script may have. Each setting below
-// may be defined before the #include; constants such as {app} and {param:NAME|default}
+// Its event functions use event attributes, so your script may have its own. Define the
+// settings below before the #include; constants such as {app} and {param:NAME|default}
 // are expanded when setup runs.
 
-// Where the server's routes stand. Required.
+// The server's URL including the prefix of the routes. Required.
 #ifndef LeaFleetUrl
   #error LeaFleetUrl is not defined: #define LeaFleetUrl "https://your.server/api/v1/agents"
 #endif
 
-// The version that is reported: AppVersion, which has to stand before the #include.
+// The version to report. AppVersion must be defined before the #include.
 #ifndef LeaFleetVersion
   #define LeaFleetVersion SetupSetting("AppVersion")
 #endif
@@ -23,34 +23,34 @@
   #error LeaFleetVersion is empty: #include LeaFleet.iss after [Setup] with AppVersion
 #endif
 
-// The account that the agent runs under, which has to read its token: a name such as
-// NT SERVICE\Lea, or a SID. Without one, the system and administrators only.
+// The account that the agent runs as, which may read the token: a name such as
+// NT SERVICE\Lea, or a SID. Without it, only the system and administrators may.
 #ifndef LeaFleetAccount
   #define LeaFleetAccount ""
 #endif
 
-// Where the enrolment token is looked for first. Then in the environment variable
-// LEA_ENROLL_TOKEN, then in /LEATOKEN= on the command line.
+// The file to read the enrollment token from. If it does not exist, the environment
+// variable LEA_ENROLL_TOKEN is read, then /LEATOKEN= on the command line.
 #ifndef LeaFleetTokenFile
   #define LeaFleetTokenFile "{param:LEATOKENFILE|{src}\lea-enroll-token.txt}"
 #endif
 
-// Where the computer's own token and what belongs to it are kept.
+// The folder for the computer's token and related files.
 #ifndef LeaFleetFolder
   #define LeaFleetFolder "{app}\fleet"
 #endif
 
-// What a person reads after an enrolment that failed.
+// The file for the error message of a failed enrollment.
 #ifndef LeaFleetErrorFile
   #define LeaFleetErrorFile "{app}\enroll-last-error.txt"
 #endif
 
-// The computer's id. Without one, Windows' own MachineGuid.
+// The machine id. Default: MachineGuid of Windows.
 #ifndef LeaFleetMachineId
   #define LeaFleetMachineId ""
 #endif
 
-// What the fleet is told of the computer and its user; empty is not told.
+// The reported user and hostname; empty values are not reported.
 #ifndef LeaFleetUserName
   #define LeaFleetUserName "{param:LEAUSERNAME|{username}}"
 #endif
@@ -64,35 +64,35 @@
   #define LeaFleetHostname "{computername}"
 #endif
 
-// Why the agent was uninstalled.
+// The reason of an uninstall.
 #ifndef LeaFleetReason
   #define LeaFleetReason "{param:LEAREASON|Uninstalled on the computer}"
 #endif
 
-// For how many seconds an installation tries to reach the server.
+// For how many seconds setup retries to reach the server.
 #ifndef LeaFleetPatience
   #define LeaFleetPatience "{param:LEAPATIENCE|60}"
 #endif
 
-// Each as text of Pascal, where an apostrophe is written twice; expanded when setup runs.
+// A setting as a Pascal string, with apostrophes doubled; expanded when setup runs.
 #define LeaFleetText(str Setting) \
   "ExpandConstant('" + StringChange(Setting, "'", "''") + "')"
 
 [Code]
 const
   LeaFleetDone = 0;
-  LeaFleetAgain = 20;     // no usable answer: run setup again later
-  LeaFleetAsk = 21;       // somebody has to act on the server
-  LeaFleetMend = 22;      // this setup asks for something that cannot be
-  LeaFleetSettled = 23;   // the server's last word
-  LeaFleetUnstored = 24;  // this computer cannot keep what it was given
+  LeaFleetAgain = 20;     // no usable response: run setup again later
+  LeaFleetAsk = 21;       // an operator has to act
+  LeaFleetMend = 22;      // the request of this setup is not valid
+  LeaFleetSettled = 23;   // refused permanently
+  LeaFleetUnstored = 24;  // the files cannot be stored
 
-  LeaFleetLongestDetail = 255;    // characters, as the server takes them
+  LeaFleetLongestDetail = 255;    // characters, the limit of the server
   LeaFleetLongestReason = 500;
   LeaFleetGoodbyePatience = 8;    // seconds that an uninstall may be delayed
 
 var
-  LeaFleetOutcome: Integer;  // what Setup's exit code will be
+  LeaFleetOutcome: Integer;  // Setup's exit code
   LeaFleetServer: String;
 
 #include "LeaFleetJson.iss"
@@ -100,18 +100,18 @@ var
 #include "LeaFleetState.iss"
 
 [Code]
-// Returns a member of a JSON object, with a comma before it; nothing for no Value.
+// Returns a member of a JSON object with a leading comma, or nothing if Value is empty.
 function LeaFleetDetail(const Name, Value: String; const Longest: Integer): String;
 var
   Trimmed: String;
 begin
   Result := '';
-  Trimmed := Trim(Value);  // within Copy() it would lose what ANSI has not
+  Trimmed := Trim(Value);  // inside Copy() it would lose characters that ANSI lacks
   if Trimmed <> '' then
     Result := ',"' + Name + '":' + LeaFleetQuoted(Copy(Trimmed, 1, Longest));
 end;
 
-// Returns the body of an enrolment or a heartbeat.
+// Returns the body of an enrollment or a heartbeat.
 function LeaFleetAbout(const Machine: String): String;
 begin
   Result := '{"machine_id":' + LeaFleetQuoted(Machine)
@@ -129,24 +129,24 @@ begin
   Result := StrToIntDef({#LeaFleetText(LeaFleetPatience)}, 60);
 end;
 
-// What a person may do about an outcome.
+// Returns what a person can do about an outcome.
 function LeaFleetAdvice(const Outcome: Integer): String;
 begin
   case Outcome of
     LeaFleetAgain:
-      Result := 'Check that this computer reaches the server, and run setup again.';
+      Result := 'Check that this computer can reach the server, and run setup again.';
     LeaFleetAsk:
-      Result := 'Ask the operator of the server, with this file; then run setup again.';
+      Result := 'Send this file to the operator of the server, then run setup again.';
     LeaFleetMend:
-      Result := 'Ask whoever prepared this setup to put it right; then run it again.';
+      Result := 'Ask the author of this setup to correct it, then run it again.';
     LeaFleetSettled:
-      Result := 'The server does not take this computer. Running setup again changes nothing.';
+      Result := 'The server refuses this computer. Running setup again will not change this.';
     LeaFleetUnstored:
-      Result := 'Run setup again, as an administrator and with space on the disk.';
+      Result := 'Run setup again as an administrator, with free space on the disk.';
   end;
 end;
 
-// Writes down, for a person, what went wrong; the exit code says it to a program.
+// Writes the error file for a person, and sets the exit code for programs.
 procedure LeaFleetFail(const Outcome: Integer; const Machine, What: String);
 var
   Lines: TArrayOfString;
@@ -161,8 +161,8 @@ begin
   ];
   Log('lea_fleet: ' + What);
   SaveStringsToUTF8File({#LeaFleetText(LeaFleetErrorFile)}, Lines, False);
-  if not WizardSilent then  // there may be nobody to close a silent one's
-    MsgBox('The program is installed. Its server could not be told of this computer.'
+  if not WizardSilent then  // in a silent setup, nobody may be there to close it
+    MsgBox('The program is installed, but this computer could not be enrolled with the server.'
       + #13#10#13#10 + What + #13#10#13#10 + LeaFleetAdvice(Outcome), mbError, MB_OK);
 end;
 
@@ -172,8 +172,8 @@ begin
   DeleteFile({#LeaFleetText(LeaFleetErrorFile)});
 end;
 
-// Returns what a refusal means. The server says it by its action; an answer without
-// one is not the server's: a proxy's, or another program's.
+// Returns the outcome for an error response. A response without an action is not from
+// the server, but from a proxy or another program.
 function LeaFleetVerdict(const Answer: TLeaFleetAnswer): Integer;
 var
   Action: String;
@@ -194,9 +194,10 @@ var
   What: String;
 begin
   if Answer.Status = 0 then
-    What := Format('The server did not answer (Windows error %d).', [Answer.Fault])
+    What := Format('The server did not respond (Windows error %d).', [Answer.Fault])
   else if LeaFleetMember(Answer.Text, 'action') = '' then
-    What := 'What answered is not the server: HTTP status ' + IntToStr(Answer.Status) + '.'
+    What := 'The response is not from the server itself: HTTP status '
+      + IntToStr(Answer.Status) + '.'
   else
     What := IntToStr(Answer.Status) + ' ' + LeaFleetMember(Answer.Text, 'code') + ': '
       + LeaFleetMember(Answer.Text, 'detail') + ' ('
@@ -204,7 +205,7 @@ begin
   LeaFleetFail(LeaFleetVerdict(Answer), Machine, What);
 end;
 
-// Tells whether S could be a token: no space and no other letter survives a header.
+// Returns whether S can be sent as a token: printable ASCII without spaces.
 function LeaFleetIsToken(const S: String): Boolean;
 var
   I: Integer;
@@ -215,10 +216,10 @@ begin
       Result := False;
 end;
 
-// Returns the enrolment token, or why there is none in Why.
+// Returns the enrollment token, or an empty string and the reason in Why.
 //
-// Setup writes its whole command line into its log before any line of ours runs. A
-// token that stands there is known to whoever reads the log: it is not used.
+// Setup writes its whole command line to its log before any of this code runs. A token
+// from there is known to everybody who can read the log, so it is not used.
 function LeaFleetEnrollmentToken(var Why: String): String;
 var
   Path: String;
@@ -232,22 +233,22 @@ begin
     Result := Trim(ExpandConstant('{param:LEATOKEN}'));
     if (Result <> '') and (ExpandConstant('{log}') <> '') then begin
       Result := '';
-      Why := 'The enrolment token stood on the command line, which Setup has written to '
-        + ExpandConstant('{log}') + '. Have it revoked; put the next one into ' + Path + '.';
+      Why := 'The enrollment token was on the command line, which Setup has written to '
+        + ExpandConstant('{log}') + '. Have it revoked, and put a new one into ' + Path + '.';
       Exit;
     end;
   end;
   if Result = '' then
-    Why := 'There is no enrolment token in ' + Path
-      + ', in LEA_ENROLL_TOKEN, or in /LEATOKEN=.'
+    Why := 'There is no enrollment token in ' + Path
+      + ', in LEA_ENROLL_TOKEN or in /LEATOKEN=.'
   else if not LeaFleetIsToken(Result) then begin
     Result := '';
-    Why := 'What was given as the enrolment token is not one: it has spaces or accents.';
+    Why := 'The enrollment token is not valid: it contains spaces or accents.';
   end;
 end;
 
-// Returns the key under which this enrolment is known until its answer has been
-// stored, also to a setup that is run again: it is kept before the first request.
+// Returns the Idempotency-Key of this enrollment. It is stored before the first request,
+// so that a setup that is run again can repeat an enrollment whose response was lost.
 function LeaFleetKey: String;
 begin
   Result := LeaFleetRead(LeaFleetPath(LeaFleetKeyName));
@@ -257,8 +258,8 @@ begin
   LeaFleetStore(LeaFleetKeyName, Result);
 end;
 
-// Keeps what an enrolment has brought, the token last but one: only then is the key
-// of no more use.
+// Stores the response of an enrollment. The key is removed last, after the token has
+// been stored, because it is needed until then.
 procedure LeaFleetKeep(const Answer: TLeaFleetAnswer);
 begin
   LeaFleetStore(LeaFleetUrlName, LeaFleetServer);
@@ -278,7 +279,7 @@ begin
     Exit;
   end;
   if LeaFleetRead(LeaFleetPath(LeaFleetMachineName)) <> Machine then begin
-    LeaFleetForget(LeaFleetTokenName);  // another computer's, and so is the key
+    LeaFleetForget(LeaFleetTokenName);  // token and key belong to another computer
     LeaFleetForget(LeaFleetKeyName);
     LeaFleetStore(LeaFleetMachineName, Machine);
   end;
@@ -294,8 +295,8 @@ begin
   LeaFleetSucceed;
 end;
 
-// Reports the version of a computer that is enrolled. Returns False where the server
-// has ended that enrolment, so that another one has to follow.
+// Reports the version of an enrolled computer. Returns False if the machine was
+// uninstalled on the server and has to be enrolled again.
 function LeaFleetReport(const Machine, Token: String): Boolean;
 var
   Answer: TLeaFleetAnswer;
@@ -312,12 +313,12 @@ begin
     LeaFleetRefused(Answer, Machine);
     Exit;
   end;
-  Log('lea_fleet: the server has ended this enrolment');
+  Log('lea_fleet: this machine was uninstalled on the server');
   LeaFleetForget(LeaFleetTokenName);
   Result := False;
 end;
 
-// Returns where the server's routes stand. The agent, too, adds its routes to that.
+// Returns LeaFleetUrl without trailing slashes. The agent appends its routes to it, too.
 function LeaFleetAddress: String;
 begin
   Result := {#LeaFleetText(LeaFleetUrl)};
@@ -330,11 +331,11 @@ var
   Machine, Token: String;
   Place: TLeaFleetPlace;
 begin
-  WizardForm.StatusLabel.Caption := 'Telling ' + LeaFleetServer + ' of this computer...';
+  WizardForm.StatusLabel.Caption := 'Enrolling this computer with ' + LeaFleetServer + '...';
   Machine := LeaFleetMachine;
   if not LeaFleetTakeApart(LeaFleetServer, Place) then begin
     LeaFleetFail(LeaFleetMend, Machine,
-      'The address of the server is none: it begins with https:// and has a host.');
+      'The URL of the server is not valid: it must be https:// followed by a server name.');
     Exit;
   end;
   LeaFleetMakeFolder;
@@ -345,9 +346,9 @@ begin
   LeaFleetEnroll(Machine);
 end;
 
-// Says goodbye, and removes what is of no more use. A computer that could not say it
-// keeps its token, protected as before: its row is still active, and an installation
-// to come finds its identity again instead of a refusal.
+// Reports the uninstall and removes the stored files. If the server cannot be reached,
+// the token stays in its protected folder: the machine is still active on the server, and
+// a later installation can use the same identity instead of being refused.
 procedure LeaFleetLeave;
 var
   Token, Machine: String;
@@ -366,13 +367,13 @@ begin
       + '}', LeaFleetGoodbyePatience);
     if ((Answer.Status <> 200) or (LeaFleetMember(Answer.Text, 'status') <> 'uninstalled'))
       and (LeaFleetMember(Answer.Text, 'action') <> 'reenroll') then begin
-      Log('lea_fleet: the server could not be told; the token is kept');
+      Log('lea_fleet: the uninstall could not be reported; the token is kept');
       Exit;
     end;
     LeaFleetForget(LeaFleetTokenName);
   end
   else if LeaFleetRead(LeaFleetPath(LeaFleetKeyName)) <> '' then
-    Exit;  // an enrolment whose answer is still to be asked for
+    Exit;  // an enrollment that got no response yet
   LeaFleetForget(LeaFleetKeyName);
   LeaFleetForget(LeaFleetMachineName);
   RemoveDir({#LeaFleetText(LeaFleetFolder)});
@@ -404,10 +405,10 @@ begin
     if CurUninstallStep = usUninstall then
       LeaFleetLeave;
   except
-    Log('lea_fleet: ' + GetExceptionMessage);  // no reason to stop an uninstall
+    Log('lea_fleet: ' + GetExceptionMessage);  // must not stop the uninstall
   end;
-  // Where a token had been kept, the folder is not Setup's own any more. One that
-  // is not empty stays.
+  // Setup does not remove the folder itself if a token was kept in it by an earlier
+  // uninstall. RemoveDir removes it only if it is empty.
   if CurUninstallStep = usPostUninstall then
     RemoveDir(ExpandConstant('{app}'));
 end;

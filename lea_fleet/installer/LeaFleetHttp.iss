@@ -1,37 +1,37 @@
-// Requests to the server: one that may fail, and one that is tried again.
+// Requests to the server, with and without retries.
 // Included by LeaFleet.iss.
 //
-// By Windows' own WinHTTP, since its COM object keeps no time limit under every
-// Windows that setup runs on, and tells no error by its number.
+// Uses the WinHTTP functions: the COM object does not keep its time limits on every
+// supported version of Windows, and does not report error numbers.
 
 [Code]
 type
   TLeaFleetPlace = record
-    Flags: Cardinal;      // WinHTTP's: whether it is HTTPS
+    Flags: Cardinal;      // of WinHTTP: whether to use HTTPS
     Host, Path: String;
     Port: Integer;
   end;
 
   TLeaFleetAnswer = record
-    Status: Integer;      // the HTTP status; 0 where there was no whole answer
+    Status: Integer;      // the HTTP status; 0 without a complete response
     Text: String;
-    RetryAfter: Integer;  // seconds; 0 where the answer does not say
-    Fault: Integer;       // Windows' error number where there was no answer
+    RetryAfter: Integer;  // seconds; 0 if not in the response
+    Fault: Integer;       // the Windows error number if there was no response
   end;
 
 const
   LeaFleetLongestPause = 30;   // seconds
   LeaFleetLongestTry = 20;     // seconds
   LeaFleetLongestStep = 5;     // seconds to find the server, and to connect to it
-  LeaFleetMostBytes = 16384;   // of an answer; the server's have a few hundred
+  LeaFleetMostBytes = 16384;   // of a response; the server's have a few hundred
 
   LeaFleetHttpPort = 80;
   LeaFleetHttpsPort = 443;
 
-  // WinHTTP's constants, by their names in winhttp.h
+  // constants of winhttp.h
   LeaFleetAccessDefaultProxy = 0;
   LeaFleetAccessAutomaticProxy = 4;         // from Windows 8.1 on
-  LeaFleetWindows81 = $06030000;            // as GetWindowsVersion tells it
+  LeaFleetWindows81 = $06030000;            // as returned by GetWindowsVersion
   LeaFleetFlagSecure = $00800000;
   LeaFleetOptionReceiveResponseTimeout = 7;
   LeaFleetOptionDisableFeature = 63;
@@ -41,7 +41,7 @@ const
   LeaFleetQueryAsNumber = $20000000;
   LeaFleetErrorTimeout = 12002;
 
-// Milliseconds since Windows started; begins anew after 49.7 days.
+// Milliseconds since Windows started; wraps around after 49.7 days.
 function LeaFleetTicks: Cardinal;
 external 'GetTickCount@kernel32.dll stdcall';
 
@@ -94,8 +94,8 @@ begin
     Result := Most;
 end;
 
-// Takes the address of a server apart: http or https, a host, a port if need be, and a
-// path. Returns False for what is no address.
+// Splits a URL into scheme (http or https), server name, optional port and path.
+// Returns False if it is not valid.
 function LeaFleetTakeApart(const Url: String; var Place: TLeaFleetPlace): Boolean;
 var
   Rest: String;
@@ -120,8 +120,8 @@ begin
     and (Place.Host <> '') and (Place.Port >= 1) and (Place.Port <= 65535);
 end;
 
-// Returns a session that finds its proxy as the user's browser does, and waits for
-// no step longer than so many Seconds.
+// Opens a session that uses the same proxy settings as the user's browser, with a time
+// limit of Seconds for each step.
 function LeaFleetSession(const Seconds: Integer): Cardinal;
 var
   Access: Cardinal;
@@ -135,8 +135,8 @@ begin
   LeaFleetHttpTimeouts(Result, Step, Step, Step, Seconds * 1000);
 end;
 
-// Returns a request that follows no redirect: a redirected POST comes back as a GET,
-// with the token still on it.
+// Opens a request that does not follow redirects: a redirected POST would become a GET
+// that still carries the token.
 function LeaFleetOpenRequest(const Connection: Cardinal; const Path: String;
   const Flags: Cardinal; const Seconds: Integer): Cardinal;
 var
@@ -149,8 +149,8 @@ begin
   LeaFleetHttpOption(Result, LeaFleetOptionReceiveResponseTimeout, Value, 4);
 end;
 
-// Returns a number that the head of an answer says, or 0: also for a Retry-After that
-// is a date, since the pauses that grow by themselves are as good.
+// Returns a numeric response header, or 0. A Retry-After that is a date is 0 as well,
+// because the growing pauses serve as well.
 function LeaFleetHeadNumber(const Request, Info: Cardinal): Integer;
 var
   Value, Size: Cardinal;
@@ -161,9 +161,9 @@ begin
     Result := Value;
 end;
 
-// Reads the body of an answer that was asked for at Start, in ticks, for so many
-// Seconds at most. Returns 0, or what went wrong. A read that asked for more than is
-// there would wait for it, however slowly it comes.
+// Reads the body of a response to a request sent at Start (ticks), with a time limit of
+// Seconds. Returns 0 or an error number. Never reads more than is available: WinHTTP
+// would wait for the rest, however slowly it arrives.
 function LeaFleetReadText(const Request, Start: Cardinal; const Seconds: Integer;
   var Text: String): Integer;
 var
@@ -181,7 +181,7 @@ begin
     else if (Buffer = '') or not LeaFleetHttpRead(Request, Buffer, Length(Buffer), Size) then
       Result := DLLGetLastError
     else
-      Text := Text + Copy(Buffer, 1, Size);  // ASCII, where it is the server's
+      Text := Text + Copy(Buffer, 1, Size);  // responses of the server are ASCII
   until (Result <> 0) or (Size = 0) or (Length(Text) > LeaFleetMostBytes);
 end;
 
@@ -202,14 +202,14 @@ begin
   end;
   Result.Fault := LeaFleetReadText(Request, Start, Seconds, Result.Text);
   if Result.Fault <> 0 then begin
-    Result.Text := '';  // half an answer is none
+    Result.Text := '';  // an incomplete response is not used
     Exit;
   end;
   Result.Status := LeaFleetHeadNumber(Request, LeaFleetQueryStatusCode);
   Result.RetryAfter := LeaFleetHeadNumber(Request, LeaFleetQueryRetryAfter);
 end;
 
-// Sends one request and waits for its answer for about so many Seconds.
+// Sends one request and waits about Seconds for the response.
 function LeaFleetTry(const Route, Fields, Body: String;
   const Seconds: Integer): TLeaFleetAnswer;
 var
@@ -231,14 +231,14 @@ begin
   Log(Format('lea_fleet: POST %s: status %d, error %d', [Route, Result.Status, Result.Fault]));
 end;
 
-// Tells whether the same request may well succeed a moment later.
+// Returns whether the same request may succeed later.
 function LeaFleetMayPass(const Status: Integer): Boolean;
 begin
   Result := (Status = 0) or (Status = 429) or (Status >= 500);
 end;
 
-// Sends a request until there is an answer that will not change by itself, or until
-// Patience seconds are over. Returns the last answer.
+// Sends a request and retries until the response is final or Patience seconds are over.
+// Returns the last response.
 function LeaFleetPost(const Route, Token, Key, Body: String;
   const Patience: Integer): TLeaFleetAnswer;
 var

@@ -1,10 +1,10 @@
-// JSON, as much of it as an installer needs: text out, members in.
+// The JSON that an installer needs: writing strings, reading members.
 // Included by LeaFleet.iss.
 
 [Code]
-// Returns S as a JSON string in ASCII: what WinHttp does to any other letter on its
-// way depends on the Windows it runs on. Half a surrogate pair, which Windows allows
-// in a name and the server does not, becomes U+FFFD.
+// Returns S as an ASCII JSON string, because WinHTTP's treatment of other characters
+// depends on the version of Windows. A lone surrogate, which Windows allows in a name
+// and the server does not, becomes U+FFFD.
 function LeaFleetQuoted(const S: String): String;
 var
   I, Code, Next: Integer;
@@ -36,14 +36,14 @@ end;
 function LeaFleetCopyLetter(Buffer: String; var Code: Cardinal; Size: Integer): Cardinal;
 external 'lstrcpynW@kernel32.dll stdcall';
 
-// Returns the letter of a UTF-16 code unit; Chr knows the first 256 only.
+// Returns the character of a UTF-16 code unit; Chr only supports the first 256.
 function LeaFleetLetter(Code: Cardinal): String;
 begin
   Result := StringOfChar('?', 1);
   LeaFleetCopyLetter(Result, Code, 2);
 end;
 
-// Reads the escape that begins At a backslash, and moves At behind it.
+// Reads the escape sequence at At, and moves At past it.
 function LeaFleetEscape(const Json: String; var At: Integer): String;
 begin
   Result := Copy(Json, At + 1, 1);
@@ -61,7 +61,7 @@ begin
   end;
 end;
 
-// Reads the string whose opening quote stands At, and moves At behind its end.
+// Reads the string that starts at At, and moves At past it.
 function LeaFleetReadString(const Json: String; var At: Integer): String;
 begin
   Result := '';
@@ -82,8 +82,8 @@ begin
     At := At + 1;
 end;
 
-// Reads the value that begins At: the text of a string, everything else as it is
-// written. Moves At behind it.
+// Reads the value that starts at At: a string is decoded, any other value is returned as
+// written. Moves At past it.
 function LeaFleetReadValue(const Json: String; var At: Integer): String;
 var
   Depth, Start: Integer;
@@ -109,9 +109,8 @@ begin
   Result := Copy(Json, Start, At - Start);
 end;
 
-// Returns the member of that name of the object in Json: the text of a string,
-// everything else as it is written; empty where there is no such member. Members of
-// objects within are not looked at.
+// Returns a top-level member of the object in Json: a string is decoded, any other value
+// is returned as written; empty if there is no such member.
 function LeaFleetMember(const Json, Name: String): String;
 var
   At: Integer;
@@ -133,7 +132,7 @@ begin
     LeaFleetSkipSpace(Json, At);
     Value := LeaFleetReadValue(Json, At);
     if At > Length(Json) then
-      Exit;  // cut off: half a token is none
+      Exit;  // truncated: the value may be incomplete
     if Found = Name then begin
       Result := Value;
       Exit;

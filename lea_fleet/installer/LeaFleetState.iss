@@ -1,5 +1,5 @@
-// What an enrolled computer keeps: one file of one line each, in a folder that only
-// administrators, the system and the agent's account may look into.
+// The stored state of an enrolled computer: files of one line each, in a folder that only
+// administrators, the system and the agent's account can access.
 // Included by LeaFleet.iss.
 
 [Code]
@@ -53,7 +53,7 @@ begin
   Result := {#LeaFleetText(LeaFleetFolder)} + '\' + Name;
 end;
 
-// Returns the one line of a file, or nothing where it is not there.
+// Returns the line in a file, or nothing if the file does not exist.
 function LeaFleetRead(const Path: String): String;
 var
   Bytes: AnsiString;
@@ -67,22 +67,21 @@ begin
   Result := Trim(Result);
 end;
 
-// Returns 122 random bits of Windows' own as hexadecimal digits.
+// Returns 122 random bits from Windows as hexadecimal digits.
 function LeaFleetRandom: String;
 var
   Guid: TLeaFleetGuid;
   I: Integer;
 begin
   if LeaFleetCreateGuid(Guid) <> 0 then
-    RaiseException('Windows cannot make a random number');
+    RaiseException('Windows cannot generate a random number');
   Result := Format('%.8x%.4x%.4x', [Integer(Guid.D1), Guid.D2, Guid.D3]);
   for I := 0 to 7 do
     Result := Result + Format('%.2x', [Guid.D4[I]]);
   Result := Lowercase(Result);
 end;
 
-// Returns the SID of an account by its name, as text; nothing for one that Windows
-// does not know.
+// Returns the SID of an account as text, or nothing if the account does not exist.
 function LeaFleetSidOf(const Account: String): String;
 var
   Sid: AnsiString;
@@ -103,8 +102,8 @@ begin
   Result := Copy(Result, 1, Pos(#0, Result) - 1);
 end;
 
-// Returns the SID of the agent's account, or nothing where it has none of its own.
-// Raises where this computer does not know it.
+// Returns the SID of LeaFleetAccount, or nothing if it is not set. Raises an exception if
+// the account does not exist on this computer.
 function LeaFleetAccountSid: String;
 var
   Account: String;
@@ -116,12 +115,12 @@ begin
     Exit;
   Result := LeaFleetSidOf(Account);
   if Result = '' then
-    RaiseException('This computer knows no account ' + Account);
+    RaiseException('There is no account ' + Account + ' on this computer');
 end;
 
-// Returns who may do what with a file of ours, in Windows' own notation (SDDL): the
-// system and administrators everything, the agent's account read, write and delete,
-// since it changes its token by itself. Files in the folder inherit it.
+// Returns the access rights of the files in SDDL: full access for the system and
+// administrators; read, write and delete for the agent's account, which rotates its own
+// token. Files in the folder inherit them.
 function LeaFleetRights: String;
 var
   Sid: String;
@@ -132,13 +131,13 @@ begin
     Result := Result + '(A;OICI;0x1301bf;;;' + Sid + ')';
 end;
 
-// Shuts everybody else out of a file or folder.
+// Sets these access rights on a file or folder.
 procedure LeaFleetProtect(const Path: String);
 var
   Descriptor, Size: Cardinal;
 begin
   if not LeaFleetParseDescriptor(LeaFleetRights, 1, Descriptor, Size) then
-    RaiseException('Windows does not understand the access rights ' + LeaFleetRights);
+    RaiseException('Windows rejects the access rights ' + LeaFleetRights);
   try
     if not LeaFleetSetSecurity(Path, LeaFleetProtectedDacl, Descriptor) then
       RaiseException('The access rights of ' + Path + ' cannot be set: '
@@ -154,7 +153,7 @@ var
 begin
   Folder := {#LeaFleetText(LeaFleetFolder)};
   if not ForceDirectories(Folder) then
-    RaiseException('The folder ' + Folder + ' cannot be made');
+    RaiseException('The folder ' + Folder + ' cannot be created');
   LeaFleetProtect(Folder);
 end;
 
@@ -164,8 +163,8 @@ begin
     RaiseException(Path + ' cannot be written');
 end;
 
-// Writes a file of one line, whole or not at all. It is protected before it says
-// anything.
+// Writes a file of one line atomically. Access is restricted before the content is
+// written.
 procedure LeaFleetStore(const Name, Line: String);
 var
   Path: String;
@@ -183,14 +182,14 @@ begin
   DeleteFile(LeaFleetPath(Name));
 end;
 
-// Returns the computer's id: what the script says, else Windows' own, else one that
-// is made once and kept.
+// Returns the machine id: LeaFleetMachineId, or else MachineGuid, or else a random id,
+// which is stored.
 function LeaFleetMachine: String;
 var
   Root: Integer;
 begin
   Result := {#LeaFleetText(LeaFleetMachineId)};
-  Result := Trim(Result);  // in one call it would lose what ANSI has not
+  Result := Trim(Result);  // in one call it would lose characters that ANSI lacks
   if Result <> '' then
     Exit;
   Root := HKLM;
@@ -204,8 +203,8 @@ begin
     Result := LeaFleetRandom;
 end;
 
-// Returns the token of this very computer, or nothing. A disk that was copied from
-// another computer brings that one's token along: it is not this one's.
+// Returns the stored token if it belongs to this computer. A copied disk contains the
+// token of another computer.
 function LeaFleetStoredToken(const Machine: String): String;
 begin
   Result := '';

@@ -1,32 +1,32 @@
 #!/bin/sh
-# Enrols this machine with the fleet's server, or, where it is enrolled already, reports
-# its new version. Run again, it goes on where it was. See --help.
+# Enroll this machine with the server or, if already enrolled, report its new version.
+# Run again after a failure, it resumes the enrollment. See --help.
 set -eu
 
 usage() {
   cat <<'USAGE'
 Usage: enroll.sh [OPTION VALUE]...
 
-Enrol this machine with the server, or report the new version of one that is enrolled.
-The enrolment token is taken from lea-enroll-token.txt beside this script, else from
-LEA_ENROLL_TOKEN, else from --token.
+Enroll this machine with the server or, if already enrolled, report its new version.
+The enrollment token is read from lea-enroll-token.txt next to this script, or else from
+LEA_ENROLL_TOKEN, or else from --token.
 
-  --version TEXT      the version of the agent that is installed
-  --user-name TEXT    who works at this machine; also --user-email and --user-id
-  --hostname TEXT     instead of this machine's name
-  --os-info TEXT      instead of what this machine says of its system
-  --machine-id ID     instead of the system's own; give the same one every time
-  --no-reactivate     do not take a machine back that was uninstalled
-  --allow-reactivate  do (the default)
-  --agent-user NAME   who owns the files of the agent (LEA_AGENT_USER)
-  --state-dir DIR     where they are (LEA_STATE_DIR; default /var/lib/lea, on macOS
-                      /Library/Application Support/Lea)
-  --url URL           the server's address, to the end of its prefix
-  --token TOKEN       the enrolment token; others may see it in the list of processes
+  --version TEXT      the version of the installed agent
+  --user-name TEXT    the user of this machine; also --user-email and --user-id
+  --hostname TEXT     overrides this machine's hostname
+  --os-info TEXT      overrides the name and version of the system
+  --machine-id ID     overrides the id of the system; pass the same one every time
+  --no-reactivate     do not reactivate an uninstalled machine
+  --allow-reactivate  reactivate an uninstalled machine (the default)
+  --agent-user NAME   the owner of the agent's files (LEA_AGENT_USER)
+  --state-dir DIR     the folder for these files (LEA_STATE_DIR; default /var/lib/lea, on
+                      macOS /Library/Application Support/Lea)
+  --url URL           the server's URL including the prefix of the routes
+  --token TOKEN       the enrollment token; other users can see it in the process list
 
-Exit codes: 0 done; 2 wrong option; 20 no usable answer, run it again later; 21 a
-person must act on the server; 22 this setup is wrong; 23 the server said no; 24 the
-state folder cannot be written. From 20 on, enroll-last-error.txt in it says more.
+Exit codes: 0 success; 2 invalid option; 20 no usable response, run it again later; 21 an
+operator has to act; 22 this installer is not correct; 23 refused permanently; 24 the
+state folder cannot be written. From 20 on, enroll-last-error.txt in it has details.
 USAGE
 }
 
@@ -39,9 +39,9 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source=lea-fleet.sh
 . "$here/lea-fleet.sh"
 
-# End with the exit code $1; say what happened, $2, and what to do, $3.
+# Report what happened, $2, and what to do, $3. Exit with $1.
 fail() {
-  text="This machine could not be enrolled, or not report itself.
+  text="Enrollment failed, or this machine's details could not be reported.
 When: $(date -u +%Y-%m-%dT%H:%M:%SZ)
 Machine: ${machine_id:-unknown}
 Server: $url
@@ -57,7 +57,7 @@ unwritable() {
     "Make it writable or make room, then run enroll.sh again."
 }
 
-# Store $2 as the file $1 of the state folder, with the mode $3: whole, or not at all.
+# Write $2 to the file $1 of the state folder atomically, with the mode $3.
 store() {
   cat >"$state/.$1.new" <<TEXT &&
 $2
@@ -69,13 +69,13 @@ TEXT
   return 1
 }
 
-# Whether the process $1 is there, and another one than this.
+# Whether the process $1 is running and is not this one.
 at_work() {
   [ "$1" != $$ ] && kill -0 "$1" 2>/dev/null
 }
 
-# Wait until no other run is at work here: the answer to the one would kill the token of
-# the other. Not for a run that is gone, or takes longer than any can.
+# Wait until no other run is active: each enrollment revokes the token of the one before.
+# Ignore a run whose process is gone, or that takes longer than any run can.
 take_turn() {
   lock=$state/enroll.lock
   waited=0
@@ -118,12 +118,12 @@ random() {
   od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n'
 }
 
-# Open the state folder and find out which machine this is, and which one was here.
+# Open the state folder; determine the id of this machine, and the id stored there.
 prepare() {
   trap close_work EXIT
   trap 'exit 130' INT
   trap 'exit 143' HUP TERM
-  command -v curl >/dev/null || fail 22 "There is no curl on this machine." \
+  command -v curl >/dev/null || fail 22 "curl is not installed on this machine." \
     "Install curl, then run enroll.sh again."
   (umask 022 && mkdir -p "$state") || unwritable
   open_work || unwritable
@@ -133,7 +133,7 @@ prepare() {
   machine_id=${machine_id:-${known:-$(random)}}
 }
 
-# Add what this machine tells of itself, when it enrols and when it reports.
+# Add the details of this machine, for an enrollment or a report.
 add_details() {
   add_text user_name "$user_name" 255
   add_text user_email "$user_email" 255
@@ -143,8 +143,8 @@ add_details() {
   add_text version "$version" 255
 }
 
-# Ask as ask does, again and again, until the answer is one that waiting does not change
-# or patience is over. Retry-After is obeyed, in bounds.
+# Send a request as ask does, and retry until the response is final or $patience seconds
+# are over. Obeys Retry-After within limits.
 insist() {
   left=$patience
   next=$pause
@@ -170,20 +170,20 @@ insist() {
   done
 }
 
-# End as the last answer says.
+# Fail with the exit code and the advice for the last response.
 refuse() {
   happened=$(outcome)
   again="then run enroll.sh again."
-  passing && fail 20 "$happened" "See that the server can be reached, $again"
+  passing && fail 20 "$happened" "Check that the server can be reached, $again"
   case $(member action) in
-    retry | '') fail 20 "$happened" "See that the server can be reached, $again" ;;
-    fix_request) fail 22 "$happened" "Mend what this setup sends, $again" ;;
-    stop) fail 23 "$happened" "Nothing, unless it is to be enrolled after all." ;;
+    retry | '') fail 20 "$happened" "Check that the server can be reached, $again" ;;
+    fix_request) fail 22 "$happened" "Correct what this installer sends, $again" ;;
+    stop) fail 23 "$happened" "Nothing, unless the machine should be enrolled after all." ;;
     *) fail 21 "$happened" "Ask the operator of the server, $again" ;;
   esac
 }
 
-# Keep what the last answer says, and end: nothing is open any more.
+# Store the values of the last response, print $1 and exit with 0.
 settle() {
   interval=$(member heartbeat_interval)
   case $interval in '' | *[!0-9]*) interval=60 ;; esac
@@ -194,31 +194,31 @@ settle() {
   exit 0
 }
 
-# Report to the server with the token that is stored, and end. Returns where the server
-# has ended this identity.
+# Report the details with the stored token and exit. Returns only if the server has
+# uninstalled this machine (reenroll).
 report() {
   body=
   add_details
   insist heartbeat "$(stored agent-token.txt)"
   [ "$status/$(member status)" != 200/ok ] ||
-    settle "Machine $machine_id is enrolled; reported."
+    settle "Machine $machine_id is enrolled; details reported."
   action=$(member action)
   case $status/$action in 4??/reenroll) ;; *) refuse ;; esac
 }
 
-# Set the token to enrol with: the one in the file, else in the environment, else typed.
-find_enrolment_token() {
+# Set the enrollment token: from the file, or the environment, or the option.
+find_enrollment_token() {
   file=$here/lea-enroll-token.txt
   [ ! -r "$file" ] || written_token=$(first_line <"$file")
   token=${written_token:-${token:-$typed_token}}
-  is_token "$token" || fail 22 "There is no enrolment token, or it is none." \
-    "Put the one of the operator into $file, then run enroll.sh again."
+  is_token "$token" || fail 22 "There is no enrollment token, or it is not a valid one." \
+    "Put the token from the operator into $file, then run enroll.sh again."
 }
 
-# Enrol, keep the answer, and end. What another machine has stored here, of which this
-# one is a copy, is not kept.
-enrol() {
-  find_enrolment_token
+# Enroll, store the response, and exit. Discards the identity of another machine, as
+# left by a copied disk.
+enroll() {
+  find_enrollment_token
   rm -f "$state/agent-token.txt" || unwritable
   [ "$machine_id" = "$known" ] || rm -f "$state/enroll-key.txt" || unwritable
   store machine-id.txt "$machine_id" 644 || unwritable
@@ -239,8 +239,8 @@ enrol() {
   settle "Machine $machine_id is enrolled ($(member status))."
 }
 
-patience=${LEA_PATIENCE:-60}           # seconds, for one request and its repetitions
-pause=${LEA_PAUSE:-1}                  # seconds, the first and the shortest
+patience=${LEA_PATIENCE:-60}           # seconds, for a request and its retries
+pause=${LEA_PAUSE:-1}                  # seconds; also the first pause
 longest_pause=${LEA_LONGEST_PAUSE:-30} # seconds
 agent_user=${LEA_AGENT_USER-}
 token=${LEA_ENROLL_TOKEN-}
@@ -261,7 +261,7 @@ while [ $# -gt 0 ]; do
     --help | --allow-reactivate | --no-reactivate) ;;
     --*=*) option=${1%%=*} value=${1#*=} ;;
     --*)
-      [ $# -gt 1 ] || misused "not understood, or without a value: $option"
+      [ $# -gt 1 ] || misused "unknown option, or option without a value: $option"
       value=$2
       shift
       ;;
@@ -282,16 +282,16 @@ while [ $# -gt 0 ]; do
     --url) url=${value%/} ;;
     --state-dir) state=$value ;;
     --agent-user) agent_user=$value ;;
-    *) misused "not understood: $option" ;;
+    *) misused "unknown option: $option" ;;
   esac
 done
 case $url in
   http://?* | https://?*) ;;
-  *) misused "no address of a server: $url" ;;
+  *) misused "not a valid URL of a server: $url" ;;
 esac
 for seconds in "$patience" "$pause" "$longest_pause"; do
   case $seconds in
-    *[!0-9]* | 0?* | ??????*) misused "no number of seconds: $seconds" ;;
+    *[!0-9]* | 0?* | ??????*) misused "not a valid number of seconds: $seconds" ;;
   esac
 done
 [ -z "$agent_user" ] || id -u "$agent_user" >/dev/null 2>&1 ||
@@ -301,4 +301,4 @@ prepare
 if [ "$machine_id" = "$known" ] && [ -n "$(stored agent-token.txt)" ]; then
   report
 fi
-enrol
+enroll

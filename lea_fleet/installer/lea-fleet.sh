@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What enroll.sh and uninstall.sh have in common, and stands beside them: the server,
-# the state folder, one request, and JSON. Takes curl and what every POSIX system has.
+# Functions that enroll.sh and uninstall.sh share: server, state folder, requests, JSON.
+# Needs curl and standard POSIX tools.
 
 LC_ALL=C # awk, od and tr count bytes; messages are English
 export LC_ALL
@@ -11,7 +11,7 @@ state=/var/lib/lea
 [ "$(uname -s)" != Darwin ] || state='/Library/Application Support/Lea'
 state=${LEA_STATE_DIR:-$state}
 
-# Make $work, a folder of this run's own, where nobody else reads the answers.
+# Create $work, a private folder of this run for responses, which contain tokens.
 open_work() {
   work=$state/.work.$$
   rm -rf "$work" && mkdir "$work"
@@ -21,26 +21,26 @@ close_work() {
   [ -z "${work-}" ] || rm -rf "$work"
 }
 
-# Print the first of the lines that come, without what editors add to it: spaces around
-# it, a carriage return, the mark EF BB BF.
+# Print the first line of the input without what editors add: surrounding spaces, a
+# carriage return, a byte order mark (EF BB BF).
 first_line() {
   awk 'NR == 1 {
     sub(/^\357\273\277/, ""); sub(/^[ \t]+/, ""); sub(/[ \t\r]+$/, ""); print
   }'
 }
 
-# Print the line that the file $1 of the state folder holds, or nothing.
+# Print the line in the file $1 of the state folder, if it exists.
 stored() {
   [ ! -f "$state/$1" ] || first_line <"$state/$1"
 }
 
-# Whether $1 can be a token (RFC 6750, section 2.1), and stand in a header field.
+# Whether $1 is a valid Bearer token (RFC 6750, section 2.1).
 is_token() {
   case $1 in '' | *[!A-Za-z0-9._~+/=-]*) return 1 ;; esac
 }
 
-# Print the text $1 as a JSON string in ASCII, cut to $2 characters. Bytes that are no
-# UTF-8 (Unicode, table 3-7) become U+FFFD, as the server refuses them.
+# Print the text $1 as an ASCII JSON string, cut to $2 characters. Bytes that are not
+# valid UTF-8 (Unicode, table 3-7), which the server refuses, become U+FFFD.
 json_string() {
   printf %s "$1" | od -A n -v -t u1 | awk -v longest="$2" '
     function put(code) {
@@ -74,21 +74,21 @@ json_string() {
     END { if (missing) put(65533); print "\"" }'
 }
 
-# Add to $body, the members of a request, $1 with the text $2, cut to $3 characters.
-# Without a text it is left out.
+# Add the member $1 with the text $2, cut to $3 characters, to the request $body. Omit it
+# if the text is empty.
 add_text() {
   [ -z "$2" ] || body="$body${body:+, }\"$1\": $(json_string "$2" "$3")"
 }
 
-# POST $body to the route $1 with the token $2, within $3 seconds and under the
-# Idempotency-Key $4. Sets status, 000 where no whole answer came, and took, the seconds
-# that went by, rounded up. The token is seen by no process list and by no .curlrc.
+# POST $body to the route $1 with the token $2, the Idempotency-Key $4 and a time limit of
+# $3 seconds. Sets status, 000 without a complete response, and took, the seconds it took,
+# rounded up. The token is not visible in the process list; .curlrc is not read.
 ask() {
   whole=yes
   : >"$work/answer"
   : >"$work/head"
   printf '{%s}' "$body" >"$work/body"
-  # curl sends no field that is empty.
+  # curl does not send a header that is empty.
   curl -q -g -sS --proto '=http,https' --connect-timeout 10 --max-time "$3" \
     -H 'Content-Type: application/json' -H 'Expect:' --data-binary "@$work/body" \
     -D "$work/head" -o "$work/answer" -w '%{http_code} %{time_total}\n' \
@@ -96,19 +96,19 @@ ask() {
 header = "Authorization: Bearer $2"
 header = "Idempotency-Key: ${4-}"
 FIELDS
-  read -r status seconds <"$work/told" || seconds=0 # there is no curl
+  read -r status seconds <"$work/told" || seconds=0 # curl is missing
   [ -n "$whole" ] || status=000
-  # shellcheck disable=SC2034 # for whoever sources this
+  # shellcheck disable=SC2034 # used by the scripts that source this
   took=$((${seconds%%[.,]*} + 1))
 }
 
-# Whether another try may get what this one did not.
+# Whether the last request failed only temporarily.
 passing() {
   case $status in 000 | 429 | 5??) ;; *) return 1 ;; esac
 }
 
-# Print the string or number that the answer has as its own member $1; nothing where it
-# is no JSON object, or has none. What is not printable ASCII becomes a question mark.
+# Print the string or number in the top-level member $1 of the response; nothing if there
+# is no such member. Characters other than printable ASCII become a question mark.
 member() {
   awk -v name="$1" '
     function code(hex,    i, value) {
@@ -152,13 +152,13 @@ member() {
     }' <"$work/answer"
 }
 
-# Print what came of the last request, for a person.
+# Print the result of the last request, for a person.
 outcome() {
   if [ "$status" = 000 ]; then
-    echo "No answer from $url: $(first_line <"$work/error")"
+    echo "No response from $url: $(first_line <"$work/error")"
   elif [ -n "$(member action)" ]; then
     echo "HTTP $status $(member code) ($(member action)): $(member detail)"
   else
-    echo "HTTP $status from $url, and not as the server itself answers."
+    echo "HTTP $status from $url, which is not a response of the server itself."
   fi
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tells the server that this machine leaves the fleet; removes what enroll.sh stored.
-# Takes 8 seconds at most and always ends with 0: no uninstall fails because of it.
+# Report the uninstall of this machine to the server; remove the files of enroll.sh.
+# Takes 8 seconds at most and always exits with 0, so that no uninstall fails.
 set -eu
 trap 'exit 0' EXIT
 
@@ -8,14 +8,14 @@ usage() {
   cat <<'USAGE'
 Usage: uninstall.sh [OPTION VALUE]...
 
-Tell the server that this machine leaves the fleet, and remove what enroll.sh stored.
-Where the server does not answer, the agent's token and the machine's id are kept, for a
-later installation. Ends with exit code 0 whatever happens.
+Report the uninstall of this machine to the server, and remove the files of enroll.sh. If
+the server does not respond, the agent's token and the machine id are kept for a later
+installation. Always exits with 0.
 
-  --reason TEXT    why, for the operator
-  --url URL        the server's address, instead of the one that enroll.sh stored
-  --state-dir DIR  where that is stored (LEA_STATE_DIR; default /var/lib/lea, on macOS
-                   /Library/Application Support/Lea)
+  --reason TEXT    the reason, for the operator
+  --url URL        overrides the server's URL that enroll.sh stored
+  --state-dir DIR  the folder with its files (LEA_STATE_DIR; default /var/lib/lea, on
+                   macOS /Library/Application Support/Lea)
 USAGE
 }
 
@@ -23,7 +23,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source=lea-fleet.sh
 . "$here/lea-fleet.sh"
 
-# Tell the server, at most twice. Succeeds where it has ended this identity.
+# Send the request, at most twice. Succeeds if the machine is uninstalled.
 leave() {
   body=
   add_text reason "$reason" 500
@@ -52,23 +52,23 @@ while [ $# -gt 0 ]; do
     --reason) reason=$value ;;
     --url) typed_url=${value%/} ;;
     --state-dir) state=$value ;;
-    *) echo "uninstall.sh: not understood: $option (see --help)" >&2 ;;
+    *) echo "uninstall.sh: unknown option: $option (see --help)" >&2 ;;
   esac
 done
 
-open_work 2>/dev/null || exit # nothing was stored, or nothing can be removed
+open_work 2>/dev/null || exit # nothing is stored, or it cannot be removed
 trap 'close_work; exit 0' EXIT
 known_url=$(stored server-url.txt)
 url=${typed_url:-${known_url:-$url}}
 token=$(stored agent-token.txt)
 over=
 if ! is_token "$token"; then
-  [ -f "$state/enroll-key.txt" ] || over=yes # else an enrolment was left unanswered
+  [ -f "$state/enroll-key.txt" ] || over=yes # otherwise an enrollment got no response
 elif leave; then
   over=yes
-  echo "This machine has left the fleet."
+  echo "This machine has been uninstalled."
 else
-  echo "The server could not be told that this machine left. $(outcome)" >&2
+  echo "The uninstall could not be reported to the server. $(outcome)" >&2
 fi
 
 close_work
@@ -78,4 +78,4 @@ close_work
   rm -f server-url.txt heartbeat-interval.txt enroll-last-error.txt enroll.lock .*.new
   rm -rf .work.*
 )
-rmdir "$state" 2>/dev/null || : # where nothing else is in it
+rmdir "$state" 2>/dev/null || : # if it is empty

@@ -194,7 +194,7 @@ def configured():
 
 
 def test_the_recipe_shows_each_change_as_json(operator, configured, capsys):
-    (code,) = docs.blocks(docs.section(docs.parse(docs.OPERATIONS), "Logs"), "python")
+    (code,) = docs.blocks(docs.section(docs.parse(docs.OPERATIONS), "Logging"), "python")
     exec(compile(code, "logs.py", "exec"), {})
 
     operator.enroll("PC é 7", version="1.3.1")

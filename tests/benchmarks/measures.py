@@ -191,13 +191,13 @@ def _heartbeats(bare, fresh, written, size, say):
         lambda seconds: _work_anew(written, own, seconds),
     )
     least, cheapest = zip(*floor)
-    for kind, works, bar in (("fresh", kept, ">= 0.75"), ("written", wrote, ">= 0.60")):
+    for kind, works, bar in (("Fresh", kept, ">= 0.75"), ("Written", wrote, ">= 0.60")):
         rates, costs = zip(*works)
         beside = f"bare Flask {_rate(least)}"
-        name = f"Heartbeats that are {kind}"
+        name = f"{kind} heartbeats"
         yield Figure(name, _rate(rates), beside, _ratio(rates, least), "", bar)
         beside = f"bare Flask {_micro(cheapest)}"
-        name, ratio = f"A {kind} one, processor time", _ratio(costs, cheapest)
+        name, ratio = f"{kind} heartbeat, processor time", _ratio(costs, cheapest)
         yield Figure(name, _micro(costs), beside, ratio)
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Run a Windows program in the test bed; its exit code is that of the program.
+# Run a Windows program in the test bed and exit with its exit code.
 #
 #   in_bed.sh BED WINDOWS WORK CA [NAME=VALUE]... PROGRAM [ARGUMENT]...
 #
-# WINDOWS is the folder with what this Windows has beyond the fresh one of the BED
-# (at first nothing), WORK one that is Z:\work to the program, CA a file of certificate
-# authorities to trust, or "". All is mounted in a namespace that ends with this
-# process, and so do all the processes in it.
+# WINDOWS is a folder for the changes to the fresh Windows of the BED (empty at first),
+# WORK a folder that the program sees as Z:\work, CA a file with certificate authorities
+# to trust, or "". Everything runs in a namespace that ends with this process, together
+# with all processes in it.
 set -euo pipefail
 exec unshare --mount --pid --fork --kill-child -- bash -euo pipefail -c '
 root=$1/root fresh=$1/prefix windows=$2 work=$3 ca=$4
@@ -15,7 +15,7 @@ mount --bind "$work" "$root/work"
 mkdir -p "$windows" "$windows.overlay"
 layers=lowerdir=$fresh,upperdir=$windows,workdir=$windows.overlay
 if ! mount -t overlay -o "$layers" overlay "$root/prefix" 2>/dev/null; then
-  # Not on this file system: a whole copy takes its place.
+  # Overlays do not work on this file system: use a full copy instead.
   [ -e "$windows/system.reg" ] || cp -a --reflink=auto "$fresh/." "$windows"
   mount --bind "$windows" "$root/prefix"
 fi

@@ -358,7 +358,7 @@ def test_pauses_and_patience_can_be_set(computer, front):
 
 def test_with_no_server_it_says_so_and_enrols_when_run_again(computer, server, front):
     with front.closed():
-        assert_failed(computer, computer.enroll(), 20, "No answer from", front.url)
+        assert_failed(computer, computer.enroll(), 20, "No response from", front.url)
     assert computer.stored == {"machine-id.txt", "enroll-key.txt"} | {
         "enroll-last-error.txt"
     }
@@ -384,7 +384,7 @@ def test_a_lost_answer_is_had_by_running_it_again(computer, server, front):
 def test_a_server_that_hangs_is_waited_for_no_longer_than_patience_lasts(computer):
     computer.replace("curl", SLOW_CURL)
 
-    assert_failed(computer, computer.enroll(), 20, "No answer from")
+    assert_failed(computer, computer.enroll(), 20, "No response from")
     assert len(computer.limits) > 2
     assert 0 < min(computer.limits) and max(computer.limits) <= 20
     assert sum(computer.limits) + sum(computer.pauses) <= 60
@@ -392,7 +392,7 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_patience_lasts(compute
 
 def test_a_server_that_hangs_is_not_waited_for(computer, server, front):
     front.then(hang)
-    assert_failed(computer, computer.enroll(LEA_PATIENCE="1"), 20, "No answer from")
+    assert_failed(computer, computer.enroll(LEA_PATIENCE="1"), 20, "No response from")
 
     assert_enrolled(computer, server, computer.enroll())
 
@@ -472,7 +472,7 @@ def test_without_a_token_the_setup_is_wrong(computer, front):
 
     for token in ("", "two words", 'quo"ted', "é"):
         run = computer.enroll(LEA_ENROLL_TOKEN=token)
-        assert_failed(computer, run, 22, "no enrolment token")
+        assert_failed(computer, run, 22, "no enrollment token")
     assert not front.requests
 
 

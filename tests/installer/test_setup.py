@@ -377,7 +377,7 @@ def test_a_last_word_is_taken_as_one(pc, front):
 def test_a_server_that_is_down_is_found_by_running_setup_again(pc, server, front):
     with front.closed():
         assert pc.set_up(patience=3).exit_code == AGAIN
-    assert pc.is_installed and "did not answer" in pc.error
+    assert pc.is_installed and "did not respond" in pc.error
     key = pc.kept("enroll-key")
 
     assert pc.set_up().exit_code == 0
@@ -445,7 +445,7 @@ def test_what_is_not_the_servers_answer_changes_nothing(pc, front, fault):
     assert pc.set_up().exit_code == AGAIN
 
     assert pc.token is None and pc.kept("enroll-key")
-    assert "not the server" in pc.error
+    assert "not from the server" in pc.error
     assert sent(front) == ["enroll"]
 
 
@@ -474,7 +474,7 @@ def test_a_server_that_never_answers_is_given_up(pc, front, fault):
 
     assert pc.set_up(patience=2).exit_code == AGAIN
 
-    assert "did not answer" in pc.error
+    assert "did not respond" in pc.error
 
 
 def test_a_lost_answer_is_asked_for_again(pc, server, front):
@@ -786,7 +786,7 @@ def test_an_address_that_is_none_is_the_setups_own_fault(pc, front):
 
     assert pc.set_up(url=without_scheme).exit_code == MEND
 
-    assert "address" in pc.error and without_scheme in pc.error
+    assert "URL" in pc.error and without_scheme in pc.error
     assert front.requests == [] and pc.is_installed
 
 

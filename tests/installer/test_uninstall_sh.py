@@ -94,7 +94,7 @@ def test_with_no_server_the_next_installation_finds_its_identity(
 ):
     token = enrolled.token
     with front.closed():
-        assert_kept(enrolled, enrolled.uninstall(), "No answer from")
+        assert_kept(enrolled, enrolled.uninstall(), "No response from")
 
     assert enrolled.enroll("--version", "2").exit_code == 0
     assert enrolled.token == token
@@ -105,7 +105,7 @@ def test_with_no_server_the_next_installation_finds_its_identity(
 def test_a_server_that_hangs_delays_it_for_8_seconds_at_most(enrolled):
     enrolled.replace("curl", SLOW_CURL)
 
-    assert_kept(enrolled, enrolled.uninstall(), "No answer from")
+    assert_kept(enrolled, enrolled.uninstall(), "No response from")
     assert len(enrolled.limits) == 2 and min(enrolled.limits) > 0
     assert sum(enrolled.limits) + sum(enrolled.pauses) <= 8
 
@@ -185,7 +185,7 @@ def test_a_wrong_option_is_no_failure(enrolled, server):
 
     assert_gone(enrolled, server, run, None)
     for word in ("nonsense", "--nonsense", "--version"):
-        assert f"not understood: {word}" in run.output
+        assert f"unknown option: {word}" in run.output
 
 
 def test_help_does_nothing(enrolled, front):
@@ -200,7 +200,7 @@ def test_help_does_nothing(enrolled, front):
 def test_without_curl_it_is_no_failure(enrolled):
     enrolled.leave_only(*PROGRAMS)
 
-    assert_kept(enrolled, enrolled.uninstall(), "No answer from")
+    assert_kept(enrolled, enrolled.uninstall(), "No response from")
 
 
 def test_without_its_other_half_it_is_no_failure(enrolled):

@@ -1,4 +1,4 @@
-// What an operator does to a machine: each with a question that names it.
+// The operator's actions on a machine, each with a dialog that names the machine.
 
 import { fitsPath, machinePath, post, remove } from "./api.js";
 import { confirm, showSecret } from "./dialogs.js";
@@ -8,8 +8,8 @@ import { phrase, t } from "./i18n.js";
 
 const LONGEST_REASON = 500;
 
-// The buttons for an active machine. `released` tells whether it may be enrolled once
-// more, and `done` is called with what to say once something has been done.
+// The buttons for an active machine. `released` says whether it may be re-enrolled;
+// `done` is called with a message after an action.
 export function actionButtons({ machine_id: machine }, released, done) {
   const release = released ? ["unrelease", unrelease] : ["release", allow];
   const offered = fitsPath(machine) ? [["rotate", rotate], release] : [];

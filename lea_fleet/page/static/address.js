@@ -1,4 +1,4 @@
-// What the page shows is in its address, so that a link can be shared.
+// The state of the page is in its URL, so that a link can be shared.
 
 const NAMES = [
   "view",
@@ -12,12 +12,12 @@ const NAMES = [
   "page",
 ];
 
-// What makes up a listing: with any of it changed, the first page is shown.
+// The parameters of a listing: if one changes, the first page is shown.
 const LISTING = ["q", "presence", "version", "silent_for", "sort"];
 
 let listener = () => {};
 
-// Call `onChange` whenever the address changes.
+// Call `onChange` whenever the URL changes.
 export function follow(onChange) {
   listener = onChange;
 }
@@ -27,7 +27,7 @@ export function state() {
   return Object.fromEntries(NAMES.map((name) => [name, parameters.get(name) ?? ""]));
 }
 
-// Return the address of the present state with `changes`.
+// Return the URL of the current state with `changes`.
 export function link(changes) {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(changed(changes))) {
@@ -36,8 +36,8 @@ export function link(changes) {
   return `${location.pathname}${parameters.size ? "?" : ""}${parameters}`;
 }
 
-// Go there; with `replace`, going back leads to before the present state. What is kept
-// beside the address stays, unless the listing becomes another one.
+// Go there; `replace` replaces the current history entry. The state kept beside the URL
+// stays unless the listing changes.
 export function go(changes, { replace = false, keep } = {}) {
   keep ??= isAnother(changes) ? {} : kept();
   const where = link(changes);
@@ -46,12 +46,12 @@ export function go(changes, { replace = false, keep } = {}) {
   listener();
 }
 
-// What go() was told to keep with this state, beside the address.
+// The state that go() keeps in the history entry, beside the URL.
 export function kept() {
   return history.state ?? {};
 }
 
-// The attributes of a link that goes there without loading the page anew.
+// The attributes of a link that goes there without reloading the page.
 export function leadsTo(changes) {
   const click = (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;

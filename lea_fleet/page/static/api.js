@@ -1,4 +1,4 @@
-// The API: requests go out here, and what went wrong comes back as one of a few kinds.
+// Requests to the API. Errors are reported as a Failure of one of a few kinds.
 
 import { readClock } from "./format.js";
 import { token } from "./session.js";
@@ -6,13 +6,13 @@ import { token } from "./session.js";
 const PREFIX = document.documentElement.dataset.api;
 const PATIENCE = 30_000; // milliseconds
 
-// Why there is no answer. `kind` is
-//   away     nobody answers, or something that is not the fleet
+// Why a request failed. `kind` is
+//   away     no response, or one that is not from lea-fleet
 //   token    the token is not known
-//   session  the host's session is over
-//   scope    the token is good, but no operator's
-//   refused  the request cannot be, or not now
-//   later    the server cannot do it at present
+//   session  the session in the host has ended
+//   scope    the token is valid, but not the operator's
+//   refused  the request is not valid, or not allowed now
+//   later    the server is temporarily not able to do it
 export class Failure extends Error {
   constructor(kind, problem = {}) {
     super(problem.detail ?? kind);
@@ -26,7 +26,7 @@ export const get = (path, options) => json("GET", path, options);
 export const post = (path, body = {}) => json("POST", path, { body });
 export const remove = (path) => json("DELETE", path, { body: {} });
 
-// Return a listing as CSV: its bytes and the name for the file.
+// Return a listing as CSV: its content and file name.
 export async function csv(query) {
   const response = await send("GET", "/fleet", { query: { ...query, format: "csv" } });
   const offered = response.headers.get("Content-Disposition") ?? "";
@@ -34,7 +34,7 @@ export async function csv(query) {
   return { name, bytes: await response.blob() };
 }
 
-// Whether a machine of that name can be named in a path; an older server's may not.
+// Whether a machine id can be used in a path; one from an older server may not.
 export function fitsPath(machineId) {
   return !machineId.includes("/") && machineId !== "." && machineId !== "..";
 }

@@ -1,4 +1,4 @@
-// Enrolments above the line and uninstalls below it, a column for each day.
+// A chart with a column for each day: enrollments above the line, uninstalls below.
 
 import { el, svg } from "./dom.js";
 import { day, number } from "./format.js";
@@ -82,7 +82,7 @@ function head(name) {
 
 function draw(days, width) {
   const down = nice(Math.max(...days.map((each) => each.uninstalls)));
-  // Where nothing has happened, the line lies at the bottom.
+  // Without uninstalls, the line is at the bottom.
   const up = nice(Math.max(...days.map((each) => each.enrolments))) || (down ? 0 : 2);
   const unit = (HEIGHT - TOP - BOTTOM) / (up + down);
   const zero = TOP + up * unit;
@@ -108,7 +108,7 @@ function draw(days, width) {
   days.forEach((each, index) => {
     drawing.append(column(each, LEFT + index * step, step, zero, unit));
     if ((days.length - 1 - index) % WEEK === 0) {
-      // The last one, today, ends where the drawing does.
+      // The last label, today, is aligned with the right edge.
       const last = index === days.length - 1;
       const x = last ? width : LEFT + (index + 0.5) * step;
       const at = { class: last ? "day last" : "day", x, y: HEIGHT - 4 };
@@ -135,7 +135,7 @@ function column({ date, enrolments, uninstalls }, left, step, zero, unit) {
   );
 }
 
-// The numbers at the side: not so close that one covers another.
+// The numbers of the axis, far enough apart not to overlap.
 function marks(up, down, zero, unit) {
   const found = [[0, zero]];
   if (up * unit > 14) found.push([up, zero - up * unit]);
@@ -144,7 +144,7 @@ function marks(up, down, zero, unit) {
   return found;
 }
 
-// The next number of 2, 4, 10, 20, 40, 100 …, which has a half; 0 for none.
+// Round up to 2, 4, 10, 20, 40, 100 …, which can be halved; 0 stays 0.
 function nice(most) {
   if (most === 0) return 0;
   let size = 1;

@@ -1,14 +1,13 @@
-// Questions, and secrets that are shown once.
+// Confirmation dialogs, and dialogs that show a secret once.
 
 import { Failure } from "./api.js";
 import { button, el, focusOn } from "./dom.js";
 import { inOneLine } from "./failures.js";
 import { t } from "./i18n.js";
 
-// Ask before something is done. `title`, `text` and `label` are lists of text and
-// elements, `act` does it, and the dialog stays open where that fails. `extra` is a
-// field of the form. Resolves to what `act` returned, or to undefined where nothing
-// was done.
+// Ask for confirmation. `title`, `text` and `label` are lists of text and elements, and
+// `extra` is a form field. `act` performs the action; if it fails, the dialog stays open.
+// Resolves to the result of `act`, or to undefined if the user cancels.
 export function confirm({ title, text, label, act, extra, danger = false }) {
   const { promise, resolve } = settled();
   const message = el("p", { class: "notice bad", role: "alert", hidden: true });
@@ -29,7 +28,7 @@ export function confirm({ title, text, label, act, extra, danger = false }) {
     ),
   ]);
   dialog.addEventListener("close", () => resolve(undefined));
-  // What cannot be undone is not under the finger.
+  // The default focus is not on the button that cannot be undone.
   (extra?.querySelector("input, textarea") ?? cancel).focus();
   return promise;
 
@@ -48,7 +47,7 @@ export function confirm({ title, text, label, act, extra, danger = false }) {
   }
 }
 
-// Show a token, which nobody can show again. Resolves when it is put away.
+// Show a token, which cannot be shown again. Resolves when the dialog is closed.
 export function showSecret(title, secret) {
   const { promise, resolve } = settled();
   const input = el("input", {
@@ -65,7 +64,7 @@ export function showSecret(title, secret) {
     said,
     el("div", { class: "actions" }, button(t("secret.done"), () => dialog.close())),
   ]);
-  // A slip of the finger must not lose it: only the button closes this one.
+  // Only the button closes this dialog, so that the token is not lost by accident.
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   dialog.addEventListener("close", resolve);
   input.select();
@@ -93,7 +92,7 @@ function modal(name, title, content) {
   const before = document.activeElement;
   dialog.addEventListener("close", () => {
     dialog.remove();
-    // It may have been replaced by its like, when the page was refreshed.
+    // A refresh may have replaced the element by an equal one.
     if (before.isConnected) before.focus();
     else if (before.dataset.key !== undefined) focusOn(before.dataset.key);
   });

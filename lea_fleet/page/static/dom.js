@@ -1,13 +1,13 @@
-// Elements. Whatever comes from the API becomes a text node: nothing here parses markup.
+// DOM helpers. Values from the API become text nodes: nothing here parses markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// Characters that a browser does not show, or that turn the text around them.
+// Invisible characters, and characters that change the direction of text.
 const HIDDEN =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
-// Make an element: `on` holds listeners, `data` the data- attributes; of the others,
-// true is an attribute without a value, and false, null and undefined are none.
+// Create an element. `on` contains listeners, `data` data- attributes. Among the other
+// attributes, true means no value, and false, null and undefined are left out.
 export function el(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
@@ -29,8 +29,8 @@ function fill(element, { on = {}, data = {}, ...attributes }, children) {
   return element;
 }
 
-// Text that a machine or a person has written, so that it can neither hide a
-// character nor turn what stands beside it.
+// Text from a machine or a person, with invisible characters made visible and isolated,
+// so that it cannot change the direction of the text around it.
 export function foreign(text, attributes = {}) {
   return el("bdi", attributes, visible(text));
 }
@@ -66,7 +66,7 @@ export function select(id, options, chosen, onChange) {
   return el("select", { id, on: onChange ? { change } : {} }, made);
 }
 
-// Put other children into an element; the focus stays on what has the same data-key.
+// Replace the children of an element; the focus stays on the same data-key.
 export function replaceKeepingFocus(parent, ...children) {
   const focused = document.activeElement;
   const key = parent.contains(focused) ? focused.dataset.key : undefined;
@@ -74,7 +74,7 @@ export function replaceKeepingFocus(parent, ...children) {
   if (key !== undefined) focusOn(key, parent);
 }
 
-// Put the focus on what has that data-key, where there is such a thing.
+// Focus the element with that data-key, if there is one.
 export function focusOn(key, parent = document) {
   const candidates = [...parent.querySelectorAll("[data-key]")];
   candidates.find(({ dataset }) => dataset.key === key)?.focus({ preventScroll: true });

@@ -1,4 +1,4 @@
-// What went wrong, for people: what it is and what to do about it.
+// Messages for failures: what happened, and what to do.
 
 import { Failure } from "./api.js";
 import { el, visible } from "./dom.js";

@@ -1,4 +1,4 @@
-// What the list is narrowed to, and the list as a file.
+// The filters of the list, and its CSV download.
 
 import { go, state } from "./address.js";
 import { csv, Failure } from "./api.js";
@@ -123,7 +123,7 @@ export class Filters {
     this.download.textContent = t("list.csv.busy");
     this.said.textContent = "";
     try {
-      // Excel in French splits at semicolons.
+      // Excel in French expects semicolons.
       const delimiter = language() === "fr" ? "semicolon" : "comma";
       const { name, bytes } = await csv({ ...query(), limit: "", cursor: "", delimiter });
       save(name, bytes);
@@ -152,7 +152,7 @@ function silences() {
   return [["", t("list.silent.any")], ...SILENCES.map((each) => [each, label(each)])];
 }
 
-// The newest enrolment first is what no `sort` means.
+// Without `sort`, the latest enrollment comes first.
 function sorts() {
   return SORTS.flatMap((name) => {
     const column = t(`column.${name}`);

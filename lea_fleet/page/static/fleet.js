@@ -1,4 +1,4 @@
-// The page of an operator who is signed in: its frame, its views, and their refreshing.
+// The page of a signed-in operator: header, views and periodic refresh.
 
 import { follow, leadsTo, state } from "./address.js";
 import { Failure } from "./api.js";
@@ -14,11 +14,11 @@ import { TokensView } from "./tokens.js";
 
 const EVERY = 30_000; // milliseconds
 
-// Failures after which somebody has to sign in.
+// Failures that require signing in again.
 const IDENTITY = ["token", "session", "scope"];
 
-// Show the fleet. `start` builds the page anew, `leave` goes to the sign-in. Returns
-// what ends it.
+// Show the fleet. `start` rebuilds the page, `leave` goes to the sign-in. Returns a
+// function that stops the refresh.
 export function showFleet(start, leave) {
   const freshness = new Freshness(() => refresh());
   const views = { machines: new MachinesView(), tokens: new TokensView() };
@@ -71,7 +71,7 @@ export function showFleet(start, leave) {
     views[name].showState();
   }
 
-  // Ask the server again for all that is shown.
+  // Request all data shown from the server again.
   async function refresh() {
     asked.abort();
     asked = new AbortController();

@@ -3,8 +3,8 @@
 import { el } from "./dom.js";
 import { locale } from "./i18n.js";
 
-// Each with its length in seconds, and how many of them are the least that is said in
-// it: "60 days ago" tells more than "2 months ago".
+// Units, with their length in seconds and the minimum number to use the unit for:
+// "60 days ago" is more precise than "2 months ago".
 const UNITS = [
   ["year", 31557600, 2],
   ["month", 2629800, 3],
@@ -16,7 +16,7 @@ const UNITS = [
 // How far the server's clock is ahead of this one, in milliseconds.
 let ahead = 0;
 
-// Take over the server's clock, whose `Date` counts whole seconds.
+// Adjust to the server's clock. Its `Date` header has whole seconds.
 export function readClock(header) {
   const told = Date.parse(header);
   if (Number.isFinite(told)) ahead = told - Date.now();
@@ -45,12 +45,12 @@ export function date(iso) {
   return dated(iso, { dateStyle: "medium" });
 }
 
-// A day of the summary: days there are those of UTC.
+// A day of the summary, in UTC.
 export function day(iso, style = { day: "numeric", month: "short" }) {
   return dated(`${iso}T00:00:00Z`, { ...style, timeZone: "UTC" });
 }
 
-// How long ago an instant was, such as "5 minutes ago".
+// The age of a timestamp, such as "5 minutes ago".
 export function ago(iso) {
   const seconds = (Date.parse(iso) - serverTime()) / 1000;
   if (!Number.isFinite(seconds)) return String(iso);
@@ -63,7 +63,7 @@ export function ago(iso) {
   return relative.format(Math.trunc(seconds / 10) * 10, "second");
 }
 
-// An instant as an element that keeps saying how long ago it was.
+// An element that shows the age of a timestamp and is kept up to date.
 export function timeAgo(iso) {
   return el("time", { datetime: iso, title: dateTime(iso), data: { ago: iso } }, ago(iso));
 }
@@ -72,7 +72,7 @@ export function time(iso) {
   return el("time", { datetime: iso }, dateTime(iso));
 }
 
-// Have every timeAgo() on the page say how long ago it is by now.
+// Update the age in every timeAgo() on the page.
 export function tick() {
   for (const shown of document.querySelectorAll("time[data-ago]")) {
     const text = ago(shown.dataset.ago);
@@ -82,7 +82,7 @@ export function tick() {
 
 function dated(iso, style) {
   const instant = new Date(iso);
-  // An older server may have stored anything.
+  // An older server may have stored any text.
   if (Number.isNaN(instant.getTime())) return String(iso);
   return new Intl.DateTimeFormat(locale(), style).format(instant);
 }

@@ -1,4 +1,4 @@
-// How old what is shown is, and what is the matter where it grows old.
+// The age of the data shown, and the failure that prevents a refresh.
 
 import { button, el } from "./dom.js";
 import { explain } from "./failures.js";
@@ -8,7 +8,7 @@ import { t } from "./i18n.js";
 const NOW = 10_000; // milliseconds that still are "just now"
 
 export class Freshness {
-  // `refresh` asks the server again.
+  // `refresh` requests the data again.
   constructor(refresh) {
     this.refresh = refresh;
     this.at = null;
@@ -32,12 +32,12 @@ export class Freshness {
     this.#done();
   }
 
-  // The old view stays, and says how old it is.
+  // The old data stays visible, with its age.
   failed(failure) {
     const notice = explain(failure);
     if (this.at !== null) notice.append(el("p", { class: "old" }, this.#old()));
     notice.append(button(t("failure.retry"), this.refresh));
-    // An alert that says the same again would be read out every time.
+    // Screen readers would read out an unchanged alert every time.
     if (this.banner.firstChild?.dataset.kind !== failure.kind) {
       notice.dataset.kind = failure.kind;
       this.banner.replaceChildren(notice);

@@ -1,4 +1,4 @@
-// What the page says, in the reader's language.
+// The texts of the page in the reader's language.
 
 import en from "./en.js";
 import fr from "./fr.js";
@@ -14,24 +14,24 @@ export function language() {
   return chosen;
 }
 
-// The same with the reader's country, where the browser names one: for dates.
+// The locale for dates, with the reader's country if the browser names one.
 export function locale() {
   return navigator.languages.find((tag) => tag.split("-")[0] === chosen) ?? chosen;
 }
 
-// Speak another language from now on, also after the next start.
+// Switch to another language, also for later visits.
 export function speak(code) {
   chosen = code;
   localStorage.setItem(KEPT, code);
 }
 
-// Return the text of a key as a string. `values` fill its {places}; `n` chooses
-// between singular and plural.
+// Return the text of a key as a string. `values` replace its {placeholders}; `n` selects
+// singular or plural.
 export function t(key, values = {}) {
   return phrase(key, values).join("");
 }
 
-// The same as a list to append, for values that are elements.
+// The same as a list of nodes, for values that are elements.
 export function phrase(key, values = {}) {
   const parts = wording(key, values).split(/\{(\w+)\}/);
   return parts.map((part, index) => (index % 2 ? shown(values[part]) : part));

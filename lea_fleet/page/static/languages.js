@@ -1,9 +1,9 @@
-// The switch between the languages.
+// The language switch.
 
 import { button, el } from "./dom.js";
 import { LANGUAGES, language, speak, t } from "./i18n.js";
 
-// `rebuild` shows the page anew.
+// `rebuild` renders the page again.
 export function languageSwitch(rebuild) {
   const choose = (code) => {
     speak(code);

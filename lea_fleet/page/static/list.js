@@ -1,4 +1,4 @@
-// The machines of a page of the list. The server searches, orders and counts.
+// A page of the list. The server filters, sorts and counts.
 
 import { go, kept, leadsTo, state } from "./address.js";
 import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
@@ -32,14 +32,14 @@ export class MachineList {
     this.table.hidden = true;
   }
 
-  // Until the server has answered, the old page stays, dimmed.
+  // Until the server responds, the old page stays, dimmed.
   showState() {
     replaceKeepingFocus(this.heads, COLUMNS.map(head));
     const asked = JSON.stringify(query());
     this.element.classList.toggle("old", this.answered !== asked);
   }
 
-  // Show a page of a listing; `everyone` is how many machines there are at all.
+  // Show a page of a listing; `everyone` is the number of all machines.
   show(listing, everyone) {
     const agents = [...listing.active, ...listing.uninstalled];
     this.answered = JSON.stringify(query());
@@ -56,7 +56,7 @@ function head(name) {
   if (name === "presence") return el("th", { scope: "col", role: "columnheader" }, column);
   const sort = state().sort || "-enrolled_at";
   const order = { [name]: "ascending", [`-${name}`]: "descending" }[sort] ?? "none";
-  // Dates begin with the latest, names with A; the default order needs no words.
+  // Dates are sorted descending first, text ascending; the default order has no parameter.
   const first = DATES.includes(name) ? `-${name}` : name;
   const other = first === name ? `-${name}` : name;
   const next = sort === first ? other : first;

@@ -1,4 +1,4 @@
-// One machine: what is known of it, what happened to it, and what can be done.
+// One machine: its details, history and actions.
 
 import { actionButtons } from "./actions.js";
 import { go } from "./address.js";
@@ -14,7 +14,7 @@ const EVENTS = 20;
 const TEXTS = ["hostname", "user_name", "user_email", "user_id", "version", "os_info"];
 
 export class MachinePanel {
-  // `refresh` asks the server again for all that is shown.
+  // `refresh` requests all data shown from the server again.
   constructor(refresh) {
     this.refreshAll = refresh;
     this.machine = "";
@@ -57,7 +57,7 @@ export class MachinePanel {
     );
   }
 
-  // Show the machine of that id, or none where it is empty.
+  // Show the machine with that id, or none if it is empty.
   show(machine) {
     if (machine === this.machine) return;
     const before = this.machine;
@@ -150,7 +150,7 @@ export class MachinePanel {
     }
   }
 
-  // A click beside the panel closes it.
+  // A click outside the panel closes it.
   #onClick(event) {
     if (event.target === this.element) this.element.close();
   }

@@ -1,4 +1,4 @@
-// The view of the machines: the overview, the filters and the list.
+// The machines view: overview, filters and list.
 
 import { get } from "./api.js";
 import { el } from "./dom.js";

@@ -1,4 +1,4 @@
-// The page starts here: with the sign-in, or with the fleet.
+// The entry point: shows the sign-in, or the fleet.
 
 import { follow } from "./address.js";
 import { showFleet } from "./fleet.js";
@@ -8,7 +8,7 @@ import { showSignIn } from "./signin.js";
 
 let stop = () => {};
 
-// Build everything anew: at the start, after signing in and out, in another language.
+// Build the page: at the start, after signing in or out, and in another language.
 function start(reason) {
   stop();
   follow(() => {});
@@ -17,7 +17,7 @@ function start(reason) {
   stop = isSignedIn() ? showFleet(start, leave) : showSignIn(start, reason);
 }
 
-// Go back to the sign-in; with a failure, say why.
+// Go back to the sign-in, with the failure that is the reason.
 function leave(reason) {
   signOut();
   start(reason);

@@ -1,4 +1,4 @@
-// The fleet in numbers: how many, who is there, on which version, who came and went.
+// The overview: totals, presence, versions, enrollments and uninstalls.
 
 import { leadsTo } from "./address.js";
 import { Chart } from "./chart.js";
@@ -51,7 +51,7 @@ function presence(totals) {
   ];
 }
 
-// One bar, as long as there are active machines.
+// The presence bar, unless there are no active machines.
 function bar(totals) {
   const label = t("overview.bar", totals);
   const shape = svg("svg", {

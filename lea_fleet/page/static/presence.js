@@ -1,4 +1,4 @@
-// Who is there, in words and in colour.
+// Presence as text and color.
 
 import { el } from "./dom.js";
 import { t } from "./i18n.js";

@@ -1,4 +1,4 @@
-// Who is signed in: by a token that stays in this tab, or to the host.
+// The sign-in: by a token that is kept in this tab, or through the host.
 
 const KEPT = "lea_fleet_token";
 
@@ -16,7 +16,7 @@ export function signIn(text) {
   sessionStorage.setItem(KEPT, text);
 }
 
-// Forget the token. Whether the host still knows the operator is for the host to say.
+// Discard the token. A session in the host is not affected.
 export function signOut() {
   sessionStorage.removeItem(KEPT);
   throughHost = false;

@@ -1,4 +1,4 @@
-// The sign-in: a token, which is tried before it is kept.
+// The sign-in form. The token is verified before it is stored.
 
 import { Failure, get } from "./api.js";
 import { el, field } from "./dom.js";
@@ -7,7 +7,7 @@ import { t } from "./i18n.js";
 import { languageSwitch } from "./languages.js";
 import { signIn, signOut } from "./session.js";
 
-// Show the form, with the Failure that led here. `start` is called once signed in.
+// Show the form, with the Failure that is the reason. `start` is called after signing in.
 export function showSignIn(start, reason) {
   const input = el("input", {
     id: "token",

@@ -1,10 +1,10 @@
-// What happened to a machine, in sentences.
+// The history of a machine.
 
 import { el, foreign } from "./dom.js";
 import { ago, dateTime, time } from "./format.js";
 import { phrase, t } from "./i18n.js";
 
-// Until when a machine that was imported may be enrolled: its setup comes some day.
+// The end of the release of an imported machine: no time limit.
 export const NEVER = "9999-12-31T23:59:59+00:00";
 
 const KNOWN = [
@@ -47,7 +47,7 @@ export function eventItem({ event, at, actor, detail }) {
   );
 }
 
-// The instant until which a machine may be enrolled once more, by its newest events.
+// The timestamp until which a machine is released, from its latest events.
 export function releasedUntil(events, now) {
   const ending = ["enrolled", "reactivated", "reenrolled", "uninstalled", "release_cancelled"];
   const telling = ["imported", "released", ...ending];

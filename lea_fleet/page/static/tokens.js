@@ -1,4 +1,4 @@
-// The tokens that installers enrol with: made, listed, revoked.
+// The enrollment tokens: creating, listing, revoking.
 
 import { Failure, get, post, remove } from "./api.js";
 import { confirm, showSecret } from "./dialogs.js";

@@ -1,11 +1,11 @@
-// Which machines the list is of, by the address.
+// The query for the list, from the URL.
 
 import { go, state } from "./address.js";
 
-// Machines on a page.
+// Machines per page.
 export const LIMIT = 50;
 
-// What the API is asked for.
+// The parameters for the API.
 export function query() {
   const { q, presence, version, silent_for, sort, cursor } = state();
   return { q, presence, version, silent_for, sort, cursor, limit: LIMIT };

@@ -305,7 +305,7 @@ def test_what_comes_from_the_database_moves_no_cursor(app, fleet, database):
 
 
 def test_each_check_is_described_in_the_guide():
-    part = docs.section(docs.parse(docs.OPERATIONS), "The doctor")
+    part = docs.section(docs.parse(docs.OPERATIONS), "Health check (doctor)")
     terms = ", ".join(term.astext() for term in part.findall(nodes.term))
 
     assert terms.split(", ") == [name for names in CHECKS.values() for name in names]

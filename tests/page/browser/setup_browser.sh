@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Install what the tests of the page need: Debian's Chromium with fonts, as root, and
-# Playwright and axe into the Python environment of the folder .venv, or of $1.
+# Install the requirements of the page's tests: Debian's Chromium with fonts (as root), and
+# Playwright and axe in the Python environment .venv, or $1.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 environment=${1:-.venv}
 packages=(chromium fonts-dejavu-core fonts-noto-core)
 

@@ -24,14 +24,14 @@ def page(many, sign_in):
 
 
 def test_the_numbers_are_those_of_the_whole_fleet(page):
-    overview = page.get_by_role("region", name="The fleet at a glance")
+    overview = page.get_by_role("region", name="Overview")
 
     expect(overview).to_contain_text("98,000 active machines")
     expect(overview.get_by_role("link", name="Online")).to_contain_text("97,000")
     expect(overview.get_by_role("link", name="Stale")).to_contain_text("1,000")
     expect(overview.get_by_role("link", name="Uninstalled")).to_contain_text("2,000")
     expect(overview.get_by_role("link", name="1.3.0")).to_be_visible()
-    chart = overview.get_by_role("img", name="Enrolments and uninstalls")
+    chart = overview.get_by_role("img", name="Enrollments and uninstalls")
     expect(chart).to_be_visible()
 
 
@@ -113,7 +113,7 @@ def test_a_column_orders_the_list(page):
 
     head.get_by_role("button").click()
     expect(head).to_have_attribute("aria-sort", "descending")
-    expect(page.get_by_label("Order")).to_have_value("-machine_id")
+    expect(page.get_by_label("Sort by")).to_have_value("-machine_id")
     assert shown(page)[:2] == ["PC-99999", "PC-99998"]
     expect(head.get_by_role("button")).to_be_focused()
 
@@ -133,7 +133,7 @@ def test_what_fits_is_downloaded_for_a_spreadsheet(page):
 def test_nothing_that_fits_says_what_to_do(page):
     page.get_by_label("Search").fill("no such machine")
 
-    expect(page.get_by_text("No machine fits these filters")).to_be_visible()
+    expect(page.get_by_text("No machines match these filters")).to_be_visible()
     page.locator(".nothing").get_by_role("button", name="Clear filters").click()
     expect(page.get_by_text(f"{MANY:,} machines")).to_be_visible()
 

@@ -37,12 +37,12 @@ def ask(page):
 
 
 def make(page):
-    page.get_by_role("button", name="Make token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.get_by_label("Token", exact=True)).to_be_visible()
 
 
 def as_a_table(page):
-    page.get_by_text("As a table").click()
+    page.get_by_text("Show as a table").click()
 
 
 def nothing(page):
@@ -95,7 +95,7 @@ def test_so_is_the_sign_in(fleet, tab, scheme, width):
 @WIDTHS
 def test_so_is_an_empty_fleet(fleet, sign_in, width):
     page = sign_in(fleet, viewport={"width": width, "height": 740})
-    expect(page.get_by_text("No machine has been enrolled yet")).to_be_visible()
+    expect(page.get_by_text("No machines are enrolled yet")).to_be_visible()
 
     shoot(page, f"empty {width}")
     assert faults(page) == []
@@ -208,8 +208,8 @@ def test_a_server_that_is_away_is_said_and_found_again(busy, tab):
     page.get_by_role("button", name="Refresh").click()
 
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("The server does not answer.")
-    expect(alert).to_contain_text("What you see is as it was")
+    expect(alert).to_contain_text("The server does not respond.")
+    expect(alert).to_contain_text("The data shown is from")
     expect(page.locator("a.machine")).to_have_count(3)
     shoot(page, "server away")
     visit.expect_refusals()
@@ -230,5 +230,5 @@ def test_a_database_that_cannot_be_read_is_said(fleet, tab, database):
 
     page.get_by_role("button", name="Refresh").click()
 
-    expect(page.get_by_role("alert")).to_contain_text("cannot read its database")
+    expect(page.get_by_role("alert")).to_contain_text("cannot access its database")
     visit.expect_refusals()

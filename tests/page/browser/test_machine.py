@@ -44,7 +44,7 @@ def test_its_story_is_told_the_newest_first(fleet, sign_in):
     assert "Enrolled again after an uninstall" in told[0]
     assert "Uninstalled" in told[1] and "Reason: PC replaced" in told[1]
     assert "by the operator from 127.0.0.1" in told[1]
-    assert "Host name: PARIS-1 → PARIS-2" in told[2]
+    assert "Hostname: PARIS-1 → PARIS-2" in told[2]
     assert "by the machine itself" in told[2]
     assert "by an installer with token 1" in told[3] and "Version 1.3.1" in told[3]
 
@@ -58,11 +58,11 @@ def test_a_long_story_is_shown_to_its_beginning(fleet, sign_in):
     story = panel(page, "PC-1").get_by_role("listitem")
     expect(story).to_have_count(20)
 
-    page.get_by_role("button", name="Show older").click()
+    page.get_by_role("button", name="Show older events").click()
 
     expect(story).to_have_count(61)
     expect(story.last).to_contain_text("Enrolled")
-    expect(page.get_by_role("button", name="Show older")).to_have_count(0)
+    expect(page.get_by_role("button", name="Show older events")).to_have_count(0)
 
 
 def test_it_is_uninstalled_once_that_is_confirmed_by_its_name(fleet, sign_in):
@@ -91,14 +91,14 @@ def test_it_is_released_and_that_is_taken_back(fleet, sign_in):
     fleet.operator.enroll("PC-1")
     page = sign_in(fleet, "?machine=PC-1")
 
-    page.get_by_role("button", name="Allow re-enrolment").click()
+    page.get_by_role("button", name="Allow re-enrollment").click()
     page.get_by_role("button", name="Allow PC-1 once").click()
-    said = page.get_by_text("PC-1 may be enrolled once more until")
+    said = page.get_by_text("PC-1 may be re-enrolled once until")
     expect(said).to_be_visible()
-    page.get_by_role("button", name="Take re-enrolment back").click()
-    page.get_by_role("button", name="Take it back for PC-1").click()
+    page.get_by_role("button", name="Cancel re-enrollment").click()
+    page.get_by_role("button", name="Cancel it for PC-1").click()
 
-    expect(page.get_by_role("button", name="Allow re-enrolment")).to_be_visible()
+    expect(page.get_by_role("button", name="Allow re-enrollment")).to_be_visible()
     assert fleet.events("PC-1") == ["release_cancelled", "released", "enrolled"]
 
 
@@ -109,12 +109,12 @@ def test_an_import_lets_it_through_until_that_is_taken_back(fleet, sign_in):
             Imports(repository.unit).add("PC-1", {"version": "1.4"})
     page = sign_in(fleet, "?machine=PC-1")
 
-    expect(page.get_by_text("let through, whenever it comes")).to_be_visible()
-    page.get_by_role("button", name="Take re-enrolment back").click()
-    page.get_by_role("button", name="Take it back for PC-1").click()
+    expect(page.get_by_text("without a time limit")).to_be_visible()
+    page.get_by_role("button", name="Cancel re-enrollment").click()
+    page.get_by_role("button", name="Cancel it for PC-1").click()
 
-    expect(page.get_by_role("button", name="Allow re-enrolment")).to_be_visible()
-    expect(page.get_by_text("let through, whenever it comes")).to_have_count(0)
+    expect(page.get_by_role("button", name="Allow re-enrollment")).to_be_visible()
+    expect(page.get_by_text("without a time limit")).to_have_count(0)
     assert fleet.events("PC-1") == ["release_cancelled", "imported"]
 
 
@@ -123,7 +123,7 @@ def test_its_new_token_is_shown_once_and_is_good(fleet, sign_in):
     page = sign_in(fleet, "?machine=PC-1")
 
     page.get_by_role("button", name="New token").click()
-    page.get_by_role("button", name="Make a token for PC-1").click()
+    page.get_by_role("button", name="Create a token for PC-1").click()
 
     token = page.get_by_label("Token", exact=True)
     agent.token = token.input_value()
@@ -142,10 +142,10 @@ def test_what_the_server_refuses_is_said_and_changes_nothing(fleet, tab):
     page.get_by_role("button", name="New token").click()
     fleet.operator.uninstall("PC-1")
 
-    page.get_by_role("button", name="Make a token for PC-1").click()
+    page.get_by_role("button", name="Create a token for PC-1").click()
 
-    question = page.get_by_role("dialog", name="Make a new token for PC-1?")
-    expect(question.get_by_role("alert")).to_contain_text("Nothing has been changed.")
+    question = page.get_by_role("dialog", name="Create a new token for PC-1?")
+    expect(question.get_by_role("alert")).to_contain_text("Nothing was changed.")
     visit.expect_refusals()
 
 
@@ -195,7 +195,7 @@ def test_a_name_that_fits_no_path_can_still_be_uninstalled(fleet, sign_in, datab
     fill(database, [{"machine_id": "a/../b"}])
     page = sign_in(fleet, "?machine=a%2F..%2Fb")
 
-    expect(page.get_by_text("fits no address")).to_be_visible()
+    expect(page.get_by_text("cannot be used in a URL")).to_be_visible()
     expect(page.get_by_role("button", name="New token")).to_have_count(0)
     page.get_by_role("button", name="Uninstall", exact=True).click()
     page.get_by_role("button", name="Uninstall a/../b").click()
@@ -208,4 +208,4 @@ def test_a_machine_that_is_not_there_says_so(fleet, sign_in):
     page = sign_in(fleet)
     page.goto(f"{fleet.url}?machine=PC-2")
 
-    expect(page.get_by_text("There is no machine of this name")).to_be_visible()
+    expect(page.get_by_text("There is no machine with this ID")).to_be_visible()

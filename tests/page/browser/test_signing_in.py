@@ -13,7 +13,7 @@ from tests.page.browser.chromium import expect
 
 
 def fill_in(page, token):
-    page.get_by_label("Operator’s token").fill(token)
+    page.get_by_label("Operator token").fill(token)
     page.get_by_role("button", name="Sign in").click()
 
 
@@ -34,11 +34,11 @@ def test_the_operators_token_opens_the_page_and_stays_in_the_tab(fleet, tab):
     assert page.evaluate("document.cookie + JSON.stringify(localStorage)") == "{}"
     other = visit.context.new_page()
     other.goto(visit.url)
-    expect(other.get_by_label("Operator’s token")).to_be_visible()
+    expect(other.get_by_label("Operator token")).to_be_visible()
     page.reload()
     expect(page.get_by_role("link", name="PC-1")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_label("Operator’s token")).to_be_focused()
+    expect(page.get_by_label("Operator token")).to_be_focused()
     assert page.evaluate("sessionStorage.length") == 0
 
 
@@ -51,10 +51,10 @@ def test_a_wrong_token_is_told_what_to_do(fleet, tab):
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("does not know this token")
     expect(alert).to_contain_text("RPA_API_TOKEN")
-    expect(page.get_by_label("Operator’s token")).to_be_focused()
+    expect(page.get_by_label("Operator token")).to_be_focused()
     visit.expect_refusals()
     fill_in(page, OPERATOR_TOKEN)
-    expect(page.get_by_text("No machine has been enrolled yet")).to_be_visible()
+    expect(page.get_by_text("No machines are enrolled yet")).to_be_visible()
 
 
 def test_a_machines_token_is_told_that_it_is_one(fleet, tab):
@@ -64,7 +64,7 @@ def test_a_machines_token_is_told_that_it_is_one(fleet, tab):
 
     fill_in(page, token)
 
-    expect(page.get_by_role("alert")).to_contain_text("not the operator’s")
+    expect(page.get_by_role("alert")).to_contain_text("not the operator token")
     visit.expect_refusals()
 
 
@@ -122,7 +122,7 @@ def test_a_session_that_ends_is_told_what_to_do(host, tab):
     visit = tab(host)
     page = visit.page
     page.goto(host.url.replace("/ops/park", "/login/zoe"))
-    expect(page.get_by_text("No machine has been enrolled yet")).to_be_visible()
+    expect(page.get_by_text("No machines are enrolled yet")).to_be_visible()
     visit.context.clear_cookies()
 
     page.get_by_role("button", name="Refresh").click()
