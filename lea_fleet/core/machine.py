@@ -27,9 +27,6 @@ IDENTITY = ("hostname", "user_name", "user_email", "user_id")
 #: Those that say something about a person. An installer is not told them.
 PERSONAL = ("user_name", "user_email", "user_id", "hostname")
 
-#: What its enrolment is called, in an answer and in the events.
-ENROLMENTS = ("enrolled", "reactivated", "reenrolled")
-
 #: The most characters that a new machine_id may have.
 LONGEST_ID = 128
 

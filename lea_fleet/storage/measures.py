@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.machine import ENROLMENTS
+from ..core.events import ENROLLMENTS
 from .clones import Clones
 from .enrollment_tokens import EnrollmentTokens
 from .listing import Listing
@@ -52,7 +52,7 @@ def measure(unit: UnitOfWork) -> Measures:
         return Measures(
             totals=Listing(unit).totals(),
             versions=[(name or "", count) for name, count in execute(_VERSIONS)],
-            enrolments={name: events.get(name, 0) for name in ENROLMENTS},
+            enrolments={name: events.get(name, 0) for name in ENROLLMENTS},
             uninstalls=events.get("uninstalled", 0),
             enrollment_tokens=EnrollmentTokens(unit).count_by_state(),
             suspected_clones=len(Clones(unit).suspects()),
