@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from ..core.clock import parse_duration
+from ..core.limits import LONGEST_BUSY_TIMEOUT
 from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
 
 #: What makes a token that nobody guesses.
@@ -28,9 +29,6 @@ MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 _PAGE = "/fleet"
 
 _SHORTEST_METRICS_TOKEN = 16
-
-#: Seconds; SQLite counts milliseconds in 32 bits.
-_LONGEST_TIMEOUT = 3600
 
 
 class ConfigurationError(click.ClickException, RuntimeError):
@@ -91,7 +89,7 @@ def _seconds(value: Any) -> float:
 
 def _timeout(value: Any) -> float:
     seconds = _seconds(value)
-    if seconds > _LONGEST_TIMEOUT:
+    if seconds > LONGEST_BUSY_TIMEOUT:
         raise ValueError("must be at most 1h")
     return seconds
 

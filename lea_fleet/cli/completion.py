@@ -18,11 +18,10 @@ from flask.cli import ScriptInfo
 
 from ..storage.sqlite.connections import connect
 from ..core.filters import SORTS
+from ..core.limits import MOST_COMPLETIONS
 from ..app.repository import AgentRepository
 from ..app.state import current_state
 from ..core.text import printable
-
-_MOST = 50
 
 #: What a shell does not interpret: click's scripts quote nothing, and a machine
 #: chooses its own id. "PC$(reboot)" must not get onto a command line.
@@ -46,7 +45,7 @@ def _completer(
                     for name, help in find(repository, incomplete)
                     if name.startswith(incomplete) and _HARMLESS.fullmatch(name)
                 )
-                return list(islice(found, _MOST))
+                return list(islice(found, MOST_COMPLETIONS))
         except Exception:  # the command itself will report it
             return []
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 from flask.cli import with_appcontext
 
+from ..core.limits import DEFAULT_EVENTS, MOST_EVENTS_PRINTED
 from ..core.rows import Event
 from ..core.text import printable
 from .terminal import at, say_table
@@ -20,8 +21,8 @@ from .options import json_option, optional_machine_argument, say_json
 @click.option(
     "--limit",
     metavar="N",
-    type=click.IntRange(1, 10_000),
-    default=50,
+    type=click.IntRange(1, MOST_EVENTS_PRINTED),
+    default=DEFAULT_EVENTS,
     show_default=True,
     help="Maximum number of events.",
 )

@@ -22,6 +22,7 @@ from ..core.filters import (
     is_sort,
 )
 from ..api.documents import fleet_as_csv
+from ..core.limits import MOST_MACHINES_PRINTED
 from ..core.pages import Page, PageReader
 from ..core.rows import Agent
 from ..core.text import printable
@@ -88,7 +89,7 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
 @click.option(
     "--limit",
     metavar="N",
-    type=click.IntRange(1, 1_000_000),
+    type=click.IntRange(1, MOST_MACHINES_PRINTED),
     help="Maximum number of machines.",
 )
 @json_option

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..api.payloads import DEFAULT_DAYS, MOST_DAYS
+from ..core.limits import DEFAULT_DAYS, MOST_DAYS
 from ..core.text import printable
 from .terminal import say, say_table
 from .list_command import totals_line

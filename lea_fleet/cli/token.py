@@ -10,7 +10,12 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import tokens
-from ..api.payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
+from ..core.limits import (
+    ENROLLMENT_TOKEN_USES,
+    LARGEST_ID,
+    LONGEST_DETAIL,
+    MOST_ENROLLMENT_TOKEN_USES,
+)
 from ..core.rows import EnrollmentToken
 from ..core.text import printable
 from .terminal import at, say, say_table
@@ -49,8 +54,8 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
         click.option(
             "--max-uses",
             metavar="N",
-            type=click.IntRange(1, MOST_USES),
-            default=DEFAULT_USES,
+            type=click.IntRange(1, MOST_ENROLLMENT_TOKEN_USES),
+            default=ENROLLMENT_TOKEN_USES,
             show_default=True,
             help="How many machines it may enroll.",
         ),
@@ -113,7 +118,7 @@ def list_command(as_json: bool) -> None:
 @click.argument(
     "token_id",
     metavar="ID",
-    type=click.IntRange(1, 2**63 - 1),
+    type=click.IntRange(1, LARGEST_ID),
     shell_complete=token_ids,
 )
 @json_option

@@ -7,7 +7,7 @@ from functools import partial
 import click
 from flask.cli import with_appcontext
 
-from ..api.payloads import LONGEST_REASON
+from ..core.limits import LONGEST_REASON
 from ..app.repository import AgentRepository
 from ..core.text import printable
 from ..core.rows import Agent

@@ -6,8 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-#: Characters of a name that count for its place in an order; then the id does.
-_LONGEST_NAME = 64
+from .limits import LONGEST_SORTED
 
 #: A key goes into a cursor, and a cursor into an address.
 _LONGEST_KEY = 256
@@ -52,7 +51,7 @@ def sort_key(name: bytes | None) -> str:
     """
     if name is None:
         return ""
-    text = name[: 4 * _LONGEST_NAME].decode("utf-8", "replace")[:_LONGEST_NAME]
+    text = name[: 4 * LONGEST_SORTED].decode("utf-8", "replace")[:LONGEST_SORTED]
     if not text.isascii():
         parts = unicodedata.normalize("NFKD", text)
         text = "".join(c for c in parts if not unicodedata.combining(c))

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import clock
+from ..core.limits import CLONE_MEMORY
 from ..core.rows import Agent, CloneSigns, KnownMachine
-from .unit_of_work import CLONE_MEMORY, UnitOfWork
+from .unit_of_work import UnitOfWork
 
 #: True of a row of ``enrolled_agents`` under suspicion: since ``:clone_since``, and
 #: not in the future, from before the clock was set back.
