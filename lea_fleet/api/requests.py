@@ -8,7 +8,7 @@ from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_content_length
 
-from .payloads import LONGEST_BODY
+from ..core.limits import LONGEST_BODY
 from ..core.problems import (
     BodyTooLarge,
     InvalidField,

@@ -1,7 +1,7 @@
-"""The log: one line for each change to the fleet, once it is committed.
+"""The change log: one line for each committed change to the fleet.
 
-For whoever reads the server's log beside the events. A line names the machine and who
-acted; of what machines say about people it has nothing, and a token is in no event.
+A line names the machine and who acted. It says nothing of what machines report about
+people, and no event contains a token.
 """
 
 from __future__ import annotations
@@ -12,39 +12,27 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.events import logged
 from ..core.rows import Event
 
 logger = logging.getLogger("lea_fleet")
-
-#: What is told of an event's detail. Whatever else there is may be about a person.
-_TOLD = (
-    "version",
-    "reason",
-    "because",
-    "until",
-    "enrollment_token",
-    "label",
-    "expires_at",
-    "max_uses",
-)
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:@/+-]+")
 
 
 def note(event: Event) -> None:
-    """Log a committed *event*, as one line and with its parts in ``lea_fleet``.
+    """Log a committed *event* as one line.
 
-    The parts, for handlers that write JSON, are ``event``, ``machine_id``, ``actor``
-    and ``detail``, as an event has them.
+    For handlers that write JSON, the record's ``lea_fleet`` has ``event``,
+    ``machine_id``, ``actor`` and ``detail``, as the event has them.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    detail = {name: event["detail"][name] for name in _TOLD if name in event["detail"]}
     told = {
         "event": event["event"],
         "machine_id": event["machine_id"],
         "actor": event["actor"],
-        "detail": _known(detail),
+        "detail": _known(logged(event["event"], event["detail"])),
     }
     logger.info("%s", _line(told), extra={"lea_fleet": told})
 
@@ -53,7 +41,7 @@ def _line(told: Mapping[str, Any]) -> str:
     """Return an event as ``enrolled machine_id=PC-7 by=operator address=10.0.0.7``."""
     actor = dict(told["actor"])
     fields = {"machine_id": told["machine_id"], "by": actor.pop("role"), **actor}
-    # Of what an operator did with an enrolment token, the detail says with which.
+    # An actor has an enrollment_token too, but not the operator who made or revoked it.
     pairs = _known({**fields, **told["detail"]})
     return " ".join([told["event"], *(f"{k}={_quoted(v)}" for k, v in pairs.items())])
 
@@ -65,9 +53,9 @@ def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _quoted(value: Any) -> str:
     """Return *value* as it is, or as JSON in ASCII where it might be misread.
 
-    A machine says what it likes: nothing of it may end a line or begin a field.
+    A machine may send anything: none of it may end a line or begin a field.
     """
-    text = str(value)
+    text = ",".join(value) if isinstance(value, list) else str(value)
     if _PLAIN.fullmatch(text):
         return text
     return json.dumps(text).replace("\x7f", "\\u007f")  # which JSON lets through

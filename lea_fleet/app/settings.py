@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from ..core.clock import parse_duration
+from ..core.limits import LONGEST_BUSY_TIMEOUT
 from ..core.presence import PresenceRule
 from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
 
@@ -30,9 +31,6 @@ MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 _PAGE = "/fleet"
 
 _SHORTEST_METRICS_TOKEN = 16
-
-#: Seconds; SQLite counts milliseconds in 32 bits.
-_LONGEST_TIMEOUT = 3600
 
 
 class ConfigurationError(click.ClickException, RuntimeError):
@@ -93,7 +91,7 @@ def _seconds(value: Any) -> float:
 
 def _timeout(value: Any) -> float:
     seconds = _seconds(value)
-    if seconds > _LONGEST_TIMEOUT:
+    if seconds > LONGEST_BUSY_TIMEOUT:
         raise ValueError("must be at most 1h")
     return seconds
 

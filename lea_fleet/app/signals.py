@@ -1,9 +1,9 @@
-"""Signals that a host may listen to; each is sent after the commit.
+"""The signals that a host may connect to; each is sent after the commit.
 
-The sender is the application. Receivers get ``machine_id`` and ``event``, the
-event as ``GET machines/<machine_id>/events`` shows it; those of
-:data:`agent_seen` get ``machine_id`` alone. A receiver that raises is logged:
-what has been committed stands, and the caller gets its answer.
+The sender is the application. Receivers get ``machine_id`` and ``event``, which is
+as ``GET machines/<machine_id>/events`` shows it; those of :data:`agent_seen` get
+``machine_id`` alone. If a receiver raises, the exception is logged: the commit
+stands, and the caller gets its answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
-from . import change_log as journal
+from . import change_log
+from ..core.events import EVENTS
 from ..core.rows import Event
 
 logger = logging.getLogger("lea_fleet")
@@ -33,7 +34,7 @@ agent_reenrolled = _signals.signal("agent-reenrolled")
 #: A machine has been uninstalled.
 agent_uninstalled = _signals.signal("agent-uninstalled")
 
-#: An import has made a machine known, or said something else of it.
+#: An import has added a machine, or changed what is known of it.
 agent_imported = _signals.signal("agent-imported")
 
 #: A heartbeat has been answered, whether or not it was written.
@@ -51,29 +52,24 @@ agent_identity_changed = _signals.signal("agent-identity-changed")
 #: Two machines seem to share one identity.
 agent_clone_suspected = _signals.signal("agent-clone-suspected")
 
+#: The signal of each event that has one. A name that is not above is a KeyError.
 _OF_EVENT = {
-    "enrolled": agent_enrolled,
-    "reactivated": agent_reactivated,
-    "reenrolled": agent_reenrolled,
-    "uninstalled": agent_uninstalled,
-    "imported": agent_imported,
-    "released": agent_released,
-    "token_rotated": agent_token_rotated,
-    "identity_changed": agent_identity_changed,
-    "suspected_clone": agent_clone_suspected,
+    name: _signals[declared.signal]
+    for name, declared in EVENTS.items()
+    if declared.signal is not None
 }
 
 
 def announce(event: Event) -> None:
-    """Log a committed *event*, and send the signal that belongs to it, if any."""
-    journal.note(event)
+    """Log a committed *event*, and send its signal, if it has one."""
+    change_log.note(event)
     signal = _OF_EVENT.get(event["event"])
     if signal is not None:
         send(signal, machine_id=event["machine_id"], event=event)
 
 
 def send(signal: NamedSignal, **about: Any) -> None:
-    """Send *signal* to every receiver, whatever the others do."""
+    """Send *signal* to every receiver, even if another one raises."""
     if not signal.receivers or signal.is_muted:
         return
     sender = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 
+from .limits import LONGEST_DURATION
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
-
-#: The longest duration that is taken: a century. Beyond it, dates overflow.
-_LONGEST = 36500 * 86400
 
 
 def now() -> datetime:
@@ -62,6 +61,6 @@ def parse_duration(text: object) -> float | None:
         if match is None:
             raise ValueError("must be a duration such as 30s, 15m, 12h, 7d or never")
         seconds = float(int(match[1]) * _UNITS[match[2]])
-    if not 0 <= seconds <= _LONGEST:
+    if not 0 <= seconds <= LONGEST_DURATION:
         raise ValueError("must be a duration between 0 seconds and 36500 days")
     return seconds

@@ -6,11 +6,10 @@ import math
 import random
 from datetime import datetime
 
+from .limits import LONGEST_HEARTBEAT_INTERVAL
+
 #: Each step from one interval to the next longer one, so that there are few.
 _STEP = 1.25
-
-#: No fleet is asked to beat less often, in seconds.
-_SELDOMMEST = 24 * 3600
 
 #: Seconds for which a process remembers what the database says.
 REMEMBERED = 10
@@ -22,7 +21,7 @@ def interval_for(machines: int, *, shortest: int, rate: float) -> int:
     *shortest*, or as many steps more as keep all of them under *rate* a second.
     """
     seconds = shortest
-    while seconds * rate < machines and seconds < _SELDOMMEST:
+    while seconds * rate < machines and seconds < LONGEST_HEARTBEAT_INTERVAL:
         seconds = math.ceil(seconds * _STEP)
     return seconds
 

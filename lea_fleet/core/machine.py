@@ -1,15 +1,16 @@
-"""What a machine may be called, and what else it may say of itself."""
+"""A machine: the columns of its row, and which ids a new one may have."""
 
 from __future__ import annotations
 
 import unicodedata
 
+from .limits import LONGEST_MACHINE_ID
 from .problems import InvalidField
 
-#: The columns that a machine fills in by itself, at enrolment and by heartbeat.
+#: The columns that a machine fills in by itself, at enrollment and by heartbeat.
 DETAILS = ("user_name", "user_email", "user_id", "hostname", "os_info", "version")
 
-#: All columns of its row, in the order in which they are shown.
+#: All columns of a machine's row, in the order in which they are shown.
 COLUMNS = (
     "id",
     "machine_id",
@@ -21,27 +22,21 @@ COLUMNS = (
     "uninstall_reason",
 )
 
-#: Those that say which computer it is and whose: a change of one is an event.
+#: The columns that identify the computer and its user: a change of one is an event.
 IDENTITY = ("hostname", "user_name", "user_email", "user_id")
 
-#: Those that say something about a person. An installer is not told them.
+#: The columns with personal data. An installer is not told them.
 PERSONAL = ("user_name", "user_email", "user_id", "hostname")
 
-#: What its enrolment is called, in an answer and in the events.
-ENROLMENTS = ("enrolled", "reactivated", "reenrolled")
-
-#: The most characters that a new machine_id may have.
-LONGEST_ID = 128
-
-#: Control characters, and the two separators that break a line.
+#: Control characters, and the line and paragraph separators.
 _UNPRINTABLE = ("Cc", "Zl", "Zp")
 
 
 def new_machine_id(sent: str) -> str:
-    """Return *sent*, trimmed, as the id of a machine that is new.
+    """Return *sent*, trimmed, as the id of a new machine.
 
-    Raises InvalidField for one that fits no path or no line. Ids that are
-    stored already are never put to this test: the older server had no rules.
+    Raises InvalidField for an id that does not fit into a path or a line. Ids that
+    are stored already are never checked: the older server had no rules.
     """
     machine_id = sent.strip()
     fault = _fault(machine_id)
@@ -51,8 +46,8 @@ def new_machine_id(sent: str) -> str:
 
 
 def _fault(machine_id: str) -> str | None:
-    if not 1 <= len(machine_id) <= LONGEST_ID:
-        return f"must have 1 to {LONGEST_ID} characters"
+    if not 1 <= len(machine_id) <= LONGEST_MACHINE_ID:
+        return f"must have 1 to {LONGEST_MACHINE_ID} characters"
     if not machine_id.isprintable() and _has_control_characters(machine_id):
         return "must not contain control characters"
     if "/" in machine_id:

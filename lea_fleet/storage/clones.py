@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import clock
+from ..core.limits import CLONE_MEMORY
 from ..core.rows import Agent, CloneSigns, KnownMachine
-from .unit_of_work import CLONE_MEMORY, UnitOfWork
+from ..core.text import folded
+from .unit_of_work import UnitOfWork
 
 #: True of a row of ``enrolled_agents`` under suspicion: since ``:clone_since``, and
 #: not in the future, from before the clock was set back.
@@ -49,7 +51,7 @@ class Clones:
 
         Return whether it gave *value* up within a day, in this enrollment.
         """
-        values = {**self._values(agent), "name": name, "value": value.casefold()}
+        values = {**self._values(agent), "name": name, "value": folded(value)}
         row = self._unit.session.execute(
             "SELECT 1 FROM lea_fleet_identities"
             " WHERE machine_id = :machine_id AND name = :name AND value = :value"
@@ -105,7 +107,7 @@ class Clones:
         )
         if former is not None:
             self._unit.session.execute(
-                _REMEMBER, {**values, "value": former.casefold()}
+                _REMEMBER, {**values, "value": folded(former)}
             )
 
     def _values(self, agent: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Takes what is personal out of the rows and the history; both stay."""
+"""Erase what is personal from the rows and the events; both stay."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..core.events import OPERATOR_NAMES, Holds, impersonal, side
 from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person
 from ..core.privacy.ownership import History
 from ..core.problems import UnknownAgent
-from ..core.privacy.redaction import folded
+from ..core.text import folded
 from .agents import Agents
 from .batches import STEP, in_steps
 from .events import Events
@@ -17,12 +18,6 @@ from .unit_of_work import UnitOfWork
 
 #: How lea_fleet_enrollments names an operator; see principal.py.
 _OPERATOR = "operator:"
-
-# Where a person may be named: all that is left to read of a long history.
-_MENTIONS = """SELECT machine_id, actor, detail FROM lea_fleet_events
-  WHERE event IN ('identity_changed', 'uninstalled',
-    'enrollment_token_created', 'enrollment_token_revoked')
-  OR actor LIKE '%"user"%' OR actor LIKE '%"os_user"%'"""
 
 
 class Erasure:
@@ -92,7 +87,7 @@ class Erasure:
             for machine_id, said, reason in rows
             if folded(said) == email or email in folded(reason)
         ]
-        for machine_id, actor, detail in self._unit.session.execute(_MENTIONS):
+        for machine_id, actor, detail in self._unit.session.execute(_mentions()):
             told = [*json.loads(actor).values(), *_texts(json.loads(detail))]
             if any(email in folded(text) for text in told):
                 found.append(machine_id)
@@ -173,9 +168,23 @@ class Erasure:
         self._events.add("erased", machine_id, fields=sorted(fields))
 
 
+def _mentions() -> str:
+    """Return the query for the events that may name a person.
+
+    Of a long history, most need not be read: an enrollment's detail names nobody.
+    """
+    nobody = ", ".join(f"'{name}'" for name in impersonal())
+    operator = " OR ".join(f"actor LIKE '%\"{name}\"%'" for name in OPERATOR_NAMES)
+    return (
+        "SELECT machine_id, actor, detail FROM lea_fleet_events"
+        f" WHERE event NOT IN ({nobody}) OR {operator}"
+    )
+
+
 def _order(event: Mapping[str, Any]) -> tuple[bool, bool]:
-    free_text = event["event"] != "identity_changed"
-    return not free_text, "user_email" in event["detail"].get("after", {})
+    """Sort last the events that tell who had the machine: a change of the user."""
+    before, after = (side(event["detail"], of) for of in (Holds.BEFORE, Holds.AFTER))
+    return bool(before or after), "user_email" in after
 
 
 def _texts(said: object) -> Iterator[object]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..core.events import require_declared
 from ..core.rows import Event
 from .unit_of_work import UnitOfWork
 
@@ -24,7 +25,11 @@ class Events:
         self._unit = unit
 
     def add(self, event: str, machine_id: str | None, **detail: Any) -> None:
-        """Append an event, as a part of the transaction that is open."""
+        """Append an event, as a part of the transaction that is open.
+
+        Raises ValueError for one that core/events.py does not declare.
+        """
+        require_declared(event, detail)
         unit, at = self._unit, self._unit.timestamp
         values = {
             "machine_id": machine_id,

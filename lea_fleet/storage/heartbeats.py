@@ -9,6 +9,7 @@ from typing import Any
 from ..core import clock
 from ..core.machine import IDENTITY
 from ..core.rows import Agent, AgentToken
+from ..core.text import folded
 from .clones import Clones
 from .events import Events
 from .unit_of_work import UnitOfWork
@@ -85,7 +86,7 @@ class Heartbeats:
         now_said = {
             name: value
             for name, value in changed.items()
-            if name in IDENTITY and not _same(known[name], value)
+            if name in IDENTITY and folded(value) != folded(known[name])
         }
         if not now_said:
             return
@@ -105,8 +106,3 @@ class Heartbeats:
         events.add(
             "identity_changed", machine["machine_id"], before=before, after=now_said
         )
-
-
-def _same(known: str | None, said: str) -> bool:
-    """Tell whether two names differ in their case at most, as Windows' do."""
-    return known is not None and known.casefold() == said.casefold()

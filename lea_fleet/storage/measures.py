@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.machine import ENROLMENTS
+from ..core.events import ENROLLMENTS
+from ..core.limits import LONGEST_DETAIL, MOST_VERSIONS
 from .clones import Clones
 from .enrollment_tokens import EnrollmentTokens
 from .listing import Listing
 from .unit_of_work import UnitOfWork
 
-#: So many versions are told apart. They come from the machines, which could make up
-#: any number of them.
-MOST_VERSIONS = 50
-
-_LONGEST_VERSION = 255
-
 _VERSIONS = f"""
-    SELECT substr(CAST(version AS TEXT), 1, {_LONGEST_VERSION}), count(*)
+    SELECT substr(CAST(version AS TEXT), 1, {LONGEST_DETAIL}), count(*)
     FROM enrolled_agents WHERE status = 'active'
     GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VERSIONS}
 """
@@ -52,7 +47,7 @@ def measure(unit: UnitOfWork) -> Measures:
         return Measures(
             totals=Listing(unit).totals(),
             versions=[(name or "", count) for name, count in execute(_VERSIONS)],
-            enrolments={name: events.get(name, 0) for name in ENROLMENTS},
+            enrolments={name: events.get(name, 0) for name in ENROLLMENTS},
             uninstalls=events.get("uninstalled", 0),
             enrollment_tokens=EnrollmentTokens(unit).count_by_state(),
             suspected_clones=len(Clones(unit).suspects()),

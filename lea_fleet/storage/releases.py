@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import clock
+from ..core.limits import RELEASE_LIFETIME
 from .unit_of_work import UnitOfWork
-
-#: How long a release is good for, in seconds.
-LIFETIME = 24 * 3600
 
 #: Until when a machine that was imported is released: until its installer comes.
 NEVER = "9999-12-31T23:59:59+00:00"
@@ -42,7 +40,7 @@ class Releases:
 
     def add(self, agent: Mapping[str, Any]) -> str:
         """Release the enrollment an *agent* is in, from now on; return until when."""
-        return self._add(agent, clock.after(self._unit.now, LIFETIME))
+        return self._add(agent, clock.after(self._unit.now, RELEASE_LIFETIME))
 
     def add_endless(self, agent: Mapping[str, Any]) -> None:
         """Release the enrollment an *agent* is in, until it comes to an end."""

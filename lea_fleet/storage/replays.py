@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core import clock
+from ..core.limits import REPLAY_LIFETIME
 from ..core.rows import Agent
 from .agents import by_id
 from .unit_of_work import UnitOfWork
-
-#: How long a lost answer may be asked for again, in seconds.
-LIFETIME = 24 * 3600
 
 _REMEMBER = """INSERT INTO lea_fleet_enrollments
   (machine_id, enrolled_at, status, credential, key_hash)
@@ -64,7 +62,7 @@ class Replays:
             " AND key_hash = :key_hash",
             {
                 **by_id(machine_id),
-                "since": clock.before(self._unit.now, LIFETIME),
+                "since": clock.before(self._unit.now, REPLAY_LIFETIME),
                 "now": self._unit.timestamp,
                 "credential": credential,
                 "key_hash": key_hash,

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from ..core.filters import PRESENCES
-from ..core.machine import ENROLMENTS
+from ..core.events import ENROLLMENTS
 from .listing import Listing
 from .unit_of_work import UnitOfWork
 
-_ENROLLED = ", ".join(f"'{event}'" for event in ENROLMENTS)
+_ENROLLED = ", ".join(f"'{event}'" for event in ENROLLMENTS)
 
 # An older server leaves no events: of what it did, a row has kept the last
 # enrolment and uninstall. What is ours has an event at, or right after, the instant

@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from ..core import clock
+from ..core.limits import CLONE_MEMORY
 from ..core.presence import PresenceRule
 from ..core.rows import Event
 from .interface import Dialect, Session
 
 #: Who acts where nobody says otherwise: the host's own code.
 HOST = {"role": "host"}
-
-#: Seconds for which the return of a hostname makes a machine a suspected clone.
-CLONE_MEMORY = 24 * 3600
 
 
 class UnitOfWork:

@@ -115,6 +115,20 @@ def test_a_command_leaves_a_line_and_prints_none(app, operator, lines, monkeypat
     assert "token_rotated" not in result.output
 
 
+def test_an_erasure_is_a_line_that_tells_what_kinds_were_erased(
+    app, operator, lines, monkeypatch
+):
+    monkeypatch.setattr("getpass.getuser", lambda: "rpa")
+    operator.enroll("PC-7", hostname="PC-ZOE", user_name="Zoe")
+    lines()
+
+    app.test_cli_runner().invoke(args=["fleet", "erase", "PC-7", "--yes"])
+
+    assert lines() == [
+        'erased machine_id=PC-7 by=cli os_user=rpa fields="hostname,user_name"'
+    ]
+
+
 # Whatever is said
 
 

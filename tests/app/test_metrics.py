@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from lea_fleet import ConfigurationError, LeaFleet, agent_required
 from lea_fleet.app.counters import ProcessCounters
-from lea_fleet.storage.measures import MOST_VERSIONS
+from lea_fleet.core.limits import MOST_VERSIONS
 from tests.support import docs
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, PREFIX, Api, assert_problem
 from tests.support.fleets import fill

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lea_fleet.api.payloads import LONGEST_DETAIL
+from lea_fleet.core.limits import LONGEST_DETAIL
 from tests.installer.posix import KIT, SCRIPTS
 
 AWKS = [awk for awk in ("mawk", "gawk", "original-awk", "busybox") if shutil.which(awk)]

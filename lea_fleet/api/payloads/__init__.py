@@ -4,9 +4,6 @@ Every fault of one request is named at once: ``InvalidField`` carries them all.
 """
 
 from .bodies import (
-    DEFAULT_USES,
-    LONGEST_REASON,
-    MOST_USES,
     EnrollPayload,
     enroll_payload,
     enrollment_token_payload,
@@ -15,17 +12,10 @@ from .bodies import (
     uninstall_payload,
 )
 from .lines import machine_payload
-from .members import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
-from .queries import DEFAULT_DAYS, MOST_DAYS, events_query, fleet_query, summary_query
+from .members import fault_of_text
+from .queries import events_query, fleet_query, summary_query
 
 __all__ = [
-    "DEFAULT_DAYS",
-    "DEFAULT_USES",
-    "LONGEST_BODY",
-    "LONGEST_DETAIL",
-    "LONGEST_REASON",
-    "MOST_DAYS",
-    "MOST_USES",
     "EnrollPayload",
     "enroll_payload",
     "enrollment_token_payload",

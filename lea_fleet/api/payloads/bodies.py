@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .members import LONGEST_DETAIL, Members, parse_object
-
-#: The most characters of the reason for an uninstall.
-LONGEST_REASON = 500
-
-#: An enrolment token is good for a week and a hundred machines.
-DEFAULT_LIFETIME = 7 * 86400
-DEFAULT_USES = 100
-MOST_USES = 1_000_000
+from ...core.limits import (
+    ENROLLMENT_TOKEN_LIFETIME,
+    ENROLLMENT_TOKEN_USES,
+    LONGEST_DETAIL,
+    LONGEST_REASON,
+    MOST_ENROLLMENT_TOKEN_USES,
+)
+from .members import Members, parse_object
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,10 @@ def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
     members = Members(parse_object(body))
     payload = EnrollmentTokenPayload(
         members.text("label", LONGEST_DETAIL) or "",
-        members.duration("expires", default=DEFAULT_LIFETIME),
-        members.number("max_uses", default=DEFAULT_USES, most=MOST_USES),
+        members.duration("expires", default=ENROLLMENT_TOKEN_LIFETIME),
+        members.number(
+            "max_uses", default=ENROLLMENT_TOKEN_USES, most=MOST_ENROLLMENT_TOKEN_USES
+        ),
     )
     members.check()
     return payload

@@ -8,20 +8,9 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from ...core import clock
+from ...core.limits import LARGEST_ID, LONGEST_BODY, LONGEST_DETAIL, LONGEST_KEY
 from ...core.machine import DETAILS
 from ...core.problems import InvalidField, InvalidJson
-
-#: The most bytes that a body may have.
-LONGEST_BODY = 64 * 1024
-
-#: The most characters of a detail such as ``hostname``.
-LONGEST_DETAIL = 255
-
-#: The most characters of an Idempotency-Key.
-LONGEST_KEY = 255
-
-#: SQLite's largest integer.
-_LARGEST_ID = 2**63 - 1
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -165,7 +154,7 @@ class Members:
             return default
         return value
 
-    def digits(self, field: str, most: int = _LARGEST_ID) -> int | None:
+    def digits(self, field: str, most: int = LARGEST_ID) -> int | None:
         """Return the number that the text of *field* writes."""
         text = self.text(field)
         if text is None:

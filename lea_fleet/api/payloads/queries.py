@@ -15,21 +15,18 @@ from ...core.filters import (
     Status,
     is_sort,
 )
+from ...core.limits import (
+    DEFAULT_DAYS,
+    DEFAULT_EVENTS,
+    DEFAULT_MACHINES,
+    LONGEST_DETAIL,
+    MOST_DAYS,
+    MOST_EVENTS,
+    MOST_MACHINES,
+)
 from ...core.pages import Page
 from ...core.csv.writing import DELIMITERS
-from .members import LONGEST_DETAIL, Members
-
-#: Events on a page.
-DEFAULT_EVENTS = 50
-MOST_EVENTS = 500
-
-#: Machines on a page; the default is for a cursor that comes without a limit.
-DEFAULT_MACHINES = 100
-MOST_MACHINES = 1000
-
-#: Days of a summary.
-DEFAULT_DAYS = 30
-MOST_DAYS = 365
+from .members import Members
 
 _FLEET = (
     "machine_id",

@@ -1,4 +1,4 @@
-"""What there is to erase of a machine, or of a person."""
+"""Plan what to erase of a machine, or of a person."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .ownership import History, everything
 from ..machine import PERSONAL
-from .redaction import Redaction, folded
+from ..text import folded
+from .ownership import History, everything
+from .redaction import Redaction
 
-#: A value that a machine gave up: the name of its column, and what it was.
+#: A former value of a machine: the name of its column, and what it was.
 Identity = tuple[str, str]
 
 #: ``machine_id, active, fields, rows`` of a plan.
@@ -19,19 +20,21 @@ Summary = dict[str, Any]
 
 _REASON = "uninstall_reason"
 
-#: What a machine says of its user; it stays on the machine's row when the user goes,
-#: until the next one says something else.
+#: What a machine says of its user. It stays in the row after the user has gone,
+#: until the machine says something else.
 _OF_A_USER = ("user_name", "user_id")
 
-#: What is taken where an operator's name is.
+#: What is erased where an operator's name is.
 _OF_AN_OPERATOR = {"operator", "address"}
 
 
 @dataclass
 class Plan:
-    """What is taken: *columns* of the row become null, *events* are rewritten as they
-    are here, and *identities* are deleted. *fields* names the kinds of what is taken.
-    *enrolled_at* is the enrolment that the row is in, *is_active* its status.
+    """What to erase of one machine's row and events.
+
+    *columns* of the row become null, *events* replace those that are stored, and
+    *identities* are deleted. *fields* names the kinds of what is erased.
+    *enrolled_at* is the row's enrollment, *is_active* its status.
     """
 
     machine_id: str | None
@@ -44,12 +47,12 @@ class Plan:
 
     @property
     def is_of_an_operator(self) -> bool:
-        """Whether nothing is taken but the name of somebody who acted."""
+        """Whether only the name of an operator is erased."""
         return "operator" in self.fields <= _OF_AN_OPERATOR
 
     @property
     def rows(self) -> dict[str, int]:
-        """How many rows of each table change or go."""
+        """The number of rows that are changed or deleted, by table."""
         counted = {
             "enrolled_agents": int(bool(self.columns)),
             "lea_fleet_events": len(self.events),
@@ -58,7 +61,7 @@ class Plan:
         return {table: count for table, count in counted.items() if count}
 
     def summary(self) -> Summary:
-        """Return what may be told of it: nothing of what is taken."""
+        """Return a summary of the plan, without any erased value."""
         return {
             "machine_id": self.machine_id,
             "active": self.is_active,
@@ -68,7 +71,7 @@ class Plan:
 
 
 def total(summaries: Iterable[Summary]) -> dict[str, int]:
-    """Return the rows of each table in all of them together."""
+    """Return the number of rows of each table, summed over *summaries*."""
     counted: Counter[str] = Counter()
     for summary in summaries:
         counted.update(summary["rows"])
@@ -78,9 +81,9 @@ def total(summaries: Iterable[Summary]) -> dict[str, int]:
 def of_machine(
     machine_id: str, history: History, identities: Sequence[Identity]
 ) -> Plan:
-    """Plan to take all that is personal, whosever the machine was.
+    """Plan to erase all that is personal, whosever the machine was.
 
-    The names of operators who acted on it are theirs, and stay.
+    The names of operators who acted on it are not the machine's, and stay.
     """
     redaction = Redaction(
         values=everything(history), before=True, after=True, address=True
@@ -98,10 +101,10 @@ def of_person(
     identities: Sequence[Identity],
     email: str,
 ) -> Plan:
-    """Plan to take what is of the person with that *email*, which is folded.
+    """Plan to erase what concerns the person with that *email*, which is folded.
 
-    Their name as an operator's too. What only others' time with the machine has
-    left stays; so does a host name in the row, once the machine is another's.
+    Their name as an operator is erased too. What the machine said only while it was
+    others' stays; so does the hostname in the row, once the machine is another's.
     """
     everywhere = Redaction(values=history.of(email) | {email})
     plan = Plan(machine_id)

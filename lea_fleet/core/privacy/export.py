@@ -1,25 +1,23 @@
-"""What is known of one person, and nothing about others.
+"""Collect what the events say about one person, and nothing about others.
 
-An event of a time in which the machine may have been another's is left out.
+An event from a time in which the machine may have been another's is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from ..events import ROLES_ON_THE_MACHINE, Holds, holds, members
+from ..text import folded
 from .ownership import History
-from .redaction import folded
-
-_OPERATORS = ("user", "os_user")
-_FREE_TEXT = ("reason", "label")
+from .redaction import contains_any, operator_names
 
 
 def events_of(history: History, email: str) -> list[dict[str, Any]]:
     """Return the events of a machine while it was surely that person's.
 
-    That is the one with that *email*, which is folded. The event in which it came
-    to them or went to another has their side only.
+    *email* is theirs, folded. Of the events in which the machine came to them or
+    went to another, only their side is shown.
     """
     return [
         _shown(history, email, number)
@@ -33,7 +31,7 @@ def acts_of(history: History, email: str) -> list[dict[str, Any]]:
     return [
         {name: event[name] for name in ("id", "event", "at", "machine_id", "actor")}
         for event in history.events
-        if is_actor(event, email)
+        if operator_names(event["actor"], email)
     ]
 
 
@@ -43,52 +41,53 @@ def mentions_of(history: History, email: str) -> list[dict[str, Any]]:
         {name: event[name] for name in ("id", "event", "at", "machine_id")}
         | {"text": event["detail"][name]}
         for event in history.events
-        for name in _FREE_TEXT
-        if email in folded(event["detail"].get(name))
+        for name in members(event["detail"], Holds.FREE_TEXT)
+        if email in folded(event["detail"][name])
         and not _names_others(history, email, event["detail"][name])
     ]
 
 
-def is_actor(event: Mapping[str, Any], email: str) -> bool:
-    """Tell whether an event is what that person has done as an operator."""
-    return any(folded(event["actor"].get(name)) == email for name in _OPERATORS)
-
-
 def _shown(history: History, email: str, number: int) -> dict[str, Any]:
     event = history.events[number]
-    detail = dict(event["detail"])
-    for side in ("before", "after"):
-        if isinstance(detail.get(side), dict):
-            said = detail[side].items()
-            detail[side] = {
-                name: value if _is_theirs(history, email, name, value) else None
-                for name, value in said
-            }
-    if "hostnames" in detail:
-        mine = history.of(email)
-        detail["hostnames"] = [n for n in detail["hostnames"] if folded(n) in mine]
-    if _names_others(history, email, detail.get("reason")):
-        detail["reason"] = None
+    detail = {
+        name: _member(history, email, holds(name), value)
+        for name, value in event["detail"].items()
+    }
     return {**event, "actor": _actor(history, email, number), "detail": detail}
+
+
+def _member(history: History, email: str, held: Holds, value: Any) -> Any:
+    """Return what that person is shown of a member of a detail."""
+    if held is Holds.FREE_TEXT:
+        return None if _names_others(history, email, value) else value
+    if held is Holds.HOSTNAMES:
+        mine = history.of(email)
+        return [name for name in value if folded(name) in mine]
+    if held is Holds.NOTHING_PERSONAL or not isinstance(value, dict):
+        return value
+    return {
+        name: said if _is_theirs(history, email, name, said) else None
+        for name, said in value.items()
+    }
 
 
 def _is_theirs(history: History, email: str, name: str, value: object) -> bool:
     text = folded(value)
-    if name == "hostname":  # which the next user's machine has as well
+    if name == "hostname":  # which the machine keeps when the next user has it
         return text in history.of(email)
     return text in history.only_of(email)
 
 
 def _names_others(history: History, email: str, text: object) -> bool:
-    others = history.of_others(email) - history.of(email)
-    return any(value in folded(text) for value in others)
+    return contains_any(text, history.of_others(email) - history.of(email))
 
 
 def _actor(history: History, email: str, number: int) -> dict[str, Any]:
     """Return who acted: the machine while it was theirs, they, or just a role."""
     event = history.events[number]
     actor: dict[str, Any] = event["actor"]
-    on_theirs = actor["role"] in ("agent", "installer")
-    if is_actor(event, email) or (on_theirs and history.after[number] == {email}):
+    on_theirs = actor["role"] in ROLES_ON_THE_MACHINE
+    is_shown = on_theirs and history.after[number] == {email}
+    if is_shown or operator_names(actor, email):
         return actor
     return {"role": actor["role"]}

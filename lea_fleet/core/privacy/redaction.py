@@ -1,33 +1,25 @@
-"""Takes what is personal out of an event."""
+"""Remove what is personal from an event."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: The members of a detail in which machines name people and host names.
-_SIDES = ("before", "after")
-
-#: Those in which a person writes what they like.
-_FREE_TEXT = ("reason", "label")
-
-#: Whose address says where a machine is, and so where its user is.
-_ON_THE_MACHINE = ("agent", "installer")
-
-_OPERATORS = ("user", "os_user")
+from ..events import OPERATOR_NAMES, ROLES_ON_THE_MACHINE, Holds, holds
+from ..text import folded
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """What has to go from an event; texts are as :func:`folded` gives them.
+    """What to remove from an event; texts are compared as :func:`folded` gives them.
 
-    *values* go wherever they stand: from ``before``, ``after`` and ``hostnames``
-    where one is the whole value, and a free text goes where it contains one. With
-    *before* and *after* the values there go whatever they are, but for those that
-    are *spared*; with *after* the hostnames of a suspected clone too. With
-    *address*, that of an agent or installer goes; and *operator* goes as an actor.
+    *values* are removed wherever they stand: in what a machine said of itself and
+    in lists of hostnames where one is the whole value; a free text is removed if it
+    contains one. With *before* and *after*, all that the machine said of itself on
+    that side is removed, except for what is *spared*; with *after*, so are the
+    hostnames of a suspected clone. With *address*, the address of an agent or
+    installer is removed, and *operator* is removed as an actor.
     """
 
     values: frozenset[str] = frozenset()
@@ -38,65 +30,69 @@ class Redaction:
     operator: str | None = None
 
     def actor(self, actor: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """Return an event's actor without what has to go, and what has gone."""
+        """Return an event's actor without what is removed, and the kinds of that."""
         kept, gone = dict(actor), set()
         if self.operator is not None:
-            for name in _OPERATORS:
-                if folded(actor.get(name)) == self.operator:
-                    gone |= {"operator"} | ({"address"} & kept.keys())
-                    del kept[name]
-                    kept.pop("address", None)
-        if self.address and actor.get("role") in _ON_THE_MACHINE and "address" in kept:
+            for name in operator_names(actor, self.operator):
+                gone |= {"operator"} | ({"address"} & kept.keys())
+                del kept[name]
+                kept.pop("address", None)
+        on_the_machine = actor.get("role") in ROLES_ON_THE_MACHINE
+        if self.address and on_the_machine and "address" in kept:
             del kept["address"]
             gone.add("address")
         return kept, gone
 
     def detail(self, detail: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """Return an event's detail without what has to go, and what has gone.
+        """Return an event's detail without what is removed, and the kinds of that.
 
-        What has gone is null, and is left out of ``hostnames``.
+        What is removed becomes null; a hostname is left out of its list.
         """
         kept, gone = dict(detail), set()
-        for side in _SIDES:
-            said = detail.get(side)
-            if isinstance(said, dict):
-                names = {n for n, v in said.items() if self._takes(side, v)}
-                kept[side] = {n: None if n in names else said[n] for n in said}
-                gone |= names
-        if isinstance(detail.get("hostnames"), list):
-            named = detail["hostnames"]
-            kept["hostnames"] = [n for n in named if not self._takes("after", n)]
-            gone |= {"hostname"} if kept["hostnames"] != named else set()
-        for name in _FREE_TEXT:
-            if self.is_in(detail.get(name)):
-                kept[name] = None
-                gone.add(name)
+        for name, value in detail.items():
+            held = holds(name)
+            if held is Holds.FREE_TEXT:
+                kept[name], fields = self._free_text(name, value)
+            elif held is Holds.HOSTNAMES and isinstance(value, list):
+                kept[name], fields = self._hostnames(value)
+            elif held in (Holds.BEFORE, Holds.AFTER) and isinstance(value, dict):
+                kept[name], fields = self._side(held, value)
+            else:
+                continue
+            gone |= fields
         return kept, gone
 
     def is_in(self, text: object) -> bool:
         """Tell whether a free *text* contains one of the values, in any case."""
-        text = folded(text)
-        return any(value in text for value in self.values)
+        return contains_any(text, self.values)
 
-    def _takes(self, side: str, value: object) -> bool:
+    def _free_text(self, name: str, text: Any) -> tuple[Any, set[str]]:
+        return (None, {name}) if self.is_in(text) else (text, set())
+
+    def _hostnames(self, listed: list[Any]) -> tuple[list[Any], set[str]]:
+        kept = [name for name in listed if not self._removes(Holds.AFTER, name)]
+        return kept, {"hostname"} if kept != listed else set()
+
+    def _side(
+        self, side: Holds, said: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], set[str]]:
+        gone = {name for name, value in said.items() if self._removes(side, value)}
+        return {n: None if n in gone else value for n, value in said.items()}, gone
+
+    def _removes(self, side: Holds, value: object) -> bool:
         if value is None:
             return False
         text = folded(value)
-        return text in self.values or (getattr(self, side) and text not in self.spared)
+        whole_side = self.before if side is Holds.BEFORE else self.after
+        return text in self.values or (whole_side and text not in self.spared)
 
 
-def folded(value: object) -> str:
-    """Return *value* as it is compared: whatever its case, with every accent.
-
-    Letters that are written as one character or with a mark of their own are alike.
-    """
-    if value is None:
-        return ""
-    # Folding may part what was one character, and the other way round.
-    text = unicodedata.normalize("NFC", str(value)).casefold()
-    return unicodedata.normalize("NFC", text).strip()
+def operator_names(actor: Mapping[str, Any], email: str) -> list[str]:
+    """Return the members of an *actor* that name the operator with that *email*."""
+    return [name for name in OPERATOR_NAMES if folded(actor.get(name)) == email]
 
 
-def folded_all(values: Iterable[object]) -> frozenset[str]:
-    """Return those of *values* that say something, :func:`folded`."""
-    return frozenset(map(folded, values)) - {""}
+def contains_any(text: object, values: Collection[str]) -> bool:
+    """Tell whether *text* contains one of *values*, which are folded."""
+    text = folded(text)
+    return any(value in text for value in values)

@@ -37,6 +37,11 @@ export function phrase(key, values = {}) {
   return parts.map((part, index) => (index % 2 ? shown(values[part]) : part));
 }
 
+// Tell whether there is a text for a key.
+export function has(key) {
+  return key in CATALOGUES[chosen];
+}
+
 function wording(key, { n }) {
   const found = CATALOGUES[chosen][key];
   if (found === undefined) throw new Error(`no text for ${key}`);

@@ -2,44 +2,20 @@
 
 import { el, foreign } from "./dom.js";
 import { ago, dateTime, time } from "./format.js";
-import { phrase, t } from "./i18n.js";
+import { has, phrase, t } from "./i18n.js";
 
 // The end of the release of an imported machine: no time limit.
 export const NEVER = "9999-12-31T23:59:59+00:00";
 
-const KNOWN = [
-  "enrolled",
-  "reactivated",
-  "reenrolled",
-  "uninstalled",
-  "imported",
-  "released",
-  "release_cancelled",
-  "token_rotated",
-  "token_revoked",
-  "identity_changed",
-  "suspected_clone",
-  "erased",
-];
-const BECAUSE = [
-  "force",
-  "release",
-  "silence",
-  "rotation",
-  "replaced",
-  "answer_lost",
-  "adopted",
-  "updated",
-];
-
 export function eventItem({ event, at, actor, detail }) {
+  const known = has(`event.${event}`); // a newer server may have others
   return el(
     "li",
-    { class: KNOWN.includes(event) ? event : "" },
+    { class: known ? event : "" },
     el(
       "div",
       { class: "row" },
-      el("strong", {}, KNOWN.includes(event) ? t(`event.${event}`) : foreign(event)),
+      el("strong", {}, known ? t(`event.${event}`) : foreign(event)),
       time(at),
     ),
     el("p", { class: "under" }, ago(at), " · ", by(actor)),
@@ -68,8 +44,7 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
   if (role === "operator" && user) return phrase("actor.user", { user: foreign(user) });
   if (role === "cli" && osUser) return phrase("actor.os_user", { user: foreign(osUser) });
   if (role === "installer") return t("actor.installer", { number: String(number ?? "?") });
-  const known = ["operator", "agent", "cli", "host"].includes(role);
-  return known ? t(`actor.${role}`) : foreign(role ?? "?");
+  return has(`actor.${role}`) ? t(`actor.${role}`) : foreign(role ?? "?");
 }
 
 function details(detail) {
@@ -77,7 +52,7 @@ function details(detail) {
   const lines = [];
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
   if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
-  if (BECAUSE.includes(because)) lines.push([t(`because.${because}`)]);
+  if (has(`because.${because}`)) lines.push([t(`because.${because}`)]);
   if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
   if (hostnames) {
     const names = hostnames.flatMap((name) => [", ", foreign(name)]).slice(1);

@@ -1,0 +1,133 @@
+"""Each bound is promised in the documents as the number that the program uses."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from lea_fleet.cli import register_commands
+from lea_fleet.core import limits
+from lea_fleet.core.clock import parse_lifetime
+from tests.api.test_openapi import DOCUMENT
+from tests.support import docs
+
+SCHEMAS = DOCUMENT["components"]["schemas"]
+DAY = 86400
+
+
+def parameter(path, name):
+    parameters = DOCUMENT["paths"][path]["get"]["parameters"]
+    (found,) = [each for each in parameters if each.get("name") == name]
+    return found["schema"]
+
+
+def lengths(node, name):
+    """Yield the maxLength of every member of that name in the OpenAPI document."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if key == name and isinstance(value, dict):
+            schema = value
+            if "$ref" in schema:
+                schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+            if "maxLength" in schema:
+                yield schema["maxLength"]
+        if isinstance(value, (dict, list)):
+            yield from lengths(value, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "longest"),
+    [
+        ("hostname", limits.LONGEST_DETAIL),
+        ("label", limits.LONGEST_DETAIL),
+        ("reason", limits.LONGEST_REASON),
+    ],
+)
+def test_the_openapi_document_has_the_length_of_every_text(name, longest):
+    assert set(lengths(SCHEMAS, name)) == {longest}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "most", "default"),
+    [
+        ("/fleet", "limit", limits.MOST_MACHINES, None),
+        ("/fleet/summary", "days", limits.MOST_DAYS, limits.DEFAULT_DAYS),
+        (
+            "/machines/{machine_id}/events",
+            "limit",
+            limits.MOST_EVENTS,
+            limits.DEFAULT_EVENTS,
+        ),
+        ("/machines/{machine_id}/events", "cursor", limits.LARGEST_ID, None),
+    ],
+)
+def test_the_openapi_document_has_the_bounds_of_a_page(path, name, most, default):
+    schema = parameter(path, name)
+
+    assert (schema["maximum"], schema.get("default")) == (most, default)
+
+
+def test_the_openapi_document_has_the_bounds_of_an_enrollment_token():
+    (schema,) = [
+        schema["properties"]["max_uses"]
+        for schema in SCHEMAS.values()
+        if "maximum" in schema.get("properties", {}).get("max_uses", {})
+    ]
+    assert schema["maximum"] == limits.MOST_ENROLLMENT_TOKEN_USES
+    assert schema["default"] == limits.ENROLLMENT_TOKEN_USES
+
+
+def test_the_id_of_an_enrollment_token_is_bounded_as_it_is_documented(app):
+    (rule,) = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if rule.rule.endswith("token_id>") and "DELETE" in rule.methods
+    ]
+    assert rule.rule.endswith(f"/<int(max={limits.LARGEST_ID}):token_id>")
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        f"of at most {limits.LONGEST_BODY // 1024} KiB",
+        f"must have 1 to {limits.LONGEST_MACHINE_ID} characters",
+        f"Strings of at most {limits.LONGEST_DETAIL} characters",
+        f"Idempotency-Key, of 1 to {limits.LONGEST_KEY} characters",
+        f"at most {limits.LONGEST_REASON} characters is kept",
+        f"{limits.DEFAULT_EVENTS} unless it says otherwise"
+        f" and {limits.MOST_EVENTS} at most",
+        f"Without limit it gives {limits.DEFAULT_MACHINES} machines",
+        f"{limits.DEFAULT_DAYS} unless it says otherwise,"
+        f" and {limits.MOST_DAYS} at most",
+        f"at most {limits.MOST_ENROLLMENT_TOKEN_USES:,};"
+        f" {limits.ENROLLMENT_TOKEN_USES} unless it says otherwise",
+        f"for one enrollment, within {limits.RELEASE_LIFETIME // 3600} hours",
+        f"under the same key, within {limits.REPLAY_LIFETIME // 3600} hours",
+        f"The first {limits.LONGEST_SORTED} characters count",
+        f"the {limits.MOST_VERSIONS} most frequent are told apart",
+    ],
+)
+def test_the_reference_promises_it(promise):
+    text = " ".join(docs.parse(docs.REFERENCE).astext().split())
+
+    assert promise in text.replace("enrolment", "enrollment")
+
+
+def test_the_commands_have_the_defaults_and_bounds_of_the_routes():
+    fleet = click.Group("fleet")
+    register_commands(fleet)
+
+    def option(command, name):
+        found = fleet
+        for word in command.split():
+            found = found.commands[word]
+        (param,) = [each for each in found.params if each.name == name]
+        return param.type, param.default
+
+    days, events = option("summary", "days"), option("events", "limit")
+    expires, uses = (option("token create", name) for name in ("expires", "max_uses"))
+
+    assert (days[0].max, days[1]) == (limits.MOST_DAYS, limits.DEFAULT_DAYS)
+    assert events[1] == limits.DEFAULT_EVENTS
+    assert parse_lifetime(expires[1]) == limits.ENROLLMENT_TOKEN_LIFETIME == 7 * DAY
+    assert uses[0].max == limits.MOST_ENROLLMENT_TOKEN_USES
+    assert uses[1] == limits.ENROLLMENT_TOKEN_USES
