@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -64,17 +65,18 @@ def erase_command(
     with open_fleet() as repository:
         erasure = Erasure(repository.unit)
         if machine is not None:
-            plans = erasure.of_machines([erasure.known(machine)])
+            named: list[str | None] = [erasure.known(machine)]
+            plans = erasure.of_machines
         else:
-            person = folded(email)
             with repository.snapshot():
-                named = erasure.naming(person)
-            plans = erasure.of_person(person, named)
+                named = erasure.naming(folded(email))
+            plans = partial(erasure.of_person, folded(email))
         if not yes:
             with repository.snapshot():
-                show([plan.summary() for plan in plans if plan.fields], as_json)
+                found = [plan.summary() for plan in plans(named) if plan.fields]
+            show(found, as_json)
             return
-        erasure.erase(plans)
+        erasure.erase(named, plans)
         if email is not None:
             erasure.forget(folded(email))
         finish(repository, erasure.done, vacuuming, as_json)

@@ -153,7 +153,7 @@ def _foresee(table: CsvFile, refusals: Refusals) -> Counter[str]:
     counts: Counter[str] = Counter()
     with open_fleet_for_dry_run() as repository:
         look = Imports(repository.unit).foresee
-        _process(table, refusals, counts, repository.snapshot, look)
+        _process(table, refusals, counts, lambda _: repository.snapshot(), look)
     return counts
 
 
@@ -178,7 +178,7 @@ def _process(
     table: CsvFile,
     refusals: Refusals,
     counts: Counter[str],
-    transaction: Callable[[], AbstractContextManager[None]],
+    transaction: Callable[[list[str]], AbstractContextManager[None]],
     act: _Act,
 ) -> None:
     """Act on each line of the *table*; count the outcomes."""
@@ -186,7 +186,7 @@ def _process(
     lines = table.lines()
     with _progress(table.size) as show:
         while batch := list(islice(lines, LINES)):
-            with transaction():
+            with transaction([_machine_id(line) for line in batch]):
                 results = [_result(line, seen, act) for line in batch]
             for result in results:  # what is rolled back is not counted
                 if isinstance(result, Refusal):
@@ -195,9 +195,13 @@ def _process(
             show(table.position())
 
 
+def _machine_id(line: Line) -> str:
+    return line.cells.get("machine_id", "").strip()
+
+
 def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
     """Act on one line; *seen* has the numbers of the lines before it by machine."""
-    machine_id = line.cells.get("machine_id", "").strip()
+    machine_id = _machine_id(line)
 
     def refused(reason: str) -> Refusal:
         return Refusal(line.number, machine_id, reason)

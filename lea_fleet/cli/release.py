@@ -49,11 +49,13 @@ def release_command(
     """
     if without_token == (machine is not None):
         raise click.UsageError("Give either a MACHINE or --without-token.")
-    with open_fleet() as repository, repository.transaction():
-        machines = _chosen(repository, machine)
-        refuse_many(len(machines), yes)
-        act: _Act = repository.cancel_release if cancel else repository.release
-        released = {machine_id: act(machine_id) for machine_id in machines}
+    with open_fleet() as repository:
+        named = [machine] if machine else repository.tokens.machines_without()
+        with repository.transaction(named):
+            machines = _chosen(repository, machine, named)
+            refuse_many(len(machines), yes)
+            act: _Act = repository.cancel_release if cancel else repository.release
+            released = {machine_id: act(machine_id) for machine_id in machines}
     # Printed after the commit: no writer waits for a slow screen.
     if as_json:
         said = [{"machine_id": m, "released_until": u} for m, u in released.items()]
@@ -65,10 +67,14 @@ def release_command(
         say(f"{printable(machine_id)}: {_state(until)}")
 
 
-def _chosen(repository: AgentRepository, machine: str | None) -> list[str]:
-    if machine is None:
-        return repository.tokens.machines_without()
-    return [repository.require(machine)["machine_id"]]
+def _chosen(
+    repository: AgentRepository, machine: str | None, named: list[str]
+) -> list[str]:
+    """Return the ids to act on, of those that were *named* before the lock was held."""
+    if machine is not None:
+        return [repository.require(machine)["machine_id"]]
+    known = set(named)
+    return [each for each in repository.tokens.machines_without() if each in known]
 
 
 def _state(until: str | None) -> str:

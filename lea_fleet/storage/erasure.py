@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.events import OPERATOR_NAMES, Holds, impersonal, side
@@ -58,9 +58,9 @@ class Erasure:
         )
         return [(name, value) for name, value in rows]
 
-    def of_machines(self, machine_ids: Iterable[str]) -> Iterator[Plan]:
-        """Yield what there is to take from each machine at this moment."""
-        for machine_id in machine_ids:
+    def of_machines(self, machine_ids: Iterable[str | None]) -> Iterator[Plan]:
+        """Yield what there is to take from each machine now."""
+        for machine_id in filter(None, machine_ids):
             history = self.history(machine_id)
             yield of_machine(machine_id, history, self.identities(machine_id))
 
@@ -93,9 +93,15 @@ class Erasure:
                 found.append(machine_id)
         return list(dict.fromkeys(found))
 
-    def erase(self, plans: Iterator[Plan]) -> None:
-        """Carry out *plans*, each in the transaction in which it is made."""
-        in_steps(self._unit, self._carried_out(plans))
+    def erase(
+        self,
+        machine_ids: Iterable[str | None],
+        plans: Callable[[list[str | None]], Iterator[Plan]],
+    ) -> None:
+        """Carry out *plans* of the machines, each in the transaction that makes it."""
+        in_steps(
+            self._unit, machine_ids, lambda batch: self._carried_out(plans(batch))
+        )
 
     def forget(self, email: str) -> None:
         """Take a person from where no machine is spoken of.

@@ -39,13 +39,13 @@ class Retention:
         """Uninstall those that are silent still, for *reason*; return them."""
         uninstalled: list[Agent] = []
 
-        def work() -> Iterator[int]:
-            for machine_id in machine_ids:
+        def work(batch: list[str]) -> Iterator[int]:
+            for machine_id in batch:
                 if any(self._silent(seconds, machine_id=machine_id)):
                     uninstalled.append(self._uninstall(machine_id, reason))
                 yield 1
 
-        in_steps(self._unit, work())
+        in_steps(self._unit, machine_ids, work)
         return uninstalled
 
     def departed(self, seconds: float) -> Iterator[Plan]:
@@ -60,11 +60,13 @@ class Retention:
     def erase_departed(self, machine_ids: Iterable[str], seconds: float) -> None:
         """Erase what is personal of those that are still uninstalled."""
 
-        def still() -> Iterator[str]:
-            for machine_id in machine_ids:
-                yield from self._departed(seconds, machine_id)
+        def still(batch: list[str | None]) -> Iterator[Plan]:
+            for machine_id in filter(None, batch):
+                yield from self.erasure.of_machines(
+                    self._departed(seconds, machine_id)
+                )
 
-        self.erasure.erase(self.erasure.of_machines(still()))
+        self.erasure.erase(machine_ids, still)
 
     def _silent(self, seconds: float, **only: Any) -> Iterator[Agent]:
         wanted = FleetFilter(status="active", silent_for=seconds, **only)

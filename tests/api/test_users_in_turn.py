@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from unittest.mock import patch
@@ -121,7 +122,7 @@ def test_an_erasure_takes_one_and_leaves_the_other(steps, erased):
         history = erasure.history("PC-1")
         told = all(len(holders) == 1 for holders in history.before + history.after)
         email = folded(f"{erased}@example.com")
-        erasure.erase(erasure.of_person(email, erasure.naming(email)))
+        erasure.erase(erasure.naming(email), partial(erasure.of_person, email))
 
         assert count(repository, erased) == 0
         if told:
