@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from contextlib import contextmanager, suppress
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
-from ..core.cursors import write_cursor
-from ..core.filters import STATUSES
-from ..core.pages import Page, PageReader
-from ..app.repository import AgentRepository
-from .spool import spooled
 from ..core.csv.writing import write_table
+from ..core.listing import STATUSES, Page, PageReader, Rows, write_cursor
+from ..core.problems import DatabaseUnavailable
+from ..storage.agents import agent_of
+from ..storage.listing import Listing
+from ..storage.unit_of_work import UnitOfWork
 
-#: Machines whose JSON is put together before it is written.
-_BATCH = 500
+#: Bytes that are kept in memory before they go to a file.
+_IN_MEMORY = 1024 * 1024
 
 
 class Document(NamedTuple):
@@ -33,23 +34,24 @@ class Document(NamedTuple):
 
 
 def fleet_as_json(
-    repository: AgentRepository, page: Page, *, with_totals: bool = True
+    unit: UnitOfWork, page: Page, *, with_totals: bool = True
 ) -> Document:
     """Return the body of a listing in UTF-8: two lists, and what belongs to them.
 
     Raises DatabaseUnavailable where no temporary file can be written.
     """
-    reader = PageReader(repository.listing.agents_as_json, page)
-    with spooled() as file, repository.snapshot():
+    listing = Listing(unit)
+    reader = PageReader(listing.json_rows, page)
+    with spooled() as file, unit.snapshot():
         for status in STATUSES:
             file.write(b"{" if status == STATUSES[0] else b",")
             file.write(f'"{status}":['.encode())
             _write_objects(file, reader.of_status(status))
             file.write(b"]")
-        next_cursor = _next_cursor(repository, reader, page)
+        next_cursor = _next_cursor(listing, reader, page)
         members: dict[str, Any] = {}
         if with_totals:
-            members["totals"] = repository.listing.totals(page.wanted)
+            members["totals"] = listing.totals(page.wanted)
         if page.limit is not None:
             members["next_cursor"] = next_cursor
         for name, value in members.items():
@@ -58,34 +60,57 @@ def fleet_as_json(
     return Document(file, next_cursor)
 
 
-def fleet_as_csv(
-    repository: AgentRepository, page: Page, *, delimiter: str
-) -> Document:
-    """Return a listing as a table for a spreadsheet; see :mod:`spreadsheet`.
+def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
+    """Return a listing as a table for a spreadsheet; see :mod:`core.csv.writing`.
 
     Raises DatabaseUnavailable where no temporary file can be written.
     """
-    reader = PageReader(repository.listing.agents, page)
-    with spooled() as file, repository.snapshot():
-        agents = (agent for status in STATUSES for agent in reader.of_status(status))
+    listing = Listing(unit)
+    reader = PageReader(listing.rows, page)
+    with spooled() as file, unit.snapshot():
+        batches = (batch for status in STATUSES for batch in reader.of_status(status))
+        agents = (agent_of(row) for batch in batches for row in batch)
         write_table(file, agents, delimiter)
-        next_cursor = _next_cursor(repository, reader, page)
+        next_cursor = _next_cursor(listing, reader, page)
     return Document(file, next_cursor)
 
 
-def _write_objects(file: IO[bytes], rows: Iterator[Any]) -> None:
+@contextmanager
+def spooled() -> Iterator[IO[bytes]]:
+    """Yield a temporary file, which stays open unless writing it fails.
+
+    Raises DatabaseUnavailable where no temporary file can be written.
+    """
+    file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)
+    try:
+        yield file
+        file.flush()  # what does not fit is refused now, not half sent
+    except OSError as error:
+        _discard(file)
+        raise DatabaseUnavailable(
+            f"The listing cannot be written to a temporary file: {error.strerror}."
+        ) from error
+    except BaseException:
+        _discard(file)
+        raise
+
+
+def _discard(file: IO[bytes]) -> None:
+    with suppress(OSError):  # closing tries once more to write what did not fit
+        file.close()
+
+
+def _write_objects(file: IO[bytes], batches: Iterator[Rows]) -> None:
     separator = b""
-    while batch := b",".join(row["body"] for row in islice(rows, _BATCH)):
+    for batch in batches:
         # What another program has stored in another encoding is made UTF-8.
-        text = batch.decode("utf-8", "replace")
+        text = b",".join([body for _, body in batch]).decode("utf-8", "replace")
         file.write(separator + text.encode())
         separator = b","
 
 
-def _next_cursor(
-    repository: AgentRepository, reader: PageReader, page: Page
-) -> str | None:
+def _next_cursor(listing: Listing, reader: PageReader, page: Page) -> str | None:
     if reader.broken_off is None:
         return None
-    position = repository.listing.position(*reader.broken_off, page.wanted)
+    position = listing.position(*reader.broken_off, page.wanted)
     return write_cursor(position, page.wanted)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..core.filters import Status
+from ..core.listing import Status
 from ..core.machine import new_machine_id
 from ..core.presence import PresenceRule
 from ..core.problems import AlreadyEnrolled, ReactivationRefused
@@ -95,10 +95,6 @@ class AgentRepository:
         return Agents(self.unit)
 
     @cached_property
-    def listing(self) -> Listing:
-        return Listing(self.unit)
-
-    @cached_property
     def tokens(self) -> AgentTokens:
         return AgentTokens(self.unit)
 
@@ -133,11 +129,11 @@ class AgentRepository:
 
     def list_by_status(self, status: Status) -> list[Agent]:
         """Return the agents of that status, the newest enrollment first."""
-        return list(self.listing.agents(status))
+        return list(Listing(self.unit).agents(status))
 
     def count_by_status(self) -> dict[Status, int]:
         """Return how many agents are ``active`` and how many ``uninstalled``."""
-        totals = self.listing.totals()
+        totals = Listing(self.unit).totals()
         return {"active": totals["active"], "uninstalled": totals["uninstalled"]}
 
     def enroll(

@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from flask.cli import ScriptInfo
 
 from ..storage.sqlite.connections import connect
-from ..core.filters import SORTS
+from ..core.listing import SORTS
 from ..core.limits import MOST_COMPLETIONS
 from ..app.repository import AgentRepository
 from ..app.state import current_state

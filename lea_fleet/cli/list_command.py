@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import cast
+from typing import Any, TypeVar
 
 import click
 from flask.cli import with_appcontext
 
 from ..core import clock
-from ..core.filters import (
-    NEWEST_FIRST,
-    PRESENCES,
-    SORTS,
-    STATUSES,
-    FleetFilter,
-    Status,
-    is_sort,
-)
 from ..api.documents import fleet_as_csv
 from ..core.limits import MOST_MACHINES_PRINTED
-from ..core.pages import Page, PageReader
+from ..core.listing import (
+    FILTERS,
+    NEWEST_FIRST,
+    SORTS,
+    STATUSES,
+    Declared,
+    FleetFilter,
+    Page,
+    PageReader,
+    is_sort,
+)
 from ..core.rows import Agent
+from ..storage.agents import agent_of
+from ..storage.listing import Listing
 from ..core.text import printable
 from .terminal import ago, pour, say, screen_width, styled, table
 from .completion import sorts
 from .database import open_fleet
 from .options import DurationType, checked_text, json_option, say_json
 from .watch import INTERVAL, interval_option, watch, watch_option
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
@@ -45,38 +51,34 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
     return value
 
 
+def _option(name: str, filter: Declared) -> Callable[[_Command], _Command]:
+    """Return the option for a filter, as it is declared."""
+    if name == "status":  # one of two by default, where the API has both
+        kind: dict[str, Any] = {
+            "type": click.Choice([*filter.choices, "all"]),
+            "default": "active",
+            "show_default": True,
+        }
+    elif filter.kind == "choices":  # of active machines; --status has the others
+        choices = [each for each in filter.choices if each not in STATUSES]
+        kind = {"type": click.Choice(choices), "multiple": True}
+    elif filter.kind == "duration":
+        kind = {"type": DurationType(), "metavar": "DURATION"}
+    else:
+        kind = {"callback": checked_text, "metavar": "TEXT"}
+    return click.option(*filter.options, name, help=filter.help, **kind)
+
+
+def _filter_options(command: _Command) -> _Command:
+    """Add an option for each filter that has one, in the order of their declaration."""
+    for name, filter in reversed(FILTERS.items()):
+        if filter.options:
+            command = _option(name, filter)(command)
+    return command
+
+
 @click.command("list")
-@click.option(
-    "--status",
-    type=click.Choice([*STATUSES, "all"]),
-    default="active",
-    show_default=True,
-    help="Which machines to list.",
-)
-@click.option(
-    "--presence",
-    type=click.Choice([name for name in PRESENCES if name != "uninstalled"]),
-    multiple=True,
-    help="Only machines with this presence; may be repeated.",
-)
-@click.option(
-    "-q",
-    "--search",
-    metavar="TEXT",
-    callback=checked_text,
-    help="Only machines with TEXT in their id, user, e-mail address or hostname.",
-)
-@click.option(
-    "--version",
-    callback=checked_text,
-    help="Only machines that run exactly this version.",
-)
-@click.option(
-    "--silent-for",
-    metavar="DURATION",
-    type=DurationType(),
-    help="Only machines not seen for this long: 12h, 14d.",
-)
+@_filter_options
 @click.option(
     "--sort",
     metavar="COLUMN",
@@ -101,11 +103,6 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
 @interval_option
 @with_appcontext
 def list_machines(
-    status: str,
-    presence: tuple[str, ...],
-    search: str | None,
-    version: str | None,
-    silent_for: float | None,
     sort: str,
     limit: int | None,
     as_json: bool,
@@ -113,6 +110,7 @@ def list_machines(
     semicolon: bool,
     watching: bool,
     interval: float | None,
+    **filters: Any,
 ) -> None:
     """List machines, newest enrollment first.
 
@@ -127,14 +125,9 @@ def list_machines(
         raise click.UsageError("Give only one of --json, CSV and --watch.")
     if interval is not None and not watching:
         raise click.UsageError("--interval needs --watch.")
-    wanted = FleetFilter(
-        status=None if status == "all" else cast(Status, status),
-        presence=presence,
-        q=search,
-        version=version,
-        silent_for=silent_for,
-        sort=sort,
-    )
+    if filters["status"] == "all":
+        filters["status"] = None
+    wanted = FleetFilter(sort=sort, **filters)
     page = Page(wanted, limit)
     if watching:
         watch(partial(_frame, page), interval or INTERVAL)
@@ -166,14 +159,16 @@ def _frame(page: Page, height: int) -> list[str]:
 
 def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
     with open_fleet() as repository, repository.snapshot():
-        reader = PageReader(repository.listing.agents, page)
-        agents = [agent for status in STATUSES for agent in reader.of_status(status)]
-        return agents, repository.listing.totals(replace(page.wanted, status=None))
+        listing = Listing(repository.unit)
+        reader = PageReader(listing.rows, page)
+        batches = (batch for status in STATUSES for batch in reader.of_status(status))
+        agents = [agent_of(row) for batch in batches for row in batch]
+        return agents, listing.totals(replace(page.wanted, status=None))
 
 
 def _print_csv(page: Page, delimiter: str) -> None:
     with open_fleet() as repository:
-        document = fleet_as_csv(repository, page, delimiter=delimiter)
+        document = fleet_as_csv(repository.unit, page, delimiter=delimiter)
     with document.file as file:
         pour(file)
 

@@ -57,6 +57,8 @@ class Dialect(Protocol):
     A *session* is of the type that its own engine opens.
     """
 
+    def __hash__(self) -> int: ...
+
     #: The condition of the index ``lea_fleet_departed``, word for word.
     departed: str
 

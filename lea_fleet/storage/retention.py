@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import clock
 from ..core.privacy.erasure import Plan
-from ..core.filters import FleetFilter
+from ..core.listing import FleetFilter
 from ..core.rows import Agent
 from .batches import in_steps
 from .erasure import Erasure

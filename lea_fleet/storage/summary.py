@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from ..core.filters import PRESENCES
+from ..core.listing import PRESENCES
 from ..core.events import ENROLLMENTS
 from .listing import Listing
 from .unit_of_work import UnitOfWork

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from lea_fleet import LeaFleet
-from lea_fleet.api import spool
+from lea_fleet.api import documents as spool
 from lea_fleet.storage.listing import Listing
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 

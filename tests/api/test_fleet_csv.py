@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lea_fleet.api import spool
+from lea_fleet.api import documents as spool
 from lea_fleet.core.machine import DETAILS
 from lea_fleet.storage.listing import Listing
 from tests.support.api import assert_problem
@@ -208,14 +208,14 @@ def test_a_table_is_of_one_moment(operator, elsewhere, monkeypatch):
     """A machine that moves to the other list while it is read comes once."""
     operator.enroll("PC-1")
     operator.enroll("PC-2")
-    agents = Listing.agents
+    rows = Listing.rows
 
     def uninstall_first(self, status, *args, **options):
         if status == "uninstalled":
             elsewhere.uninstall("PC-1")
-        return agents(self, status, *args, **options)
+        return rows(self, status, *args, **options)
 
-    monkeypatch.setattr(Listing, "agents", uninstall_first)
+    monkeypatch.setattr(Listing, "rows", uninstall_first)
     lines = table(operator.get("/fleet?format=csv"))
 
     assert [line["machine_id"] for line in lines] == ["PC-2", "PC-1"]

@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lea_fleet.core import clock
-from lea_fleet.core.cursors import KINDS, Position, write_cursor
-from lea_fleet.core.filters import SORTS, FleetFilter
+from lea_fleet.core.listing import KINDS, SORTS, FleetFilter, Position, write_cursor
 from lea_fleet.storage.listing import Listing
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid
 from tests.support.fleets import ask, fill, listed, pages
@@ -368,7 +367,7 @@ def test_a_cursor_that_was_made_up_is_a_place_and_no_more(
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_made_up_cursor_of_no_place_is_refused(operator, monkeypatch, place):
-    monkeypatch.setattr("lea_fleet.core.cursors._digest", lambda told, wanted: b"12345678")
+    monkeypatch.setattr("lea_fleet.core.listing._digest", lambda told, wanted: b"12345678")
     head = bytearray(
         base64.urlsafe_b64decode(
             write_cursor(Position("active", "text", b"2026", 1), FleetFilter()) + "=="

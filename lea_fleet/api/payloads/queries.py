@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
-from ...core.cursors import read_cursor
-from ...core.filters import (
-    NEWEST_FIRST,
-    PRESENCES,
-    STATUSES,
-    FleetFilter,
-    Status,
-    is_sort,
-)
+from ...core.csv.writing import DELIMITERS
 from ...core.limits import (
     DEFAULT_DAYS,
     DEFAULT_EVENTS,
@@ -24,24 +16,19 @@ from ...core.limits import (
     MOST_EVENTS,
     MOST_MACHINES,
 )
-from ...core.pages import Page
-from ...core.csv.writing import DELIMITERS
+from ...core.listing import (
+    FILTERS,
+    NEWEST_FIRST,
+    Declared,
+    FleetFilter,
+    Page,
+    is_sort,
+    read_cursor,
+)
 from .members import Members
 
-_FLEET = (
-    "machine_id",
-    "status",
-    "presence",
-    "q",
-    "version",
-    "silent_for",
-    "sort",
-    "limit",
-    "cursor",
-    "totals",
-    "format",
-    "delimiter",
-)
+#: What a listing may be asked for, beside its filters.
+_LISTING = ("sort", "limit", "cursor", "totals", "format", "delimiter")
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
     joined = dict(parameters)
     if "presence" in joined:
         joined["presence"] = [",".join(joined["presence"])]
-    members = _single(joined, *_FLEET)
+    members = _single(joined, *FILTERS, *_LISTING)
     query = FleetQuery(
         page=_page(members, _fleet_filter(members, joined)),
         with_totals=members.choice("totals", ("0", "1")) != "0",
@@ -111,17 +98,25 @@ def _fleet_filter(
 ) -> FleetFilter:
     sort = members.text("sort") or NEWEST_FIRST
     if not is_sort(sort):
-        members.refuse("sort", "is nothing that a listing can be ordered by")
-    return FleetFilter(
-        # As it is, even blank: it finds whatever the older server has stored.
-        machine_id=parameters.get("machine_id", [None])[0],
-        status=cast("Status | None", members.choice("status", STATUSES)),
-        presence=members.choices("presence", PRESENCES),
-        q=members.text("q", LONGEST_DETAIL),
-        version=members.text("version", LONGEST_DETAIL),
-        silent_for=members.silence("silent_for"),
-        sort=sort,
-    )
+        members.refuse("sort", "is not a valid sort order of a listing")
+    wanted: dict[str, Any] = {}
+    for name, filter in FILTERS.items():
+        if name in parameters:
+            wanted[name] = _value(members, name, filter, parameters[name][0])
+    return FleetFilter(sort=sort, **wanted)
+
+
+def _value(members: Members, name: str, filter: Declared, sent: str) -> Any:
+    """Return the value of a filter, checked by what it is declared as."""
+    if filter.kind == "exact":  # even blank: it finds whatever an older server stored
+        return sent
+    if filter.kind == "text":
+        return members.text(name, LONGEST_DETAIL)
+    if filter.kind == "choice":
+        return members.choice(name, filter.choices)
+    if filter.kind == "choices":
+        return members.choices(name, filter.choices)
+    return members.silence(name)
 
 
 def _page(members: Members, wanted: FleetFilter) -> Page:

@@ -18,14 +18,14 @@ from ..blueprint import blueprint
 def fleet() -> Response:
     """List the machines, or those that the parameters ask for, as JSON or CSV."""
     query = payloads.fleet_query(parameters())
-    repository = acting_repository()
+    unit = acting_repository().unit
     if query.format == "csv" or (query.format is None and prefers_csv()):
-        document = fleet_as_csv(repository, query.page, delimiter=query.delimiter)
+        document = fleet_as_csv(unit, query.page, delimiter=query.delimiter)
         response = file_response(document.file, "text/csv")
         name = f"fleet-{clock.now():%Y-%m-%d}.csv"
         response.headers["Content-Disposition"] = f"attachment; filename={name}"
     else:
-        document = fleet_as_json(repository, query.page, with_totals=query.with_totals)
+        document = fleet_as_json(unit, query.page, with_totals=query.with_totals)
         response = file_response(document.file, "application/json")
     response.vary.add("Accept")
     if document.next_cursor is not None:

@@ -1,19 +1,9 @@
 // The state of the page is in its URL, so that a link can be shared.
 
-const NAMES = [
-  "view",
-  "machine",
-  "q",
-  "presence",
-  "version",
-  "silent_for",
-  "sort",
-  "cursor",
-  "page",
-];
+// The filters of the list and its order: if one changes, the first page is shown.
+export const LISTING = ["presence", "q", "version", "silent_for", "sort"];
 
-// The parameters of a listing: if one changes, the first page is shown.
-const LISTING = ["q", "presence", "version", "silent_for", "sort"];
+const NAMES = ["view", "machine", ...LISTING, "cursor", "page"];
 
 let listener = () => {};
 

@@ -1,6 +1,6 @@
 // The filters of the list, and its CSV download.
 
-import { go, state } from "./address.js";
+import { go, LISTING, state } from "./address.js";
 import { csv, Failure } from "./api.js";
 import { button, el, field, select, visible } from "./dom.js";
 import { inOneLine } from "./failures.js";
@@ -80,7 +80,8 @@ export class Filters {
   }
 
   showState() {
-    const { q, presence, version, silent_for, sort, cursor } = state();
+    const all = state();
+    const { q, presence, version, silent_for, sort } = all;
     if (this.search.value.trim() !== q) this.search.value = q;
     const chosen = presence.split(",");
     for (const chip of this.presences) {
@@ -89,8 +90,7 @@ export class Filters {
     this.#offerVersions(version);
     this.silence.value = silent_for;
     this.sort.value = sort;
-    const said = [q, presence, version, silent_for, sort, cursor];
-    this.clear.hidden = said.every((each) => each === "");
+    this.clear.hidden = [...LISTING, "cursor"].every((name) => all[name] === "");
   }
 
   show(summary, totals) {

@@ -1,0 +1,65 @@
+"""A filter is declared once; whatever else it needs is derived, or named here."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+
+from lea_fleet.cli.list_command import list_machines
+from lea_fleet.core.listing import FILTERS, PRESENCES, SORTS
+from lea_fleet.storage.listing import CONDITIONS
+
+PAGE = files("lea_fleet.page").joinpath("static")
+
+
+def list_in(file, name):
+    """Return the strings of a constant array in a script of the page."""
+    script = PAGE.joinpath(file).read_text("utf-8")
+    (array,) = re.findall(rf"const {name} = (\[.*?\]);", script, re.DOTALL)
+    return json.loads(re.sub(r",\s*\]", "]", array))
+
+
+def test_each_filter_has_a_condition_in_sql():
+    # Which status it is decides on the list, not on a condition.
+    assert set(CONDITIONS) == set(FILTERS) - {"status"}
+
+
+def test_each_filter_is_a_parameter_of_the_api():
+    text = files("lea_fleet.api").joinpath("openapi.json").read_text("utf-8")
+    document = json.loads(text)
+    parameters = document["components"]["parameters"]
+    named = []
+    for parameter in document["paths"]["/fleet"]["get"]["parameters"]:
+        reference = parameter.get("$ref", "").rpartition("/")[2]
+        named.append(parameters.get(reference, parameter)["name"])
+
+    assert named[: len(FILTERS)] == list(FILTERS)
+
+
+def test_each_filter_is_in_the_reference():
+    reference = files("lea_fleet").joinpath("docs", "reference.rst").read_text("utf-8")
+
+    assert [name for name in FILTERS if f"``{name}``" not in reference] == []
+
+
+def test_each_filter_with_an_option_is_one_of_the_command():
+    options = {option.name: option.opts for option in list_machines.params}
+
+    for name, filter in FILTERS.items():
+        assert options.get(name) == (list(filter.options) or None), name
+
+
+def test_the_page_has_each_filter_that_is_for_it_and_no_other():
+    on_page = [name for name, filter in FILTERS.items() if filter.on_page]
+
+    assert list_in("address.js", "LISTING") == [*on_page, "sort"]
+    filters = PAGE.joinpath("filters.js").read_text("utf-8")
+    assert [name for name in on_page if not re.search(rf"\b{name}\b", filters)] == []
+
+
+@pytest.mark.parametrize(("name", "known"), [("PRESENCES", PRESENCES), ("SORTS", SORTS)])
+def test_the_page_offers_every_choice(name, known):
+    assert sorted(list_in("filters.js", name)) == sorted(known)
