@@ -150,16 +150,15 @@ def target(principal: Principal, machine_id: str | None) -> str:
 
 
 def _actor(principal: Principal) -> dict[str, Any]:
-    return _known(
-        role="agent" if principal.role == "departed" else principal.role,
-        enrollment_token=principal.enrollment_token,
-        user=principal.user,
-        address=request.remote_addr,
-    )
-
-
-def _known(**actor: Any) -> dict[str, Any]:
-    return {name: value for name, value in actor.items() if value is not None}
+    role = "agent" if principal.role == "departed" else principal.role
+    actor: dict[str, Any] = {"role": role}
+    if principal.enrollment_token is not None:
+        actor["enrollment_token"] = principal.enrollment_token
+    if principal.user is not None:
+        actor["user"] = principal.user
+    if request.remote_addr is not None:
+        actor["address"] = request.remote_addr
+    return actor
 
 
 auth = BearerAuth(scheme="Bearer", realm=REALM)

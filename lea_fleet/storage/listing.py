@@ -64,10 +64,11 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
 
 
 class Listing:
-    """The machines that a filter finds."""
+    """The machines that a filter finds; one object for each question."""
 
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
+        self._limits: dict[str, str] | None = None
 
     def totals(self, wanted: FleetFilter = WHOLE_FLEET) -> dict[str, int]:
         """Return the counts by status and by presence, and the ``total``."""
@@ -161,7 +162,9 @@ class Listing:
     def _where(self, wanted: FleetFilter, status: Status | None) -> _Condition:
         """Return what a row must fulfil, and the values for that and for presence."""
         unit = self._unit
-        values: dict[str, Any] = unit.limits(Intervals(unit).longest_in_use())
+        if self._limits is None:  # the same for both statuses and for the totals
+            self._limits = unit.limits(Intervals(unit).longest_in_use())
+        values: dict[str, Any] = {**self._limits}
         # Whatever is not active is shown as uninstalled, as in PRESENCE. Word for word
         # as in the indexes lea_fleet_listing and lea_fleet_departed.
         conditions = {

@@ -58,7 +58,7 @@ class UnitOfWork:
 
     @property
     def now(self) -> datetime:
-        """The one timestamp of the transaction that is open; else the time, read now.
+        """The one timestamp of the transaction or snapshot; else the time, read now.
 
         It is read once the lock is held: what waited for another writer is later.
         """
@@ -78,7 +78,7 @@ class UnitOfWork:
         """
         now = self.now
         limits = self.rule.limits(now, interval)
-        limits["now"] = clock.iso(now)
+        limits["now"] = self._root._timestamp if self._root._now else clock.iso(now)
         limits["clone_since"] = clock.before(now, CLONE_MEMORY)
         return limits
 
@@ -102,8 +102,7 @@ class UnitOfWork:
         root = self._root
         self.dialect.begin_writing(self.session, about, durable)
         try:
-            root._now = clock.now()
-            root._timestamp = clock.iso(root._now)
+            root._read_clock()
             yield
             self.session.commit()
         except BaseException:
@@ -121,10 +120,18 @@ class UnitOfWork:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Return a context in which everything that is read is of one moment."""
+        root = self._root
         self.dialect.begin_reading(self.session)
         try:
+            root._read_clock()
             yield
             self.session.commit()
         except BaseException:
             self.session.rollback()
             raise
+        finally:
+            root._now = None
+
+    def _read_clock(self) -> None:
+        self._now = clock.now()
+        self._timestamp = clock.iso(self._now)

@@ -6,7 +6,8 @@ from flask import Response
 
 from ...core import clock
 from .. import payloads
-from ...auth.guard import acting_repository
+from ...app.database import get_unit
+from ...app.state import current_state
 from ..documents import fleet_as_csv, fleet_as_json
 from ...storage.summary import Summary
 from ..requests import next_page, parameters, prefers_csv
@@ -18,7 +19,7 @@ from ..blueprint import blueprint
 def fleet() -> Response:
     """List the machines, or those that the parameters ask for, as JSON or CSV."""
     query = payloads.fleet_query(parameters())
-    unit = acting_repository().unit
+    unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
         document = fleet_as_csv(unit, query.page, delimiter=query.delimiter)
         response = file_response(document.file, "text/csv")
@@ -38,4 +39,4 @@ def fleet() -> Response:
 def summary() -> Response:
     """Count the machines, by presence and version, and who came and went by day."""
     days = payloads.summary_query(parameters())
-    return json_response(Summary(acting_repository().unit).of_days(days))
+    return json_response(Summary(get_unit(current_state())).of_days(days))

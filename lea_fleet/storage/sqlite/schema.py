@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from ...core.problems import DatabaseUnavailable
-from .transactions import transaction
+from .dialect import transaction
 
 #: ``RETURNING`` and the JSON functions are there from this version on.
 OLDEST_SQLITE = (3, 35, 0)
