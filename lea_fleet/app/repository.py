@@ -317,7 +317,7 @@ class AgentRepository:
         return Enrolment(status, agent)
 
     def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
-        self.tokens.revoke_all(machine_id)
+        self.tokens.replace_all(machine_id)
         self.releases.clear(machine_id)
         return self.agents.reset(machine_id, details)
 

@@ -300,6 +300,26 @@ def test_a_dry_run_leaves_the_file_of_an_older_server_as_it_is(
     assert [*database.parent.iterdir()] == [database]
 
 
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        "ALTER TABLE lea_fleet_tokens DROP COLUMN replaced",
+        "DROP INDEX lea_fleet_listing",
+    ],
+)
+def test_a_dry_run_leaves_the_file_of_an_older_version_as_it_is(
+    counts, operator, app, database, lacking
+):
+    operator.enroll("PC-1")
+    app.extensions["lea_fleet"].store.close_idle()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(lacking)
+    before = database.read_bytes()
+
+    assert counts(TWO, "--dry-run") == {"imported": 1, "enrolled": 1}
+    assert database.read_bytes() == before
+
+
 def test_a_dry_run_makes_no_database(counts, database):
     assert counts(TWO, "--dry-run") == {"imported": 2}
     assert not database.parent.exists()

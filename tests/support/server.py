@@ -23,13 +23,21 @@ _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
 
 
 @contextmanager
-def running_server(folder, *options, app="lea_fleet:create_app()", **settings):
-    """Run gunicorn with *options* on *app*, with the database in *folder*.
+def running_server(
+    folder,
+    *options,
+    app="lea_fleet:create_app()",
+    database=None,
+    packages=None,
+    **settings,
+):
+    """Run gunicorn with *options* on *app*, with the database in *folder* or elsewhere.
 
-    *settings* are those of lea_fleet, as text. Whatever happens in the test, no
-    process of the server is left at the end.
+    What is in the folder *packages* is imported from there. *settings* are those of
+    lea_fleet, as text. Whatever happens in the test, no process of the server is left
+    at the end.
     """
-    server = Server(folder, options, app, settings)
+    server = Server(folder, options, app, settings, database, packages)
     try:
         server.wait_until_it_answers()
         yield server
@@ -40,9 +48,9 @@ def running_server(folder, *options, app="lea_fleet:create_app()", **settings):
 class Server:
     """A server that runs, and ways to talk to it and to end it."""
 
-    def __init__(self, folder, options, app, settings):
+    def __init__(self, folder, options, app, settings, database=None, packages=None):
         folder.mkdir(exist_ok=True)
-        self.database = folder / "rpa_data.db"
+        self.database = database or folder / "rpa_data.db"
         self.environment = {
             **os.environ,
             "RPA_API_TOKEN": OPERATOR_TOKEN,
@@ -50,6 +58,8 @@ class Server:
             "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts a socket of its own
             **{f"FLASK_{name}": value for name, value in settings.items()},
         }
+        if packages is not None:
+            self.environment["PYTHONPATH"] = str(packages)
         self._folder = folder
         self._command = [sys.executable, "-m", "gunicorn", *options, app]
         self._count = int(options[options.index("-w") + 1]) if "-w" in options else 1

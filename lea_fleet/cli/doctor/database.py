@@ -12,7 +12,7 @@ from ...storage.sqlite.connections import connect
 from ...storage.sqlite.files import is_writable
 from ...core.problems import DatabaseBusy, Problem
 from ...storage.health import Ahead, HealthRepository
-from ...storage.sqlite.schema import foreign_tables, missing_tables
+from ...storage.sqlite.schema import foreign_tables, missing_columns, missing_tables
 from .files import RUN_AS_SERVER
 from .findings import BROKEN, CannotCheck, Checks, Verdict, fault, ok, some, warning
 from .lockers import lockers
@@ -86,6 +86,9 @@ def _tables(health: HealthRepository) -> Verdict:
     missing = missing_tables(health.connection)
     if missing:
         return ok(f"{len(missing)} tables to make, at the first request")
+    columns = [".".join(column) for column in missing_columns(health.connection)]
+    if columns:
+        return ok(f"to add at the first request: the column {', '.join(columns)}")
     return ok("all there")
 
 

@@ -8,13 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 from .connections import connect
-from .schema import ensure_schema, missing_tables, new_database
+from .schema import ensure_schema, is_complete, new_database
 
 
 def copy_for_dry_run(path: Path, busy_timeout: float) -> sqlite3.Connection | None:
-    """Return a copy in memory of the database at *path*, with all of our tables.
+    """Return a copy in memory of the database at *path*, with our whole schema.
 
-    None where no copy is needed, since the file has all of our tables already.
+    None where no copy is needed: the file lacks no table, column or index of ours.
+    Raises DatabaseUnavailable for a table that is not ours.
     """
     if not os.path.exists(path):
         # A WAL without a database is a fault, which opening the fleet reports.
@@ -22,7 +23,7 @@ def copy_for_dry_run(path: Path, busy_timeout: float) -> sqlite3.Connection | No
     # Not read-only, or what SQLite makes beside a file with a WAL would stay there.
     with closing(connect(path, "rw", busy_timeout)) as original:
         original.execute("PRAGMA query_only = ON")
-        if not missing_tables(original):
+        if is_complete(original):
             return None
         copy = sqlite3.connect(":memory:", isolation_level=None)
         copy.text_factory = original.text_factory

@@ -1,4 +1,4 @@
-"""The tables: made where they are missing, refused where they are another's."""
+"""The tables: made or completed where something is missing, others' refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from .dialect import transaction
 #: ``RETURNING`` and the JSON functions are there from this version on.
 OLDEST_SQLITE = (3, 35, 0)
 
+#: The columns that came after 0.1.0, by table and name, and how each is declared: word
+#: for word as in schema.sql, at the table's end. NOT NULL needs a DEFAULT, which is
+#: what rows of an older process get. An index needs its line in schema.sql only.
+ADDITIONS = {
+    ("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0",
+}
+
 
 def refuse_old_sqlite() -> None:
     """Raise RuntimeError where SQLite is older than what the SQL here needs."""
@@ -26,30 +33,54 @@ def refuse_old_sqlite() -> None:
 
 
 def ensure_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables and indexes that the database lacks.
+    """Make the tables, columns and indexes that the database lacks.
 
     Nothing is written where nothing is missing, so that this neither waits for
     another writer nor fails on its lock. Raises DatabaseUnavailable, naming
     it, for a table that bears one of our names and is not ours.
     """
-    if not _missing(connection):
+    if is_complete(connection):
         return
     with transaction(connection):
         # Another process may have made them while this one waited.
-        if _missing(connection):
-            for statement in _statements():
-                connection.execute(statement)
+        if is_complete(connection):
+            return
+        # The columns first: an index may be on one of them.
+        for table, column in missing_columns(connection):
+            declared = ADDITIONS[table, column]
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declared}")
+        for statement in _statements():
+            connection.execute(statement)
+
+
+def is_complete(connection: sqlite3.Connection) -> bool:
+    """Tell whether every table, column and index of ours is there.
+
+    Raises DatabaseUnavailable for a table that is not ours.
+    """
+    names = _names(connection)
+    lacking = _lacking(connection, names)
+    for table, columns in _foreign(lacking).items():
+        raise DatabaseUnavailable(
+            f"The database has a table or view {table} that is not lea_fleet's:"
+            f" it lacks {', '.join(columns)}. It is left alone; rename it, or give"
+            " lea_fleet a database of its own (RPA_AGENTS_DB_PATH)."
+        )
+    return not lacking and _expected_names() <= names
 
 
 def foreign_tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """Return what bears one of our names and is not ours, with the columns it lacks."""
-    present = _names(connection)
-    lacking = {
-        table: sorted(columns - _columns(connection, table))
-        for table, columns in _expected_columns().items()
-        if table in present
-    }
-    return {table: columns for table, columns in lacking.items() if columns}
+    """Return what bears one of our names and is not ours, with the columns it lacks.
+
+    A table that lacks only what came after 0.1.0 is ours.
+    """
+    return _foreign(_lacking(connection, _names(connection)))
+
+
+def missing_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return the table and name of each column to add to a table of ours."""
+    lacking = _lacking(connection, _names(connection))
+    return [column for column in ADDITIONS if column in lacking]
 
 
 def missing_tables(connection: sqlite3.Connection) -> set[str]:
@@ -57,15 +88,20 @@ def missing_tables(connection: sqlite3.Connection) -> set[str]:
     return _expected_columns().keys() - _names(connection)
 
 
-def _missing(connection: sqlite3.Connection) -> bool:
-    """Tell whether a table or index of ours is not there."""
-    for table, columns in foreign_tables(connection).items():
-        raise DatabaseUnavailable(
-            f"The database has a table or view {table} that is not lea_fleet's:"
-            f" it lacks {', '.join(columns)}. It is left alone; rename it, or give"
-            " lea_fleet a database of its own (RPA_AGENTS_DB_PATH)."
-        )
-    return not _expected_names() <= _names(connection)
+def _lacking(connection: sqlite3.Connection, names: set[str]) -> set[tuple[str, str]]:
+    return {
+        (table, column)
+        for table, columns in _expected_columns().items()
+        if table in names
+        for column in columns - _columns(connection, table)
+    }
+
+
+def _foreign(lacking: set[tuple[str, str]]) -> dict[str, list[str]]:
+    foreign: dict[str, list[str]] = {}
+    for table, column in sorted(lacking - ADDITIONS.keys()):
+        foreign.setdefault(table, []).append(column)
+    return foreign
 
 
 @cache

@@ -1,5 +1,6 @@
 -- Everything that lea_fleet keeps in the host's database. Only CREATE … IF NOT
--- EXISTS: the file belongs to the host, and an older server may be writing it.
+-- EXISTS: the file belongs to the host, and an older server may be writing it. A column
+-- that is new in a table of ours stands here and in ADDITIONS (schema.py).
 
 -- The older server's table, as it makes it. Its columns and indexes are a given.
 CREATE TABLE IF NOT EXISTS enrolled_agents (
@@ -30,6 +31,7 @@ CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
 -- When the row's enrolled_at moves on, through whichever server, the token is dead.
 -- No foreign key: the older server knows nothing of this table.
 -- pending: issued by a rotation and not used yet; the one before is still good.
+-- replaced: revoked because another one took its place; not so by an uninstall.
 -- Found by its hash and by nothing else: one tree to search and to write, not two.
 CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   token_hash TEXT PRIMARY KEY,
@@ -38,7 +40,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   issued_at TEXT NOT NULL,
   pending INTEGER NOT NULL DEFAULT 0,
   first_used_at TEXT,
-  revoked_at TEXT
+  revoked_at TEXT,
+  replaced INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
 

@@ -132,6 +132,23 @@ def test_an_older_servers_database_is_put_in_wal_mode_with_the_first_request(
     assert found["machines"]["detail"].startswith("nothing yet")
 
 
+def test_a_column_that_an_older_version_did_not_make_is_added_at_the_first_request(
+    app, operator, stop, alter
+):
+    alter("ALTER TABLE lea_fleet_tokens DROP COLUMN replaced")
+
+    for _ in range(2):
+        found = call(app)
+
+        assert troubles(found) == {} and unchecked(found) == set()
+        assert found["tables"]["detail"] == (
+            "to add at the first request: the column lea_fleet_tokens.replaced"
+        )
+    assert operator.get("/fleet").status_code == 200
+    stop()
+    assert call(app)["tables"]["detail"] == "all there"
+
+
 @pytest.mark.parametrize(
     ("statements", "told"),
     [
