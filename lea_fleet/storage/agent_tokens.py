@@ -31,7 +31,7 @@ _FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
       ELSE 'unused'
     END
     WHEN (revoked_at IS NULL OR revoked_at = {AS_TEXT["uninstalled_at"]})
-      AND token_enrolled_at = enrolled_at AND token.replaced = 0 THEN 'departed'
+      AND token_enrolled_at = enrolled_at AND NOT token.replaced THEN 'departed'
     ELSE 'uninstalled'
   END
   FROM (
@@ -125,7 +125,7 @@ class AgentTokens:
         """
         self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET revoked_at = coalesce(revoked_at, :now),"
-            " replaced = 1 WHERE machine_id = :machine_id AND replaced = 0",
+            " replaced = true WHERE machine_id = :machine_id AND NOT replaced",
             {"machine_id": machine_id, "now": self._unit.timestamp},
         )
 
@@ -153,7 +153,7 @@ class AgentTokens:
     def _revoke(self, enrollment: Mapping[str, Any], which: str) -> int:
         # Those of an earlier enrollment are dead already, revoked or not.
         return self._unit.session.execute(
-            "UPDATE lea_fleet_tokens SET revoked_at = :now, replaced = 1"
+            "UPDATE lea_fleet_tokens SET revoked_at = :now, replaced = true"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
             f" AND revoked_at IS NULL AND {which}",
             self._values(enrollment),

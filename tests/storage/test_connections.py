@@ -527,7 +527,7 @@ def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
     for _ in range(2):
         problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
         assert f"{database}-wal" in problem["detail"]
-        assert problem["detail"].endswith("what was in that log is saved.")
+        assert problem["detail"].endswith("what was in that WAL is saved.")
 
     with closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as alone:
         assert [*alone.execute("SELECT machine_id FROM enrolled_agents")] == [("PC-1",)]
