@@ -20,8 +20,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from ..core.text import printable
 from ..storage.measures import Measures
-from ..cli.terminal import printable
 
 OPENMETRICS = "application/openmetrics-text"
 

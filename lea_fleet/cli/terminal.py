@@ -1,4 +1,4 @@
-"""Text for a terminal: safe, aligned, and as wide as the screen."""
+"""Print text and tables that are safe for a terminal and fit its width."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from typing import IO
 
 import click
 
+from ..core.text import printable
+
 _GAP = "  "
 
 #: A column is never cut below this width to make room for others.
 _NARROWEST = 7
 
-#: Control, format (among them those that turn the writing direction), line and
-#: paragraph separators, surrogates: what may move a cursor or hide a name.
-_UNSAFE = ("Cc", "Cf", "Zl", "Zp", "Cs")
-
 
 def say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
-    """Print a line; what the screen's encoding lacks comes out escaped."""
-    # click leaves colours out where there is no terminal.
+    """Print a line; characters that the screen's encoding lacks are escaped."""
+    # click omits colors without a terminal, but does not know NO_COLOR.
     color = False if _is_plain() else None
-    with _faults_named():
+    with _faults_reported():
         click.secho(_encodable(text), color=color, fg=fg, bold=bold)
 
 
@@ -36,9 +34,9 @@ def say_table(
     rows: Sequence[Sequence[str]],
     *,
     fixed: set[int],
-    empty: str,
+    empty: str = "",
 ) -> None:
-    """Print *rows* below their *heading*, or that they are *empty*."""
+    """Print *rows* below their *heading*, or *empty* where there are none."""
     if not rows:
         say(empty)
         return
@@ -49,22 +47,22 @@ def say_table(
 
 
 def paint(text: str) -> None:
-    """Write *text*, with the codes that move the cursor, onto a terminal."""
-    with _faults_named():
+    """Write *text*, which may move the cursor, to the terminal."""
+    with _faults_reported():
         sys.stdout.write(_encodable(text))
         sys.stdout.flush()
 
 
 def pour(file: IO[bytes]) -> None:
-    """Print what is in *file*, byte for byte."""
+    """Print the content of *file*, byte for byte."""
     file.seek(0)
-    with _faults_named():
+    with _faults_reported():
         shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 
 def styled(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:
-    """Return *text* with the codes of its colour, for a terminal."""
+    """Return *text* with the escape codes of its color."""
     return text if _is_plain() else click.style(text, fg=fg, bold=bold)
 
 
@@ -78,8 +76,8 @@ def _encodable(text: str) -> str:
 
 
 @contextmanager
-def _faults_named() -> Iterator[None]:
-    if sys.stdout is None:  # click would print nothing, and be content
+def _faults_reported() -> Iterator[None]:
+    if sys.stdout is None:  # click would print nothing and report success
         raise click.ClickException("The output cannot be written: it is closed.")
     try:
         yield
@@ -90,23 +88,13 @@ def _faults_named() -> Iterator[None]:
         raise click.ClickException(message) from None
 
 
-def printable(text: str) -> str:
-    """Return *text* with everything escaped that is no visible character."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if unicodedata.category(letter) not in _UNSAFE else _escaped(letter)
-        for letter in text
-    )
-
-
 def screen_width() -> int:
-    """Return the columns there are: COLUMNS, else the terminal's, else 80."""
+    """Return the width in columns: COLUMNS, else the terminal's, else 80."""
     return shutil.get_terminal_size(fallback=(80, 24)).columns
 
 
 def screen_height() -> int:
-    """Return the lines there are: LINES, else the terminal's, else 24."""
+    """Return the height in lines: LINES, else the terminal's, else 24."""
     return shutil.get_terminal_size(fallback=(80, 24)).lines
 
 
@@ -114,7 +102,7 @@ def table(rows: Sequence[Sequence[str]], width: int, *, fixed: set[int]) -> list
     """Return *rows* as aligned lines of at most *width* columns.
 
     The first row is the heading. Where the table is too wide, the widest
-    columns are cut first; those whose numbers are in *fixed* never are.
+    columns are cut first; those whose numbers are in *fixed* are never cut.
     """
     widths = [max(map(text_width, column)) for column in zip(*rows)]
     spare = width - len(_GAP) * (len(widths) - 1)
@@ -131,15 +119,15 @@ def table(rows: Sequence[Sequence[str]], width: int, *, fixed: set[int]) -> list
 
 
 def text_width(text: str) -> int:
-    """Return how many columns *text* takes: wide characters two, marks none."""
+    """Return how many columns *text* takes: two for wide characters, none for marks."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
-def ago(moment: str | None, now: datetime) -> str:
-    """Return how long before *now* the ISO 8601 *moment* was: ``3 min ago``."""
+def ago(timestamp: str | None, now: datetime) -> str:
+    """Return how long before *now* the ISO 8601 *timestamp* is: ``3 min ago``."""
     try:
-        seconds = (now - datetime.fromisoformat(str(moment))).total_seconds()
-    except (TypeError, ValueError):  # absent, or not as any server writes it
+        seconds = (now - datetime.fromisoformat(str(timestamp))).total_seconds()
+    except (TypeError, ValueError):  # absent, or not in ISO 8601
         return "never"
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if seconds >= length:
@@ -147,9 +135,9 @@ def ago(moment: str | None, now: datetime) -> str:
     return "now"
 
 
-def at(moment: str | None) -> str:
-    """Return the ISO 8601 *moment* as a table shows it: in UTC, to the second."""
-    return "-" if moment is None else printable(moment[:19].replace("T", " "))
+def at(timestamp: str | None) -> str:
+    """Return the ISO 8601 *timestamp* as tables show it: in UTC, to the second."""
+    return "-" if timestamp is None else printable(timestamp[:19].replace("T", " "))
 
 
 def _fit(text: str, width: int) -> str:
@@ -171,7 +159,3 @@ def _columns(letter: str) -> int:
     if unicodedata.combining(letter):
         return 0
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person
 from ..core.privacy.ownership import History
 from ..core.problems import UnknownAgent
-from ..core.privacy.redaction import folded
+from ..core.text import folded
 from .agents import Agents
 from .batches import STEP, in_steps
 from .events import Events

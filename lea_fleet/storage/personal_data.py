@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.privacy.export import acts_of, events_of, mentions_of
-from ..core.privacy.redaction import folded
+from ..core.text import folded
 from .erasure import Erasure
 from .unit_of_work import UnitOfWork
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lea_fleet.core import clock
-from lea_fleet.core.privacy.redaction import folded
+from lea_fleet.core.text import folded
 from lea_fleet import AgentRepository
 from lea_fleet.storage.erasure import Erasure
 from lea_fleet.storage.sqlite.functions import add_functions

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from lea_fleet.cli.terminal import ago, printable, table, text_width
+from lea_fleet.cli.terminal import ago, table, text_width
+from lea_fleet.core.text import printable
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=timezone.utc)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lea_fleet.core.privacy.redaction import Redaction, folded, folded_all
+from lea_fleet.core.privacy.redaction import Redaction
+from lea_fleet.core.text import folded, folded_all
 
 AGENT = {"role": "agent", "address": "10.0.0.7"}
 OPERATOR = {"role": "operator", "user": "Zoé@Example.com", "address": "10.0.0.8"}

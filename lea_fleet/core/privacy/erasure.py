@@ -9,7 +9,8 @@ from typing import Any
 
 from .ownership import History, everything
 from ..machine import PERSONAL
-from .redaction import Redaction, folded
+from ..text import folded
+from .redaction import Redaction
 
 #: A value that a machine gave up: the name of its column, and what it was.
 Identity = tuple[str, str]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .ownership import History
-from .redaction import folded
+from ..text import folded
 
 _OPERATORS = ("user", "os_user")
 _FREE_TEXT = ("reason", "label")

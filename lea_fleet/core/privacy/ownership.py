@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..machine import ENROLMENTS, PERSONAL
-from .redaction import Redaction, folded, folded_all
+from ..text import folded, folded_all
+from .redaction import Redaction
 
 #: Those in which a machine may get another user without a word of the one before.
 _ENROLMENTS = ("imported", *ENROLMENTS)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ..text import folded
 
 #: The members of a detail in which machines name people and host names.
 _SIDES = ("before", "after")
@@ -83,20 +84,3 @@ class Redaction:
             return False
         text = folded(value)
         return text in self.values or (getattr(self, side) and text not in self.spared)
-
-
-def folded(value: object) -> str:
-    """Return *value* as it is compared: whatever its case, with every accent.
-
-    Letters that are written as one character or with a mark of their own are alike.
-    """
-    if value is None:
-        return ""
-    # Folding may part what was one character, and the other way round.
-    text = unicodedata.normalize("NFC", str(value)).casefold()
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def folded_all(values: Iterable[object]) -> frozenset[str]:
-    """Return those of *values* that say something, :func:`folded`."""
-    return frozenset(map(folded, values)) - {""}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ...core.collation import contains, sort_key
+from ...core.text import contains, sort_key
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
