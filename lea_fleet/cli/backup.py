@@ -1,46 +1,46 @@
-"""``flask fleet backup``: a copy of the database while the server runs."""
+"""``flask fleet backup``: copy the database while the server runs."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 
+from ..app.repository import AgentRepository
 from ..storage.sqlite.backup import BackupFailed, back_up
 from ..storage.sqlite.files import is_part_of
 from ..app.state import current_state
-from .terminal import printable, say
-from .opening import open_fleet
+from ..core.text import printable
+from .terminal import say
+from .database import open_fleet
 from .options import json_option, say_json
 
 
 @click.command("backup")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace a FILE that is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @json_option
 @with_appcontext
 def backup_command(file: Path, force: bool, as_json: bool) -> None:
     """Copy the database into FILE while it is in use, and check the copy.
 
-    FILE is whole or not there at all, and needs no other file beside it. It names
-    people and has the hashes of their machines' tokens: keep it as the database is
-    kept.
+    FILE is either complete or not written, and needs no other file beside it. It
+    contains personal data and token hashes: protect it as you protect the database.
 
     \b
     Example: flask fleet backup tonight.db
     """
     _refuse(file, force)
     database = current_state().settings.database
-    if not os.path.exists(database):  # one that is made now has nothing to keep
+    if not os.path.exists(database):  # a new one has nothing to back up
         raise click.ClickException(f"There is no database at {database}.")
     with open_fleet() as repository, repository.snapshot():
         machines = sum(repository.count_by_status().values())
         try:
-            size = _copied(repository.connection, file)
+            size = _copy(repository, file)
         except BackupFailed as error:
             raise click.ClickException(printable(str(error))) from None
     if as_json:
@@ -59,12 +59,13 @@ def _refuse(file: Path, force: bool) -> None:
         raise click.ClickException(f"{name} is the database itself.")
     # Not by Path's methods, which raise for a name that is too long.
     if os.path.exists(file) and not os.path.isfile(file):
-        raise click.ClickException(f"{name} is no ordinary file.")
+        raise click.ClickException(f"{name} is not a regular file.")
     if os.path.exists(file) and not force:
-        raise click.ClickException(f"{name} is there already; --force replaces it.")
+        raise click.ClickException(f"{name} already exists; --force replaces it.")
 
 
-def _copied(source: sqlite3.Connection, file: Path) -> int:
+def _copy(repository: AgentRepository, file: Path) -> int:
+    """Copy the database into *file*, with a progress bar; return the bytes."""
     with click.progressbar(
         length=1, label="Copying", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
@@ -73,4 +74,4 @@ def _copied(source: sqlite3.Connection, file: Path) -> int:
             bar.length = pages
             bar.update(pages - left - bar.pos)
 
-        return back_up(source, file, show)
+        return back_up(repository.connection, file, show)

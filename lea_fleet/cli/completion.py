@@ -1,7 +1,7 @@
-"""What a shell completes: machines and tokens, as the database has them.
+"""Complete machine and token ids in a shell, from the database.
 
-Between two keys of a person who types: nothing is printed, nobody is waited for, and
-no database is begun.
+This runs between two keys of a person who types: it prints nothing, waits for no lock,
+and makes no database.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ..storage.sqlite.connections import connect
 from ..core.filters import SORTS
 from ..app.repository import AgentRepository
 from ..app.state import current_state
-from .terminal import printable
+from ..core.text import printable
 
 _MOST = 50
 
-#: What a shell takes for a word as it is: click's scripts quote nothing, and a
-#: machine chooses its own id. "PC$(reboot)" must not come onto a command line.
+#: What a shell does not interpret: click's scripts quote nothing, and a machine
+#: chooses its own id. "PC$(reboot)" must not get onto a command line.
 _HARMLESS = re.compile(r"[\w@%+:./{}][\w@%+:./{}=-]*")
 
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -34,7 +34,7 @@ _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem
 def _completer(
     find: Callable[[AgentRepository, str], Iterator[tuple[str, str | None]]],
 ) -> _Completer:
-    """Return what completes the names that *find* yields, each with its help."""
+    """Return a click completer for the names and helps that *find* yields."""
 
     def complete(
         context: click.Context, parameter: click.Parameter, incomplete: str
@@ -47,7 +47,7 @@ def _completer(
                     if name.startswith(incomplete) and _HARMLESS.fullmatch(name)
                 )
                 return list(islice(found, _MOST))
-        except Exception:  # whatever it is: the command itself will say so
+        except Exception:  # the command itself will report it
             return []
 
     return complete
@@ -55,11 +55,11 @@ def _completer(
 
 @contextmanager
 def _fleet(context: click.Context) -> Iterator[AgentRepository]:
-    """Yield the repository of a fleet that is there, on a connection of its own.
+    """Yield the repository of an existing fleet, on a connection of its own.
 
-    Raises FileNotFoundError for one that is not.
+    Raises FileNotFoundError where there is no database.
     """
-    # By now click has closed the context in which flask had loaded the application.
+    # Click has already closed the context in which Flask had loaded the application.
     with context.ensure_object(ScriptInfo).load_app().app_context():
         path = current_state().settings.database
         os.stat(path)
@@ -90,6 +90,6 @@ token_ids = _completer(_token_ids)
 def sorts(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete what a listing may be ordered by, either way."""
+    """Complete the sort columns of a list, in both directions."""
     both = (*SORTS, *(f"-{name}" for name in SORTS))
     return [CompletionItem(name) for name in both if name.startswith(incomplete)]

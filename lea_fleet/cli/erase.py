@@ -1,49 +1,47 @@
-"""``flask fleet erase``, and what every erasure says and does at its end."""
+"""``flask fleet erase``, and the report and clean-up that every erasure ends with."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from ..core.privacy.erasure import Summary, total
-from ..app.database import problem_of
-from ..core.privacy.redaction import folded
-from ..app.repository import AgentRepository
-from ..storage.sqlite.purge import empty_log, vacuum
-from ..storage.erasure import Erasure
 from ..app.state import current_state
-from .terminal import printable, say, screen_width, table
-from .completion import machine_ids
-from .opening import checked_text, open_fleet
-from .options import json_option, say_json
+from ..core.privacy.erasure import Summary, total
+from ..core.problems import DatabaseProblem
+from ..core.text import folded, printable
+from ..app.repository import AgentRepository
+from ..storage.erasure import Erasure
+from ..storage.sqlite.purge import empty_wal, vacuum
+from .database import open_fleet
+from .options import checked_text, json_option, optional_machine_argument, say_json
+from .terminal import say, say_table
 
 _HEADING = ("MACHINE", "ROW", "EVENTS", "IDENTITIES", "WHAT")
 
-#: For what is gone for good.
-erase_option = click.option("--yes", is_flag=True, help="Do it; else it is only shown.")
+#: For changes that cannot be undone.
+erase_option = click.option(
+    "--yes", is_flag=True, help="Do it; without --yes it is only shown."
+)
 
 vacuum_option = click.option(
     "--vacuum",
     "vacuuming",
     is_flag=True,
-    help="Write the whole file anew as well, without what older writers left in it.",
+    help="Also rewrite the whole file, without the remains of older writers.",
 )
 
 
 @click.command("erase")
-@click.argument(
-    "machine", callback=checked_text, required=False, shell_complete=machine_ids
-)
+@optional_machine_argument
 @click.option(
     "--user",
     "email",
     metavar="E-MAIL",
     callback=checked_text,
-    help="Erase one person's traces on every machine instead.",
+    help="Erase the data about one person on every machine instead.",
 )
 @erase_option
 @vacuum_option
@@ -52,17 +50,17 @@ vacuum_option = click.option(
 def erase_command(
     machine: str | None, email: str | None, yes: bool, vacuuming: bool, as_json: bool
 ) -> None:
-    """Erase what is personal about MACHINE, or a person, for good.
+    """Erase the personal data of MACHINE, or of one person, for good.
 
-    Names, e-mails, user ids, host names and addresses go, from the history too;
-    what happened and when stays. Without --yes it only shows what would go. Say
-    the same command again where it could not be finished.
+    Names, e-mail addresses, user ids, hostnames and IP addresses are erased, from
+    the history too; what happened and when is kept. Without --yes it only shows
+    what would be erased. Repeat the command if it could not be completed.
 
     \b
     Example: flask fleet erase --user zoe@example.com
     """
     if (machine is None) == (email is None):
-        raise click.UsageError("Name a MACHINE, or a person with --user.")
+        raise click.UsageError("Give either a MACHINE or a person with --user.")
     with open_fleet() as repository:
         erasure = Erasure(repository.unit)
         if machine is not None:
@@ -83,13 +81,13 @@ def erase_command(
 
 
 def show(summaries: list[Summary], as_json: bool) -> None:
-    """Say what an erasure would take, and that it has not."""
+    """Print what would be erased, and that nothing was."""
     if as_json:
         say_json(_report(summaries, done=False))
         return
     _say_table(summaries)
     if summaries:
-        say(f"Would erase from {_rows(summaries)}. Say --yes to do it.")
+        say(f"Would erase from {_rows(summaries)}. Repeat with --yes to erase it.")
     else:
         say("There is nothing to erase.")
 
@@ -100,43 +98,38 @@ def finish(
     vacuuming: bool,
     as_json: bool,
 ) -> None:
-    """Make sure that what was erased is in the files no longer, and say what was.
+    """Remove what was erased from the files too, and report it.
 
     Raises ClickException where it may still be there: exit code 1.
     """
-    vacuumed, fault = _vacuumed(repository, vacuuming)
-    emptied = empty_log(repository.connection, current_state().settings.busy_timeout)
+    settings = current_state().settings
+    fault = None
+    if vacuuming:
+        try:
+            vacuum(repository.connection, settings.database)
+        except DatabaseProblem as problem:
+            fault = problem.detail
+    vacuumed = vacuuming and fault is None
+    emptied = empty_wal(repository.connection, settings.busy_timeout)
     if as_json:
         about = {"log_emptied": emptied, "vacuumed": vacuumed}
         say_json(_report(summaries, done=True) | about)
     else:
         _say_table(summaries)
-        what = f"Erased from {_rows(summaries)}." if summaries else "Nothing was left."
-        say(f"{what} The log is {'empty' if emptied else 'NOT empty'}.")
+        what = f"Erased from {_rows(summaries)}" if summaries else "Nothing to erase"
+        say(f"{what}. The WAL is {'empty' if emptied else 'NOT empty'}.")
         if summaries and not vacuumed:
-            say("Free space in the file may keep copies; --vacuum leaves none.")
+            say("Free space in the file may still hold copies; --vacuum removes them.")
     if not emptied:
         raise click.ClickException(
-            "What was erased is still in the log beside the database: another program"
-            " reads what was there before, or writes. Run the same command again."
+            "What was erased is still in the WAL beside the database: another program"
+            " is reading an earlier state, or writing. Run the same command again."
         )
     if fault is not None:
         raise click.ClickException(
-            f"Erased, but the file could not be written anew: {fault}"
+            f"Erased, but the file could not be rewritten: {fault}"
             " Run the same command again."
         )
-
-
-def _vacuumed(
-    repository: AgentRepository, vacuuming: bool
-) -> tuple[bool, str | None]:
-    if not vacuuming:
-        return False, None
-    try:
-        vacuum(repository.connection)
-    except sqlite3.Error as error:
-        return False, problem_of(error).detail
-    return True, None
 
 
 def _report(summaries: list[Summary], done: bool) -> dict[str, Any]:
@@ -146,9 +139,7 @@ def _report(summaries: list[Summary], done: bool) -> dict[str, Any]:
 def _say_table(summaries: list[Summary]) -> None:
     if not summaries:
         return
-    rows = [_HEADING, *map(_row, summaries)]
-    for line in table(rows, screen_width(), fixed={1, 2, 3}):
-        say(line)
+    say_table(_HEADING, [_row(summary) for summary in summaries], fixed={1, 2, 3})
     say("")
     for line in _warnings(summaries):
         click.echo(line, err=True)
@@ -174,6 +165,6 @@ def _warnings(summaries: list[Summary]) -> Iterator[str]:
     if active:
         yield (
             f"Active: {', '.join(map(printable, active[:5]))}"
-            f"{' and others' if len(active) > 5 else ''}. An agent says again what is"
-            " erased, with its next heartbeat; uninstall its machine first."
+            f"{' and others' if len(active) > 5 else ''}. An agent reports"
+            " erased data again with its next heartbeat; uninstall its machine first."
         )

@@ -1,4 +1,4 @@
-"""``flask fleet events``: what happened."""
+"""``flask fleet events``: list events, newest first."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ import click
 from flask.cli import with_appcontext
 
 from ..core.rows import Event
-from .terminal import at, printable, say_table
-from .completion import machine_ids
-from .opening import checked_text, open_fleet
-from .options import json_option, say_json
+from ..core.text import printable
+from .terminal import at, say_table
+from .database import open_fleet
+from .options import json_option, optional_machine_argument, say_json
 
 
 @click.command("events")
-@click.argument(
-    "machine", callback=checked_text, required=False, shell_complete=machine_ids
-)
+@optional_machine_argument
 @click.option(
     "--limit",
     metavar="N",
     type=click.IntRange(1, 10_000),
     default=50,
     show_default=True,
-    help="How many events at the most.",
+    help="Maximum number of events.",
 )
 @json_option
 @with_appcontext
 def events_command(machine: str | None, limit: int, as_json: bool) -> None:
-    """Show what happened to MACHINE, or to all, the newest first.
+    """List the events of MACHINE, or of all machines, newest first.
 
     \b
     Example: flask fleet events PC-COMPTA-01
@@ -66,7 +64,7 @@ def _row(event: Event) -> list[str]:
 
 
 def _by(actor: dict[str, object]) -> str:
-    """Return who acted: the role, then what tells one of that role from another."""
+    """Return who acted: the role, then what identifies the actor within it."""
     names = ("user", "os_user", "enrollment_token", "address")
     about = [str(actor[name]) for name in names if name in actor]
     return " ".join([str(actor["role"]), *about])

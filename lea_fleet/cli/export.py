@@ -1,4 +1,4 @@
-"""``flask fleet export``: what is known of one person."""
+"""``flask fleet export``: print all data about one person."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import click
 from flask.cli import with_appcontext
 
 from ..storage.personal_data import PersonalData
-from .opening import checked_text, open_fleet
-from .options import json_option, say_json
+from .database import open_fleet
+from .options import checked_text, json_option, say_json
 
 
 @click.command("export")
@@ -17,15 +17,15 @@ from .options import json_option, say_json
     metavar="E-MAIL",
     required=True,
     callback=checked_text,
-    help="Whose data.",
+    help="E-mail address of the person.",
 )
 @json_option
 @with_appcontext
 def export_command(email: str, as_json: bool) -> None:
-    """Print what is known of one person, as JSON, with or without --json.
+    """Print all data about one person, as JSON, with or without --json.
 
-    Of others there is nothing in it, nor of a time in which a machine may have been
-    another's. Where nothing is known, that is said, with exit code 1.
+    Data about others is left out, as is any period in which a machine may have
+    belonged to someone else. The exit code is 1 if nothing is known.
 
     \b
     Example: flask fleet export --user zoe@example.com > zoe.json
@@ -33,5 +33,7 @@ def export_command(email: str, as_json: bool) -> None:
     with open_fleet() as repository:
         known = PersonalData(repository.unit).known(email)
     if not (known["machines"] or known["acts"] or known["mentions"]):
-        raise click.ClickException("Nothing is known of a person with this e-mail.")
+        raise click.ClickException(
+            "Nothing is known about a person with this e-mail address."
+        )
     say_json(known)

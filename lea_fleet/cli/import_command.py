@@ -1,4 +1,4 @@
-"""``flask fleet import``: machines from a file, before their installers come."""
+"""``flask fleet import``: register machines from a CSV file before they enroll."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ..core.csv.reading import CsvFile, Line, NotCsv
-from ..storage.sqlite.files import is_part_of
-from ..core.machine import DETAILS
 from ..api.payloads import machine_payload
-from ..core.problems import InvalidField
-from ..storage.imports import CHANGES, Imports, Outcome
 from ..app.state import current_state
-from .terminal import printable, say
-from .opening import open_or_imagine_fleet, open_or_make_fleet
+from ..core.csv.reading import CsvFile, Line, NotCsv
+from ..core.machine import DETAILS
+from ..core.problems import InvalidField
+from ..core.text import printable
+from ..storage.imports import CHANGES, Imports, Outcome
+from ..storage.sqlite.files import is_part_of
+from .database import open_fleet_for_dry_run, open_or_make_fleet
+from .import_errors import Refusal, Refusals, is_error_file, write_refusals
 from .options import json_option, refuse_many, say_json, yes_option
-from .import_errors import Refusal, Refusals, is_of_refusals, refusals_into
+from .terminal import say
 
-#: Lines in one transaction: the server's writers wait for no more than these.
+#: Lines in one transaction: the server's writers wait for these at most.
 LINES = 1000
 
 _COLUMNS = ("machine_id", *DETAILS)
 
 _MEANINGS: dict[str, str] = {
-    "imported": "new; their first enrolment is let through",
-    "adopted": "active without a token; their next enrolment is let through",
-    "updated": "imported before, with other details now",
+    "imported": "new; they may enroll once",
+    "adopted": "active without a token; they may enroll once more",
+    "updated": "imported before; their details have changed",
     "unchanged": "imported before, with the same details",
-    "enrolled": "enrolled already, left alone",
-    "uninstalled": "uninstalled, left alone: any enrolment brings them back",
-    "refused": "lines with a fault",
+    "enrolled": "already enrolled; not changed",
+    "uninstalled": "uninstalled; not changed: enrolling reactivates them",
+    "refused": "lines with an error",
 }
 
-#: What is done with one machine: its id, what is known of it; what came of it.
+#: Imports one machine by its id and details, or foresees what importing would do.
 _Act = Callable[[str, Mapping[str, "str | None"]], Outcome]
 
 
 def _errors_path(
     context: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:
-    # Not by Path's methods, which raise for a name that is too long.
+    # click.Path lets devices through; Path's methods raise for a name that is too long.
     if value is not None and os.path.exists(value) and not os.path.isfile(value):
-        raise click.BadParameter("must be a file, or nothing yet.")
+        raise click.BadParameter("must be a regular file, or not exist yet.")
     return value
 
 
@@ -61,33 +62,33 @@ def _errors_path(
     metavar="FILE.csv",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
 )
-@click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Only print what it would do.")
 @click.option(
     "--errors",
     metavar="FILE",
     type=click.Path(path_type=Path),
     callback=_errors_path,
-    help="Write the lines that have a fault to this file, if there are any.",
+    help="Write the lines with errors to this file, if there are any.",
 )
 @yes_option
 @json_option
 @with_appcontext
-def import_command(
+def import_machines(
     path: str, dry_run: bool, errors: Path | None, yes: bool, as_json: bool
 ) -> None:
-    """Make the machines of a CSV file known before they enrol.
+    """Register the machines of a CSV file before they enroll.
 
     The first line names the columns: machine_id, and any of user_name,
     user_email, user_id, hostname, os_info and version. FILE.csv may be - for
-    the standard input. More than one machine takes --yes. To import the file once
-    more changes nothing.
+    standard input. More than one machine needs --yes. Importing the same file
+    again changes nothing.
 
     \b
     Example: flask fleet import machines.csv --dry-run
     """
     if errors is not None:
         _refuse_to_replace(path, errors)
-    with _opened(path) as table, refusals_into(errors) as refusals:
+    with _opened(path) as table, write_refusals(errors) as refusals:
         if not dry_run and not yes:
             _refuse_unless_one(table)
         work = _foresee if dry_run else _import
@@ -97,7 +98,7 @@ def import_command(
         said = _counted(counts, table.ignored)
         say_json({"dry_run": dry_run, **said, "errors": faults})
     else:
-        title = "A dry run; it would be:" if dry_run else "Done:"
+        title = "Dry run; the import would be:" if dry_run else "Done:"
         for line in (title, *_summary(counts, table.ignored)):
             say(line)
     refusals.say()
@@ -106,21 +107,21 @@ def import_command(
 
 
 def _refuse_to_replace(path: str, errors: Path) -> None:
-    """Refuse a file for the errors that is another one's. Raises UsageError."""
+    """Refuse to overwrite another file with the errors. Raises UsageError."""
     if path != "-" and os.path.exists(errors) and os.path.samefile(path, errors):
-        raise click.UsageError("The file itself cannot be the one for --errors.")
+        raise click.UsageError("FILE.csv cannot be the file for --errors.")
     if is_part_of(errors, current_state().settings.database):
         raise click.UsageError("The database cannot be the file for --errors.")
-    if not is_of_refusals(errors):
+    if not is_error_file(errors):
         raise click.UsageError(
-            f"{printable(str(errors))} is there already, and holds something else."
+            f"{printable(str(errors))} already exists, with other content."
         )
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[CsvFile]:
-    """Yield the table in a copy of the file: it is read more than once."""
-    name = printable(path) if path != "-" else "The standard input"
+    """Yield the table in a copy of the file, which is read more than once."""
+    name = printable(path) if path != "-" else "Standard input"
     if path == "-" and sys.stdin is None:
         raise click.ClickException(f"{name} is closed.")
     with tempfile.TemporaryFile() as copy:
@@ -142,15 +143,15 @@ def _refuse_unless_one(table: CsvFile) -> None:
     counts = _foresee(table, Refusals())
     changes = sum(counts[outcome] for outcome in CHANGES)
     if changes > 1:
-        for line in ("It would be:", *_summary(counts, table.ignored)):
+        for line in ("The import would be:", *_summary(counts, table.ignored)):
             click.echo(line, err=True)
     refuse_many(changes, yes=False)
 
 
 def _foresee(table: CsvFile, refusals: Refusals) -> Counter[str]:
-    """Return what importing the *table* would do, line by line, and do nothing."""
+    """Count what importing the *table* would do; change nothing."""
     counts: Counter[str] = Counter()
-    with open_or_imagine_fleet() as repository:
+    with open_fleet_for_dry_run() as repository:
         look = Imports(repository.unit).foresee
         _process(table, refusals, counts, repository.snapshot, look)
     return counts
@@ -163,10 +164,10 @@ def _import(table: CsvFile, refusals: Refusals) -> Counter[str]:
             add = Imports(repository.unit).add
             _process(table, refusals, counts, repository.transaction, add)
     except (click.ClickException, KeyboardInterrupt) as fault:
-        # An interrupt may come before what has just been committed is counted.
+        # An interrupt may come between a commit and its count.
         if counts or isinstance(fault, KeyboardInterrupt):
             click.echo(
-                "Stopped. What was imported by then stays. Run it again for the rest.",
+                "Stopped. What was imported so far is kept. Run it again for the rest.",
                 err=True,
             )
         raise
@@ -180,7 +181,7 @@ def _process(
     transaction: Callable[[], AbstractContextManager[None]],
     act: _Act,
 ) -> None:
-    """Act on each line of the *table*; count how many came to what."""
+    """Act on each line of the *table*; count the outcomes."""
     seen: dict[str, int] = {}
     lines = table.lines()
     with _progress(table.size) as show:
@@ -195,7 +196,7 @@ def _process(
 
 
 def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
-    """Act on one line; *seen* has the lines before it, by their machines."""
+    """Act on one line; *seen* has the numbers of the lines before it by machine."""
     machine_id = line.cells.get("machine_id", "").strip()
 
     def refused(reason: str) -> Refusal:
@@ -204,7 +205,7 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
     if line.fault is not None:
         return refused(line.fault)
     if machine_id in seen:
-        return refused(f"machine_id is that of line {seen[machine_id]} already")
+        return refused(f"machine_id is already in line {seen[machine_id]}")
     try:
         machine = machine_payload(line.cells)
         outcome = act(machine.machine_id, machine.details)
@@ -216,7 +217,7 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
 
 @contextmanager
 def _progress(size: int) -> Iterator[Callable[[int], None]]:
-    """Yield what shows how many of *size* bytes are done: on a terminal only."""
+    """Yield a function that shows how many of *size* bytes are done, on a terminal."""
     if not sys.stderr.isatty():
         yield lambda position: None
         return
@@ -233,4 +234,4 @@ def _summary(counts: Mapping[str, int], ignored: list[str]) -> Iterator[str]:
     for name, meaning in _MEANINGS.items():
         yield f"  {counts[name]:>6} {name:<12} {meaning}"
     if ignored:
-        yield f"Columns that were not used: {printable(', '.join(ignored))}"
+        yield f"Columns that were ignored: {printable(', '.join(ignored))}"

@@ -1,4 +1,4 @@
-"""``flask fleet installer``: what the author of an installer needs, in a folder."""
+"""``flask fleet installer``: write the installer kit into a folder."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from flask.cli import with_appcontext
 from . import installer_kit as kit
 from ..core import tokens
 from ..app.state import current_state
-from .terminal import printable, say
+from ..core.text import printable
+from .terminal import say
 from .options import json_option, say_json
 from .token import keep_token, token_options, token_summary
 
 _NEXT = f"""
-{kit.TOKEN_FILE} lets whoever has it enrol machines: hand it out with the
-installer, and to nobody else.
+Whoever has {kit.TOKEN_FILE} can enroll machines: distribute it with the
+installer only.
 
 On Linux and macOS: copy the .sh files and the token's to the machine, into one
 folder, and run there, as root:  ./enroll.sh --version 1.4.0
@@ -29,10 +30,10 @@ With Inno Setup: see Example.iss; the token goes beside the finished setup.exe."
     "--url",
     metavar="URL",
     required=True,
-    help="The server, as machines reach it: https://rpa.example.com.",
+    help="URL at which machines reach the server: https://rpa.example.com.",
 )
 @token_options("--token-label")
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @json_option
 @with_appcontext
 def installer_command(
@@ -44,10 +45,10 @@ def installer_command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the installer kit into DIR, with a new enrolment token.
+    """Write the installer kit into DIR, with a new enrollment token.
 
-    The kit knows the server's address, to which the prefix of the routes is
-    added. The token is in a file of its own, and good for installers only.
+    The kit contains the server's URL with the prefix of the routes added. The
+    token is in a file of its own and is valid for enrollment only.
 
     \b
     Example: flask fleet installer kit --url https://rpa.example.com
@@ -58,7 +59,7 @@ def installer_command(
     taken = kit.in_the_way(folder, files, force=force)
     if taken:
         raise click.ClickException(
-            f"{printable(str(folder))} has {', '.join(taken)} already; --force"
+            f"{printable(str(folder))} already has {', '.join(taken)}; --force"
             " overwrites files."
         )
     try:
@@ -86,6 +87,7 @@ def _api_url(server: str) -> str:
         raise click.BadParameter(f"{error}.", param_hint="'--url'") from None
     if kit.is_open_to_listeners(url):
         click.echo(
-            "Warning: with http, tokens can be read on their way. Use https.", err=True
+            "Warning: with http, others can read the tokens in transit. Use https.",
+            err=True,
         )
     return url

@@ -1,23 +1,23 @@
-"""The installer's files: for one server, with one enrolment token. Knows no Flask."""
+"""The files of the installer kit, for one server and with one enrollment token."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
-#: Where the scripts and setup.exe look for the enrolment token.
+from ..core.files import whole_files
+
+#: Where the scripts and setup.exe look for the enrollment token.
 TOKEN_FILE = "lea-enroll-token.txt"
 
-#: What stands in the files for the address of the server.
+#: Replaced in the files by the URL of the API.
 _PLACEHOLDER = b"https://rpa.example.com/api/v1/agents"
 
-#: Nothing that means something to a shell or to Inno Setup.
+#: Without characters that a shell or Inno Setup would interpret.
 _URL = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*"
 )
@@ -25,24 +25,24 @@ _LOOPBACK = re.compile(r"http://(localhost|127\.[0-9.]+|\[::1\])(?![^:/])")
 
 
 def api_url(server: str, prefix: str) -> str:
-    """Return the address of the API of *server*, to the end of its *prefix*.
+    """Return the URL of the API on *server*, with the *prefix* of its routes.
 
-    *server* may end with the prefix already. Raises ValueError for an address
-    that cannot be, or could not stand in every file as it is.
+    *server* may already end with the prefix. Raises ValueError for a URL that is not
+    valid, or that could not be written into every file unchanged.
     """
     url = server.rstrip("/")
     if not url.endswith(prefix):
         url += prefix
     if not _URL.fullmatch(url):
         raise ValueError(
-            f"{url} must be http or https, a host, a port if need be, and a path of"
+            f"{url} must be http or https, a host, an optional port, and a path of"
             " letters, digits and the characters . _ ~ -"
         )
     return url
 
 
 def is_open_to_listeners(url: str) -> bool:
-    """Tell whether others on the network may read what is sent to *url*."""
+    """Tell whether others on the network can read what is sent to *url*."""
     return url.startswith("http://") and not _LOOPBACK.match(url)
 
 
@@ -68,22 +68,17 @@ def in_the_way(folder: Path, names: Mapping[str, bytes], *, force: bool) -> list
 
 @contextmanager
 def written(folder: Path, kit: Mapping[str, bytes]) -> Iterator[None]:
-    """Leave *kit* in *folder* if the context ends well, and otherwise nothing.
+    """Write *kit* into *folder*, if the context succeeds; otherwise leave nothing.
 
-    It is on the disk before the context begins. Raises OSError.
+    The disk has room for it when the context begins. Raises OSError.
     """
     was_there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        work = Path(tempfile.mkdtemp(prefix=".lea-fleet-", dir=folder))
-        try:
+        with whole_files(folder) as work:
             for name, content in kit.items():
                 _write(work / name, content)
             yield
-            for name in kit:
-                os.replace(work / name, folder / name)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
     finally:
         if not was_there:
             with suppress(OSError):  # not empty, as it should be
@@ -91,7 +86,7 @@ def written(folder: Path, kit: Mapping[str, bytes]) -> Iterator[None]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is executable if it is a script, and secret if it must be."""
+    """Write a file, executable if it is a script, private if it holds the token."""
     path.touch(mode=0o600)
     path.write_bytes(content)
     if path.name != TOKEN_FILE:

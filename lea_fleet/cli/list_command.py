@@ -1,4 +1,4 @@
-"""``flask fleet list``."""
+"""``flask fleet list``: list machines as a table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from ..core.filters import (
 from ..api.documents import fleet_as_csv
 from ..core.pages import Page, PageReader
 from ..core.rows import Agent
-from .terminal import ago, pour, printable, say, screen_width, styled, table
+from ..core.text import printable
+from .terminal import ago, pour, say, screen_width, styled, table
 from .completion import sorts
-from .opening import checked_text, open_fleet
-from .options import json_option, say_json, seconds
+from .database import open_fleet
+from .options import DurationType, checked_text, json_option, say_json
 from .watch import INTERVAL, interval_option, watch, watch_option
 
-_HEADING = ("MACHINE", "USER", "HOST", "VERSION", "PRESENCE", "LAST SEEN")
+_HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
-#: Lines of a watched screen that are not machines: heading, "more", blank, totals.
+#: Lines of a watched screen besides machines: heading, "more", blank, totals.
 _AROUND = 4
 _COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
 
@@ -55,25 +56,25 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
     "--presence",
     type=click.Choice([name for name in PRESENCES if name != "uninstalled"]),
     multiple=True,
-    help="Only those that are so; may be said more than once.",
+    help="Only machines with this presence; may be repeated.",
 )
 @click.option(
     "-q",
     "--search",
     metavar="TEXT",
     callback=checked_text,
-    help="Only those with this in their machine id, user, e-mail or host name.",
+    help="Only machines with TEXT in their id, user, e-mail address or hostname.",
 )
 @click.option(
     "--version",
     callback=checked_text,
-    help="Only those that run exactly this version.",
+    help="Only machines that run exactly this version.",
 )
 @click.option(
     "--silent-for",
     metavar="DURATION",
-    callback=seconds,
-    help="Only those not seen for so long: 12h, 14d.",
+    type=DurationType(),
+    help="Only machines not seen for this long: 12h, 14d.",
 )
 @click.option(
     "--sort",
@@ -82,23 +83,23 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
     shell_complete=sorts,
     default=NEWEST_FIRST,
     show_default=True,
-    help="What to order by; with - before it, descending.",
+    help="Column to sort by; descending with - before it.",
 )
 @click.option(
     "--limit",
     metavar="N",
     type=click.IntRange(1, 1_000_000),
-    help="How many at the most.",
+    help="Maximum number of machines.",
 )
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for Excel and others.")
 @click.option(
-    "--semicolon", is_flag=True, help="The same with semicolons, for Excel in French."
+    "--semicolon", is_flag=True, help="Print CSV with semicolons, for Excel in French."
 )
 @watch_option
 @interval_option
 @with_appcontext
-def list_command(
+def list_machines(
     status: str,
     presence: tuple[str, ...],
     search: str | None,
@@ -112,19 +113,19 @@ def list_command(
     watching: bool,
     interval: float | None,
 ) -> None:
-    """List the machines, the newest enrolment first.
+    """List machines, newest enrollment first.
 
-    The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis.
-    A presence with an exclamation mark is of a suspected clone: two computers
-    under one machine id. The totals count all that fit, whatever their status.
+    The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis. An
+    exclamation mark after the presence marks a suspected clone: two computers with
+    one machine id. The totals count all matches, whatever their status.
 
     \b
     Example: flask fleet list --presence offline --search compta
     """
     if [as_json, as_csv or semicolon, watching].count(True) > 1:
-        raise click.UsageError("Ask for one of JSON, CSV and --watch.")
+        raise click.UsageError("Give only one of --json, CSV and --watch.")
     if interval is not None and not watching:
-        raise click.UsageError("--interval goes with --watch.")
+        raise click.UsageError("--interval needs --watch.")
     wanted = FleetFilter(
         status=None if status == "all" else cast(Status, status),
         presence=presence,
@@ -152,7 +153,7 @@ def list_command(
 
 
 def _frame(page: Page, height: int) -> list[str]:
-    """Return what is to be seen of *page* now, in at most *height* lines."""
+    """Return the table of *page* as it is now, in at most *height* lines."""
     room = max(height - _AROUND, 1)
     rows = room if page.limit is None else min(room, page.limit)
     agents, totals = _read(replace(page, limit=rows))
@@ -209,7 +210,7 @@ def _row(agent: Agent, now: datetime) -> list[str]:
 
 
 def totals_line(totals: dict[str, int]) -> str:
-    """Return in one line what :meth:`AgentRepository.totals` counts."""
+    """Return the counts of :meth:`AgentRepository.totals` in one line."""
     plural = "" if totals["total"] == 1 else "s"
     return (
         "{total} machine{plural}: {active} active ({online} online, {offline} offline,"

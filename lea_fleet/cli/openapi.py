@@ -1,4 +1,4 @@
-"""``flask fleet openapi``."""
+"""``flask fleet openapi``: print the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .terminal import say
     "--json",
     is_flag=True,
     expose_value=False,
-    help="Changes nothing: the document is JSON.",
+    help="Has no effect: the document is JSON anyway.",
 )
 @with_appcontext
 def openapi_command() -> None:

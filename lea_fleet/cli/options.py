@@ -1,57 +1,121 @@
-"""Options and arguments that mean the same on every command which has them."""
+"""Options, arguments and their types that several commands share."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from ..api.payloads import LONGEST_BODY, LONGEST_DETAIL, fault_of_text
 from ..core.clock import parse_lifetime
-from .terminal import say
 from .completion import machine_ids
-from .opening import checked_text
+from .terminal import say
 
-#: The one machine that a command is about.
+
+class Duration(float):
+    """A duration in seconds that remembers the *text* it was given as."""
+
+    text: str
+
+
+# Takes type arguments from click 8.5 on; older ones would fail on them.
+class DurationType(click.ParamType):  # type: ignore[type-arg]
+    """A duration such as ``14d``, converted to a :class:`Duration`.
+
+    *never* is whether ``never`` is accepted, as None; *most* is the text of the
+    longest duration that is accepted.
+    """
+
+    name = "duration"
+
+    def __init__(self, *, never: bool = False, most: str | None = None) -> None:
+        self.never = never
+        self.most = most
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Duration | None:
+        try:
+            seconds = parse_lifetime(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        if seconds is None:
+            if self.never:
+                return None
+            self.fail("must be a duration such as 12h or 14d.", param, ctx)
+        if self.most is not None and seconds > (parse_lifetime(self.most) or 0):
+            self.fail(f"must be at most {self.most}.", param, ctx)
+        duration = Duration(seconds)
+        duration.text = value.strip()
+        return duration
+
+
+def checked_text(
+    context: click.Context,
+    parameter: click.Parameter,
+    value: str | None,
+    longest: int = LONGEST_BODY,
+) -> str | None:
+    """Accept text that can be stored and is not blank; a click callback.
+
+    Blank text is a script's empty variable, and never meant.
+    """
+    if value is not None and not value.strip():
+        raise click.BadParameter("must not be blank.")
+    return given_text(context, parameter, value, longest)
+
+
+def given_text(
+    context: click.Context,
+    parameter: click.Parameter,
+    value: str | None,
+    longest: int = LONGEST_DETAIL,
+) -> str | None:
+    """Accept text that can be stored, such as a detail of a machine; a click callback.
+
+    Blank text counts as not given, as in the API.
+    """
+    if value is None:
+        return None
+    fault = fault_of_text(value, longest)
+    if fault:
+        raise click.BadParameter(f"{fault}.")
+    return value if value.strip() else None
+
+
+#: The one machine that a command acts on.
 machine_argument = click.argument(
     "machine", callback=checked_text, shell_complete=machine_ids
 )
 
-#: For what a program reads.
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, whole and in ASCII."
+#: The machine that a command acts on, where it can also act on others.
+optional_machine_argument = click.argument(
+    "machine", callback=checked_text, required=False, shell_complete=machine_ids
 )
 
-#: For what cannot be taken back, and for more than one machine at once.
+#: For programs that read the output.
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, complete and in ASCII."
+)
+
+#: For changes to more than one machine.
 yes_option = click.option("--yes", is_flag=True, help="Act on more than one machine.")
 
 
 def say_json(members: Mapping[str, object]) -> None:
-    """Print *members* in ASCII: names come from machines, and may hold anything."""
+    """Print *members* in ASCII: names come from machines and may hold anything."""
     say(json.dumps(members, indent=2))
 
 
-def seconds(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> float | None:
-    """Take a duration, such as ``14d``, as seconds; a click callback."""
-    if value is None:
-        return None
-    try:
-        lifetime = parse_lifetime(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from None
-    if lifetime is None:
-        raise click.BadParameter("must be a duration such as 12h or 14d.")
-    return lifetime
-
-
 def refuse_many(machines: int, yes: bool) -> None:
-    """Let a command act on one machine, or on several where *yes* was said.
+    """Refuse to act on several machines unless *yes* was given.
 
     Raises ClickException, which is exit code 1.
     """
     if machines > 1 and not yes:
         raise click.ClickException(
-            f"This is about {machines} machines. Say --yes to do it to all of them."
+            f"This would change {machines} machines. Repeat it with --yes to change all"
+            " of them."
         )

@@ -1,8 +1,6 @@
-"""``flask fleet prune``: machines that went silent, and those that left long ago."""
+"""``flask fleet prune``: uninstall silent machines, erase departed ones."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import click
 from flask.cli import with_appcontext
@@ -10,87 +8,78 @@ from flask.cli import with_appcontext
 from ..core import clock
 from ..core.rows import Agent
 from ..storage.retention import Retention
-from .terminal import ago, printable, say, screen_width, table
+from ..core.text import printable
+from .database import open_fleet
 from .erase import erase_option, finish, show, vacuum_option
-from .opening import open_fleet
-from .options import json_option, say_json, seconds
+from .options import Duration, DurationType, json_option, say_json
+from .terminal import ago, say, say_table
 
-_HEADING = ("MACHINE", "USER", "HOST", "VERSION", "LAST SEEN")
-
-
-class _Duration(NamedTuple):
-    text: str
-    seconds: float
-
-
-def _duration(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> _Duration | None:
-    length = seconds(context, parameter, value)
-    return None if length is None else _Duration(str(value).strip(), length)
+_HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "LAST SEEN")
 
 
 @click.command("prune")
 @click.option(
     "--silent-for",
     metavar="DURATION",
-    callback=_duration,
-    help="Mark active machines not seen for so long as uninstalled: 180d.",
+    type=DurationType(),
+    help="Mark active machines not seen for this long as uninstalled: 180d.",
 )
 @click.option(
     "--uninstalled-for",
     metavar="DURATION",
-    callback=_duration,
-    help="Erase what is personal about machines that left so long ago: 365d.",
+    type=DurationType(),
+    help="Erase the personal data of machines uninstalled for this long: 365d.",
 )
 @erase_option
 @vacuum_option
 @json_option
 @with_appcontext
 def prune_command(
-    silent_for: _Duration | None,
-    uninstalled_for: _Duration | None,
+    silent_for: Duration | None,
+    uninstalled_for: Duration | None,
     yes: bool,
     vacuuming: bool,
     as_json: bool,
 ) -> None:
-    """Clean up: machines that went silent, or those that left long ago.
+    """Clean up machines that went silent or were uninstalled long ago.
 
-    Without --yes it only shows which. Each is judged again when it is written, so
-    that one which is seen meanwhile is spared. Nothing is ever done by itself.
+    Without --yes it only shows which. Each machine is checked again when it is
+    changed, so that one seen meanwhile is left alone. It never runs by itself.
 
     \b
     Example: flask fleet prune --silent-for 180d
     """
     if (silent_for is None) == (uninstalled_for is None):
-        raise click.UsageError("Say one of --silent-for and --uninstalled-for.")
+        raise click.UsageError("Give either --silent-for or --uninstalled-for.")
     if silent_for is not None:
         if vacuuming:
-            raise click.UsageError("--vacuum goes with --uninstalled-for.")
+            raise click.UsageError("--vacuum needs --uninstalled-for.")
         _prune_silent(silent_for, yes, as_json)
     elif uninstalled_for is not None:
-        _prune_departed(uninstalled_for.seconds, yes, vacuuming, as_json)
+        _prune_departed(uninstalled_for, yes, vacuuming, as_json)
 
 
-def _prune_silent(duration: _Duration, yes: bool, as_json: bool) -> None:
+def _prune_silent(duration: Duration, yes: bool, as_json: bool) -> None:
     with open_fleet() as repository:
         retention = Retention(repository.unit, repository.uninstall)
-        agents = retention.silent(duration.seconds)
+        agents = retention.silent(duration)
         if yes:
             agents = retention.uninstall_silent(
                 [agent["machine_id"] for agent in agents],
-                duration.seconds,
+                duration,
                 f"silent for {duration.text}",
             )
     if as_json:
         say_json({"done": yes, "agents": agents})
         return
-    _say_table(agents)
+    if agents:
+        say_table(_HEADING, [_row(agent) for agent in agents], fixed={4})
+        say("")
     machines = f"{len(agents)} machine{'' if len(agents) == 1 else 's'}"
     if yes:
         say(f"{machines} marked as uninstalled.")
     elif agents:
-        say(f"{machines} silent for {duration.text}. Say --yes to mark as uninstalled.")
+        say(f"{machines} silent for {duration.text}. Repeat with --yes to uninstall.")
     else:
         say(f"No active machine has been silent for {duration.text}.")
 
@@ -107,15 +96,6 @@ def _prune_departed(
             return
         retention.erase_departed([plan["machine_id"] for plan in plans], length)
         finish(repository, retention.erasure.done, vacuuming, as_json)
-
-
-def _say_table(agents: list[Agent]) -> None:
-    if not agents:
-        return
-    rows = [_HEADING, *map(_row, agents)]
-    for line in table(rows, screen_width(), fixed={4}):
-        say(line)
-    say("")
 
 
 def _row(agent: Agent) -> list[str]:

@@ -13,19 +13,20 @@ from ..core import clock
 from ..core.rows import Agent
 from ..storage.clones import Clones
 from ..storage.releases import NEVER
-from .terminal import ago, at, printable, say
+from ..core.text import printable
+from .terminal import ago, at, say
 from .events import say_events
-from .opening import open_fleet
+from .database import open_fleet
 from .options import json_option, machine_argument, say_json
 
-#: The events that still fit a screen of 24 lines.
+#: As many events as still fit on a screen of 24 lines.
 _EVENTS = 5
 
 _DETAILS = {
     "USER": "user_name",
     "E-MAIL": "user_email",
     "USER ID": "user_id",
-    "HOST": "hostname",
+    "HOSTNAME": "hostname",
     "SYSTEM": "os_info",
     "VERSION": "version",
 }
@@ -36,10 +37,10 @@ _DETAILS = {
 @json_option
 @with_appcontext
 def show_command(machine: str, as_json: bool) -> None:
-    """Show all about MACHINE on one screen.
+    """Show everything about MACHINE on one screen.
 
-    What it says of itself, its presence, its token, whether it is released, and
-    its last events.
+    Its details, its presence, its token, whether it is released, and its last
+    events.
 
     \b
     Example: flask fleet show PC-COMPTA-01
@@ -75,10 +76,10 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "CLONE", _clone(shown["clone"], now)
     for heading, name in _DETAILS.items():
         yield heading, printable(agent[name] or "-")
-    yield "ENROLLED", _moment(agent["enrolled_at"], now)
-    yield "LAST SEEN", _moment(agent["last_seen_at"], now)
+    yield "ENROLLED", _time(agent["enrolled_at"], now)
+    yield "LAST SEEN", _time(agent["last_seen_at"], now)
     if agent["status"] != "active":
-        yield "UNINSTALLED", _moment(agent["uninstalled_at"], now)
+        yield "UNINSTALLED", _time(agent["uninstalled_at"], now)
         yield "REASON", printable(agent["uninstall_reason"] or "-")
     yield "TOKEN", _token(shown["token"])
     yield "RELEASED", _release(shown["released_until"])
@@ -87,22 +88,22 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
 def _release(until: str | None) -> str:
     if until is None:
         return "no"
-    return "until it enrols" if until == NEVER else f"until {at(until)}"
+    return "until it enrolls" if until == NEVER else f"until {at(until)}"
 
 
-def _moment(moment: str | None, now: datetime) -> str:
-    return "never" if moment is None else f"{at(moment)}, {ago(moment, now)}"
+def _time(timestamp: str | None, now: datetime) -> str:
+    return "never" if timestamp is None else f"{at(timestamp)}, {ago(timestamp, now)}"
 
 
 def _clone(signs: dict[str, str], now: datetime) -> str:
     return (
-        f"suspected, reported {at(signs['reported_at'])}: two host names in turn,"
+        f"suspected, reported {at(signs['reported_at'])}: two hostnames alternate,"
         f" last {ago(signs['alternated_at'], now)}"
     )
 
 
 def _token(facts: dict[str, str | None] | None) -> str:
-    """Return in words what :meth:`AgentTokens.dates` says."""
+    """Describe what :meth:`AgentTokens.dates` returns."""
     if facts is None:
         return "none"
     said = []

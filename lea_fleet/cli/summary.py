@@ -1,4 +1,4 @@
-"""``flask fleet summary``: the fleet in numbers."""
+"""``flask fleet summary``: count machines by presence, version and day."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import click
 from flask.cli import with_appcontext
 
 from ..api.payloads import DEFAULT_DAYS, MOST_DAYS
-from .terminal import printable, say, say_table
+from ..core.text import printable
+from .terminal import say, say_table
 from .list_command import totals_line
 from ..storage.summary import Summary
-from .opening import open_fleet
+from .database import open_fleet
 from .options import json_option, say_json
 
 _LONGEST_BAR = 30
 
-#: The versions that a screen shows; --json has them all.
+#: Versions in the table; --json has them all.
 _MOST_VERSIONS = 20
 
 
@@ -27,15 +28,15 @@ _MOST_VERSIONS = 20
     type=click.IntRange(1, MOST_DAYS),
     default=DEFAULT_DAYS,
     show_default=True,
-    help="How many days, today being the last.",
+    help="Number of days, up to and including today.",
 )
 @json_option
 @with_appcontext
 def summary_command(days: int, as_json: bool) -> None:
-    """Count the machines, and who came and went by day.
+    """Count machines, and enrollments and uninstalls by day.
 
-    By presence, by version and by day in UTC. The screen leaves out the days on
-    which nobody came or went, and the rarest of many versions; JSON has them all.
+    By presence, by version and by day in UTC. The tables leave out days without
+    changes and the rarest of many versions; JSON has them all.
 
     \b
     Example: flask fleet summary --days 7
@@ -74,17 +75,17 @@ def _say_bars(heading: str, counts: list[tuple[str, int]]) -> None:
 def _say_days(days: list[dict[str, Any]]) -> None:
     say("")
     say_table(
-        ("DAY", "ENROLMENTS", "UNINSTALLS"),
+        ("DAY", "ENROLLMENTS", "UNINSTALLS"),
         [
             (day["date"], str(day["enrolments"]), str(day["uninstalls"]))
             for day in days
             if day["enrolments"] or day["uninstalls"]
         ],
         fixed={0, 1, 2},
-        empty=f"Nobody came or went in {len(days)} days.",
+        empty=f"No enrollments or uninstalls in {len(days)} days.",
     )
 
 
 def _bar(count: int, most: int) -> str:
-    """Return a bar as long as *count* is of *most*; none but zero has no bar."""
+    """Return a bar in proportion to *count*; only zero has no bar."""
     return "#" * -(-count * _LONGEST_BAR // max(most, 1))

@@ -1,4 +1,4 @@
-"""``flask fleet token …``: the tokens that installers enrol with."""
+"""``flask fleet token …``: create, list and revoke enrollment tokens."""
 
 from __future__ import annotations
 
@@ -10,50 +10,41 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import tokens
-from ..core.clock import parse_lifetime
 from ..api.payloads import DEFAULT_USES, LONGEST_DETAIL, MOST_USES
 from ..core.rows import EnrollmentToken
-from .terminal import at, printable, say, say_table
+from ..core.text import printable
+from .terminal import at, say, say_table
 from .completion import token_ids
-from .opening import checked_text, open_fleet, open_or_make_fleet
-from .options import json_option, say_json
+from .database import open_fleet, open_or_make_fleet
+from .options import DurationType, checked_text, json_option, say_json
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @click.group("token")
 def token_group() -> None:
-    """Make, list and revoke the tokens that installers enrol with."""
-
-
-def _lifetime(
-    context: click.Context, parameter: click.Parameter, value: str
-) -> float | None:
-    try:
-        return parse_lifetime(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from None
+    """Create, list and revoke the tokens that installers enroll with."""
 
 
 def token_options(label_option: str) -> Callable[[_Command], _Command]:
-    """Return a decorator that adds the options which say what a token is good for.
+    """Return a decorator that adds the options of a new enrollment token.
 
-    *label_option* is what the one for its label is called on this command.
+    *label_option* is the name that the command has for the label's option.
     """
     options = (
         click.option(
             label_option,
             "label",
             callback=partial(checked_text, longest=LONGEST_DETAIL),
-            help="What the token is for.",
+            help="A label that says what the token is for.",
         ),
         click.option(
             "--expires",
             metavar="DURATION",
             default="7d",
             show_default=True,
-            callback=_lifetime,
-            help="How long the token is good for: 12h, 7d, never.",
+            type=DurationType(never=True),
+            help="How long the token is valid: 12h, 7d, never.",
         ),
         click.option(
             "--max-uses",
@@ -61,7 +52,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
             type=click.IntRange(1, MOST_USES),
             default=DEFAULT_USES,
             show_default=True,
-            help="How many machines it may enrol.",
+            help="How many machines it may enroll.",
         ),
     )
 
@@ -80,7 +71,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
 def create_command(
     label: str | None, expires: float | None, max_uses: int, as_json: bool
 ) -> None:
-    """Make an enrolment token and print it, this once.
+    """Create an enrollment token and print it; it is shown once.
 
     Only the token goes to standard output, so that a script can take it.
 
@@ -100,7 +91,7 @@ def create_command(
 @json_option
 @with_appcontext
 def list_command(as_json: bool) -> None:
-    """List the enrolment tokens, the newest first.
+    """List the enrollment tokens, newest first.
 
     \b
     Example: flask fleet token list
@@ -111,10 +102,10 @@ def list_command(as_json: bool) -> None:
         say_json({"enrollment_tokens": listed})
         return
     say_table(
-        ("ID", "LABEL", "MADE", "EXPIRES", "USES", "STATE"),
+        ("ID", "LABEL", "CREATED", "EXPIRES", "USES", "STATE"),
         [_row(token) for token in listed],
         fixed={0, 2, 3, 4, 5},
-        empty="No enrolment tokens.",
+        empty="No enrollment tokens.",
     )
 
 
@@ -128,7 +119,7 @@ def list_command(as_json: bool) -> None:
 @json_option
 @with_appcontext
 def revoke_command(token_id: int, as_json: bool) -> None:
-    """Revoke the enrolment token of that ID, as the list shows it.
+    """Revoke the enrollment token with this ID, as shown by the list.
 
     Machines that were enrolled with it keep their own tokens.
 
@@ -140,13 +131,13 @@ def revoke_command(token_id: int, as_json: bool) -> None:
     if as_json:
         say_json(revoked)
         return
-    say(f"Enrolment token {token_id}: revoked")
+    say(f"Enrollment token {token_id}: revoked")
 
 
 def keep_token(
     token: str, *, label: str | None, lifetime: float | None, max_uses: int
 ) -> EnrollmentToken:
-    """Keep a new enrolment token, by its hash, and return what is known of it."""
+    """Store the hash of a new enrollment token; return its record."""
     with open_or_make_fleet() as repository:
         return repository.create_enrollment_token(
             token,
@@ -157,10 +148,10 @@ def keep_token(
 
 
 def token_summary(token: EnrollmentToken) -> str:
-    """Return what a person needs to know of a new token, besides itself."""
+    """Describe a new enrollment token in one line, without the token itself."""
     expires = token["expires_at"] or "never"
     return (
-        f"Enrolment token {token['id']}, for {token['max_uses']} machines,"
+        f"Enrollment token {token['id']}, for {token['max_uses']} machines,"
         f" expires: {expires}."
     )
 

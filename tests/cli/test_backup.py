@@ -178,8 +178,8 @@ def test_the_database_is_never_overwritten_by_its_copy(
 @pytest.mark.parametrize(
     ("path", "word"),
     [
-        (".", "no ordinary file"),
-        (os.devnull, "no ordinary file"),
+        (".", "not a regular file"),
+        (os.devnull, "not a regular file"),
         ("missing/copy.db", "No such file or directory"),
         ("copy.db/copy.db", "Not a directory"),
         ("x" * 300, "File name too long"),

@@ -43,7 +43,7 @@ def test_the_table(run, operator, the_clock):
     the_clock.advance(seconds=5)
 
     assert run("list").output == (
-        "MACHINE  USER         HOST          VERSION  PRESENCE  LAST SEEN\n"
+        "MACHINE  USER         HOSTNAME      VERSION  PRESENCE  LAST SEEN\n"
         "PC-2     -            -             -        online    5 s ago\n"
         "PC-1     Zoé Lefèvre  PC-COMPTA-01  1.3.1    offline   4 min ago\n"
         "\n"

@@ -243,7 +243,7 @@ def test_several_machines_take_a_yes(run, enroll, operator):
     fails(
         run("uninstall", "PC-1", "PC-2"),
         1,
-        "This is about 2 machines. Say --yes to do it to all of them.",
+        "This would change 2 machines. Repeat it with --yes to change all of them.",
     )
     assert operator.get("/fleet").json["totals"]["active"] == 2
     result = run("uninstall", "PC-1", "PC-2", "--yes", "--reason", "closed")
@@ -267,7 +267,7 @@ def test_where_one_is_unknown_none_is_uninstalled(run, enroll, operator):
 
     result = run("uninstall", "PC-1", "nobody", "\x1b[2J", "--yes")
 
-    fails(result, 1, f"{UNKNOWN}: nobody, \\x1b[2J. None was uninstalled.")
+    fails(result, 1, f"{UNKNOWN}: nobody, \\x1b[2J. No machine was uninstalled.")
     assert operator.machine()["status"] == "active"
     fails(run("uninstall", "nobody"), 1, f"{UNKNOWN}.")
 

@@ -52,7 +52,7 @@ def test_it_is_only_shown_at_first(run, operator, database):
 
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1] == (
-        "Would erase from 1 of enrolled_agents. Say --yes to do it."
+        "Would erase from 1 of enrolled_agents. Repeat with --yes to erase it."
     )
     assert "Active: PC-1." in result.stderr
     assert contents(database) == before

@@ -117,7 +117,9 @@ def test_after_an_erasure_nothing_is_known(run, export, operator):
     result = run("export", "--user", EMAIL)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: Nothing is known of a person with this e-mail.\n"
+    assert result.stderr == (
+        "Error: Nothing is known about a person with this e-mail address.\n"
+    )
 
 
 def test_nobody_is_exit_code_1_and_no_e_mail_2(run, operator):

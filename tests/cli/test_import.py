@@ -12,19 +12,14 @@ import sys
 from contextlib import closing
 
 import click
-from importlib import import_module
-
 import pytest
 
 from lea_fleet import LeaFleet
-from lea_fleet.cli import import_errors as refusals
+from lea_fleet.cli import import_command as importing, import_errors as refusals
 from lea_fleet.core.machine import DETAILS
 from tests.support.api import Agent, assert_problem
 from tests.support.fleets import ask, fill, listed
 from tests.support.older_server import OlderServer
-
-# Where the package has the command under that name, this has its module.
-importing = import_module("lea_fleet.cli.import_command")
 
 HEADING = "machine_id;user_name;version\n"
 TWO = f"{HEADING}PC-1;Zoé;1.4\nPC-2;;\n"
@@ -248,7 +243,7 @@ def test_a_release_by_hand_does_not_cut_short_that_of_an_import(
     response = operator.post("/machines/PC-1/release")
     assert response.json["released_until"].startswith("9999-")
     said = run("release", "PC-1").stdout
-    assert said == "PC-1: released until it enrols\n"
+    assert said == "PC-1: released until it enrolls\n"
     the_clock.advance(days=2)
 
     assert operator.installer().enroll("PC-1").answer["status"] == "reenrolled"
@@ -315,7 +310,7 @@ def test_nor_does_an_import_that_is_refused(run, file, database):
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "     2 imported " in result.stderr
-    assert result.stderr.endswith("Say --yes to do it to all of them.\n")
+    assert result.stderr.endswith("Repeat it with --yes to change all of them.\n")
     assert not database.parent.exists()
 
 
@@ -334,15 +329,14 @@ def test_what_is_printed(run, file, operator):
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
         "Done:",
-        "       1 imported     new; their first enrolment is let through",
-        "       0 adopted      active without a token; their next enrolment is let"
-        " through",
-        "       0 updated      imported before, with other details now",
+        "       1 imported     new; they may enroll once",
+        "       0 adopted      active without a token; they may enroll once more",
+        "       0 updated      imported before; their details have changed",
         "       0 unchanged    imported before, with the same details",
-        "       1 enrolled     enrolled already, left alone",
-        "       0 uninstalled  uninstalled, left alone: any enrolment brings them back",
-        "       0 refused      lines with a fault",
-        "Columns that were not used: site",
+        "       1 enrolled     already enrolled; not changed",
+        "       0 uninstalled  uninstalled; not changed: enrolling reactivates them",
+        "       0 refused      lines with an error",
+        "Columns that were ignored: site",
     ]
 
 
@@ -358,7 +352,7 @@ def test_what_is_printed(run, file, operator):
         ("..;;", "machine_id must not be . or .."),
         (f"{'x' * 129};;", "machine_id must have 1 to 128 characters"),
         (f"PC-9;{'x' * 256};", "user_name must have at most 255 characters"),
-        (" PC-1 ;;", "machine_id is that of line 2 already"),
+        (" PC-1 ;;", "machine_id is already in line 2"),
         ("PC-9;;;x", "has 4 cells, and the heading 3"),
         ('PC-9;"a"b;', "cannot be read as CSV"),
     ],
@@ -459,10 +453,11 @@ def test_a_file_for_errors_that_cannot_be_is_known_before(run, file, tmp_path, n
 
 @pytest.mark.parametrize("faults", [1, 2000])
 def test_a_full_disk_is_one_line(run, file, tmp_path, monkeypatch, faults):
-    (tmp_path / "temporary").touch()
-    full = os.open("/dev/full", os.O_WRONLY)
-    made = (full, tmp_path / "temporary")
-    monkeypatch.setattr(refusals.tempfile, "mkstemp", lambda **options: made)
+
+    def on_a_full_disk(path, mode="r", **how):
+        return open(path if mode == "r" else "/dev/full", mode, **how)
+
+    monkeypatch.setattr(refusals, "open", on_a_full_disk, raising=False)
     path = file(HEADING + "PC/1;;\n" * faults)
 
     result = run("import", path, "--errors", tmp_path / "errors.csv")
@@ -562,7 +557,7 @@ def test_what_list_prints_can_be_imported(run, operator, counts, make_app, tmp_p
 def test_a_standard_input_that_is_closed_is_one_line(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
 
-    with pytest.raises(click.ClickException, match="The standard input is closed."):
+    with pytest.raises(click.ClickException, match="Standard input is closed."):
         with importing._opened("-"):
             pass
 
@@ -623,7 +618,7 @@ def test_what_was_interrupted_is_completed_by_another_run(
     result = run("import", file(FIVE), "--yes")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "Stopped. What was imported by then stays." in result.stderr
+    assert "Stopped. What was imported so far is kept." in result.stderr
     assert len(listed(ask(operator))) == 2
     assert counts(FIVE) == {"unchanged": 2, "imported": 3}
 

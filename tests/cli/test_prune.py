@@ -63,10 +63,10 @@ def test_silent_machines_are_only_shown_at_first(run, operator, the_clock):
 
     assert result.exit_code == 0
     assert result.output.splitlines() == [
-        "MACHINE  USER               HOST       VERSION  LAST SEEN",
+        "MACHINE  USER               HOSTNAME   VERSION  LAST SEEN",
         "PC-1     Zoé Lefèvre-Œuvré  PC-DE-ZOÉ  -        180 d ago",
         "",
-        "1 machine silent for 180d. Say --yes to mark as uninstalled.",
+        "1 machine silent for 180d. Repeat with --yes to uninstall.",
     ]
     assert statuses(operator) == {"PC-1": "active", "PC-2": "active"}
     told = json.loads(run("--silent-for", "180d", "--json").output)

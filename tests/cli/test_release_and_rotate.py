@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from lea_fleet import agent_released
-from lea_fleet.cli import machines
+from lea_fleet.cli import release
 from lea_fleet.cli.terminal import text_width
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.older_server import OlderServer
@@ -326,7 +326,7 @@ def test_nothing_is_said_before_it_is_so_and_nobody_waits_for_a_slow_screen(
 ):
     operator.get("/fleet")
     add_older(database, "PC-1", "PC-2")
-    say, said = machines.say, []
+    say, said = release.say, []
 
     def write_meanwhile(line):
         with closing(sqlite3.connect(database, timeout=0)) as other, other:
@@ -335,7 +335,7 @@ def test_nothing_is_said_before_it_is_so_and_nobody_waits_for_a_slow_screen(
             said.append((line.partition(":")[0], rows.fetchone()[0]))
         say(line)
 
-    monkeypatch.setattr(machines, "say", write_meanwhile)
+    monkeypatch.setattr(release, "say", write_meanwhile)
 
     assert run("release", "--without-token", "--yes").exit_code == 0
     assert said == [("PC-1", 2), ("PC-2", 2)]
@@ -348,7 +348,8 @@ def test_several_are_released_only_after_a_yes(run, operator, database, cancel):
 
     fails(
         run("release", "--without-token", *cancel),
-        "Error: This is about 2 machines. Say --yes to do it to all of them.\n",
+        "Error: This would change 2 machines. Repeat it with --yes to change all of"
+        " them.\n",
     )
     assert refused(operator, "PC-1") and refused(operator, "PC-2")
     assert json.loads(run("events", "--json", "--limit", "1").output)["events"][0][

@@ -56,7 +56,7 @@ def test_the_screen(run, operator, the_clock, monkeypatch):
         "USER         Zoé Lefèvre",
         "E-MAIL       zoe@example.com",
         "USER ID      u-17",
-        "HOST         COMPTA-3",
+        "HOSTNAME     COMPTA-3",
         "SYSTEM       Windows 11",
         "VERSION      1.4.0",
         "ENROLLED     2026-03-02 08:00:00, 6 min ago",
@@ -172,7 +172,7 @@ def test_a_suspected_clone_since_and_until_when(show, show_json, operator, the_c
     agent.heartbeat(hostname="B")
     the_clock.advance(minutes=3)
     assert show()["CLONE"] == (
-        "suspected, reported 2026-03-02 08:01:00: two host names in turn,"
+        "suspected, reported 2026-03-02 08:01:00: two hostnames alternate,"
         " last 3 min ago"
     )
     clone = show_json()["clone"]

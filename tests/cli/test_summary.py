@@ -42,9 +42,9 @@ def test_the_screen(run, operator, the_clock):
         "1.3.1    1         " + "#" * 15,
         "-        1         " + "#" * 15,
         "",
-        "DAY         ENROLMENTS  UNINSTALLS",
-        "2026-03-02  3           0",
-        "2026-03-03  2           1",
+        "DAY         ENROLLMENTS  UNINSTALLS",
+        "2026-03-02  3            0",
+        "2026-03-03  2            1",
     ]
 
 
@@ -66,7 +66,7 @@ def test_days_that_are_not_asked_for_are_not_shown(run, operator, the_clock):
     the_clock.advance(days=2)
 
     assert "2026-03-02" in run("--days", "3").output
-    assert "Nobody came or went in 2 days." in run("--days", "2").output
+    assert "No enrollments or uninstalls in 2 days." in run("--days", "2").output
 
 
 def test_an_empty_fleet_is_no_fault(run, operator):
@@ -76,7 +76,7 @@ def test_an_empty_fleet_is_no_fault(run, operator):
 
     assert result.exit_code == 0
     assert "No active machines." in result.output
-    assert "Nobody came or went in 30 days." in result.output
+    assert "No enrollments or uninstalls in 30 days." in result.output
     assert "#" not in result.output
 
 

@@ -163,7 +163,7 @@ def test_the_table(run, create, the_clock):
     the_clock.advance(minutes=30)
 
     assert run("token", "list").output.splitlines() == [
-        "ID  LABEL          MADE                 EXPIRES              USES   STATE",
+        "ID  LABEL          CREATED              EXPIRES              USES   STATE",
         "4   Nice           2026-03-02 09:00:00  2026-03-09 09:00:00  1/1    used_up",
         "3   Lyon           2026-03-02 09:00:00  2026-03-02 09:30:00  0/100  expired",
         "2   -              2026-03-02 09:00:00  never                1/100  active",
@@ -174,7 +174,7 @@ def test_the_table(run, create, the_clock):
 def test_without_a_token_there_is_nothing_to_list(run):
     result = run("token", "list")
 
-    assert (result.exit_code, result.output) == (0, "No enrolment tokens.\n")
+    assert (result.exit_code, result.output) == (0, "No enrollment tokens.\n")
     assert json.loads(run("token", "list", "--json").output) == {
         "enrollment_tokens": []
     }
@@ -235,7 +235,7 @@ def test_a_revoked_token_enrols_nobody_and_machines_keep_theirs(
 
     result = run("token", "revoke", "1")
 
-    assert (result.exit_code, result.output) == (0, "Enrolment token 1: revoked\n")
+    assert (result.exit_code, result.output) == (0, "Enrollment token 1: revoked\n")
     response = installer.post("/enroll", {"machine_id": "PC-2"})
     assert_problem(response, 401, "token_revoked")
     assert agent.heartbeat().status_code == 200

@@ -143,7 +143,8 @@ def test_a_machine_that_appears_is_there_in_the_next_picture(watch, operator):
     lines = screen.wait_for("PC-2", "Zoé", "2 machines: 2 active")
 
     assert lines[0].endswith(" UTC, every 1 s until Ctrl-C")
-    assert lines[2].split() == "MACHINE USER HOST VERSION PRESENCE LAST SEEN".split()
+    heading = "MACHINE USER HOSTNAME VERSION PRESENCE LAST SEEN"
+    assert lines[2].split() == heading.split()
     operator.uninstall("PC-1")
     lines = screen.wait_for("1 uninstalled")
     assert "PC-1" not in "".join(lines)
@@ -313,15 +314,15 @@ def test_a_terminal_that_knows_no_codes_is_none(start, operator):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--interval", "5s"], "--interval goes with --watch"),
+        (["--interval", "5s"], "--interval needs --watch"),
         (["--watch", "--interval", "0s"], "must be longer than nothing"),
         (["--watch", "--interval", "never"], "must be a duration such as 12h or 14d"),
         (["--watch", "--interval", "25h"], "must be at most 1d"),
         (["--watch", "--interval", ""], "--interval"),
         (["--watch", "--interval", "\udc80"], "--interval"),
-        (["--watch", "--json"], "one of JSON, CSV and --watch"),
-        (["--watch", "--csv"], "one of JSON, CSV and --watch"),
-        (["--watch", "--semicolon"], "one of JSON, CSV and --watch"),
+        (["--watch", "--json"], "one of --json, CSV and --watch"),
+        (["--watch", "--csv"], "one of --json, CSV and --watch"),
+        (["--watch", "--semicolon"], "one of --json, CSV and --watch"),
     ],
     ids=str,
 )

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from lea_fleet.cli import erase as erasing
+from lea_fleet.core.problems import DatabaseUnavailable
 from tests.support.older_server import OlderServer
 from tests.support.server import running_server
 from tests.storage.test_legacy import LEGACY, PEOPLE
@@ -81,7 +82,7 @@ def test_a_reader_of_before_keeps_the_log_and_the_command_says_so(
     failed = run("erase", "PC-1", "--yes")
 
     assert failed.exit_code == 1
-    assert "is still in the log" in failed.stderr
+    assert "is still in the WAL" in failed.stderr
     assert "Run the same command again" in failed.stderr
     assert traces(database, *ZOE.values()) != []
     assert operator.machine()["user_name"] is None
@@ -89,7 +90,7 @@ def test_a_reader_of_before_keeps_the_log_and_the_command_says_so(
     before.close()
     again = run("erase", "PC-1", "--yes")
     assert again.exit_code == 0
-    assert again.stdout == "Nothing was left. The log is empty.\n"
+    assert again.stdout == "Nothing to erase. The WAL is empty.\n"
     assert traces(database, *ZOE.values()) == []
 
 
@@ -116,15 +117,15 @@ def test_a_person_of_whom_nothing_is_left_is_asked_for_again_to_empty_the_log(
 
 
 def test_a_file_that_cannot_be_written_anew_is_said(run, operator, monkeypatch):
-    def fail(connection):
-        raise sqlite3.OperationalError("database or disk is full")
+    def fail(connection, path):
+        raise DatabaseUnavailable("database or disk is full")
 
     monkeypatch.setattr(erasing, "vacuum", fail)
     operator.enroll("PC-1", **ZOE)
     failed = run("erase", "PC-1", "--yes", "--vacuum", "--json")
 
     assert failed.exit_code == 1
-    assert "could not be written anew" in failed.stderr
+    assert "could not be rewritten" in failed.stderr
     told = json.loads(failed.stdout)
     assert (told["log_emptied"], told["vacuumed"]) == (True, False)
 

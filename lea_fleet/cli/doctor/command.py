@@ -7,7 +7,8 @@ from flask.cli import with_appcontext
 
 from . import GROUPS, LEVELS, Finding, examine, worst
 from ...app.state import current_state
-from ..terminal import printable, say
+from ...core.text import printable
+from ..terminal import say
 from ..options import json_option, say_json
 
 _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...core.presence import PresenceRule
+from ...core.text import printable
 from ...storage.intervals import Intervals
 from ...storage.listing import Listing
 from ...storage.unit_of_work import UnitOfWork
-from ..terminal import printable
 from .findings import Checks, Verdict, ok, some, warning
 from .reading import Reading
 

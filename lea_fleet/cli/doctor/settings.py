@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...app.settings import MAKE_A_TOKEN, Settings
 from ...storage.enrollment_tokens import EnrollmentTokens
-from ..terminal import printable
+from ...core.text import printable
 from .findings import Checks, Verdict, fault, ok, some, warning
 from .reading import Reading
 

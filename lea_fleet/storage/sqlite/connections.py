@@ -23,7 +23,7 @@ from .errors import database_problem, is_locked
 from .files import File, Files, files_at, identity, is_writable
 from .functions import add_functions
 from .schema import ensure_schema
-from .wal import refuse_wrong_log
+from .wal import refuse_wrong_wal
 
 #: Idle connections that a process keeps; more than that many threads at once
 #: open and close theirs.
@@ -106,7 +106,7 @@ class Connections:
             if connection.files != files and connection.pid == os.getpid():
                 is_ours = connection in self._idle  # else it is another thread's
                 patience = self._busy_timeout if is_ours else None
-                refuse_wrong_log(
+                refuse_wrong_wal(
                     connection, self.path, connection.files, files, patience
                 )
         while self._idle:

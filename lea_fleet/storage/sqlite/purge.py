@@ -1,51 +1,52 @@
-"""What is deleted is gone for good: out of the log, and out of free space.
+"""Remove deleted data for good: from the WAL and from the free space of the file.
 
-Each connection has ``secure_delete`` on, so that SQLite writes zeros over what it
-deletes. The pages as they were before stay in the write-ahead log until it is emptied.
-And where SQLite has moved rows from page to page, a copy may be left in a page's free
-space: seen of 11 and 14 in 3,000 machines that had come, changed and left. Only VACUUM
-writes the whole file anew.
+Each connection has ``secure_delete`` on, so that SQLite overwrites what it deletes
+with zeros. The earlier pages stay in the WAL until it is emptied. Where SQLite has
+moved rows from page to page, a copy may be left in a page's free space: seen for 11
+and 14 of 3,000 machines that were enrolled, changed and erased. Only VACUUM rewrites
+the whole file.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import time
+from pathlib import Path
 
-#: Milliseconds that a try may keep other writers waiting.
+from .errors import database_problem
+from .wal import tries
+
+#: Milliseconds that one try may keep other writers waiting.
 _TRY = 100
 
-#: Seconds in which they have their turn, between two tries.
+#: Seconds between two tries, in which other writers get their turn.
 _PAUSE = 0.05
 
 
-def empty_log(connection: sqlite3.Connection, patience: float) -> bool:
-    """Write the log into the database and cut it to no bytes; tell whether it is.
+def empty_wal(connection: sqlite3.Connection, patience: float) -> bool:
+    """Write the WAL into the database and truncate it; tell whether it is empty.
 
-    Tries for *patience* seconds, since it cannot be while another connection reads
-    what was before, or writes.
+    Tries for *patience* seconds, since it is not possible while another connection
+    reads an earlier state, or writes.
     """
     (waits,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {_TRY}")
     try:
-        return _emptied(connection, time.monotonic() + patience)
+        return any(_truncated(connection) for _ in tries(patience, _PAUSE))
     finally:
         connection.execute(f"PRAGMA busy_timeout = {waits}")
 
 
-def _emptied(connection: sqlite3.Connection, deadline: float) -> bool:
-    while True:
-        row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if row[0] == 0:
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_PAUSE)
+def vacuum(connection: sqlite3.Connection, path: Path) -> None:
+    """Rewrite the whole file without free space; the WAL is to be emptied afterwards.
 
-
-def vacuum(connection: sqlite3.Connection) -> None:
-    """Write the whole file anew, without free space: into the log, to be emptied then.
-
-    Needs as much space again, twice, and keeps writers waiting. Raises sqlite3.Error.
+    Needs twice the size of the file, and keeps writers waiting. Raises DatabaseProblem.
     """
-    connection.execute("VACUUM")
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.Error as error:
+        raise database_problem(error, path) from error
+
+
+def _truncated(connection: sqlite3.Connection) -> bool:
+    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return bool(busy == 0)

@@ -1,0 +1,57 @@
+"""``flask fleet enroll``: enroll one machine by hand."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import with_appcontext
+
+from ..app.state import current_state
+from ..auth.credentials import issue_token
+from ..core.text import printable
+from .database import open_or_make_fleet
+from .options import given_text, json_option, machine_argument, say_json
+from .terminal import say
+
+
+@click.command("enroll")
+@machine_argument
+@click.option("--user-name", callback=given_text, help="The user's name.")
+@click.option("--user-email", callback=given_text, help="The user's e-mail address.")
+@click.option("--user-id", callback=given_text, help="The user's id.")
+@click.option("--hostname", callback=given_text, help="The machine's hostname.")
+@click.option("--os-info", callback=given_text, help="The operating system.")
+@click.option("--version", callback=given_text, help="The version of the agent.")
+@click.option(
+    "--no-reactivate", is_flag=True, help="Refuse a machine that was uninstalled."
+)
+@click.option("--force", is_flag=True, help="Enroll the machine even if it is active.")
+@json_option
+@with_appcontext
+def enroll_command(
+    machine: str,
+    no_reactivate: bool,
+    force: bool,
+    as_json: bool,
+    **details: str | None,
+) -> None:
+    """Enroll MACHINE by hand and print its token, which is shown once.
+
+    Only the token goes to standard output, so that a script can take it. Details
+    that are not given keep their values; the tokens of earlier enrollments are
+    revoked.
+
+    \b
+    Example: flask fleet enroll PC-COMPTA-02 --user-email zoe@example.com
+    """
+    with open_or_make_fleet() as repository, repository.transaction():
+        status, agent = repository.enroll(
+            machine, allow_reactivate=not no_reactivate, force=force, **details
+        )
+        token = issue_token(repository, current_state().settings, agent)
+    machine_id = agent["machine_id"]
+    if as_json:
+        enrolled = {"machine_id": machine_id, "api_token": token, "agent": agent}
+        say_json({"status": status, **enrolled})
+        return
+    click.echo(f"{printable(machine_id)}: {status}. Its token:", err=True)
+    say(token)

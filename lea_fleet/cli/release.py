@@ -1,0 +1,77 @@
+"""``flask fleet release``: allow active machines to enroll once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+from flask.cli import with_appcontext
+
+from ..core.text import printable
+from ..app.repository import AgentRepository
+from ..storage.releases import NEVER
+from .database import open_fleet
+from .options import (
+    json_option,
+    optional_machine_argument,
+    refuse_many,
+    say_json,
+    yes_option,
+)
+from .terminal import say
+
+#: What is done with one machine: returns until when it is released then.
+_Act = Callable[[str], "str | None"]
+
+
+@click.command("release")
+@optional_machine_argument
+@click.option("--cancel", is_flag=True, help="Cancel the release.")
+@click.option(
+    "--without-token",
+    is_flag=True,
+    help="Release every active machine that has no token, such as those that an older"
+    " server enrolled.",
+)
+@yes_option
+@json_option
+@with_appcontext
+def release_command(
+    machine: str | None, cancel: bool, without_token: bool, yes: bool, as_json: bool
+) -> None:
+    """Allow one enrollment of MACHINE within 24 hours.
+
+    For a computer that is active here and has lost its token, such as one that
+    was set up again. Its old token is revoked by the enrollment.
+
+    \b
+    Example: flask fleet release PC-COMPTA-01
+    """
+    if without_token == (machine is not None):
+        raise click.UsageError("Give either a MACHINE or --without-token.")
+    with open_fleet() as repository, repository.transaction():
+        machines = _chosen(repository, machine)
+        refuse_many(len(machines), yes)
+        act: _Act = repository.cancel_release if cancel else repository.release
+        released = {machine_id: act(machine_id) for machine_id in machines}
+    # Printed after the commit: no writer waits for a slow screen.
+    if as_json:
+        said = [{"machine_id": m, "released_until": u} for m, u in released.items()]
+        say_json({"machines": said})
+        return
+    if not released:
+        say("Every active machine has a token.")
+    for machine_id, until in released.items():
+        say(f"{printable(machine_id)}: {_state(until)}")
+
+
+def _chosen(repository: AgentRepository, machine: str | None) -> list[str]:
+    if machine is None:
+        return repository.tokens.machines_without()
+    return [repository.require(machine)["machine_id"]]
+
+
+def _state(until: str | None) -> str:
+    if until is None:
+        return "not released"
+    return f"released until {'it enrolls' if until == NEVER else until}"

@@ -1,0 +1,95 @@
+"""``flask fleet uninstall``: mark machines as uninstalled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+from flask.cli import with_appcontext
+
+from ..api.payloads import LONGEST_REASON
+from ..app.repository import AgentRepository
+from ..core.text import printable
+from ..core.rows import Agent
+from .completion import machine_ids
+from .database import open_fleet
+from .options import (
+    checked_text,
+    given_text,
+    json_option,
+    refuse_many,
+    say_json,
+    yes_option,
+)
+from .terminal import at, say
+
+
+def _each(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[str]:
+    return [str(checked_text(context, parameter, value)) for value in values]
+
+
+@click.command("uninstall")
+@click.argument(
+    "machines",
+    metavar="MACHINE...",
+    nargs=-1,
+    required=True,
+    callback=_each,
+    shell_complete=machine_ids,
+)
+@click.option(
+    "--reason",
+    callback=partial(given_text, longest=LONGEST_REASON),
+    help="The reason, kept with the machine and in its history.",
+)
+@yes_option
+@json_option
+@with_appcontext
+def uninstall_command(
+    machines: list[str], reason: str | None, yes: bool, as_json: bool
+) -> None:
+    """Mark each MACHINE as uninstalled: its tokens stop working.
+
+    If one of the machines is unknown, none is changed. A machine that is already
+    uninstalled keeps its first date and reason. Nothing is erased.
+
+    \b
+    Example: flask fleet uninstall PC-COMPTA-01 --reason "given away"
+    """
+    with open_fleet() as repository, repository.transaction():
+        before = _known(repository, machines)
+        refuse_many(len(before), yes)
+        after = [repository.uninstall(machine_id, reason) for machine_id in before]
+    if as_json:
+        say_json({"agents": after})
+        return
+    for agent in after:
+        say(_line(agent, before[agent["machine_id"]]))
+
+
+def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]:
+    """Return the agents of *machines* by their ids, without duplicates.
+
+    Raises UnknownAgent for one unknown machine, ClickException that names them for
+    several.
+    """
+    if len(machines) == 1:
+        agent = repository.require(machines[0])
+        return {agent["machine_id"]: agent}
+    found = {machine: repository.get(machine) for machine in machines}
+    unknown = [printable(name) for name, agent in found.items() if agent is None]
+    if unknown:
+        raise click.ClickException(
+            f"No machine of this id has ever been enrolled: {', '.join(unknown)}."
+            " No machine was uninstalled."
+        )
+    return {agent["machine_id"]: agent for agent in found.values() if agent}
+
+
+def _line(agent: Agent, before: Agent) -> str:
+    name = printable(agent["machine_id"])
+    if before["status"] == "active":
+        return f"{name}: uninstalled"
+    return f"{name}: uninstalled since {at(agent['uninstalled_at'])}"
