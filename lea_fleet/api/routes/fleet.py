@@ -16,7 +16,7 @@ from ..blueprint import blueprint
 
 @blueprint.get("/fleet")
 def fleet() -> Response:
-    """List the machines, or those that the parameters ask for, as JSON or CSV."""
+    """List machines, filtered, sorted and paged, as JSON or CSV."""
     query = payloads.fleet_query(parameters())
     repository = acting_repository()
     if query.format == "csv" or (query.format is None and prefers_csv()):
@@ -36,6 +36,6 @@ def fleet() -> Response:
 
 @blueprint.get("/fleet/summary")
 def summary() -> Response:
-    """Count the machines, by presence and version, and who came and went by day."""
+    """Count machines by presence and version, and daily enrollments and uninstalls."""
     days = payloads.summary_query(parameters())
     return json_response(Summary(acting_repository().unit).of_days(days))
