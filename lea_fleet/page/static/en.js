@@ -165,7 +165,7 @@ export default {
   "event.uninstalled": "Uninstalled",
   "event.imported": "Imported from a file",
   "event.released": "Re-enrollment allowed",
-  "event.release_cancelled": "Re-enrollment no longer allowed",
+  "event.release_cancelled": "Re-enrollment canceled",
   "event.token_rotated": "New token issued",
   "event.token_revoked": "Token revoked",
   "event.identity_changed": "Hostname or user changed",
