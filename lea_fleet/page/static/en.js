@@ -46,7 +46,7 @@ export default {
   "presence.online.means": "Seen within three heartbeat intervals",
   "presence.offline.means": "Three or more heartbeats missed",
   "presence.stale.means": "Not seen for a long time",
-  "presence.uninstalled.means": "Uninstalled",
+  "presence.uninstalled.means": "No longer enrolled",
   "presence.clone": "Suspected clone",
 
   "overview": "Overview",

@@ -30,7 +30,7 @@ export default {
   "failure.later.do": "C’est généralement temporaire, et la page réessaie automatiquement. Si le problème persiste : {detail}",
   "failure.token": "Le serveur ne connaît pas ce jeton.",
   "failure.token.do": "Comparez-le avec RPA_API_TOKEN sur le serveur, qui a peut-être changé. Vérifiez qu’il ne manque aucun caractère.",
-  "failure.session": "Vous n’êtes plus connecté.",
+  "failure.session": "Votre session a expiré.",
   "failure.session.do": "Reconnectez-vous à l’application et rechargez cette page, ou utilisez ici le jeton d’opérateur.",
   "failure.scope": "Ce n’est pas le jeton d’opérateur.",
   "failure.scope.do": "C’est le jeton d’une machine ou d’un programme d’installation. Cette page nécessite la valeur de RPA_API_TOKEN.",
@@ -46,7 +46,7 @@ export default {
   "presence.online.means": "Dernier contact il y a moins de trois intervalles",
   "presence.offline.means": "Trois signaux de présence manqués ou plus",
   "presence.stale.means": "Sans contact depuis longtemps",
-  "presence.uninstalled.means": "Désinstallée",
+  "presence.uninstalled.means": "N’est plus enrôlée",
   "presence.clone": "Clone présumé",
 
   "overview": "Vue d’ensemble",
