@@ -1,5 +1,5 @@
--- All tables and indexes of lea_fleet in the host's database. Only CREATE … IF NOT
--- EXISTS: the file belongs to the host, and an older server may be writing to it.
+-- Everything that lea_fleet keeps in the host's database. Only CREATE … IF NOT
+-- EXISTS: the file belongs to the host, and an older server may be writing it.
 
 -- The older server's table, exactly as that server creates it. Do not change it.
 CREATE TABLE IF NOT EXISTS enrolled_agents (
