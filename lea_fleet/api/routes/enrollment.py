@@ -32,7 +32,7 @@ from ..blueprint import blueprint
 @blueprint.post("/enroll")
 @admits("operator", "installer")
 def enroll() -> Response:
-    """Enrol a machine and hand out its token."""
+    """Enroll a machine and return its token."""
     wanted = payloads.enroll_payload(body(), request.headers.get("Idempotency-Key"))
     principal, state = caller(), current_state()
     _refuse_scope(principal, wanted, state.settings)
@@ -63,7 +63,7 @@ def enroll() -> Response:
 @blueprint.post("/uninstall")
 @admits("operator", "agent", "departed")
 def uninstall() -> Response:
-    """Mark a machine as uninstalled; doing so again changes nothing."""
+    """Uninstall a machine; repeating this changes nothing."""
     wanted = payloads.uninstall_payload(body())
     machine_id = target(caller(), wanted.machine_id)
     repository = acting_repository()

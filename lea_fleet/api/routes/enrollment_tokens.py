@@ -14,14 +14,14 @@ from ..responses import json_response
 
 @blueprint.get("/enrollment-tokens")
 def list_enrollment_tokens() -> Response:
-    """List them, the newest first; the tokens themselves are not kept."""
+    """List the enrollment tokens, newest first, without the secrets."""
     listed = acting_repository().enrollment_tokens.list()
     return json_response({"enrollment_tokens": listed})
 
 
 @blueprint.post("/enrollment-tokens")
 def create_enrollment_token() -> Response:
-    """Make one and show it, this once."""
+    """Create an enrollment token, which is shown only once."""
     wanted = payloads.enrollment_token_payload(body())
     token = tokens.new_enrollment_token()
     made = acting_repository().create_enrollment_token(
@@ -35,6 +35,6 @@ def create_enrollment_token() -> Response:
 
 @blueprint.delete("/enrollment-tokens/<int(max=9223372036854775807):token_id>")
 def revoke_enrollment_token(token_id: int) -> Response:
-    """Revoke one; doing so again changes nothing."""
+    """Revoke an enrollment token; repeating this changes nothing."""
     payloads.no_payload(body())
     return json_response(acting_repository().revoke_enrollment_token(token_id))

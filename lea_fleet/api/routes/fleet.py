@@ -17,7 +17,7 @@ from ..blueprint import blueprint
 
 @blueprint.get("/fleet")
 def fleet() -> Response:
-    """List the machines, or those that the parameters ask for, as JSON or CSV."""
+    """List machines, filtered, sorted and paged, as JSON or CSV."""
     query = payloads.fleet_query(parameters())
     unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
@@ -37,6 +37,6 @@ def fleet() -> Response:
 
 @blueprint.get("/fleet/summary")
 def summary() -> Response:
-    """Count the machines, by presence and version, and who came and went by day."""
+    """Count machines by presence and version, and daily enrollments and uninstalls."""
     days = payloads.summary_query(parameters())
     return json_response(Summary(get_unit(current_state())).of_days(days))

@@ -25,7 +25,7 @@ from ..blueprint import blueprint
 @blueprint.post("/heartbeat")
 @admits("operator", "agent")
 def heartbeat() -> Response:
-    """Take note that a machine is there, and of what it says about itself."""
+    """Record a heartbeat and changed details of a machine."""
     said = payloads.heartbeat_payload(body())
     principal, state, now = caller(), current_state(), clock.now()
     machine_id = target(principal, said.machine_id)
@@ -76,14 +76,14 @@ def _see(machine_id: str, details: dict[str, str | None]) -> None:
 @blueprint.get("/machines/<machine_id>")
 @admits("operator", "agent")
 def machine(machine_id: str) -> Response:
-    """Show one machine."""
+    """Show a machine."""
     machine_id = target(caller(), machine_id)
     return json_response({"agent": acting_repository().require(machine_id)})
 
 
 @blueprint.get("/machines/<machine_id>/events")
 def events(machine_id: str) -> Response:
-    """Show what happened to one machine, the newest first."""
+    """Show a machine's events, newest first."""
     query = payloads.events_query(parameters())
     repository = acting_repository()
     agent = repository.require(machine_id)
@@ -105,7 +105,7 @@ def events(machine_id: str) -> Response:
 @blueprint.post("/machines/<machine_id>/token")
 @admits("operator", "agent")
 def rotate(machine_id: str) -> Response:
-    """Give a machine another token; the one it has lasts until that is used."""
+    """Rotate a machine's token; the old one is valid until the new one is used."""
     machine_id = target(caller(), machine_id)
     payloads.no_payload(body())
     token = new_agent_token()
@@ -119,7 +119,7 @@ def rotate(machine_id: str) -> Response:
 
 @blueprint.post("/machines/<machine_id>/release")
 def release(machine_id: str) -> Response:
-    """Let one enrolment of an active machine through."""
+    """Allow an active machine to be re-enrolled once."""
     payloads.no_payload(body())
     repository = acting_repository()
     agent = repository.require(machine_id)
@@ -129,7 +129,7 @@ def release(machine_id: str) -> Response:
 
 @blueprint.delete("/machines/<machine_id>/release")
 def cancel_release(machine_id: str) -> Response:
-    """Take a release back; doing so again changes nothing."""
+    """Cancel a release; repeating this changes nothing."""
     payloads.no_payload(body())
     repository = acting_repository()
     agent = repository.require(machine_id)

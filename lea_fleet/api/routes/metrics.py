@@ -15,7 +15,7 @@ from ..blueprint import blueprint
 @blueprint.get("/metrics", where="LEA_FLEET_METRICS")
 @admits("operator", "monitor")
 def metrics() -> Response:
-    """Measure the fleet, for Prometheus."""
+    """Return metrics for Prometheus."""
     from ...app.metrics import expose, fleet_families  # what not every host has
 
     counters = current_state().counters

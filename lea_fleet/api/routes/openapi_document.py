@@ -14,7 +14,7 @@ from ..blueprint import blueprint
 @blueprint.get("/openapi.json")
 @admits("operator", "installer", "agent")
 def openapi() -> Response:
-    """Describe the API to programs, as OpenAPI 3.1."""
+    """Return this OpenAPI 3.1 document."""
     state = current_state()
     path = request.root_path + state.url_prefix
     return json_response(description(path, with_metrics=state.settings.metrics))

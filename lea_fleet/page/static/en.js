@@ -46,7 +46,7 @@ export default {
   "presence.online.means": "Seen within three heartbeat intervals",
   "presence.offline.means": "Three or more heartbeats missed",
   "presence.stale.means": "Not seen for a long time",
-  "presence.uninstalled.means": "Uninstalled",
+  "presence.uninstalled.means": "No longer enrolled",
   "presence.clone": "Suspected clone",
 
   "overview": "Overview",
@@ -165,7 +165,7 @@ export default {
   "event.uninstalled": "Uninstalled",
   "event.imported": "Imported from a file",
   "event.released": "Re-enrollment allowed",
-  "event.release_cancelled": "Re-enrollment no longer allowed",
+  "event.release_cancelled": "Re-enrollment canceled",
   "event.token_rotated": "New token issued",
   "event.token_revoked": "Token revoked",
   "event.identity_changed": "Hostname or user changed",

@@ -81,8 +81,8 @@ export function tick() {
 }
 
 function dated(iso, style) {
-  const instant = new Date(iso);
+  const date = new Date(iso);
   // An older server may have stored any text.
-  if (Number.isNaN(instant.getTime())) return String(iso);
-  return new Intl.DateTimeFormat(locale(), style).format(instant);
+  if (Number.isNaN(date.getTime())) return String(iso);
+  return new Intl.DateTimeFormat(locale(), style).format(date);
 }
