@@ -1,7 +1,7 @@
 """Fleet management for a Flask server whose agents are in the field."""
 
 from .api.routes import blueprint
-from .app.repository import AgentRepository, Enrolment
+from .app.repository import AgentRepository
 from .app.settings import ConfigurationError
 from .app.signals import (
     agent_clone_suspected,
@@ -27,6 +27,7 @@ from .core.problems import (
     ReactivationRefused,
     UnknownAgent,
 )
+from .core.rows import Enrolment
 from .extension import LeaFleet, create_app
 from .page import page_blueprint
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.listing import Status
 from ..core.machine import new_machine_id
 from ..core.presence import PresenceRule
 from ..core.problems import AlreadyEnrolled, ReactivationRefused
-from ..core.rows import Agent, AgentToken, EnrollmentToken, Event
+from ..core.rows import Agent, AgentToken, Enrolment, Event
 from ..storage.agent_tokens import AgentTokens
 from ..storage.agents import Agents
 from ..storage.enrollment_tokens import EnrollmentTokens
@@ -25,17 +25,6 @@ from ..storage.replays import Replays
 from ..storage.unit_of_work import UnitOfWork
 from .engine import dialect_of
 from .settings import default_rule
-
-
-class Enrolment(NamedTuple):
-    """What an enrollment did.
-
-    *status* is ``enrolled``, ``reactivated`` or ``reenrolled``, *agent* the row
-    as it is now.
-    """
-
-    status: str
-    agent: Agent
 
 
 class AgentRepository:
@@ -159,9 +148,8 @@ class AgentRepository:
         with self.unit.transaction(about=machine_id):
             if not self.agents.is_known(machine_id):
                 new = new_machine_id(machine_id)
-                return self._enrolled(
-                    "enrolled", self.agents.insert(new, details, seen=True)
-                )
+                agent = self.agents.insert(new, details, seen=True)
+                return self._enrolled("enrolled", agent)
             known = self.require(machine_id)
             if known["status"] == "active":
                 because = self._reason_to_reenroll(known, force)
@@ -196,7 +184,9 @@ class AgentRepository:
             agent = self.get(machine_id)
             if agent is None or agent["status"] != "active":
                 return None
-            if agent["enrolled_at"] != replay.enrolled_at or self.tokens.was_used(agent):
+            if agent["enrolled_at"] != replay.enrolled_at:
+                return None
+            if self.tokens.was_used(agent):
                 return None
             if self.tokens.revoke_live(agent):
                 self._token_revoked(agent["machine_id"], "answer_lost")
@@ -223,9 +213,8 @@ class AgentRepository:
         As the older server did: silent about a machine that is unknown.
         """
         agent = self.get(machine_id)
-        if agent is None:
-            return
-        if self.unit.rule.is_fresh(agent["last_seen_at"], self.unit.now):
+        rule, now = self.unit.rule, self.unit.now
+        if agent is None or rule.is_fresh(agent["last_seen_at"], now):
             return
         with self.unit.transaction(agent["machine_id"], durable=False):
             Heartbeats(self.unit).mark_seen(agent["machine_id"])
@@ -282,33 +271,6 @@ class AgentRepository:
             revoked = self.tokens.revoke_live(agent)
             return self._replaced(agent, token, revoked, pending=False)
 
-    def create_enrollment_token(
-        self, token: str, *, label: str, lifetime: float | None, max_uses: int
-    ) -> EnrollmentToken:
-        """Keep a new enrollment *token*, as its hash; return what is known of it.
-
-        *lifetime* is in seconds from now, or None for a token that never expires.
-        """
-        with self.unit.transaction():
-            made = self.enrollment_tokens.add(
-                token, label=label, lifetime=lifetime, max_uses=max_uses
-            )
-            self._record_token("enrollment_token_created", made)
-            return made
-
-    def revoke_enrollment_token(self, token_id: int) -> EnrollmentToken:
-        """Revoke an enrollment token and return it; the first date stays.
-
-        Raises UnknownEnrollmentToken.
-        """
-        with self.unit.transaction():
-            token = self.enrollment_tokens.require(token_id)
-            if token["revoked_at"] is not None:
-                return token
-            token = self.enrollment_tokens.revoke(token_id)
-            self._record_token("enrollment_token_revoked", token)
-            return token
-
     # Inside
 
     def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrolment:
@@ -345,13 +307,3 @@ class AgentRepository:
 
     def _token_revoked(self, machine_id: str, because: str) -> None:
         self.events.add("token_revoked", machine_id, because=because)
-
-    def _record_token(self, event: str, token: EnrollmentToken) -> None:
-        self.events.add(
-            event,
-            None,
-            enrollment_token=token["id"],
-            label=token["label"],
-            expires_at=token["expires_at"],
-            max_uses=token["max_uses"],
-        )

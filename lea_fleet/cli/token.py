@@ -132,7 +132,7 @@ def revoke_command(token_id: int, as_json: bool) -> None:
     Example: flask fleet token revoke 3
     """
     with open_fleet() as repository:
-        revoked = repository.revoke_enrollment_token(token_id)
+        revoked = repository.enrollment_tokens.revoke(token_id)
     if as_json:
         say_json(revoked)
         return
@@ -144,7 +144,7 @@ def keep_token(
 ) -> EnrollmentToken:
     """Store the hash of a new enrollment token; return its record."""
     with open_or_make_fleet() as repository:
-        return repository.create_enrollment_token(
+        return repository.enrollment_tokens.create(
             token,
             label=label or "",
             lifetime=lifetime,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 
 class KnownMachine(TypedDict):
@@ -80,6 +80,17 @@ class Event(TypedDict):
     at: str
     actor: dict[str, Any]
     detail: dict[str, Any]
+
+
+class Enrolment(NamedTuple):
+    """What an enrollment did.
+
+    *status* is ``enrolled``, ``reactivated`` or ``reenrolled``, *agent* the row
+    as it is now.
+    """
+
+    status: str
+    agent: Agent
 
 
 class CloneSigns(TypedDict):

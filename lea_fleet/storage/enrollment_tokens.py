@@ -9,6 +9,7 @@ from ..core import clock
 from ..core.problems import EnrollmentTokenExhausted, UnknownEnrollmentToken
 from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
 from ..core.tokens import hash_token
+from .events import Events
 from .unit_of_work import UnitOfWork
 
 _COLUMNS = (
@@ -65,23 +66,25 @@ class EnrollmentTokens:
             raise UnknownEnrollmentToken(token_id)
         return found[0]
 
-    def add(
+    def create(
         self, token: str, *, label: str, lifetime: float | None, max_uses: int
     ) -> EnrollmentToken:
         """Keep the hash of a new *token*, and return what is known of it.
 
         *lifetime* is in seconds from now, or None for a token that never expires.
         """
-        now = self._unit.now
-        values = {
-            "token_hash": hash_token(token.encode()),
-            "label": label,
-            "now": self._unit.timestamp,
-            "expires_at": None if lifetime is None else clock.after(now, lifetime),
-            "max_uses": max_uses,
-        }
-        ((token_id,),) = self._unit.session.execute(_INSERT, values).fetchall()
-        return self.require(token_id)
+        unit = self._unit
+        with unit.transaction():
+            expires = None if lifetime is None else clock.after(unit.now, lifetime)
+            values = {
+                "token_hash": hash_token(token.encode()),
+                "label": label,
+                "now": unit.timestamp,
+                "expires_at": expires,
+                "max_uses": max_uses,
+            }
+            ((token_id,),) = unit.session.execute(_INSERT, values).fetchall()
+            return self._recorded("enrollment_token_created", token_id)
 
     def use(self, token_id: int) -> None:
         """Count one use. Raises EnrollmentTokenExhausted where none is left."""
@@ -96,12 +99,33 @@ class EnrollmentTokens:
             )
 
     def revoke(self, token_id: int) -> EnrollmentToken:
-        """Revoke the token and return it. Raises UnknownEnrollmentToken."""
-        self._unit.session.execute(
-            "UPDATE lea_fleet_enrollment_tokens SET revoked_at = :now WHERE id = :id",
-            {"id": token_id, "now": self._unit.timestamp},
+        """Revoke the token and return it; the first date stays.
+
+        Raises UnknownEnrollmentToken.
+        """
+        with self._unit.transaction():
+            token = self.require(token_id)
+            if token["revoked_at"] is not None:
+                return token
+            self._unit.session.execute(
+                "UPDATE lea_fleet_enrollment_tokens SET revoked_at = :now"
+                " WHERE id = :id",
+                {"id": token_id, "now": self._unit.timestamp},
+            )
+            return self._recorded("enrollment_token_revoked", token_id)
+
+    def _recorded(self, event: str, token_id: int) -> EnrollmentToken:
+        """Leave an event about the token, and return it."""
+        token = self.require(token_id)
+        Events(self._unit).add(
+            event,
+            None,
+            enrollment_token=token_id,
+            label=token["label"],
+            expires_at=token["expires_at"],
+            max_uses=token["max_uses"],
         )
-        return self.require(token_id)
+        return token
 
     def _select(self, which: str, **values: Any) -> builtins.list[EnrollmentToken]:
         rows = self._unit.session.execute(

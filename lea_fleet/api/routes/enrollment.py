@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from ...app.repository import AgentRepository, Enrolment
+from ...app.repository import AgentRepository
 from ...app.settings import Settings
 from ...app.state import current_state
 from ...auth.guard import (
@@ -19,7 +19,7 @@ from ...auth.credentials import issue_token
 from ...auth.principals import Principal
 from ...core.machine import PERSONAL
 from ...core.problems import InsufficientScope
-from ...core.rows import Agent
+from ...core.rows import Agent, Enrolment
 from ...core.tokens import as_bytes, hash_token
 from .. import payloads
 from ..intervals import decide_interval

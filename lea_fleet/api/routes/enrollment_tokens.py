@@ -24,7 +24,7 @@ def create_enrollment_token() -> Response:
     """Create an enrollment token, which is shown only once."""
     wanted = payloads.enrollment_token_payload(body())
     token = tokens.new_enrollment_token()
-    made = acting_repository().create_enrollment_token(
+    made = acting_repository().enrollment_tokens.create(
         token,
         label=wanted.label,
         lifetime=wanted.lifetime,
@@ -37,4 +37,4 @@ def create_enrollment_token() -> Response:
 def revoke_enrollment_token(token_id: int) -> Response:
     """Revoke an enrollment token; repeating this changes nothing."""
     payloads.no_payload(body())
-    return json_response(acting_repository().revoke_enrollment_token(token_id))
+    return json_response(acting_repository().enrollment_tokens.revoke(token_id))
