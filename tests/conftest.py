@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from lea_fleet.core import clock
 from lea_fleet import create_app
+from lea_fleet.core import clock
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
 

@@ -12,12 +12,12 @@ from flask import Blueprint
 from flask.sansio.app import App
 from flask.sansio.blueprints import BlueprintSetupState
 
-from ..auth.guard import guarded
-from ..app.settings import ConfigurationError, Settings
-from ..app.engine import open_store
 from ..app.database import close_db
-from ..page import refuse_taken_address, register_page
+from ..app.engine import open_store
+from ..app.settings import ConfigurationError, Settings
 from ..app.state import KEY, Counters, FleetState
+from ..auth.guard import guarded
+from ..page import refuse_taken_address, register_page
 
 
 class FleetBlueprint(Blueprint):

@@ -15,8 +15,8 @@ from prometheus_client import Counter, values
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from .settings import ConfigurationError
 from ..core.problems import DatabaseProblem, Problem
+from .settings import ConfigurationError
 
 logger = logging.getLogger("lea_fleet")
 

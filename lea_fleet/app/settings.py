@@ -260,7 +260,9 @@ class Settings:
 @cache
 def default_rule() -> PresenceRule:
     """Return the rule of presence by the defaults of the settings."""
-    return Settings.load({"RPA_API_TOKEN": "-", "RPA_AGENTS_DB_PATH": "-"}).presence_rule
+    return Settings.load(
+        {"RPA_API_TOKEN": "-", "RPA_AGENTS_DB_PATH": "-"}
+    ).presence_rule
 
 
 def setting_keys() -> list[str]:

@@ -14,9 +14,9 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
-from . import change_log
 from ..core.events import EVENTS
 from ..core.rows import Event
+from . import change_log
 
 logger = logging.getLogger("lea_fleet")
 

@@ -88,9 +88,7 @@ def _installer(token: EnrollmentToken | None) -> Principal:
     return Principal("installer", enrollment_token=token["id"])
 
 
-def issue_token(
-    repository: AgentRepository, settings: Settings, agent: Agent
-) -> str:
+def issue_token(repository: AgentRepository, settings: Settings, agent: Agent) -> str:
     """Return the token for an *agent* that has just been enrolled.
 
     As a part of the transaction that is open. Where the setting is ``shared`` it is

@@ -10,7 +10,6 @@ from flask_httpauth import HTTPTokenAuth
 
 from ..app.database import get_repository
 from ..app.repository import AgentRepository
-from .principals import Principal, Role
 from ..core.problems import (
     REALM,
     AgentUninstalled,
@@ -20,6 +19,7 @@ from ..core.problems import (
     WrongMachine,
 )
 from .credentials import resolve_token
+from .principals import Principal, Role
 from .sessions import signed_in_operator
 
 _View = TypeVar("_View", bound=Callable[..., Any])

@@ -15,14 +15,14 @@ from flask import current_app, g, request
 from werkzeug.exceptions import Forbidden, ServiceUnavailable, Unauthorized
 from werkzeug.local import LocalProxy
 
-from . import guard as auth
-from ..core import problems
+from ..app.database import get_repository, problem_of
 from ..app.engine import DATABASE_ERRORS
 from ..app.state import count_problem
-from ..app.database import problem_of, get_repository
+from ..core import problems
+from ..core.rows import Agent
+from . import guard as auth
 from .credentials import resolve_token
 from .principals import Principal
-from ..core.rows import Agent
 from .sessions import signed_in_operator
 
 logger = logging.getLogger("lea_fleet")

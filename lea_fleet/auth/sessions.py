@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from flask import request
 
-from .principals import Principal
-from ..core.problems import CrossSite
 from ..app.state import current_state
+from ..core.problems import CrossSite
+from .principals import Principal
 
 #: The field that a client adds whose browser sends no Sec-Fetch-Site.
 CUSTOM_HEADER = "X-Lea-Fleet"

@@ -11,8 +11,8 @@ from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
 from ..app.settings import ConfigurationError
-from ..auth.sessions import signed_in_operator
 from ..app.state import current_state
+from ..auth.sessions import signed_in_operator
 from .assets import MIMETYPES, assets, current_version, document
 
 #: Nothing inline, nothing from elsewhere, in no frame; no text becomes markup.

@@ -134,11 +134,11 @@ class AgentTokens:
         return self._revoke(agent, "true")
 
     def revoke_others(self, token: AgentToken) -> int:
-        """Revoke the other tokens of a token's enrollment; return how many were live."""
+        """Revoke the other tokens of its enrollment; return how many were live."""
         return self._revoke(token, "token_hash <> :token_hash")
 
     def revoke_pending(self, agent: Mapping[str, Any]) -> int:
-        """Revoke what a rotation made and nobody has used; return how many were live."""
+        """Revoke what a rotation made and nobody has used; return how many."""
         return self._revoke(agent, "pending = true")
 
     def machines_without(self) -> list[str]:

@@ -88,7 +88,10 @@ class Agents:
         return agent
 
     def require_active(self, machine_id: str) -> Agent:
-        """Return the active agent of that id. Raises UnknownAgent, MachineUninstalled."""
+        """Return the active agent of that id.
+
+        Raises UnknownAgent and MachineUninstalled.
+        """
         agent = self.require(machine_id)
         if agent["status"] != "active":
             raise MachineUninstalled(agent)

@@ -106,9 +106,7 @@ class Clones:
             values,
         )
         if former is not None:
-            self._unit.session.execute(
-                _REMEMBER, {**values, "value": folded(former)}
-            )
+            self._unit.session.execute(_REMEMBER, {**values, "value": folded(former)})
 
     def _values(self, agent: Mapping[str, Any]) -> dict[str, str]:
         return {

@@ -99,9 +99,7 @@ class Erasure:
         plans: Callable[[list[str | None]], Iterator[Plan]],
     ) -> None:
         """Carry out *plans* of the machines, each in the transaction that makes it."""
-        in_steps(
-            self._unit, machine_ids, lambda batch: self._carried_out(plans(batch))
-        )
+        in_steps(self._unit, machine_ids, lambda batch: self._carried_out(plans(batch)))
 
     def forget(self, email: str) -> None:
         """Take a person from where no machine is spoken of.

@@ -1,4 +1,4 @@
-"""Machines from elsewhere: known before their installer comes, which may enroll them."""
+"""Imported machines: known before their installer enrolls them."""
 
 from __future__ import annotations
 

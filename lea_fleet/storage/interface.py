@@ -38,9 +38,7 @@ class Session(Protocol):
     A plain ``sqlite3.Connection`` is one: nothing stands between it and a heartbeat.
     """
 
-    def execute(
-        self, statement: str, values: Mapping[str, Any] = ..., /
-    ) -> Result: ...
+    def execute(self, statement: str, values: Mapping[str, Any] = ..., /) -> Result: ...
 
     def executemany(
         self, statement: str, values: Iterable[Mapping[str, Any]], /
@@ -62,7 +60,9 @@ class Dialect(Protocol):
     #: The condition of the index ``lea_fleet_departed``, word for word.
     departed: str
 
-    def agent_as_json(self, members: Mapping[str, str], flags: Mapping[str, str]) -> str:
+    def agent_as_json(
+        self, members: Mapping[str, str], flags: Mapping[str, str]
+    ) -> str:
         """Return the expression for a JSON object in UTF-8 bytes.
 
         *members* are expressions by name, *flags* are conditions by name.

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..core import clock
-from ..core.privacy.erasure import Plan
 from ..core.listing import FleetFilter
+from ..core.privacy.erasure import Plan
 from ..core.rows import Agent
 from .batches import in_steps
 from .erasure import Erasure
@@ -62,9 +62,7 @@ class Retention:
 
         def still(batch: list[str | None]) -> Iterator[Plan]:
             for machine_id in filter(None, batch):
-                yield from self.erasure.of_machines(
-                    self._departed(seconds, machine_id)
-                )
+                yield from self.erasure.of_machines(self._departed(seconds, machine_id))
 
         self.erasure.erase(machine_ids, still)
 
@@ -74,9 +72,10 @@ class Retention:
 
     def _departed(self, seconds: float, *only: str) -> list[str]:
         since = clock.before(self._unit.now, seconds)
+        departed = self._unit.dialect.departed
         named = " AND machine_id = :machine_id" if only else ""
         rows = self._unit.session.execute(
-            f"SELECT machine_id FROM enrolled_agents WHERE {self._unit.dialect.departed}"
+            f"SELECT machine_id FROM enrolled_agents WHERE {departed}"
             f" AND uninstalled_at <= :since{named} ORDER BY id",
             {"since": since, "machine_id": only[0] if only else None},
         )

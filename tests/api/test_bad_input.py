@@ -10,7 +10,13 @@ import flask
 import pytest
 
 from lea_fleet.storage.agent_tokens import AgentTokens
-from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_invalid, assert_problem
+from tests.support.api import (
+    OPERATOR_TOKEN,
+    PREFIX,
+    Api,
+    assert_invalid,
+    assert_problem,
+)
 
 WRITING = ["/enroll", "/heartbeat", "/uninstall"]
 DETAILS = ["user_name", "user_email", "user_id", "hostname", "os_info", "version"]

@@ -27,9 +27,9 @@ from hypothesis.stateful import (
 )
 
 from lea_fleet.core import clock
+from tests.conftest import Clock
 from tests.support import older_server
 from tests.support.api import Api
-from tests.conftest import Clock
 from tests.support.older_server import OlderServer
 
 DAY = timedelta(days=1)

@@ -19,10 +19,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
 from lea_fleet import LeaFleet, blueprint
-from lea_fleet.storage.sqlite.connections import Connections
 from lea_fleet.api.payloads import queries
 from lea_fleet.core.problems import Problem
 from lea_fleet.storage.imports import Imports
+from lea_fleet.storage.sqlite.connections import Connections
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
 

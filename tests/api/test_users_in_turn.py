@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from functools import partial
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lea_fleet import AgentRepository
 from lea_fleet.core import clock
 from lea_fleet.core.text import folded
-from lea_fleet import AgentRepository
 from lea_fleet.storage.erasure import Erasure
-from lea_fleet.storage.sqlite.functions import add_functions
 from lea_fleet.storage.heartbeats import Heartbeats
 from lea_fleet.storage.personal_data import PersonalData
+from lea_fleet.storage.sqlite.functions import add_functions
 from lea_fleet.storage.sqlite.schema import ensure_schema
 
 _PEOPLE = ("Zoé", "Bob")

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from lea_fleet.app import change_log as journal
 from lea_fleet import extension
+from lea_fleet.app import change_log as journal
 from lea_fleet.app.database import get_host_repository
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api
@@ -208,7 +208,9 @@ def configured():
 
 
 def test_the_recipe_shows_each_change_as_json(operator, configured, capsys):
-    (code,) = docs.blocks(docs.section(docs.parse(docs.OPERATIONS), "Logging"), "python")
+    (code,) = docs.blocks(
+        docs.section(docs.parse(docs.OPERATIONS), "Logging"), "python"
+    )
     exec(compile(code, "logs.py", "exec"), {})
 
     operator.enroll("PC é 7", version="1.3.1")

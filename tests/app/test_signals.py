@@ -25,9 +25,9 @@ from lea_fleet import (
     agent_token_rotated,
     agent_uninstalled,
 )
-from lea_fleet.storage.sqlite.connections import Connection
 from lea_fleet.storage.agent_tokens import AgentTokens
 from lea_fleet.storage.imports import Imports
+from lea_fleet.storage.sqlite.connections import Connection
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_invalid, assert_problem
 
 

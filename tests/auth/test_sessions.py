@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask, session
-
 from werkzeug.exceptions import Forbidden
 
 from lea_fleet import LeaFleet, blueprint

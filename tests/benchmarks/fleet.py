@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
-from lea_fleet.storage.sqlite.schema import ensure_schema
 from lea_fleet.core.tokens import hash_token
+from lea_fleet.storage.sqlite.schema import ensure_schema
 
 
 def token_of(number):

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.support.api import OPERATOR_TOKEN
 from tests.benchmarks import calls, load, quiet, raw, usage
 from tests.benchmarks.fleet import hostname_of, machine_of, make_fleet, token_of
+from tests.support.api import OPERATOR_TOKEN
 from tests.support.server import running_server
 
 HEADING = ("Figure", "lea-fleet", "floor", "ratio", "bar")

@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lea_fleet.core.csv.reading import CsvFile, Line, NotCsv
-from lea_fleet.core.machine import DETAILS
 from lea_fleet.core.csv.writing import protected, unprotected
+from lea_fleet.core.machine import DETAILS
 
 COLUMNS = ("machine_id", *DETAILS)
 ENCODINGS = ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"]

@@ -60,6 +60,8 @@ def test_the_page_has_each_filter_that_is_for_it_and_no_other():
     assert [name for name in on_page if not re.search(rf"\b{name}\b", filters)] == []
 
 
-@pytest.mark.parametrize(("name", "known"), [("PRESENCES", PRESENCES), ("SORTS", SORTS)])
+@pytest.mark.parametrize(
+    ("name", "known"), [("PRESENCES", PRESENCES), ("SORTS", SORTS)]
+)
 def test_the_page_offers_every_choice(name, known):
     assert sorted(list_in("filters.js", name)) == sorted(known)

@@ -8,8 +8,8 @@ import sqlite3
 from contextlib import closing
 from importlib.resources import files
 
-from tests.support.api import Api
 from tests.installer.wine import Windows
+from tests.support.api import Api
 
 KIT = files("lea_fleet") / "installer"
 PLACEHOLDER = "https://rpa.example.com/api/v1/agents"

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.api import OPERATOR_TOKEN
 from tests.installer.wine import BED, CompileError, Windows
+from tests.support.api import OPERATOR_TOKEN
 
 pytestmark = pytest.mark.installer
 

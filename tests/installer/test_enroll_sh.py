@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.api import Agent, Api
 from tests.installer.faulty import answer, bad_gateway, hang, lose, redirect
 from tests.installer.posix import PROGRAMS, SLOW_CURL, events, row, rows
+from tests.support.api import Agent, Api
 
 IDENTITY = {
     "agent-token.txt",

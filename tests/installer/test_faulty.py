@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.api import Agent, Api
 from tests.installer.faulty import answer, bad_gateway, forward, hang, lose, redirect
+from tests.support.api import Agent, Api
 from tests.support.server import TcpClient
 
 

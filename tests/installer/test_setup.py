@@ -19,8 +19,6 @@ from pathlib import Path
 import pytest
 
 from lea_fleet.core.problems import Problem
-
-from tests.support.api import OPERATOR_TOKEN
 from tests.installer import faulty
 from tests.installer.pc import (
     APP,
@@ -35,6 +33,7 @@ from tests.installer.pc import (
     rows,
 )
 from tests.installer.wine import CompileError, Windows
+from tests.support.api import OPERATOR_TOKEN
 from tests.support.server import running_server
 
 pytestmark = pytest.mark.installer

@@ -11,9 +11,9 @@ import pytest
 
 from lea_fleet.cli import erase as erasing
 from lea_fleet.core.problems import DatabaseUnavailable
+from tests.storage.test_legacy import LEGACY, PEOPLE
 from tests.support.older_server import OlderServer
 from tests.support.server import running_server
-from tests.storage.test_legacy import LEGACY, PEOPLE
 from tests.support.traces import BOB, ZOE, traces
 
 pytestmark = pytest.mark.usefixtures("deletes_nothing_by_itself")

@@ -227,7 +227,9 @@ def test_a_schema_is_made_whole_or_not_at_all(database, monkeypatch):
         ensure_schema(connection)
         connection.execute("DROP TABLE lea_fleet_tokens")
         before = objects(database)
-        monkeypatch.setattr("lea_fleet.storage.sqlite.schema._statements", lambda: broken)
+        monkeypatch.setattr(
+            "lea_fleet.storage.sqlite.schema._statements", lambda: broken
+        )
 
         with pytest.raises(sqlite3.OperationalError, match="NONSENSE"):
             ensure_schema(connection)

@@ -1,4 +1,6 @@
-"""Write each command's help into ``commands.rst``: ``python -m tests.support.commands_page``.
+"""Write each command's help into ``commands.rst``.
+
+Run it with ``python -m tests.support.commands_page``.
 
 What stands between the helps is written by hand and is kept.
 """

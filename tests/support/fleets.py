@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from lea_fleet import create_app
-from lea_fleet.core import tokens
 from lea_fleet.app.database import get_repository
+from lea_fleet.core import tokens
 from lea_fleet.storage.sqlite.schema import ensure_schema
 from tests.support.api import OPERATOR_TOKEN
 

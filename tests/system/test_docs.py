@@ -21,8 +21,7 @@ import lea_fleet
 from lea_fleet import AgentRepository, LeaFleet
 from lea_fleet.app.settings import Settings, setting_keys
 from lea_fleet.core.problems import Problem
-from tests.support import commands_page
-from tests.support import docs
+from tests.support import commands_page, docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api
 
 START = (
@@ -322,7 +321,9 @@ def test_the_commands_page_keeps_what_is_written_by_hand(monkeypatch):
 def test_every_table_has_its_columns_and_indexes(reference):
     documented = docs.subsections(docs.section(reference, "Tables"))
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(files("lea_fleet.storage.sqlite").joinpath("schema.sql").read_text())
+        connection.executescript(
+            files("lea_fleet.storage.sqlite").joinpath("schema.sql").read_text()
+        )
         tables = rows(connection, "SELECT name FROM sqlite_master WHERE type = 'table'")
 
         assert documented.keys() == tables - {"sqlite_sequence"}

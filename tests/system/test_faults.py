@@ -83,7 +83,9 @@ class Storm:
 
     def assert_kept(self):
         """Assert that each 201 is in the database, and nothing else."""
-        hashes = {hash_token(answer["api_token"].encode()) for answer in self.answers.values()}
+        hashes = {
+            hash_token(answer["api_token"].encode()) for answer in self.answers.values()
+        }
         read = self._server.read
         assert hashes <= set(read("SELECT token_hash FROM lea_fleet_tokens"))
         enrolled = read(f"{_MACHINES} LIKE 'storm-%'")

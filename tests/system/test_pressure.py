@@ -11,8 +11,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from multiprocessing.connection import wait
 from http.client import HTTPResponse
+from multiprocessing.connection import wait
 
 from lea_fleet.core.tokens import hash_token
 from tests.support.api import PREFIX, Api, assert_problem

@@ -15,9 +15,9 @@ from contextlib import closing
 import pytest
 
 from lea_fleet import agent_enrolled
-from lea_fleet.storage.sqlite import connections
 from lea_fleet.app.database import get_db
 from lea_fleet.storage.agent_tokens import AgentTokens
+from lea_fleet.storage.sqlite import connections
 from tests.support.api import (
     MONITOR_TOKEN,
     OPERATOR_TOKEN,

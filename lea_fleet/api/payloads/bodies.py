@@ -53,7 +53,8 @@ def enroll_payload(body: bytes, key: str | None) -> EnrollPayload:
     """
     members = Members(parse_object(body))
     payload = EnrollPayload(
-        machine_id=members.text("machine_id") or members.refuse("machine_id", "is required"),
+        machine_id=members.text("machine_id")
+        or members.refuse("machine_id", "is required"),
         details=members.details(),
         allow_reactivate=members.boolean("allow_reactivate", default=True),
         force=members.boolean("force", default=False),

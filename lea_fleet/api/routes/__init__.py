@@ -1,15 +1,15 @@
 """The routes: what comes in, which part of the fleet it is for, what goes out."""
 
+from .. import errors as problems
+from ..blueprint import blueprint
 from . import (
     enrollment,
     enrollment_tokens,
     fleet,
     machines,
     metrics,
-    openapi_document as openapi,
 )
-from .. import errors as problems
-from ..blueprint import blueprint
+from . import openapi_document as openapi
 
 __all__ = [
     "blueprint",

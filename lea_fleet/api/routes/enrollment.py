@@ -7,6 +7,7 @@ from flask import Response, request
 from ...app.repository import AgentRepository
 from ...app.settings import Settings
 from ...app.state import current_state
+from ...auth.credentials import issue_token
 from ...auth.guard import (
     acting_repository,
     admits,
@@ -15,18 +16,17 @@ from ...auth.guard import (
     holds_operator_token,
     target,
 )
-from ...auth.credentials import issue_token
 from ...auth.principals import Principal
 from ...core.machine import PERSONAL
 from ...core.problems import InsufficientScope
 from ...core.rows import Agent, Enrolment
 from ...core.tokens import as_bytes, hash_token
 from .. import payloads
+from ..blueprint import blueprint
 from ..intervals import decide_interval
 from ..payloads import EnrollPayload
 from ..requests import body
 from ..responses import json_response
-from ..blueprint import blueprint
 
 
 @blueprint.post("/enroll")
@@ -87,7 +87,7 @@ def _refuse_scope(
     # Whoever enrols there is handed the operator's token, and must have it already.
     if settings.issue == "shared" and not holds_operator_token():
         raise InsufficientScope(
-            "Where machines are handed the operator's token, enrolling takes that token."
+            "Where machines get the operator's token, enrolling takes that token."
         )
 
 

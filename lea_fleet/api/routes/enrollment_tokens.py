@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Response
 
-from .. import payloads
-from ...core import tokens
 from ...auth.guard import acting_repository
+from ...core import tokens
+from .. import payloads
 from ..blueprint import blueprint
 from ..requests import body
 from ..responses import json_response

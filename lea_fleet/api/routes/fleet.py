@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from flask import Response
 
-from ...core import clock
-from .. import payloads
 from ...app.database import get_unit
 from ...app.state import current_state
-from ..documents import fleet_as_csv, fleet_as_json
+from ...core import clock
 from ...storage.summary import Summary
+from .. import payloads
+from ..blueprint import blueprint
+from ..documents import fleet_as_csv, fleet_as_json
 from ..requests import next_page, parameters, prefers_csv
 from ..responses import file_response, json_response
-from ..blueprint import blueprint
 
 
 @blueprint.get("/fleet")

@@ -16,10 +16,10 @@ from ...core.rows import Agent, KnownMachine
 from ...core.tokens import new_agent_token
 from ...storage.heartbeats import Heartbeats, changes
 from .. import payloads
+from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
 from ..requests import body, parameters
 from ..responses import json_response
-from ..blueprint import blueprint
 
 
 @blueprint.post("/heartbeat")
@@ -138,6 +138,4 @@ def cancel_release(machine_id: str) -> Response:
 
 
 def _released(agent: Agent, until: str | None) -> Response:
-    return json_response(
-        {"machine_id": agent["machine_id"], "released_until": until}
-    )
+    return json_response({"machine_id": agent["machine_id"], "released_until": until})

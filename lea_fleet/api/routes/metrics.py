@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Response, request
 
+from ...app.state import current_state
 from ...auth.guard import acting_repository, admits
 from ...storage.measures import measure
-from ...app.state import current_state
+from ..blueprint import blueprint
 from ..requests import prefers_openmetrics
 from ..responses import text_response
-from ..blueprint import blueprint
 
 
 @blueprint.get("/metrics", where="LEA_FLEET_METRICS")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from ...auth.guard import admits
-from ..openapi import description
 from ...app.state import current_state
-from ..responses import json_response
+from ...auth.guard import admits
 from ..blueprint import blueprint
+from ..openapi import description
+from ..responses import json_response
 
 
 @blueprint.get("/openapi.json")

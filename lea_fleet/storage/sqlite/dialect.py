@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import Any
 
 
-
 class SqliteDialect:
     """See :class:`lea_fleet.storage.interface.Dialect`."""
 
@@ -18,7 +17,9 @@ class SqliteDialect:
     #: Of SQLite itself, so that a host's own BEGIN counts too.
     in_transaction = attrgetter("in_transaction")
 
-    def agent_as_json(self, members: Mapping[str, str], flags: Mapping[str, str]) -> str:
+    def agent_as_json(
+        self, members: Mapping[str, str], flags: Mapping[str, str]
+    ) -> str:
         # SQLite's JSON has no booleans of its own. As a BLOB, since text would be
         # decoded and encoded again for nothing.
         pairs = [f"'{name}', {value}" for name, value in members.items()]
@@ -95,7 +96,8 @@ def set_synchronous(connection: sqlite3.Connection, *, durable: bool) -> None:
     level = "FULL" if durable else "NORMAL"
     # SQLite parses a PRAGMA each time: 17 µs of an enrollment's 420. What a connection
     # is set to is not known while somebody else has it, or if it is not ours.
-    if getattr(connection, "handed_out", True) or connection.synchronous != level:  # type: ignore[attr-defined]
+    is_known = not getattr(connection, "handed_out", True)
+    if not (is_known and getattr(connection, "synchronous", None) == level):
         connection.execute(f"PRAGMA synchronous = {level}")
         with suppress(AttributeError):
             connection.synchronous = level  # type: ignore[attr-defined]

@@ -48,5 +48,5 @@ def vacuum(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _truncated(connection: sqlite3.Connection) -> bool:
-    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return bool(busy == 0)

@@ -10,15 +10,15 @@ from threading import Thread
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from lea_fleet.core import clock
 from lea_fleet import create_app
-from tests.support.api import OPERATOR_TOKEN, Api
+from lea_fleet.core import clock
 from tests.page.browser.chromium import (
     Tab,
     launch,
     sync_playwright,
     why_there_is_no_browser,
 )
+from tests.support.api import OPERATOR_TOKEN, Api
 from tests.support.fleets import fill
 
 MANY = 100_000

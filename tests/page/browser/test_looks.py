@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.api import OPERATOR_TOKEN
 from tests.page.browser.chromium import expect, faults, overflow, shoot
+from tests.support.api import OPERATOR_TOKEN
 
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 WIDTHS = pytest.mark.parametrize("width", [1440, 360])

@@ -7,11 +7,11 @@ from contextlib import closing
 
 import pytest
 
-from lea_fleet.core import clock
 from lea_fleet.app.database import get_repository
+from lea_fleet.core import clock
 from lea_fleet.storage.imports import Imports
-from tests.support.api import OPERATOR_TOKEN
 from tests.page.browser.chromium import expect
+from tests.support.api import OPERATOR_TOKEN
 from tests.support.fleets import fill
 
 HOSTILE = [

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask, redirect, session
 
 from lea_fleet import LeaFleet
-from tests.support.api import OPERATOR_TOKEN
 from tests.page.browser.chromium import expect
+from tests.support.api import OPERATOR_TOKEN
 
 
 def fill_in(page, token):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.api import Api
 from tests.page.browser.chromium import expect
+from tests.support.api import Api
 
 
 def test_a_token_is_made_and_enrols_and_is_revoked(fleet, sign_in):
