@@ -42,7 +42,7 @@ _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
 #: Lines of a watched screen besides machines: heading, "more", blank, totals.
 _AROUND = 4
-_COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
+_COLORS = {"online": "green", "offline": "yellow", "stale": "red"}
 
 
 def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -185,7 +185,7 @@ def _table(agents: list[Agent]) -> list[str]:
     return [
         styled(heading, bold=True),
         *(
-            styled(line, fg=_COLOURS.get(agent["presence"]))
+            styled(line, fg=_COLORS.get(agent["presence"]))
             for agent, line in zip(agents, lines)
         ),
     ]
