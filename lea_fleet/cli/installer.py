@@ -19,9 +19,9 @@ _NEXT = f"""
 Whoever has {kit.TOKEN_FILE} can enroll machines: distribute it with the
 installer only.
 
-On Linux and macOS: copy the .sh files and the token's to the machine, into one
-folder, and run there, as root:  ./enroll.sh --version 1.4.0
-With Inno Setup: see Example.iss; the token goes beside the finished setup.exe."""
+On Linux and macOS: copy the .sh files and the token file to the machine, into
+one folder, and run there, as root:  ./enroll.sh --version 1.4.0
+With Inno Setup: see Example.iss; put the token file beside the finished setup.exe."""
 
 
 @click.command("installer")

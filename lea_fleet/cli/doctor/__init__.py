@@ -5,9 +5,9 @@ It changes nothing: no file, no table, not even the WAL.
 
 from __future__ import annotations
 
+from ...app.engine import engine_checks, reading
 from ...app.state import FleetState
 from ...core.findings import LEVELS, Finding, Level, run, worst
-from ...storage.sqlite.checks import engine_checks, reading
 from ...storage.unit_of_work import UnitOfWork
 from .clocks import clock_checks
 from .fleet import fleet_checks
