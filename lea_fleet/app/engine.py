@@ -13,22 +13,10 @@ from ..storage.sqlite.purge import empty_wal, vacuum
 from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import Settings
 
-#: What the commands use of the engine besides its store.
-__all__ = [
-    "DATABASE_ERRORS",
-    "BackupFailed",
-    "Reading",
-    "back_up",
-    "connect",
-    "copy_for_dry_run",
-    "dialect_of",
-    "empty_wal",
-    "engine_checks",
-    "is_part_of",
-    "open_store",
-    "reading",
-    "vacuum",
-]
+# From the second line on: what the commands use besides the store.
+__all__ = ["DATABASE_ERRORS", "dialect_of", "open_store"]
+__all__ += ["BackupFailed", "back_up", "connect", "copy_for_dry_run", "empty_wal"]
+__all__ += ["Reading", "engine_checks", "is_part_of", "reading", "vacuum"]
 
 
 def open_store(settings: Settings) -> Store:

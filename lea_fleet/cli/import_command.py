@@ -222,10 +222,8 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
 @contextmanager
 def _progress(size: int) -> Iterator[Callable[[int], None]]:
     """Yield a function that shows how many of *size* bytes are done, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda position: None
-        return
-    with click.progressbar(length=size, file=sys.stderr) as bar:
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=size, file=sys.stderr, hidden=hidden) as bar:
         yield lambda position: bar.update(position - bar.pos)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +31,7 @@ from ..core.rows import Agent
 from ..storage.agents import agent_of
 from ..storage.listing import Listing
 from ..core.text import printable
-from .terminal import ago, pour, say, screen_width, styled, table
+from .terminal import ago, pour, say, styled, table
 from .completion import sorts
 from .database import open_fleet
 from .options import DurationType, checked_text, json_option, say_json
@@ -179,7 +180,7 @@ def _table(agents: list[Agent]) -> list[str]:
     now = clock.now()
     heading, *lines = table(
         [_HEADING, *(_row(agent, now) for agent in agents)],
-        screen_width(),
+        shutil.get_terminal_size().columns,
         fixed=_FIXED,
     )
     return [
@@ -192,17 +193,17 @@ def _table(agents: list[Agent]) -> list[str]:
 
 
 def _row(agent: Agent, now: datetime) -> list[str]:
-    said = (
-        agent["machine_id"],
-        agent["user_name"],
-        agent["hostname"],
-        agent["version"],
-    )
     return [
-        *(printable(text or "-") for text in said),
+        *machine_cells(agent),
         agent["presence"] + ("!" if agent["suspected_clone"] else ""),
         ago(agent["last_seen_at"], now),
     ]
+
+
+def machine_cells(agent: Agent) -> list[str]:
+    """Return the cells MACHINE, USER, HOSTNAME and VERSION of a table."""
+    cells = (agent["machine_id"], agent["user_name"], agent["hostname"])
+    return [printable(text or "-") for text in (*cells, agent["version"])]
 
 
 def totals_line(totals: dict[str, int]) -> str:
