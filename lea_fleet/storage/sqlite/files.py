@@ -20,7 +20,7 @@ class Files(NamedTuple):
 
 
 def files_at(path: Path) -> Files:
-    """Return which files the database at *path* has at this moment."""
+    """Return which files the database at *path* has now."""
     name = str(path)
     found: list[File | None] = []
     for file in (name, name + "-wal", name + "-shm"):
