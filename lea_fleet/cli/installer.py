@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from . import installer_kit as kit
-from ..core import tokens
 from ..app.state import current_state
+from ..core import tokens
 from ..core.text import printable
-from .terminal import say
+from . import installer_kit as kit
 from .options import json_option, say_json
+from .terminal import say
 from .token import keep_token, token_options, token_summary
 
 _NEXT = f"""

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import click
 from flask.cli import with_appcontext
 
-from ..core import clock
 from ..api.documents import fleet_as_csv
+from ..core import clock
 from ..core.limits import MOST_MACHINES_PRINTED
 from ..core.listing import (
     FILTERS,
@@ -28,13 +28,13 @@ from ..core.listing import (
     is_sort,
 )
 from ..core.rows import Agent
+from ..core.text import printable
 from ..storage.agents import agent_of
 from ..storage.listing import Listing
-from ..core.text import printable
-from .terminal import ago, pour, say, styled, table
 from .completion import sorts
 from .database import open_fleet
 from .options import DurationType, checked_text, json_option, say_json
+from .terminal import ago, pour, say, styled, table
 from .watch import INTERVAL, interval_option, watch, watch_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

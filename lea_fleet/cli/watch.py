@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import click
 
 from ..core import clock
-from .terminal import paint, styled
 from .database import close_fleet
 from .options import DurationType
+from .terminal import paint, styled
 
 #: Seconds between two frames.
 INTERVAL = 5.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from . import GROUPS, LEVELS, Finding, examine, worst
 from ...app.state import current_state
 from ...core.text import printable
-from ..terminal import say
 from ..options import json_option, say_json
+from ..terminal import say
+from . import GROUPS, LEVELS, Finding, examine, worst
 
 _COLORS = {"ok": "green", "warning": "yellow", "fault": "red"}
 

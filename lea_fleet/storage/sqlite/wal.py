@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .files import Files, size_of
 from ...core.problems import DatabaseUnavailable
+from .files import Files, size_of
 
 _SAVED = "Restart the server: what was in that WAL is saved."
 _NOT_SAVED = "Do not stop the server yet: what was in that WAL is not saved."
