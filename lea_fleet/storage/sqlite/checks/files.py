@@ -158,7 +158,7 @@ def _no_file(database: Database) -> Verdict:
     if folder == path.parent:
         return fault(
             f"{path} does not exist",
-            "Put it back if it was moved; otherwise the first enrollment makes it.",
+            "Put it back if it was moved; else the first enrollment makes it.",
         )
     return warning(
         f"{path} does not exist, nor does its folder",
