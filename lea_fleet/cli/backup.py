@@ -9,14 +9,13 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
+from ..app.engine import BackupFailed, back_up, is_part_of
 from ..app.repository import AgentRepository
-from ..storage.sqlite.backup import BackupFailed, back_up
-from ..storage.sqlite.files import is_part_of
 from ..app.state import current_state
 from ..core.text import printable
-from .terminal import say
 from .database import open_fleet
 from .options import json_option, say_json
+from .terminal import say
 
 
 @click.command("backup")

@@ -16,11 +16,11 @@ import click
 from click.shell_completion import CompletionItem
 from flask.cli import ScriptInfo
 
-from ..storage.sqlite.connections import connect
-from ..core.listing import SORTS
-from ..core.limits import MOST_COMPLETIONS
+from ..app.engine import connect
 from ..app.repository import AgentRepository
 from ..app.state import current_state
+from ..core.limits import MOST_COMPLETIONS
+from ..core.listing import SORTS
 from ..core.text import printable
 
 #: What a shell does not interpret: click's scripts quote nothing, and a machine

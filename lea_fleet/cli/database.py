@@ -10,11 +10,10 @@ from contextlib import closing, contextmanager
 import click
 
 from ..app.database import close_db, get_repository, problem_of
-from ..app.engine import DATABASE_ERRORS
+from ..app.engine import DATABASE_ERRORS, copy_for_dry_run
 from ..app.repository import AgentRepository
 from ..app.state import current_state
 from ..core.problems import InvalidField, Problem
-from ..storage.sqlite.dry_run import copy_for_dry_run
 
 
 @contextmanager

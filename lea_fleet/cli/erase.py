@@ -9,13 +9,13 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from ..app.engine import empty_wal, vacuum
+from ..app.repository import AgentRepository
 from ..app.state import current_state
 from ..core.privacy.erasure import Summary, total
 from ..core.problems import DatabaseProblem
 from ..core.text import folded, printable
-from ..app.repository import AgentRepository
 from ..storage.erasure import Erasure
-from ..storage.sqlite.purge import empty_wal, vacuum
 from .database import open_fleet
 from .options import checked_text, json_option, optional_machine_argument, say_json
 from .terminal import say, say_table

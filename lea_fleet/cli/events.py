@@ -11,9 +11,9 @@ from flask.cli import with_appcontext
 from ..core.limits import DEFAULT_EVENTS, MOST_EVENTS_PRINTED
 from ..core.rows import Event
 from ..core.text import printable
-from .terminal import at, say_table
 from .database import open_fleet
 from .options import json_option, optional_machine_argument, say_json
+from .terminal import at, say_table
 
 
 @click.command("events")

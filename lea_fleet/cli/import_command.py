@@ -16,13 +16,13 @@ import click
 from flask.cli import with_appcontext
 
 from ..api.payloads import machine_payload
+from ..app.engine import is_part_of
 from ..app.state import current_state
 from ..core.csv.reading import CsvFile, Line, NotCsv
 from ..core.machine import DETAILS
 from ..core.problems import InvalidField
 from ..core.text import printable
 from ..storage.imports import CHANGES, Imports, Outcome
-from ..storage.sqlite.files import is_part_of
 from .database import open_fleet_for_dry_run, open_or_make_fleet
 from .import_errors import Refusal, Refusals, is_error_file, write_refusals
 from .options import json_option, refuse_many, say_json, yes_option
@@ -222,10 +222,8 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
 @contextmanager
 def _progress(size: int) -> Iterator[Callable[[int], None]]:
     """Yield a function that shows how many of *size* bytes are done, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda position: None
-        return
-    with click.progressbar(length=size, file=sys.stderr) as bar:
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=size, file=sys.stderr, hidden=hidden) as bar:
         yield lambda position: bar.update(position - bar.pos)
 
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from . import installer_kit as kit
-from ..core import tokens
 from ..app.state import current_state
+from ..core import tokens
 from ..core.text import printable
-from .terminal import say
+from . import installer_kit as kit
 from .options import json_option, say_json
+from .terminal import say
 from .token import keep_token, token_options, token_summary
 
 _NEXT = f"""
 Whoever has {kit.TOKEN_FILE} can enroll machines: distribute it with the
 installer only.
 
-On Linux and macOS: copy the .sh files and the token's to the machine, into one
-folder, and run there, as root:  ./enroll.sh --version 1.4.0
-With Inno Setup: see Example.iss; the token goes beside the finished setup.exe."""
+On Linux and macOS: copy the .sh files and the token file to the machine, into
+one folder, and run there, as root:  ./enroll.sh --version 1.4.0
+With Inno Setup: see Example.iss; put the token file beside the finished setup.exe."""
 
 
 @click.command("installer")

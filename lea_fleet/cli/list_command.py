@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -12,8 +13,8 @@ from typing import Any, TypeVar
 import click
 from flask.cli import with_appcontext
 
-from ..core import clock
 from ..api.documents import fleet_as_csv
+from ..core import clock
 from ..core.limits import MOST_MACHINES_PRINTED
 from ..core.listing import (
     FILTERS,
@@ -27,13 +28,13 @@ from ..core.listing import (
     is_sort,
 )
 from ..core.rows import Agent
+from ..core.text import printable
 from ..storage.agents import agent_of
 from ..storage.listing import Listing
-from ..core.text import printable
-from .terminal import ago, pour, say, screen_width, styled, table
 from .completion import sorts
 from .database import open_fleet
 from .options import DurationType, checked_text, json_option, say_json
+from .terminal import ago, pour, say, styled, table
 from .watch import INTERVAL, interval_option, watch, watch_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -42,7 +43,7 @@ _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {4, 5}
 #: Lines of a watched screen besides machines: heading, "more", blank, totals.
 _AROUND = 4
-_COLOURS = {"online": "green", "offline": "yellow", "stale": "red"}
+_COLORS = {"online": "green", "offline": "yellow", "stale": "red"}
 
 
 def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -179,30 +180,30 @@ def _table(agents: list[Agent]) -> list[str]:
     now = clock.now()
     heading, *lines = table(
         [_HEADING, *(_row(agent, now) for agent in agents)],
-        screen_width(),
+        shutil.get_terminal_size().columns,
         fixed=_FIXED,
     )
     return [
         styled(heading, bold=True),
         *(
-            styled(line, fg=_COLOURS.get(agent["presence"]))
+            styled(line, fg=_COLORS.get(agent["presence"]))
             for agent, line in zip(agents, lines)
         ),
     ]
 
 
 def _row(agent: Agent, now: datetime) -> list[str]:
-    said = (
-        agent["machine_id"],
-        agent["user_name"],
-        agent["hostname"],
-        agent["version"],
-    )
     return [
-        *(printable(text or "-") for text in said),
+        *machine_cells(agent),
         agent["presence"] + ("!" if agent["suspected_clone"] else ""),
         ago(agent["last_seen_at"], now),
     ]
+
+
+def machine_cells(agent: Agent) -> list[str]:
+    """Return the cells MACHINE, USER, HOSTNAME and VERSION of a table."""
+    cells = (agent["machine_id"], agent["user_name"], agent["hostname"])
+    return [printable(text or "-") for text in (*cells, agent["version"])]
 
 
 def totals_line(totals: dict[str, int]) -> str:

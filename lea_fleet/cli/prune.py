@@ -6,11 +6,10 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import clock
-from ..core.rows import Agent
 from ..storage.retention import Retention
-from ..core.text import printable
 from .database import open_fleet
 from .erase import erase_option, finish, show, vacuum_option
+from .list_command import machine_cells
 from .options import Duration, DurationType, json_option, say_json
 from .terminal import ago, say, say_table
 
@@ -73,7 +72,9 @@ def _prune_silent(duration: Duration, yes: bool, as_json: bool) -> None:
         say_json({"done": yes, "agents": agents})
         return
     if agents:
-        say_table(_HEADING, [_row(agent) for agent in agents], fixed={4})
+        now = clock.now()
+        rows = [[*machine_cells(a), ago(a["last_seen_at"], now)] for a in agents]
+        say_table(_HEADING, rows, fixed={4})
         say("")
     machines = f"{len(agents)} machine{'' if len(agents) == 1 else 's'}"
     if yes:
@@ -96,16 +97,3 @@ def _prune_departed(
             return
         retention.erase_departed([plan["machine_id"] for plan in plans], length)
         finish(repository, retention.erasure.done, vacuuming, as_json)
-
-
-def _row(agent: Agent) -> list[str]:
-    said = (
-        agent["machine_id"],
-        agent["user_name"],
-        agent["hostname"],
-        agent["version"],
-    )
-    return [
-        *(printable(text or "-") for text in said),
-        ago(agent["last_seen_at"], clock.now()),
-    ]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import click
 from flask.cli import with_appcontext
 
-from ..core.text import printable
 from ..app.repository import AgentRepository
+from ..core.text import printable
 from ..storage.releases import NEVER
 from .database import open_fleet
 from .options import (

@@ -11,13 +11,13 @@ from flask.cli import with_appcontext
 
 from ..core import clock
 from ..core.rows import Agent
+from ..core.text import printable
 from ..storage.clones import Clones
 from ..storage.releases import NEVER
-from ..core.text import printable
-from .terminal import ago, at, say
-from .events import say_events
 from .database import open_fleet
+from .events import say_events
 from .options import json_option, machine_argument, say_json
+from .terminal import ago, at, say
 
 #: As many events as still fit on a screen of 24 lines.
 _EVENTS = 5

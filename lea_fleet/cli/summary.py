@@ -9,11 +9,11 @@ from flask.cli import with_appcontext
 
 from ..core.limits import DEFAULT_DAYS, MOST_DAYS
 from ..core.text import printable
-from .terminal import say, say_table
-from .list_command import totals_line
 from ..storage.summary import Summary
 from .database import open_fleet
+from .list_command import totals_line
 from .options import json_option, say_json
+from .terminal import say, say_table
 
 _LONGEST_BAR = 30
 

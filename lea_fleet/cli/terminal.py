@@ -40,7 +40,8 @@ def say_table(
     if not rows:
         say(empty)
         return
-    top, *lines = table([heading, *rows], screen_width(), fixed=fixed)
+    width = shutil.get_terminal_size().columns
+    top, *lines = table([heading, *rows], width, fixed=fixed)
     say(top, bold=True)
     for line in lines:
         say(line)
@@ -86,16 +87,6 @@ def _faults_reported() -> Iterator[None]:
     except OSError as error:
         message = f"The output cannot be written: {error.strerror}."
         raise click.ClickException(message) from None
-
-
-def screen_width() -> int:
-    """Return the width in columns: COLUMNS, else the terminal's, else 80."""
-    return shutil.get_terminal_size(fallback=(80, 24)).columns
-
-
-def screen_height() -> int:
-    """Return the height in lines: LINES, else the terminal's, else 24."""
-    return shutil.get_terminal_size(fallback=(80, 24)).lines
 
 
 def table(rows: Sequence[Sequence[str]], width: int, *, fixed: set[int]) -> list[str]:

@@ -18,10 +18,10 @@ from ..core.limits import (
 )
 from ..core.rows import EnrollmentToken
 from ..core.text import printable
-from .terminal import at, say, say_table
 from .completion import token_ids
 from .database import open_fleet, open_or_make_fleet
 from .options import DurationType, checked_text, json_option, say_json
+from .terminal import at, say, say_table
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -7,10 +7,10 @@ from functools import partial
 import click
 from flask.cli import with_appcontext
 
-from ..core.limits import LONGEST_REASON
 from ..app.repository import AgentRepository
-from ..core.text import printable
+from ..core.limits import LONGEST_REASON
 from ..core.rows import Agent
+from ..core.text import printable
 from .completion import machine_ids
 from .database import open_fleet
 from .options import (

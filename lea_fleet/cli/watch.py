@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,9 @@ from contextlib import contextmanager
 import click
 
 from ..core import clock
-from .terminal import paint, screen_height, styled
 from .database import close_fleet
 from .options import DurationType
+from .terminal import paint, styled
 
 #: Seconds between two frames.
 INTERVAL = 5.0
@@ -62,7 +63,7 @@ def watch(frame: Callable[[int], list[str]], interval: float) -> None:
 def _draw(frame: Callable[[int], list[str]], interval: float) -> None:
     now = f"{clock.now():%Y-%m-%d %H:%M:%S} UTC"
     lines = [f"{now}, every {interval:g} s until Ctrl-C", ""]
-    height = screen_height() - 1  # the last one is where the cursor stays
+    height = shutil.get_terminal_size().lines - 1  # the cursor stays on the last
     try:
         lines += frame(height - len(lines))
     except click.ClickException as fault:

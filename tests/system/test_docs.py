@@ -314,7 +314,7 @@ def test_the_commands_page_keeps_what_is_written_by_hand(monkeypatch):
     written = docs.COMMANDS.read_text("utf-8")
     outdated = written.replace("Print JSON", "Print YAML").replace("--json ", "--yaml")
 
-    assert "looked for again." in written
+    assert "it says so and tries again." in written
     assert commands_page.page(outdated) == written
 
 

@@ -273,7 +273,7 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
             wait_until(lambda: all(map(partial(uses, server), server.workers())))
             for end in ("-wal", "-shm"):
                 os.unlink(f"{server.database}{end}")
-            wait_until(lambda: "that log is saved" in server.log)
+            wait_until(lambda: "that WAL is saved" in server.log)
             storm.be_refused(40)
             server.kill_and_restart()
         storm.assert_all_beat()

@@ -1,16 +1,16 @@
-"""The doctor: what is wrong, or soon will be, and what to do about it.
+"""The doctor: find what is wrong or soon will be, and what to do about it.
 
-It changes nothing: no file, no table, not even the log of a database.
+It changes nothing: no file, no table, not even the WAL.
 """
 
 from __future__ import annotations
 
+from ...app.engine import engine_checks, reading
 from ...app.state import FleetState
-from .database import database_checks
-from .files import file_checks, look
-from .findings import LEVELS, Finding, Level, run, worst
+from ...core.findings import LEVELS, Finding, Level, run, worst
+from ...storage.unit_of_work import UnitOfWork
+from .clocks import clock_checks
 from .fleet import fleet_checks
-from .reading import reading
 from .settings import settings_checks
 
 __all__ = ["GROUPS", "LEVELS", "Finding", "Level", "examine", "worst"]
@@ -19,7 +19,7 @@ GROUPS = ("database", "settings", "fleet")
 
 
 def examine(state: FleetState, *, quick: bool = False) -> list[Finding]:
-    """Return what every check finds, in the order of the groups.
+    """Run every check and return the findings, in the order of the groups.
 
     *quick* does not compare the indexes with their tables.
     """
@@ -30,12 +30,15 @@ def examine(state: FleetState, *, quick: bool = False) -> list[Finding]:
 
 def _examine(state: FleetState, quick: bool) -> tuple[list[Finding], bool]:
     settings = state.settings
-    database = look(settings.database)
-    with reading(database, settings.busy_timeout) as found:
+    with reading(settings.database, settings.busy_timeout) as found:
+
+        def fleet() -> UnitOfWork:
+            return UnitOfWork(found.fleet, found.dialect, state.rule)
+
         findings = [
-            *run("database", file_checks(database)),
-            *run("database", database_checks(found, settings.busy_timeout, quick)),
-            *run("settings", settings_checks(settings, found)),
-            *run("fleet", fleet_checks(found, state.rule, settings.issue)),
+            *run("database", engine_checks(found, settings.busy_timeout, quick)),
+            *run("database", clock_checks(found, state.rule)),
+            *run("settings", settings_checks(settings, fleet)),
+            *run("fleet", fleet_checks(fleet, settings.issue)),
         ]
         return findings, found.was_disturbed()

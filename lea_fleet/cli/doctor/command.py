@@ -1,17 +1,17 @@
-"""``flask fleet doctor``: what is wrong, and what to do about it."""
+"""``flask fleet doctor``: print what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
 import click
 from flask.cli import with_appcontext
 
-from . import GROUPS, LEVELS, Finding, examine, worst
 from ...app.state import current_state
 from ...core.text import printable
-from ..terminal import say
 from ..options import json_option, say_json
+from ..terminal import say
+from . import GROUPS, LEVELS, Finding, examine, worst
 
-_COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
+_COLORS = {"ok": "green", "warning": "yellow", "fault": "red"}
 
 _WIDTH = max(map(len, LEVELS))
 
@@ -26,7 +26,7 @@ _WIDTH = max(map(len, LEVELS))
 def doctor_command(context: click.Context, quick: bool, as_json: bool) -> None:
     """Check the database, the settings and the fleet; change nothing.
 
-    A line for each check, with what to do. Run it as the user of the server. The
+    Prints a line for each check, with what to do. Run it as the server's user. The
     exit code is that of a monitoring plugin: 0 all is well, 1 warnings, 2 faults.
 
     \b
@@ -49,7 +49,7 @@ def _say(findings: list[Finding]) -> None:
         say(f"\n{group}", bold=True)
         for finding in findings:
             if finding.group == group:
-                say(_line(finding), fg=_COLOURS[finding.level])
+                say(_line(finding), fg=_COLORS[finding.level])
 
 
 def _summary(findings: list[Finding]) -> str:

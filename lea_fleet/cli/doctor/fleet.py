@@ -1,38 +1,40 @@
-"""The fleet: the machines that somebody should look after."""
+"""Check the machines of the fleet: silent, suspected clones, without a token."""
 
 from __future__ import annotations
 
-from ...core.presence import PresenceRule
+from collections.abc import Callable
+
+from ...core.findings import Checks, Verdict, ok, some, warning
 from ...core.text import printable
+from ...storage.attention import Attention
+from ...storage.clones import Clones
 from ...storage.intervals import Intervals
 from ...storage.listing import Listing
 from ...storage.unit_of_work import UnitOfWork
-from .findings import Checks, Verdict, ok, some, warning
-from .reading import Reading
 
-#: In a smaller fleet, half of the machines are too few to say anything.
+#: In a smaller fleet, half of the machines are too few to mean anything.
 _SMALLEST = 10
 
 
-def fleet_checks(reading: Reading, rule: PresenceRule, issue: str) -> Checks:
-    """Return the checks of the machines, by *rule*, where *issue* is handed out."""
+def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
+    """Return the checks of the machines in the *fleet*, which may not be readable."""
     return {
-        "machines": lambda: _machines(_totals(reading, rule)),
-        "offline": lambda: offline(_totals(reading, rule)),
-        "stale": lambda: _stale(_totals(reading, rule)),
-        "clones": lambda: _clones(reading),
-        "tokens": lambda: _tokens(reading, issue),
+        "machines": lambda: _machines(_totals(fleet())),
+        "offline": lambda: offline(_totals(fleet())),
+        "stale": lambda: _stale(_totals(fleet())),
+        "clones": lambda: _clones(fleet()),
+        "tokens": lambda: _tokens(fleet(), issue),
     }
 
 
-def _totals(reading: Reading, rule: PresenceRule) -> dict[str, int]:
+def _totals(unit: UnitOfWork) -> dict[str, int]:
     """Return the totals of the machines that were set up, and the ``awaited`` ones."""
-    unit = UnitOfWork(reading.fleet.connection, reading.fleet.unit.dialect, rule)
     limits = unit.limits(Intervals(unit).longest_in_use())
-    waiting = reading.fleet.awaited(limits)
+    waiting = Attention(unit).awaited(limits)
     awaited = sum(waiting.values())
     waiting["active"] = waiting["total"] = awaited
-    seen = {name: n - waiting.get(name, 0) for name, n in Listing(unit).totals().items()}
+    totals = Listing(unit).totals()
+    seen = {name: count - waiting.get(name, 0) for name, count in totals.items()}
     return {**seen, "awaited": awaited}
 
 
@@ -47,13 +49,13 @@ def _machines(totals: dict[str, int]) -> Verdict:
 
 
 def offline(totals: dict[str, int]) -> Verdict:
-    """Judge how many machines went silent of late, in a fleet of such *totals*."""
+    """Judge how many machines went silent recently, by the *totals* of the fleet."""
     lately = totals["active"] - totals["stale"]
     if totals["active"] < _SMALLEST or 2 * totals["offline"] <= lately:
         return ok(f"{totals['offline']} of {lately}, without the stale ones")
     return warning(
         f"{totals['offline']} of {lately}, without the stale ones",
-        "See whether machines reach the server: network, proxy, certificate.",
+        "Check that machines can reach the server: network, proxy, certificate.",
     )
 
 
@@ -66,26 +68,26 @@ def _stale(totals: dict[str, int]) -> Verdict:
     )
 
 
-def _clones(reading: Reading) -> Verdict:
-    machines = reading.fleet.suspected_clones()
+def _clones(unit: UnitOfWork) -> Verdict:
+    machines = Clones(unit).suspects()
     if not machines:
         return ok("none suspected")
     return warning(
-        f"{len(machines)} suspected, two computers under one id: {_some(machines)}",
-        "See which hostnames alternate: flask fleet events MACHINE; enrol one of the"
-        " two under an id of its own.",
+        f"{len(machines)} suspected, two computers with one id: {_some(machines)}",
+        "See which hostnames alternate: flask fleet events MACHINE; enroll one of the"
+        " two with an id of its own.",
     )
 
 
-def _tokens(reading: Reading, issue: str) -> Verdict:
+def _tokens(unit: UnitOfWork, issue: str) -> Verdict:
     if issue == "shared":
-        return ok("the operator's is every machine's")
-    machines = reading.fleet.without_token()
+        return ok("every machine has the operator's")
+    machines = Attention(unit).without_token()
     if not machines:
         return ok("every active machine has one, or is released")
     return warning(
         f"{len(machines)} active machines have none: {_some(machines)}",
-        "Let them enrol again: flask fleet release --without-token",
+        "Allow them to re-enroll: flask fleet release --without-token",
     )
 
 

@@ -1,4 +1,4 @@
-"""The settings that are allowed, and that somebody may be sorry for."""
+"""Check the settings: allowed ones that are risky, and tokens that never expire."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable
 
 from ...app.settings import MAKE_A_TOKEN, Settings
-from ...storage.enrollment_tokens import EnrollmentTokens
+from ...core.findings import Checks, Verdict, fault, ok, some, warning
 from ...core.text import printable
-from .findings import Checks, Verdict, fault, ok, some, warning
-from .reading import Reading
+from ...storage.enrollment_tokens import EnrollmentTokens
+from ...storage.unit_of_work import UnitOfWork
 
 _SHORTEST = 16
 _FEWEST_DIFFERENT = 8
 
-#: What is tried first, in lower case and without what is no letter or digit; before
-#: those that they hold, the longer ones.
+#: Words that are tried first, in lower case, letters and digits only. Longer words come
+#: before those that they contain.
 _WELL_KNOWN = re.compile(
     "abcdefghijklmnopqrstuvwxyz|placeholder|motdepasse|password|passwort|changeme"
     "|changeit|whatever|default|example|letmein|metrics|replace|welcome"
@@ -25,25 +25,25 @@ _WELL_KNOWN = re.compile(
     r"|0?123\d*|20\d\d"
 )
 
-#: What a header field carries as a token (RFC 6750, b64token).
+#: What a header field can carry as a token (RFC 6750, b64token).
 _SENDABLE = re.compile(r"[\w.~+/-]+=*", re.ASCII)
 
-_NEW = f"Make another one: {MAKE_A_TOKEN}"
+_NEW = f"Make a new one: {MAKE_A_TOKEN}"
 
 
-def settings_checks(settings: Settings, reading: Reading) -> Checks:
-    """Return the checks of the settings, and of the tokens that were handed out."""
+def settings_checks(settings: Settings, fleet: Callable[[], UnitOfWork]) -> Checks:
+    """Return the checks of the settings, and of the *fleet*'s enrollment tokens."""
     return {
         "api_token": lambda: _api_token(settings.api_token),
         "metrics_token": lambda: _metrics_token(settings.metrics_token),
         "issue": lambda: _issue(settings.issue),
         "reenrolment": lambda: _reenrolment(settings.reenroll_silent_after),
-        "enrollment_tokens": lambda: _enrollment_tokens(reading),
+        "enrollment_tokens": lambda: _enrollment_tokens(fleet()),
     }
 
 
 def weakness(token: str) -> str | None:
-    """Return why *token* could be guessed, without a word of it, or None."""
+    """Return why *token* could be guessed, without quoting it, or None."""
     plain = "".join(letter for letter in token.casefold() if letter.isalnum())
     if len(_WELL_KNOWN.sub("", plain)) < _FEWEST_DIFFERENT:
         return "it is made of words that are tried first"
@@ -60,7 +60,7 @@ def _api_token(token: str) -> Verdict:
 
 def _metrics_token(token: str | None) -> Verdict:
     if token is None:
-        return ok("there is none")
+        return ok("not set")
     return _judge("LEA_FLEET_METRICS_TOKEN", token, warning)
 
 
@@ -81,28 +81,28 @@ def _issue(issue: str) -> Verdict:
         return ok("each machine has a token of its own")
     return warning(
         "LEA_FLEET_ISSUE is shared: every machine has the operator's token",
-        "Leave LEA_FLEET_ISSUE out once the host can tell agents apart.",
+        "Remove LEA_FLEET_ISSUE once the host can tell agents apart.",
     )
 
 
 def _reenrolment(silence: float | None) -> Verdict:
     if silence is None:
-        return ok("a machine that is active is enrolled again by an operator alone")
+        return ok("only an operator can enroll an active machine again")
     return warning(
-        "LEA_FLEET_REENROLL_SILENT_AFTER is set: whoever has an enrolment token may"
-        " take the place of a machine that was silent for so long",
-        "Leave it out, and release machines one by one: flask fleet release MACHINE",
+        "LEA_FLEET_REENROLL_SILENT_AFTER is set: whoever has an enrollment token"
+        " can take over the identity of a machine that was silent for that long",
+        "Remove it, and release machines one by one: flask fleet release MACHINE",
     )
 
 
-def _enrollment_tokens(reading: Reading) -> Verdict:
-    listed = EnrollmentTokens(reading.fleet.unit).list()
+def _enrollment_tokens(unit: UnitOfWork) -> Verdict:
+    listed = EnrollmentTokens(unit).list()
     active = [token for token in listed if token["state"] == "active"]
     unending = [token for token in active if token["expires_at"] is None]
     if not unending:
-        return ok(f"{len(active)} can be used, and each of them expires")
+        return ok(f"{len(active)} can be used, and all of them expire")
     named = [f"{token['id']} ({printable(str(token['label']))})" for token in unending]
     return warning(
         f"{len(unending)} never expire: {some(named)}",
-        "Revoke them (flask fleet token revoke ID) and make others that expire.",
+        "Revoke them (flask fleet token revoke ID) and create others that expire.",
     )

@@ -209,7 +209,7 @@ class Connections:
             # SQLite would delete it, with what it holds of the database.
             raise DatabaseUnavailable(
                 f"{log} is there, but the database that it belongs to is not. Put"
-                f" {self.path} back, or remove that log to begin with an empty one."
+                f" {self.path} back, or remove that WAL to begin with an empty one."
             )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

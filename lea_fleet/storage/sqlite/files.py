@@ -20,7 +20,7 @@ class Files(NamedTuple):
 
 
 def files_at(path: Path) -> Files:
-    """Return which files the database at *path* has at this moment."""
+    """Return which files the database at *path* has now."""
     name = str(path)
     found: list[File | None] = []
     for file in (name, name + "-wal", name + "-shm"):
@@ -48,8 +48,12 @@ def size_of(path: str) -> int:
 
 def is_writable(path: Path) -> bool:
     """Tell whether this process may write the file, without opening it."""
-    effective = os.access in os.supports_effective_ids
-    return os.access(path, os.W_OK, effective_ids=effective)
+    return may(path, os.W_OK)
+
+
+def may(path: Path, how: int) -> bool:
+    """Tell what :func:`os.access` does, for the effective user where it can."""
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def is_part_of(file: Path, database: Path) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from lea_fleet.core import clock
 from lea_fleet.cli import doctor
-from lea_fleet.cli.doctor import lockers
+from lea_fleet.storage.sqlite.checks import lockers
 from tests.cli.doctor.calling import (
     call,
     connected,
@@ -70,7 +70,7 @@ def test_an_index_that_is_not_its_tables_is_found_unless_it_is_quick(app, alter)
     assert "lea_fleet_listing" in only(call(app), "integrity", "fault")["detail"]
     found = call(app, "--quick")
     assert troubles(found) == {}
-    assert found["integrity"]["detail"] == "sound, without a look at the indexes"
+    assert found["integrity"]["detail"] == "sound; indexes not checked"
 
 
 def test_a_writer_that_does_not_end(app, fleet, database):
@@ -91,7 +91,7 @@ def test_a_writer_of_an_older_server_that_locks_out_the_readers(
 
     assert found["opening"]["level"] == "fault"
     assert f"Another process is writing to {database}" in found["opening"]["detail"]
-    assert re.match(f"See what {WRITER} does", found["opening"]["action"])
+    assert re.match(f"Find out what {WRITER} is doing", found["opening"]["action"])
     assert "see opening" in found["integrity"]["detail"]
     assert {"write_lock", "machines", "tables"} <= unchecked(found)
 

@@ -33,8 +33,8 @@ CHECKS = {
         "wal_mode",
         "tables",
         "triggers",
-        "clock",
         "write_lock",
+        "clock",
     ],
     "settings": [
         "api_token",
@@ -194,7 +194,7 @@ def test_nothing_is_made_or_changed_and_what_is_wrong_is_told(
 def test_the_missing_database_is_told_once_and_the_rest_still_checked(app, database):
     found = call(app)
 
-    assert found["file"]["detail"] == f"{database} is not there, nor is its folder"
+    assert found["file"]["detail"] == f"{database} does not exist, nor does its folder"
     assert found["integrity"]["detail"] == "not checked: there is no database"
     assert found["api_token"]["level"] == found["free_space"]["level"] == "ok"
 
@@ -279,7 +279,7 @@ def test_a_line_for_each_check_with_what_to_do(make_app, operator, fleet):
     assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 22
     (weak,) = [line for line in told if line.startswith("fault")]
     assert weak.startswith("fault    api_token: RPA_API_TOKEN is weak")
-    assert "Make another one: python3 -c" in weak
+    assert "Make a new one: python3 -c" in weak
     assert "change-me" not in result.output
 
 

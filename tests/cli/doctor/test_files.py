@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lea_fleet.cli.doctor import files
+from lea_fleet.storage.sqlite.checks import files
 from tests.support.api import Api
 from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles
 
@@ -66,7 +66,7 @@ def test_a_log_that_another_user_has_left(log):
     verdict = files.file_checks(database)["log_owner"]()
 
     assert verdict.level == "fault"
-    assert f"rpa.db-{log} is of " in verdict.detail
+    assert f"rpa.db-{log} belongs to " in verdict.detail
     assert "chown --reference=/srv/rpa.db /srv/rpa.db-*" in verdict.action
 
 
@@ -161,7 +161,7 @@ def test_a_file_system_that_is_on_a_network(path, level, kind):
 def test_a_system_without_a_list_of_mounts(app, fleet, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_MOUNTS", tmp_path / "none")
 
-    assert call(app)["file_system"]["detail"] == "this system does not say"
+    assert call(app)["file_system"]["detail"] == "not known on this system"
 
 
 @pytest.mark.parametrize(("refused", "verb"), [(os.R_OK, "read"), (os.W_OK, "write")])

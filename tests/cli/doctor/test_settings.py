@@ -38,7 +38,7 @@ def test_an_operators_token_that_can_be_guessed_is_never_printed(
     found = only(call(app), "api_token", "fault")
 
     assert token not in found["detail"]
-    assert found["action"] == f"Make another one: {MAKE_A_TOKEN}"
+    assert found["action"] == f"Make a new one: {MAKE_A_TOKEN}"
 
 
 @pytest.mark.parametrize("token", ["test-secret-password", "metrics-token-12345678"])

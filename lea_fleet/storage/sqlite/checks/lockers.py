@@ -1,4 +1,4 @@
-"""Who keeps the database locked, as Linux knows it."""
+"""Find the processes that lock the database, on Linux."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 _LOCKS = Path("/proc/locks")
 
-#: A lock in /proc/locks: the process, the file, the first byte.
+#: A lock in /proc/locks: process, file, first byte.
 _WRITE_LOCK = re.compile(r"^\d+: POSIX +\w+ +WRITE (\d+) (\S+) (\d+) ", re.MULTILINE)
 
-#: Where SQLite's writers lock the -shm (wal.c), and the file itself (os.h).
-_OF_LOG = {"120"}
+#: The bytes that SQLite's writers lock in the -shm (wal.c) and in the file (os.h).
+_OF_SHM = {"120"}
 _OF_FILE = {str(0x40000000 + byte) for byte in range(3)}
 
 
 def lockers(path: Path) -> list[int]:
     """Return the ids of the processes that lock the database at *path* for writing.
 
-    None where they are not known: on other systems, or in another container.
+    The list is empty where they are not known: on other systems, in other containers.
     """
     try:
         locks = _LOCKS.read_text("utf-8")
-        bytes_of = {_name(f"{path}-shm"): _OF_LOG, _name(f"{path}"): _OF_FILE}
+        bytes_of = {_name(f"{path}-shm"): _OF_SHM, _name(f"{path}"): _OF_FILE}
     except OSError:
         return []
     found = _WRITE_LOCK.findall(locks)
@@ -33,7 +33,7 @@ def lockers(path: Path) -> list[int]:
 
 
 def _name(path: str) -> str:
-    """Return what /proc/locks calls the file, which may not be there."""
+    """Return the name of the file in /proc/locks; the file may not exist."""
     if not os.path.exists(path):
         return path
     found = os.stat(path)

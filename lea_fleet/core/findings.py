@@ -1,21 +1,20 @@
-"""What a check finds: how bad it is, what it is, and what to do about it."""
+"""What a check of the doctor finds: how bad it is, what it is, and what to do."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 Level = Literal["ok", "warning", "fault"]
 
-#: From good to bad. A level's place is the exit code that says so.
+#: From good to bad. The index of a level is the exit code for it.
 LEVELS: tuple[Level, ...] = ("ok", "warning", "fault")
 
 _FIRST_FEW = 5
 
 
 class Verdict(NamedTuple):
-    """What one check says; *action* is empty where nothing is to be done."""
+    """The result of one check; *action* is empty where there is nothing to do."""
 
     level: Level
     detail: str
@@ -32,10 +31,7 @@ class Finding(NamedTuple):
     action: str
 
 
-#: What a query raises where the file is broken: SQLite quotes it in its messages.
-BROKEN = (sqlite3.Error, UnicodeDecodeError)
-
-#: A check by its name.
+#: Checks by name.
 Checks = dict[str, Callable[[], Verdict]]
 
 
@@ -44,7 +40,7 @@ class CannotCheck(Exception):
 
 
 class NothingYet(Exception):
-    """Why there is nothing to check; its text is for people."""
+    """Why there is nothing to check yet; its text is for people."""
 
 
 def ok(detail: str) -> Verdict:
@@ -60,17 +56,17 @@ def fault(detail: str, action: str) -> Verdict:
 
 
 def run(group: str, checks: Checks) -> list[Finding]:
-    """Return what *checks* find; one that cannot be made says so."""
+    """Run *checks* and return the findings; a check that cannot be made is one too."""
     return [Finding(group, name, *_verdict(check)) for name, check in checks.items()]
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """Return the level of all *findings* together."""
+    """Return the worst level of the *findings*."""
     return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
 
 
 def some(names: list[str]) -> str:
-    """Return the first few of *names*, and how many more there are."""
+    """Return the first few of *names* and how many more there are."""
     shown = ", ".join(names[:_FIRST_FEW])
     more = len(names) - _FIRST_FEW
     return f"{shown} and {more} more" if more > 0 else shown
@@ -81,9 +77,9 @@ def _verdict(check: Callable[[], Verdict]) -> Verdict:
         return check()
     except NothingYet as reason:
         return ok(str(reason))
-    except Exception as error:  # a broken database hands out anything
+    except Exception as error:  # a broken database can raise anything
         detail = f"not checked: {_reason(error)}"
-        return warning(detail, "Put that right, and ask again.")
+        return warning(detail, "Fix that, and run the doctor again.")
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The database's files, as the system sees them: nothing is opened here."""
+"""Check the database's files from outside: nothing is opened here."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .findings import CannotCheck, Checks, Verdict, fault, ok, warning
+from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, warning
+from ..files import may
 
 _MOUNTS = Path("/proc/self/mounts")
 
-#: SQLite's locks are not kept, or its shared memory is not shared, over these.
+#: File systems over which SQLite's locks or its shared memory do not work.
 _NETWORK = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|afs|ceph|glusterfs|lustre|9p|ncpfs|davfs2?"
     r"|fuse\.(sshfs|s3fs|rclone|gcsfuse|davfs2?|glusterfs|ceph.*|smb.*|nfs.*)"
 )
 
 RUN_AS_SERVER = (
-    "Run the doctor as the server's user; if that was so, give it the right to read"
-    " and write all of the database's files, and their folder."
+    "Run the doctor as the server's user; if you did, allow that user to read and write"
+    " all of the database's files and their folder."
 )
 
 _PLACE = (
-    "Set RPA_AGENTS_DB_PATH to a place where the server's user may make files, and run"
-    " the doctor as that user."
+    "Set RPA_AGENTS_DB_PATH to a folder in which the server's user may make files, and"
+    " run the doctor as that user."
 )
 
 _MB = 1_000_000
 _TOO_LITTLE = 100 * _MB
 _LITTLE = 500 * _MB
-_LONG_LOG = 64 * _MB
+_LARGE_WAL = 64 * _MB
 
 
 @dataclass(frozen=True)
 class Database:
-    """The database at *path*, links followed, and its files where they are there.
+    """The files of the database at *path*, links followed; None for a missing one.
 
-    *trouble* is why nobody knows whether they are.
+    *trouble* is why it is not known whether they exist.
     """
 
     path: Path
@@ -51,11 +52,11 @@ class Database:
     trouble: str = ""
 
     def required(self) -> os.stat_result:
-        """Return what the database's file is. Raises CannotCheck without one."""
+        """Return the status of the database's file. Raises CannotCheck without one."""
         if self.file is None:
             raise CannotCheck(self.trouble or "there is no database")
         if not self.is_file:
-            raise CannotCheck("it is no file")
+            raise CannotCheck("it is not a file")
         return self.file
 
     @property
@@ -63,40 +64,40 @@ class Database:
         return self.file is not None and stat.S_ISREG(self.file.st_mode)
 
     @property
-    def log(self) -> Path:
+    def wal_path(self) -> Path:
         return Path(f"{self.path}-wal")
 
     @property
-    def shared(self) -> Path:
+    def shm_path(self) -> Path:
         return Path(f"{self.path}-shm")
 
 
 def look(path: Path) -> Database:
-    """Return what is at *path*."""
+    """Return the files of the database at *path*."""
     real = str(path)
     try:
-        real = os.path.realpath(path)  # SQLite puts the log beside the file itself
+        real = os.path.realpath(path)  # SQLite puts the WAL beside the file itself
         file, wal, shm = _stat(real), _stat(f"{real}-wal"), _stat(f"{real}-shm")
-    except OSError as error:  # this user may not look, or a name cannot be
+    except OSError as error:  # this user may not look, or the name is not valid
         trouble = f"{error.filename}: {error.strerror}"
         return Database(Path(real), None, None, None, trouble)
     return Database(Path(real), file, wal, shm)
 
 
 def file_checks(database: Database) -> Checks:
-    """Return the checks that need no more than a look at the files."""
+    """Return the checks that only look at the files."""
     return {
         "file": lambda: _file(database),
         "permissions": lambda: _permissions(database),
         "log_owner": lambda: _owners(database),
-        "log_size": lambda: _log_size(database),
+        "log_size": lambda: _wal_size(database),
         "free_space": lambda: _space(database),
         "file_system": lambda: _file_system(database.path),
     }
 
 
 def nearest_folder(path: Path) -> Path:
-    """Return the folder that *path* is in, or the first one above that is there."""
+    """Return the nearest folder above *path* that exists."""
     return next(folder for folder in path.parents if os.path.isdir(folder))
 
 
@@ -120,17 +121,19 @@ def _file(database: Database) -> Verdict:
     if database.file is None:
         return _no_file(database)
     if not database.is_file:
-        return fault(f"{path} is no file", "Set RPA_AGENTS_DB_PATH to a file's path.")
+        return fault(
+            f"{path} is not a file", "Set RPA_AGENTS_DB_PATH to the path of a file."
+        )
     rights = [
         ("read it", path, os.R_OK),
         ("write it", path, os.W_OK),
         ("make files beside it", path.parent, os.W_OK | os.X_OK),
     ]
     if database.wal is not None:
-        rights.append(("write its -wal", database.log, os.R_OK | os.W_OK))
+        rights.append(("write its -wal", database.wal_path, os.R_OK | os.W_OK))
     if database.shm is not None:
-        rights.append(("write its -shm", database.shared, os.R_OK | os.W_OK))
-    lacking = [what for what, where, how in rights if not _may(where, how)]
+        rights.append(("write its -shm", database.shm_path, os.R_OK | os.W_OK))
+    lacking = [what for what, where, how in rights if not may(where, how)]
     if lacking:
         return fault(
             f"{path}: this user may not {', nor '.join(lacking)}",
@@ -145,21 +148,21 @@ def _no_file(database: Database) -> Verdict:
         return fault(database.trouble, RUN_AS_SERVER)
     if database.wal is not None:
         return fault(
-            f"{path} is not there, but {database.log} is",
-            "Put the database back that this log belongs to, or remove the log.",
+            f"{path} does not exist, but {database.wal_path} does",
+            "Put back the database that this WAL belongs to, or remove the WAL.",
         )
     folder = nearest_folder(path)
     made = path if folder == path.parent else folder / path.relative_to(folder).parts[0]
-    if os.path.lexists(made) or not _may(folder, os.W_OK | os.X_OK):
-        return fault(f"{path} is not there, and cannot be made in {folder}", _PLACE)
+    if os.path.lexists(made) or not may(folder, os.W_OK | os.X_OK):
+        return fault(f"{path} does not exist, and cannot be made in {folder}", _PLACE)
     if folder == path.parent:
         return fault(
-            f"{path} is not there",
-            "Put it back if it was moved away; else the first enrolment makes it.",
+            f"{path} does not exist",
+            "Put it back if it was moved; else the first enrollment makes it.",
         )
     return warning(
-        f"{path} is not there, nor is its folder",
-        "The first enrolment makes them; if there was one, see whether its disk is"
+        f"{path} does not exist, nor does its folder",
+        "The first enrollment makes them; if there was one, check that its disk is"
         " mounted.",
     )
 
@@ -167,7 +170,7 @@ def _no_file(database: Database) -> Verdict:
 def _permissions(database: Database) -> Verdict:
     there = [database.required(), *([database.wal] if database.wal else [])]
     if sys.platform == "win32":
-        return ok("Windows has no permissions that could be read here")
+        return ok("not checked on Windows")
     modes = [stat.S_IMODE(found.st_mode) for found in there]
     folders = [os.stat(folder).st_mode for folder in database.path.parents]
     return exposure(database.path, modes, folders)
@@ -192,32 +195,32 @@ def exposure(path: Path, modes: list[int], folders: list[int]) -> Verdict:
 def _owners(database: Database) -> Verdict:
     owner = database.required().st_uid
     strangers = [
-        f"{database.path.name}{ending} is of {_user(found.st_uid)}"
+        f"{database.path.name}{ending} belongs to {_user(found.st_uid)}"
         for ending, found in (("-wal", database.wal), ("-shm", database.shm))
         if found is not None and found.st_uid != owner
     ]
     if strangers:
         return fault(
-            f"{', '.join(strangers)}, the database of {_user(owner)}",
+            f"{', '.join(strangers)}, the database to {_user(owner)}",
             f"chown --reference={shlex.quote(str(database.path))}"
             f" {shlex.quote(str(database.path))}-*  and run commands as that user.",
         )
-    return ok(f"all files are of {_user(owner)}")
+    return ok(f"all files belong to {_user(owner)}")
 
 
-def _log_size(database: Database) -> Verdict:
+def _wal_size(database: Database) -> Verdict:
     length = database.required().st_size
     if database.wal is None:
-        return ok("there is no log at present")
-    log = database.wal.st_size
-    if log > max(_LONG_LOG, length):
+        return ok("there is no WAL at present")
+    wal = database.wal.st_size
+    if wal > max(_LARGE_WAL, length):
         return warning(
-            f"{size(log)}, more than the database: a reader keeps it from being"
+            f"{size(wal)}, more than the database: a reader keeps it from being"
             " written back",
-            f"Find who has it open (lsof {shlex.quote(str(database.path))}) and end"
-            " that, or restart the server.",
+            f"Find the process that has it open (lsof {shlex.quote(str(database.path))})"
+            " and stop it, or restart the server.",
         )
-    return ok(size(log))
+    return ok(size(wal))
 
 
 def _space(database: Database) -> Verdict:
@@ -231,7 +234,7 @@ def _space(database: Database) -> Verdict:
 
 def space(folder: Path, free: int, used: int) -> Verdict:
     """Judge *free* bytes on the disk of *folder*, for files of *used* bytes."""
-    action = f"Make room on the disk of {folder}."
+    action = f"Free space on the disk of {folder}."
     if free < _TOO_LITTLE:
         return fault(f"{size(free)} free: writing will soon fail", action)
     if free < max(_LITTLE, used):
@@ -241,34 +244,30 @@ def space(folder: Path, free: int, used: int) -> Verdict:
 
 def _file_system(path: Path) -> Verdict:
     if not _MOUNTS.exists():
-        return ok("this system does not say")
+        return ok("not known on this system")
     return network(path, _MOUNTS.read_text("utf-8", "replace"))
 
 
 def network(path: Path, mounts: str) -> Verdict:
-    """Judge the file system of *path* by *mounts*, as /proc/mounts has them."""
+    """Judge the file system of *path* by *mounts*, the text of /proc/mounts."""
     kind = "unknown"
     longest = -1
     for line in mounts.splitlines():
         where, what = map(_unescaped, line.split(" ")[1:3])
-        # The last one of a place hides those before.
+        # The last mount on a folder hides those before.
         if path.is_relative_to(where) and len(where) >= longest:
             kind, longest = what, len(where)
     if _NETWORK.fullmatch(kind):
         return fault(
-            f"{kind}: locks and the shared log do not work over a network",
+            f"{kind}: locks and the WAL do not work over a network",
             "Move the database to a disk of this computer.",
         )
     return ok(kind)
 
 
 def _unescaped(text: str) -> str:
-    # A blank in a name is \040 there.
+    # A blank in a name is written \040 there.
     return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)
-
-
-def _may(path: Path, how: int) -> bool:
-    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _user(number: int) -> str:
@@ -276,5 +275,5 @@ def _user(number: int) -> str:
         import pwd
 
         return pwd.getpwuid(number).pw_name
-    except (ImportError, KeyError):  # Windows, or nobody's
+    except (ImportError, KeyError):  # Windows, or no such user
         return f"user {number}"
