@@ -1,7 +1,7 @@
 -- Everything that lea_fleet keeps in the host's database. Only CREATE … IF NOT
 -- EXISTS: the file belongs to the host, and an older server may be writing it.
 
--- The older server's table, as it makes it. Its columns and indexes are a given.
+-- The older server's table, exactly as that server creates it. Do not change it.
 CREATE TABLE IF NOT EXISTS enrolled_agents (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   machine_id TEXT NOT NULL UNIQUE,
@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS enrolled_agents (
 CREATE INDEX IF NOT EXISTS idx_enrolled_agents_status ON enrolled_agents(status);
 CREATE INDEX IF NOT EXISTS idx_enrolled_agents_machine ON enrolled_agents(machine_id);
 
--- Ours, for the pages of a listing: the newest enrolments without sorting them all.
--- None on last_seen_at, which each heartbeat that is written would have to move.
+-- Our index for paging by enrollment without sorting the table. There is none on
+-- last_seen_at, because every written heartbeat would have to update it.
 CREATE INDEX IF NOT EXISTS lea_fleet_listing ON enrolled_agents(status, enrolled_at);
 CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
   WHERE status IS NOT 'active';
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
 
--- What an installer enrols with. expires_at is NULL for one that never does.
+-- Enrollment tokens, for installers. expires_at is NULL for one that never expires.
 CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   token_hash TEXT NOT NULL UNIQUE,
@@ -54,8 +54,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
   revoked_at TEXT
 );
 
--- How a machine came into its present enrolment, where an idempotency key was
--- sent: to answer once more where the answer was lost. Void where enrolled_at is not the machine's any longer.
+-- The request of a machine's current enrollment if it had an Idempotency-Key, so that it
+-- can be repeated if the response was lost. Void if enrolled_at differs from the machine's.
 CREATE TABLE IF NOT EXISTS lea_fleet_enrollments (
   machine_id TEXT PRIMARY KEY,
   enrolled_at TEXT NOT NULL,
@@ -64,16 +64,16 @@ CREATE TABLE IF NOT EXISTS lea_fleet_enrollments (
   key_hash TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Active machines that may be enrolled once more. Void after any enrolment.
+-- Active machines that may be re-enrolled once. Void after any enrollment.
 CREATE TABLE IF NOT EXISTS lea_fleet_releases (
   machine_id TEXT PRIMARY KEY,
   enrolled_at TEXT NOT NULL,
   released_until TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Hostnames and users that a machine has lately given up, in lower case, and when.
--- What comes back within a day is no news, and a hostname that does is a sign of
--- two machines under one identity.
+-- Hostnames and users that a machine recently stopped reporting, in lower case. One that
+-- comes back within a day is not a change; a hostname that does indicates two machines
+-- with one identity.
 CREATE TABLE IF NOT EXISTS lea_fleet_identities (
   machine_id TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -89,8 +89,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_clones (
   reported_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- The intervals that agents are told, the last row's now. Each counts for as long as
--- a machine that was told it may be silent and online.
+-- Heartbeat intervals; the last row is the current one. Each is taken into account for as
+-- long as a machine that was told it may be silent and still be online.
 CREATE TABLE IF NOT EXISTS lea_fleet_intervals (
   id INTEGER PRIMARY KEY,
   seconds INTEGER NOT NULL UNIQUE,
@@ -98,8 +98,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_intervals (
   counts_until TEXT NOT NULL
 );
 
--- What happened, appended in the transaction that made it happen. actor and
--- detail are JSON objects; machine_id is NULL where it is about no machine.
+-- Events, recorded in the transaction that makes the change. actor and detail are JSON
+-- objects; machine_id is NULL if the event is not about a machine.
 CREATE TABLE IF NOT EXISTS lea_fleet_events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   machine_id TEXT,
