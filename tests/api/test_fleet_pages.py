@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import lea_fleet
 from lea_fleet.core import clock
 from lea_fleet.core.listing import KINDS, SORTS, FleetFilter, Position, write_cursor
 from lea_fleet.storage.listing import Listing
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid
 from tests.support.fleets import ask, fill, listed, pages
 from tests.support.processes import in_processes
+
+LEGACY = Path(__file__).parents[1] / "support" / "data" / "legacy.db"
+PACKAGE = str(Path(lea_fleet.__file__).parent)
 
 ORDERS = [*SORTS, *(f"-{name}" for name in SORTS)]
 
@@ -412,3 +419,49 @@ def test_a_page_by_enrolment_sorts_nothing(
     index = "lea_fleet_listing" if status == "active" else "lea_fleet_departed"
     assert index in plan[0]
     assert not any("ORDER BY" in step for step in plan)
+
+
+@pytest.mark.parametrize("status", ["active", "uninstalled"])
+@pytest.mark.parametrize("order", ["enrolled_at", "-enrolled_at"])
+def test_a_page_of_a_file_of_the_older_server_sorts_nothing(
+    app, operator, database, status, order
+):
+    database.parent.mkdir(exist_ok=True)
+    shutil.copy(LEGACY, database)
+    operator.get("/fleet")
+    asked = []
+    (connection,) = app.extensions["lea_fleet"].store._idle
+    connection.set_trace_callback(asked.append)
+
+    ask(operator, status=status, sort=order, limit=5)
+
+    connection.set_trace_callback(None)
+    (query,) = [text for text in asked if "json_object" in text]
+    with closing(sqlite3.connect(database)) as other:
+        plan = [row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {query}")]
+    index = "lea_fleet_listing" if status == "active" else "lea_fleet_departed"
+    assert index in plan[0]
+    assert not any("ORDER BY" in step for step in plan)
+
+
+def test_a_filtered_page_costs_no_call_for_each_machine(operator, database):
+    now = clock.iso(clock.now())
+    fill(database, [{**row, "last_seen_at": now} for row in some_fleet(120, gone=999)])
+    path = "/fleet?limit=50&totals=0&presence=online"
+    operator.get(path)
+    files = []
+
+    def note(frame, event, argument):
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+            files.append(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        page = operator.get(path)
+    finally:
+        sys.setprofile(before)
+
+    assert len(listed(page.json)) == 50 and page.json["next_cursor"]
+    assert len(files) <= 110
+    assert len(set(files)) <= 24

@@ -30,6 +30,9 @@ from .members import Members
 #: What a listing may be asked for, beside its filters.
 _LISTING = ("sort", "limit", "cursor", "totals", "format", "delimiter")
 
+#: Filters that may be given several times.
+_REPEATABLE = {name for name, filter in FILTERS.items() if filter.kind == "choices"}
+
 
 @dataclass(frozen=True)
 class EventsQuery:
@@ -51,12 +54,13 @@ def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
     """Return what a listing is asked for.
 
     *parameters* holds every value of each query parameter. Empty and blank ones
-    count as absent. Raises InvalidField for one that cannot be, does not exist,
-    or is given twice, as only ``presence`` may be.
+    count as absent. Raises InvalidField for one that is not valid, does not exist,
+    or is given twice, as only a filter with several choices may be.
     """
-    joined = dict(parameters)
-    if "presence" in joined:
-        joined["presence"] = [",".join(joined["presence"])]
+    joined = {
+        name: [",".join(values)] if name in _REPEATABLE else values
+        for name, values in parameters.items()
+    }
     members = _single(joined, *FILTERS, *_LISTING)
     query = FleetQuery(
         page=_page(members, _fleet_filter(members, joined)),
