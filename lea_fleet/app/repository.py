@@ -18,7 +18,6 @@ from ..storage.enrollment_tokens import EnrollmentTokens
 from ..storage.events import Events
 from ..storage.heartbeats import Heartbeats
 from ..storage.interface import Session
-from ..storage.intervals import Intervals
 from ..storage.listing import Listing
 from ..storage.releases import Releases
 from ..storage.replays import Replays
@@ -61,16 +60,13 @@ class AgentRepository:
 
     @property
     def connection(self) -> Any:
-        """The connection that everything here is read from and written to."""
+        """The connection that all of this reads and writes."""
         return self.unit.dialect.hand_out(self.unit.session)
 
     def transaction(
         self, about: str | Iterable[str] = (), *, durable: bool = True
     ) -> AbstractContextManager[None]:
-        """Return a context in which several calls are one transaction.
-
-        *about* names the machines that it writes about; see :class:`UnitOfWork`.
-        """
+        """Return a context that writes all or nothing; see UnitOfWork.transaction()."""
         return self.unit.transaction(about, durable=durable)
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -96,20 +92,13 @@ class AgentRepository:
         return Events(self.unit)
 
     @cached_property
-    def intervals(self) -> Intervals:
-        return Intervals(self.unit)
-
-    @cached_property
     def releases(self) -> Releases:
         return Releases(self.unit)
 
     # Machines
 
     def get(self, machine_id: str) -> Agent | None:
-        """Return the agent that is stored under that id, or None.
-
-        Else under that id trimmed, as a new machine's is when it enrolls.
-        """
+        """Return the agent of that id, as it is or trimmed; None if unknown."""
         return self.agents.find(machine_id)
 
     def require(self, machine_id: str) -> Agent:
@@ -189,7 +178,9 @@ class AgentRepository:
             if self.tokens.was_used(agent):
                 return None
             if self.tokens.revoke_live(agent):
-                self._token_revoked(agent["machine_id"], "answer_lost")
+                self.events.add(
+                    "token_revoked", agent["machine_id"], because="answer_lost"
+                )
             return Enrolment(replay.status, agent)
 
     def uninstall(self, machine_id: str, reason: str | None = None) -> Agent:
@@ -247,7 +238,9 @@ class AgentRepository:
         with self.unit.transaction(about=token["machine_id"]):
             self.tokens.mark_used(token)
             if token["state"] == "pending" and self.tokens.revoke_others(token):
-                self._token_revoked(token["machine_id"], "rotation")
+                self.events.add(
+                    "token_revoked", token["machine_id"], because="rotation"
+                )
 
     def rotate_token(self, machine_id: str, token: str) -> Agent:
         """Give an active machine another token, and return the agent.
@@ -300,10 +293,7 @@ class AgentRepository:
         self, agent: Agent, token: str, revoked: int, *, pending: bool
     ) -> Agent:
         if revoked:
-            self._token_revoked(agent["machine_id"], "replaced")
+            self.events.add("token_revoked", agent["machine_id"], because="replaced")
         self.tokens.add(agent, token, pending=pending)
         self.events.add("token_rotated", agent["machine_id"])
         return agent
-
-    def _token_revoked(self, machine_id: str, because: str) -> None:
-        self.events.add("token_revoked", machine_id, because=because)

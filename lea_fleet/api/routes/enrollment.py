@@ -47,7 +47,7 @@ def enroll() -> Response:
         now = repository.unit.now
         interval = state.interval.next(now)
         if interval is None:
-            interval = decide_interval(state.interval, now, repository)
+            interval = decide_interval(state.interval, now, repository.unit)
     return json_response(
         {
             "status": enrolment.status,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Response
 
-from ...app.database import get_repository, get_unit
+from ...app.database import get_unit
 from ...app.signals import agent_seen, send
 from ...app.state import FleetState, current_state
 from ...auth.guard import acting_repository, admits, caller, confirm, target
@@ -43,7 +43,7 @@ def heartbeat() -> Response:
     else:
         outcome, learn = "fresh", ask_interval
     if interval is None:
-        interval = learn(state.interval, now, get_repository())
+        interval = learn(state.interval, now, get_unit(state))
     if state.counters is not None:
         state.counters.count_heartbeat(outcome)
     send(agent_seen, machine_id=machine["machine_id"])
