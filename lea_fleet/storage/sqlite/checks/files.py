@@ -217,8 +217,8 @@ def _wal_size(database: Database) -> Verdict:
         return warning(
             f"{size(wal)}, more than the database: a reader keeps it from being"
             " written back",
-            f"Find the process that has it open (lsof {shlex.quote(str(database.path))})"
-            " and stop it, or restart the server.",
+            "Stop the process that has it open"
+            f" (lsof {shlex.quote(str(database.path))}), or restart the server.",
         )
     return ok(size(wal))
 
