@@ -27,9 +27,12 @@ from .core.problems import (
     ReactivationRefused,
     UnknownAgent,
 )
-from .core.rows import Enrolment
+from .core.rows import Enrollment
 from .extension import LeaFleet, create_app
 from .page import page_blueprint
+
+#: As it was spelled first.
+Enrolment = Enrollment
 
 __all__ = [
     "AgentRepository",
@@ -37,6 +40,7 @@ __all__ = [
     "ConfigurationError",
     "DatabaseBusy",
     "DatabaseUnavailable",
+    "Enrollment",
     "Enrolment",
     "InvalidField",
     "LeaFleet",

@@ -59,15 +59,19 @@ def fleet_families(measured: Measures) -> list[Metric]:
         ),
         _gauge(
             "lea_fleet_enrollment_tokens",
-            "Enrolment tokens, by state.",
+            "Enrollment tokens, by state.",
             "state",
             measured.enrollment_tokens,
         ),
-        _counter(
-            "lea_fleet_enrolments",
-            "Enrolments in the history, by kind.",
-            "kind",
-            measured.enrolments,
+        *(
+            _counter(
+                name,
+                "Enrollments in the history, by kind.",
+                "kind",
+                measured.enrollments,
+            )
+            # The second is the former spelling.
+            for name in ("lea_fleet_enrollments", "lea_fleet_enrolments")
         ),
         _counter(
             "lea_fleet_uninstalls",

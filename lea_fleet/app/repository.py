@@ -11,7 +11,7 @@ from ..core.listing import Status
 from ..core.machine import new_machine_id
 from ..core.presence import PresenceRule
 from ..core.problems import AlreadyEnrolled, ReactivationRefused
-from ..core.rows import Agent, AgentToken, Enrolment, Event
+from ..core.rows import Agent, AgentToken, Enrollment, Event
 from ..storage.agent_tokens import AgentTokens
 from ..storage.agents import Agents
 from ..storage.enrollment_tokens import EnrollmentTokens
@@ -121,7 +121,7 @@ class AgentRepository:
         allow_reactivate: bool = True,
         force: bool = False,
         **details: str | None,
-    ) -> Enrolment:
+    ) -> Enrollment:
         """Enroll a machine: a new one, an uninstalled one, or an active one.
 
         An active machine may be enrolled again by *force*, after a release, and
@@ -150,16 +150,16 @@ class AgentRepository:
             return self._enrolled("reactivated", agent)
 
     def allow_replay(
-        self, enrolment: Enrolment, *, credential: str, key_hash: str
+        self, enrollment: Enrollment, *, credential: str, key_hash: str
     ) -> None:
         """Remember by whom and under which key a machine has just been enrolled."""
-        status, agent = enrolment
+        status, agent = enrollment
         with self.unit.transaction(about=agent["machine_id"]):
             Replays(self.unit).remember(agent, status, credential, key_hash)
 
     def replay(
         self, machine_id: str, *, credential: str, key_hash: str
-    ) -> Enrolment | None:
+    ) -> Enrollment | None:
         """Return the enrollment whose answer was lost, or None.
 
         It is one that was made under this key by this credential within 24
@@ -181,7 +181,7 @@ class AgentRepository:
                 self.events.add(
                     "token_revoked", agent["machine_id"], because="answer_lost"
                 )
-            return Enrolment(replay.status, agent)
+            return Enrollment(replay.status, agent)
 
     def uninstall(self, machine_id: str, reason: str | None = None) -> Agent:
         """Mark the machine as uninstalled, revoke its tokens, and return it.
@@ -266,10 +266,10 @@ class AgentRepository:
 
     # Inside
 
-    def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrolment:
+    def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrollment:
         version = agent["version"]
         self.events.add(status, agent["machine_id"], version=version, **because)
-        return Enrolment(status, agent)
+        return Enrollment(status, agent)
 
     def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
         self.tokens.replace_all(machine_id)

@@ -77,9 +77,9 @@ def _say_days(days: list[dict[str, Any]]) -> None:
     say_table(
         ("DAY", "ENROLLMENTS", "UNINSTALLS"),
         [
-            (day["date"], str(day["enrolments"]), str(day["uninstalls"]))
+            (day["date"], str(day["enrollments"]), str(day["uninstalls"]))
             for day in days
-            if day["enrolments"] or day["uninstalls"]
+            if day["enrollments"] or day["uninstalls"]
         ],
         fixed={0, 1, 2},
         empty=f"No enrollments or uninstalls in {len(days)} days.",

@@ -82,7 +82,7 @@ class Event(TypedDict):
     detail: dict[str, Any]
 
 
-class Enrolment(NamedTuple):
+class Enrollment(NamedTuple):
     """What an enrollment did.
 
     *status* is ``enrolled``, ``reactivated`` or ``reenrolled``, *agent* the row

@@ -27,13 +27,13 @@ class Measures:
 
     *totals* are the machines by status and by presence; *versions* those of the
     active ones, the most frequent first, with the number of machines, where none is
-    known under an empty name; *enrolments* and *uninstalls* are those of the whole
+    known under an empty name; *enrollments* and *uninstalls* are those of the whole
     history, *enrollment_tokens* those of each state.
     """
 
     totals: dict[str, int]
     versions: list[tuple[str, int]]
-    enrolments: dict[str, int]
+    enrollments: dict[str, int]
     uninstalls: int
     enrollment_tokens: dict[str, int]
     suspected_clones: int
@@ -47,7 +47,7 @@ def measure(unit: UnitOfWork) -> Measures:
         return Measures(
             totals=Listing(unit).totals(),
             versions=[(name or "", count) for name, count in execute(_VERSIONS)],
-            enrolments={name: events.get(name, 0) for name in ENROLLMENTS},
+            enrollments={name: events.get(name, 0) for name in ENROLLMENTS},
             uninstalls=events.get("uninstalled", 0),
             enrollment_tokens=EnrollmentTokens(unit).count_by_state(),
             suspected_clones=len(Clones(unit).suspects()),

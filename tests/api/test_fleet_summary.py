@@ -20,9 +20,9 @@ def summary(operator, **parameters):
 def happened(operator, **parameters):
     """Return the days on which something happened, with their numbers."""
     return {
-        day["date"]: (day["enrolments"], day["uninstalls"])
+        day["date"]: (day["enrollments"], day["uninstalls"])
         for day in summary(operator, **parameters)["by_day"]
-        if day["enrolments"] or day["uninstalls"]
+        if day["enrollments"] or day["uninstalls"]
     }
 
 
@@ -35,8 +35,8 @@ def test_an_empty_fleet(operator, the_clock):
         "by_presence": dict.fromkeys(("online", "offline", "stale", "uninstalled"), 0),
         "by_version": [],
         "by_day": [
-            {"date": "2026-03-01", "enrolments": 0, "uninstalls": 0},
-            {"date": "2026-03-02", "enrolments": 0, "uninstalls": 0},
+            {"date": "2026-03-01", "enrollments": 0, "enrolments": 0, "uninstalls": 0},
+            {"date": "2026-03-02", "enrollments": 0, "enrolments": 0, "uninstalls": 0},
         ],
     }
 

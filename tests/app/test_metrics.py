@@ -185,6 +185,7 @@ def test_the_fleet_is_told_as_it_is(operator, monitor, the_clock):
     assert told["suspected_clones",] == 1
     assert told["enrollment_tokens", "used_up"] == 0
     assert told["enrollment_tokens", "expired"] == 2
+    assert told["enrollments_total", "enrolled"] == 5
     assert told["enrolments_total", "enrolled"] == 5
     assert told["enrolments_total", "reactivated"] == 1
     assert told["enrolments_total", "reenrolled"] == 1

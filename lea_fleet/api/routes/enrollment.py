@@ -19,7 +19,7 @@ from ...auth.guard import (
 from ...auth.principals import Principal
 from ...core.machine import PERSONAL
 from ...core.problems import InsufficientScope
-from ...core.rows import Agent, Enrolment
+from ...core.rows import Agent, Enrollment
 from ...core.tokens import as_bytes, hash_token
 from .. import payloads
 from ..blueprint import blueprint
@@ -40,21 +40,21 @@ def enroll() -> Response:
     with repository.transaction(wanted.machine_id):
         confirm()
         key_hash = None if wanted.key is None else hash_token(as_bytes(wanted.key))
-        enrolment = _replayed(repository, wanted, principal, key_hash)
-        if enrolment is None:
-            enrolment = _enrolled(repository, wanted, principal, key_hash)
-        api_token = issue_token(repository, state.settings, enrolment.agent)
+        enrollment = _replayed(repository, wanted, principal, key_hash)
+        if enrollment is None:
+            enrollment = _enrolled(repository, wanted, principal, key_hash)
+        api_token = issue_token(repository, state.settings, enrollment.agent)
         now = repository.unit.now
         interval = state.interval.next(now)
         if interval is None:
             interval = decide_interval(state.interval, now, repository.unit)
     return json_response(
         {
-            "status": enrolment.status,
-            "machine_id": enrolment.agent["machine_id"],
+            "status": enrollment.status,
+            "machine_id": enrollment.agent["machine_id"],
             "api_token": api_token,
             "heartbeat_interval": interval,
-            "agent": _told(enrolment, wanted, principal),
+            "agent": _told(enrollment, wanted, principal),
         },
         201,
     )
@@ -96,7 +96,7 @@ def _replayed(
     wanted: EnrollPayload,
     principal: Principal,
     key_hash: str | None,
-) -> Enrolment | None:
+) -> Enrollment | None:
     """Return the enrollment whose answer this caller never got, if it is that."""
     if key_hash is None:
         return None
@@ -110,8 +110,8 @@ def _enrolled(
     wanted: EnrollPayload,
     principal: Principal,
     key_hash: str | None,
-) -> Enrolment:
-    enrolment = repository.enroll(
+) -> Enrollment:
+    enrollment = repository.enroll(
         wanted.machine_id,
         allow_reactivate=wanted.allow_reactivate,
         force=wanted.force,
@@ -119,16 +119,16 @@ def _enrolled(
     )
     if key_hash is not None:
         repository.allow_replay(
-            enrolment, credential=principal.credential, key_hash=key_hash
+            enrollment, credential=principal.credential, key_hash=key_hash
         )
     # Counted last, so that a refused enrollment takes no use.
     if principal.enrollment_token is not None:
         repository.enrollment_tokens.use(principal.enrollment_token)
-    return enrolment
+    return enrollment
 
 
 def _told(
-    enrolment: Enrolment, wanted: EnrollPayload, principal: Principal
+    enrollment: Enrollment, wanted: EnrollPayload, principal: Principal
 ) -> Agent | dict[str, object]:
     """Return the agent as the caller may see it.
 
@@ -136,6 +136,6 @@ def _told(
     not even, where an answer is repeated, whether that is what is stored.
     """
     if principal.role == "operator":
-        return enrolment.agent
+        return enrollment.agent
     said = {name: wanted.details.get(name) for name in PERSONAL}
-    return {**enrolment.agent, **said}
+    return {**enrollment.agent, **said}

@@ -23,7 +23,7 @@ export class Chart {
         "div",
         { class: "row" },
         el("h2", {}, t("chart.title")),
-        el("p", { class: "key" }, key("enrolments"), key("uninstalls")),
+        el("p", { class: "key" }, key("enrollments"), key("uninstalls")),
       ),
       this.drawing,
       el(
@@ -36,7 +36,7 @@ export class Chart {
           el(
             "table",
             {},
-            el("thead", {}, el("tr", {}, head("date"), head("enrolments"), head("uninstalls"))),
+            el("thead", {}, el("tr", {}, head("date"), head("enrollments"), head("uninstalls"))),
             this.table,
           ),
         ),
@@ -47,12 +47,12 @@ export class Chart {
 
   show(days) {
     this.days = days;
-    const rows = days.map(({ date, enrolments, uninstalls }) =>
+    const rows = days.map(({ date, enrollments, uninstalls }) =>
       el(
         "tr",
         {},
         el("th", { scope: "row" }, day(date)),
-        el("td", {}, number(enrolments)),
+        el("td", {}, number(enrollments)),
         el("td", {}, number(uninstalls)),
       ),
     );
@@ -83,7 +83,7 @@ function head(name) {
 function draw(days, width) {
   const down = nice(Math.max(...days.map((each) => each.uninstalls)));
   // Without uninstalls, the line is at the bottom.
-  const up = nice(Math.max(...days.map((each) => each.enrolments))) || (down ? 0 : 2);
+  const up = nice(Math.max(...days.map((each) => each.enrollments))) || (down ? 0 : 2);
   const unit = (HEIGHT - TOP - BOTTOM) / (up + down);
   const zero = TOP + up * unit;
   const step = (width - LEFT) / days.length;
@@ -94,7 +94,7 @@ function draw(days, width) {
     viewBox: `0 0 ${width} ${HEIGHT}`,
     role: "img",
     "aria-label": t("chart.label", {
-      enrolments: sum("enrolments"),
+      enrollments: sum("enrollments"),
       uninstalls: sum("uninstalls"),
     }),
   });
@@ -118,18 +118,18 @@ function draw(days, width) {
   return drawing;
 }
 
-function column({ date, enrolments, uninstalls }, left, step, zero, unit) {
+function column({ date, enrollments, uninstalls }, left, step, zero, unit) {
   const bar = { x: left + (step * GAP) / 2, width: step * (1 - GAP), rx: 1.5 };
   return svg(
     "g",
     { class: "column" },
-    svg("title", {}, t("chart.day", { day: day(date), enrolments, uninstalls })),
+    svg("title", {}, t("chart.day", { day: day(date), enrollments, uninstalls })),
     svg("rect", { class: "hit", x: left, y: 0, width: step, height: HEIGHT - BOTTOM }),
     svg("rect", {
       ...bar,
-      class: "enrolments",
-      y: zero - enrolments * unit,
-      height: enrolments * unit,
+      class: "enrollments",
+      y: zero - enrollments * unit,
+      height: enrollments * unit,
     }),
     svg("rect", { ...bar, class: "uninstalls", y: zero, height: uninstalls * unit }),
   );

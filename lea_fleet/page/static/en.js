@@ -60,10 +60,10 @@ export default {
   "overview.versions.others": {"one": "{n} other version", "other": "{n} other versions"},
 
   "chart.title": "Last 30 days",
-  "chart.enrolments": "Enrollments",
+  "chart.enrollments": "Enrollments",
   "chart.uninstalls": "Uninstalls",
-  "chart.label": "Enrollments and uninstalls per day: {enrolments} and {uninstalls} in 30 days.",
-  "chart.day": "{day}: {enrolments} enrolled, {uninstalls} uninstalled",
+  "chart.label": "Enrollments and uninstalls per day: {enrollments} and {uninstalls} in 30 days.",
+  "chart.day": "{day}: {enrollments} enrolled, {uninstalls} uninstalled",
   "chart.table": "Show as a table",
   "chart.date": "Day (UTC)",
 

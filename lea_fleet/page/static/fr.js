@@ -60,10 +60,10 @@ export default {
   "overview.versions.others": {"one": "{n} autre version", "other": "{n} autres versions"},
 
   "chart.title": "30 derniers jours",
-  "chart.enrolments": "Enrôlements",
+  "chart.enrollments": "Enrôlements",
   "chart.uninstalls": "Désinstallations",
-  "chart.label": "Enrôlements et désinstallations par jour : {enrolments} et {uninstalls} en 30 jours.",
-  "chart.day": "{day} – enrôlements : {enrolments}, désinstallations : {uninstalls}",
+  "chart.label": "Enrôlements et désinstallations par jour : {enrollments} et {uninstalls} en 30 jours.",
+  "chart.day": "{day} – enrôlements : {enrollments}, désinstallations : {uninstalls}",
   "chart.table": "Afficher en tableau",
   "chart.date": "Jour (UTC)",
 
