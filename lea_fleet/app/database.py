@@ -25,7 +25,7 @@ def get_unit(state: FleetState) -> UnitOfWork:
     not committed by then is rolled back. Raises DatabaseBusy or DatabaseUnavailable.
     """
     context = g._get_current_object()
-    unit: UnitOfWork | None = context.get(_UNIT)
+    unit: UnitOfWork | None = context.__dict__.get(_UNIT)
     if unit is not None:
         if state.store.is_usable(unit.session):
             return unit
