@@ -18,11 +18,17 @@ from docutils.core import publish_doctree
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.rst"
-REFERENCE = ROOT / "lea_fleet" / "docs" / "reference.rst"
-INSTALLER = ROOT / "lea_fleet" / "docs" / "installer.rst"
-COMMANDS = ROOT / "lea_fleet" / "docs" / "commands.rst"
-HOST = ROOT / "lea_fleet" / "docs" / "host.rst"
-OPERATIONS = ROOT / "lea_fleet" / "docs" / "operations.rst"
+_FOLDER = ROOT / "lea_fleet" / "docs"
+PAGES = sorted(_FOLDER.glob("*.rst"))
+REFERENCE = _FOLDER / "reference.rst"
+INSTALLER = _FOLDER / "installer.rst"
+COMMANDS = _FOLDER / "commands.rst"
+HOST = _FOLDER / "host.rst"
+OPERATIONS = _FOLDER / "operations.rst"
+ARCHITECTURE = _FOLDER / "architecture.rst"
+CONTRIBUTING = _FOLDER / "contributing.rst"
+GLOSSARY = _FOLDER / "glossary.rst"
+CHANGES = _FOLDER / "changes.rst"
 
 #: What a set-up command does before the program itself starts.
 SET_UP = re.compile(r"(python3 -m venv \.venv && )?\.venv/bin/pip install .*? && ")

@@ -33,16 +33,7 @@ TEST = (
     " .venv/bin/pytest --cov"
 )
 DOCUMENTS = pytest.mark.parametrize(
-    "path",
-    [
-        docs.README,
-        docs.HOST,
-        docs.REFERENCE,
-        docs.COMMANDS,
-        docs.OPERATIONS,
-        docs.INSTALLER,
-    ],
-    ids=lambda path: path.name,
+    "path", [docs.README, *docs.PAGES], ids=lambda path: path.name
 )
 WHOLE = pytest.mark.parametrize(
     "path", [docs.README, docs.REFERENCE], ids=lambda path: path.name
