@@ -60,3 +60,16 @@ def test_every_module_that_the_rest_names_is_there(architecture, title):
         if re.fullmatch(r"[\w/]+\.(py|sql)", name):
             below = docs.ROOT if name.startswith("tests/") else PACKAGE
             assert (below / name).is_file(), name
+
+
+# What the words mean
+
+
+def test_the_glossary_explains_each_term_once():
+    page = docs.parse(docs.GLOSSARY)
+    entries = list(page.findall(nodes.definition_list_item))
+    terms = [term for entry in entries for term in entry[0].astext().split(", ")]
+
+    assert len(terms) == len(set(terms)) > 40
+    for entry in entries:
+        assert 1 <= len(re.findall(r"\.(?:\s|$)", entry[-1].astext())) <= 3, entry
