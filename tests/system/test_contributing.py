@@ -7,6 +7,7 @@ where the walk says.
 from __future__ import annotations
 
 import re
+from importlib import metadata
 
 import pytest
 from docutils import nodes
@@ -62,7 +63,7 @@ def test_every_module_that_the_rest_names_is_there(architecture, title):
             assert (below / name).is_file(), name
 
 
-# What the words mean
+# What the words mean, and what has changed
 
 
 def test_the_glossary_explains_each_term_once():
@@ -73,3 +74,9 @@ def test_the_glossary_explains_each_term_once():
     assert len(terms) == len(set(terms)) > 40
     for entry in entries:
         assert 1 <= len(re.findall(r"\.(?:\s|$)", entry[-1].astext())) <= 3, entry
+
+
+def test_the_changes_go_back_from_the_version_of_the_package():
+    titles = list(docs.subsections(docs.parse(docs.CHANGES)))
+
+    assert titles[:2] == ["Unreleased", metadata.version("lea-fleet")]
