@@ -1,25 +1,51 @@
 """The pages for developers, against the files.
 
-The list of rooms is that of the folders and modules, and each function of a walk is
-where the walk says.
+The list of rooms is that of the folders and modules, each function of a walk is where
+the walk says, each path is there, and each list of places begins with the file of the
+declaration.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from importlib import metadata
 
 import pytest
 from docutils import nodes
 
+from lea_fleet.app.settings import Settings
+from lea_fleet.cli import register_commands
+from lea_fleet.core.events import EventType
+from lea_fleet.core.problems import Problem
+from lea_fleet.storage.listing import FleetFilter
 from tests.support import docs
 
 PACKAGE = docs.ROOT / "lea_fleet"
+SCHEMA = PACKAGE / "storage" / "sqlite" / "schema.sql"
+
+#: What a list is about, and where that is declared; None where it is not in Python.
+DECLARED = {
+    "A detail of a machine": None,
+    "An event": EventType,
+    "An error code": Problem,
+    "A filter of the listing": FleetFilter,
+    "A setting": Settings,
+    "A command": register_commands,
+}
+PATH = re.compile(r"(?:lea_fleet|tests|\.ci)/[\w./]*|(?:README|setup)\.\w+")
 
 
 @pytest.fixture(scope="module")
 def architecture():
     return docs.parse(docs.ARCHITECTURE)
+
+
+@pytest.fixture(scope="module")
+def lists():
+    """The sections that say how to add something, by their titles."""
+    page = docs.parse(docs.CONTRIBUTING)
+    return docs.subsections(docs.section(page, "How to add something"))
 
 
 def rooms():
@@ -30,6 +56,12 @@ def rooms():
     names = {path.relative_to(PACKAGE).as_posix() for path in modules}
     names = {name for name in names if not name.endswith("__init__.py")}
     return names | {f"{path.relative_to(PACKAGE).as_posix()}/" for path in folders}
+
+
+def paths(part):
+    """Return the paths of the repository that *part* names, in their order."""
+    named = [literal.astext() for literal in part.findall(nodes.literal)]
+    return [name for name in named if PATH.fullmatch(name)]
 
 
 # Where things are
@@ -63,6 +95,38 @@ def test_every_module_that_the_rest_names_is_there(architecture, title):
             assert (below / name).is_file(), name
 
 
+# How to change them
+
+
+@pytest.mark.parametrize("page", [docs.CONTRIBUTING, docs.ARCHITECTURE])
+def test_every_path_of_the_repository_is_there(page):
+    for path in paths(docs.parse(page)):
+        assert (docs.ROOT / path).exists(), path
+
+
+def test_there_is_a_list_for_each_thing_to_add(lists):
+    assert list(lists) == list(DECLARED)
+
+
+@pytest.mark.parametrize("title", DECLARED)
+def test_each_list_names_the_file_of_the_declaration(lists, title):
+    declared = DECLARED[title]
+    file = SCHEMA if declared is None else inspect.getsourcefile(declared)
+    first = next(lists[title].findall(nodes.list_item))
+
+    assert docs.ROOT.joinpath(paths(first)[0]).samefile(file)
+
+
+@pytest.mark.parametrize("title", DECLARED)
+def test_each_list_ends_with_the_tests_that_notice(lists, title):
+    tests = [path for path in paths(lists[title][-1]) if path.startswith("tests/")]
+
+    assert lists[title][-1].astext().startswith("Tests: ")
+    assert len(tests) > 1
+    for path in tests:
+        assert "def test_" in (docs.ROOT / path).read_text("utf-8"), path
+
+
 # What the words mean, and what has changed
 
 
@@ -80,3 +144,13 @@ def test_the_changes_go_back_from_the_version_of_the_package():
     titles = list(docs.subsections(docs.parse(docs.CHANGES)))
 
     assert titles[:2] == ["Unreleased", metadata.version("lea-fleet")]
+
+
+def test_the_readme_names_every_page():
+    page = docs.literals(docs.parse(docs.README))
+
+    assert {path.name for path in docs.PAGES} <= page
+
+
+def test_the_readme_stays_short():
+    assert len(docs.README.read_text("utf-8").splitlines()) <= 300
