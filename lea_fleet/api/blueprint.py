@@ -53,6 +53,7 @@ class FleetBlueprint(Blueprint):
         super().register(app, options)
         register_page(app, page)
         app.extensions[KEY] = FleetState(
+            app.config,
             settings,
             (options["url_prefix"] or "").rstrip("/"),
             store,

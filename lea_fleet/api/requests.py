@@ -8,6 +8,7 @@ from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_content_length
 
+from ..app.state import FleetState
 from ..core.limits import LONGEST_BODY
 from ..core.problems import (
     BodyTooLarge,
@@ -25,7 +26,7 @@ _OPENMETRICS = tuple(
 )
 
 
-def body() -> bytes:
+def body(state: FleetState) -> bytes:
     """Return the body of the request, which is JSON or nothing.
 
     Raises BodyTooLarge, UnsupportedMediaType and InvalidJson. Werkzeug's own
@@ -38,7 +39,8 @@ def body() -> bytes:
         raise _too_large()
     # What is of unknown length is cut without an error: one byte more. For the
     # rest, a limit alone would have Werkzeug read into 64 KiB, twice.
-    if announced is None or asked.max_content_length is not None:
+    # The setting is looked up here: the request's own property costs 2 µs.
+    if announced is None or state.config["MAX_CONTENT_LENGTH"] is not None:
         asked.max_content_length = LONGEST_BODY + 1
     try:
         sent: bytes = asked.get_data()

@@ -44,7 +44,7 @@ def get_db() -> Any:
 
 def close_db(store: Store, error: BaseException | None = None) -> None:
     """Release this context's session, if it has one."""
-    unit = g.pop(_UNIT, None)
+    unit = g._get_current_object().__dict__.pop(_UNIT, None)
     if unit is not None:
         store.release(unit.session)
 

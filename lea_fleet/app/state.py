@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,9 +37,10 @@ class FleetState:
     """What ``app.extensions["lea_fleet"]`` holds.
 
     *url_prefix* is the path below which the routes stand, without a slash at its end.
-    *counters* are there where metrics are on.
+    *config* is the application's own. *counters* are there where metrics are on.
     """
 
+    config: Mapping[str, Any]
     settings: Settings
     url_prefix: str
     store: Store

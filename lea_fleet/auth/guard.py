@@ -156,8 +156,9 @@ def _actor(principal: Principal) -> dict[str, Any]:
         actor["enrollment_token"] = principal.enrollment_token
     if principal.user is not None:
         actor["user"] = principal.user
-    if request.remote_addr is not None:
-        actor["address"] = request.remote_addr
+    address = request.remote_addr
+    if address is not None:
+        actor["address"] = address
     return actor
 
 

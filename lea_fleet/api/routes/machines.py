@@ -26,8 +26,8 @@ from ..responses import json_response
 @admits("operator", "agent")
 def heartbeat() -> Response:
     """Record a heartbeat and changed details of a machine."""
-    said = payloads.heartbeat_payload(body())
     principal, state, now = caller(), current_state(), clock.now()
+    said = payloads.heartbeat_payload(body(state))
     machine_id = target(principal, said.machine_id)
     machine: KnownMachine
     if principal.agent is not None:
@@ -107,7 +107,7 @@ def events(machine_id: str) -> Response:
 def rotate(machine_id: str) -> Response:
     """Rotate a machine's token; the old one is valid until the new one is used."""
     machine_id = target(caller(), machine_id)
-    payloads.no_payload(body())
+    payloads.no_payload(body(current_state()))
     token = new_agent_token()
     repository = acting_repository()
     with repository.transaction(machine_id):
@@ -120,7 +120,7 @@ def rotate(machine_id: str) -> Response:
 @blueprint.post("/machines/<machine_id>/release")
 def release(machine_id: str) -> Response:
     """Allow an active machine to be re-enrolled once."""
-    payloads.no_payload(body())
+    payloads.no_payload(body(current_state()))
     repository = acting_repository()
     agent = repository.require(machine_id)
     released_until = repository.release(agent["machine_id"])
@@ -130,7 +130,7 @@ def release(machine_id: str) -> Response:
 @blueprint.delete("/machines/<machine_id>/release")
 def cancel_release(machine_id: str) -> Response:
     """Cancel a release; repeating this changes nothing."""
-    payloads.no_payload(body())
+    payloads.no_payload(body(current_state()))
     repository = acting_repository()
     agent = repository.require(machine_id)
     repository.cancel_release(agent["machine_id"])
