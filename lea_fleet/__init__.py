@@ -1,4 +1,4 @@
-"""Fleet management for a Flask server whose agents are in the field."""
+"""Fleet management for a Flask server: enrollment, heartbeats and history of agents."""
 
 from .api.routes import blueprint
 from .app.repository import AgentRepository
@@ -31,7 +31,7 @@ from .core.rows import Enrollment
 from .extension import LeaFleet, create_app
 from .page import page_blueprint
 
-#: As it was spelled first.
+#: The former spelling, kept for compatibility.
 Enrolment = Enrollment
 
 __all__ = [

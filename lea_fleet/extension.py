@@ -1,4 +1,4 @@
-"""The plugin as a host sees it from Python, and on an application of its own."""
+"""The Flask extension ``LeaFleet``, and an application that serves only the fleet."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ register_commands(blueprint.cli)
 class LeaFleet:
     """The fleet plugin, for one application or several.
 
-    What it offers is about the application whose context is active. So
-    ``LeaFleet()`` also serves a host that has registered
-    ``lea_fleet.blueprint`` itself.
+    Its members work on the application whose context is active. So ``LeaFleet()`` also
+    works on a host that has registered ``lea_fleet.blueprint`` itself.
     """
 
     def __init__(self, app: Flask | None = None, **options: Any) -> None:
@@ -39,7 +38,7 @@ class LeaFleet:
         """Register the routes, the page and the ``flask fleet`` commands on *app*.
 
         *options* are those of ``app.register_blueprint``: ``url_prefix``,
-        ``cli_group`` and so on. Read from ``app.config``, now:
+        ``cli_group`` and so on. The settings are read now, from ``app.config``:
 
         - ``RPA_API_TOKEN`` (or the environment): the operator's token; required.
         - ``RPA_AGENTS_DB_PATH`` (or the environment): the SQLite file;
@@ -55,12 +54,11 @@ class LeaFleet:
         - ``LEA_FLEET_BUSY_TIMEOUT``: ``5s``.
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
         - ``LEA_FLEET_METRICS``: ``False``.
-        - ``LEA_FLEET_METRICS_TOKEN``: none; the operator's reads the metrics too.
+        - ``LEA_FLEET_METRICS_TOKEN``: none; the operator's works as well.
 
-        Nothing is opened or created yet. Raises ConfigurationError for a
-        setting that cannot be, for a command group or a page's address that is
-        taken, and where the plugin is registered already; RuntimeError for an SQLite
-        that is too old.
+        Nothing is opened or created yet. Raises ConfigurationError for a setting that
+        is not valid, for a command group or a path of the page that is taken, and if
+        the plugin is already registered; RuntimeError if SQLite is too old.
         """
         options.setdefault("with_page", True)
         app.register_blueprint(blueprint, **options)
@@ -68,14 +66,14 @@ class LeaFleet:
         state.operator_loader = self._load_operator
 
     def operator_loader(self, loader: OperatorLoader) -> OperatorLoader:
-        """Let *loader* say who is signed in to the host as an operator.
+        """Register *loader*, which tells who is signed in to the host as an operator.
 
-        On the applications that this object registered, or will register.
-        It is called in each request to lea_fleet's routes that bears no
-        ``Authorization``, and returns the operator's name or True; whatever
-        else it returns is nobody. Such a request is an operator's; one that
-        writes must be JSON and show, by ``Sec-Fetch-Site: same-origin`` or the
-        header field ``X-Lea-Fleet``, that no other site's page has sent it.
+        It applies to the applications that this object has registered or will
+        register. It is called in each request to lea_fleet's routes without an
+        ``Authorization`` header field. If it returns the operator's name or True, the
+        request is an operator's; any other result is no credential. A request that
+        writes must be JSON and show, by ``Sec-Fetch-Site: same-origin`` or the header
+        field ``X-Lea-Fleet``, that it was not sent by another site's page.
         """
         self._operator_loader = loader
         return loader
@@ -84,17 +82,17 @@ class LeaFleet:
     def repository(self) -> AgentRepository:
         """The fleet's repository, on this application context's connection.
 
-        It may be used until the context ends. Raises DatabaseBusy and
+        It is valid until the context ends. Raises DatabaseBusy and
         DatabaseUnavailable.
         """
         return get_host_repository()
 
     def authenticate(self, token: str) -> Principal | None:
-        """Return the operator or the live agent who holds *token*, or None.
+        """Resolve *token* to the operator or an active agent; None for any other.
 
-        *token* is the text after ``Bearer`` in the header field. For a host's
-        own routes and guards. A database that cannot be asked aborts with 503
-        and ``Retry-After``, so that the host's own page for it is shown.
+        For a host's own routes and guards. *token* is the text after ``Bearer`` in the
+        header field. If the database is not available, this aborts with 503 and
+        ``Retry-After``, so that the host's own error page is shown.
         """
         return host_routes.authenticate(token)
 
@@ -103,13 +101,13 @@ class LeaFleet:
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Return an application that is the fleet and nothing else.
+    """Return an application that serves the fleet and nothing else.
 
-    Settings come from *config*, else from the environment: ``RPA_API_TOKEN``
-    and ``RPA_AGENTS_DB_PATH`` as they are, everything else the Flask way, such
-    as ``FLASK_LEA_FLEET_STALE_AFTER=30d``.
-    Changes to the fleet are logged on the standard error stream, unless somebody has
-    said how to log. Raises ConfigurationError for a setting that cannot be.
+    Settings come from *config*, else from the environment: ``RPA_API_TOKEN`` and
+    ``RPA_AGENTS_DB_PATH`` by these names, all others with Flask's prefix, such as
+    ``FLASK_LEA_FLEET_STALE_AFTER=30d``.
+    Changes to the fleet are logged on the standard error stream, unless logging is
+    configured already. Raises ConfigurationError for a setting that is not valid.
     """
     app = Flask("lea_fleet")
     app.config.from_prefixed_env()
@@ -120,7 +118,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 
 def _show_changes() -> None:
-    """Have changes logged where Flask logs, if nobody has said how to log."""
+    """Log changes where Flask logs, unless logging is configured already."""
     if logger.level or logger.handlers or logging.root.handlers:
         return
     handler = logging.StreamHandler(cast(TextIO, wsgi_errors_stream))
@@ -131,5 +129,5 @@ def _show_changes() -> None:
 
 
 def _is_for_a_server(record: logging.LogRecord) -> bool:
-    # A command says by itself what it has done.
+    # A command prints what it has done, so its changes need no log line.
     return has_request_context() or record.levelno > logging.INFO

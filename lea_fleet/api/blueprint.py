@@ -1,4 +1,4 @@
-"""The blueprint: what happens when it is registered, whichever way that is."""
+"""The blueprint: set up settings, store, page and state when it is registered."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from ..page import refuse_taken_address, register_page
 
 
 class FleetBlueprint(Blueprint):
-    """A blueprint that brings its state onto each application it serves.
+    """A blueprint that sets up its state on each application it is registered on.
 
     One object may serve several applications: what differs between them is in
-    ``app.extensions["lea_fleet"]``. Nothing is opened or made here, since
-    servers that load the application first fork afterwards.
+    ``app.extensions["lea_fleet"]``. Nothing is opened or created here, since a server
+    may fork after loading the application.
     """
 
     def register(self, app: App, options: dict[str, Any]) -> None:
-        """Register on *app*, by what its config says now.
+        """Register on *app*, with the settings in its config now.
 
-        The option *with_page* is for the operator's page; a host that does not use
-        LeaFleet has one where its config says where.
-        Raises ConfigurationError for settings that cannot be, for a second
-        registration, for a ``flask`` command group or a page's address that is taken,
-        and RuntimeError for an SQLite that is too old.
+        The option *with_page* tells whether to register the operator's page; by default
+        only if the config sets LEA_FLEET_PAGE.
+        Raises ConfigurationError for settings that are not valid, for a second
+        registration, and for a ``flask`` command group or a path of the page that is
+        taken; RuntimeError if SQLite is too old.
         """
         if KEY in app.extensions:
             raise ConfigurationError(
-                "lea_fleet is registered on this application already. Keep one of"
+                "lea_fleet is already registered on this application. Keep one of"
                 " LeaFleet(app), init_app(app) and register_blueprint(blueprint)."
             )
         self._refuse_taken_command(app, options)
@@ -72,12 +72,12 @@ class FleetBlueprint(Blueprint):
         where: str | None = None,
         **options: Any,
     ) -> None:
-        """Add a rule that lets nobody through to its view who is not admitted to it.
+        """Add a rule whose view is behind the guard.
 
-        It redirects nobody and answers nobody unasked: a redirected POST comes back
-        as a GET with the token still on it, and an automatic answer to OPTIONS would
-        need no token. With *where*, the rule is only there on applications on which
-        the setting of that key is True.
+        It has no redirects and no automatic OPTIONS: a redirected POST comes back as a
+        GET that still bears the token, and automatic answers to OPTIONS need no token.
+        With *where*, the rule exists only on applications whose setting of that key is
+        True.
         """
         options["strict_slashes"] = True
         options["merge_slashes"] = False
@@ -105,9 +105,9 @@ class FleetBlueprint(Blueprint):
 def _load_settings(app: App) -> Settings:
     """Return the settings of *app*. Raises ConfigurationError.
 
-    Where ``flask`` is only asked to complete what somebody types, commands and
-    options are the same whatever the settings are, and an error would be printed
-    into that line. What is missing is made up, with a token that nobody knows.
+    For shell completion, settings that are not valid are replaced by the defaults, with
+    a random token: commands and options do not depend on the settings, and an error
+    would be printed into the line that is being typed.
     """
     try:
         return Settings.load(app.config)
@@ -118,9 +118,9 @@ def _load_settings(app: App) -> Settings:
 
 
 def _make_counters(settings: Settings) -> Counters | None:
-    """Return what counts requests, where *settings* switch metrics on; else None.
+    """Return the request counters if *settings* switch metrics on, else None.
 
-    Raises ConfigurationError where that takes what is not installed.
+    Raises ConfigurationError if prometheus-client is not installed.
     """
     if not settings.metrics:
         return None
@@ -128,11 +128,11 @@ def _make_counters(settings: Settings) -> Counters | None:
         from ..app.counters import ProcessCounters
     except ModuleNotFoundError:
         raise ConfigurationError(
-            "LEA_FLEET_METRICS takes prometheus-client:"
+            "LEA_FLEET_METRICS needs prometheus-client:"
             " pip install 'lea-fleet[metrics]'"
         ) from None
     return ProcessCounters()
 
 
-#: Every route hangs on it; the commands are hung on it by the extension.
+#: The routes register on it; the extension adds the commands to it.
 blueprint = FleetBlueprint("lea_fleet", __name__, cli_group="fleet")

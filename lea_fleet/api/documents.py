@@ -1,7 +1,7 @@
-"""The fleet, or a page of it, as a document: of one moment, in flat memory.
+"""Write a listing as a JSON or CSV document, from one snapshot and in bounded memory.
 
-The read is over when the document is there, so that a client that reads slowly
-keeps no snapshot of the database.
+The document is complete before it is sent, so that a slow client does not keep a
+snapshot of the database open.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ..storage.agents import agent_of
 from ..storage.listing import Listing
 from ..storage.unit_of_work import UnitOfWork
 
-#: Bytes that are kept in memory before they go to a file.
+#: Bytes of a document that are kept in memory; a larger one goes to a file.
 _IN_MEMORY = 1024 * 1024
 
 
 class Document(NamedTuple):
-    """*file* stands at its end, and whoever takes it closes it.
+    """A finished document. *file* is positioned at its end; the caller closes it.
 
-    *next_cursor* is None where nothing follows.
+    *next_cursor* is the cursor of the next page, or None on the last page.
     """
 
     file: IO[bytes]
@@ -36,9 +36,9 @@ class Document(NamedTuple):
 def fleet_as_json(
     unit: UnitOfWork, page: Page, *, with_totals: bool = True
 ) -> Document:
-    """Return the body of a listing in UTF-8: two lists, and what belongs to them.
+    """Write a listing as JSON in UTF-8: a list for each status, totals and cursor.
 
-    Raises DatabaseUnavailable where no temporary file can be written.
+    Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     listing = Listing(unit)
     reader = PageReader(listing.json_rows, page)
@@ -61,9 +61,9 @@ def fleet_as_json(
 
 
 def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
-    """Return a listing as a table for a spreadsheet; see :mod:`core.csv.writing`.
+    """Write a listing as CSV for a spreadsheet; see :mod:`core.csv.writing`.
 
-    Raises DatabaseUnavailable where no temporary file can be written.
+    Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     listing = Listing(unit)
     reader = PageReader(listing.rows, page)
@@ -79,12 +79,12 @@ def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
 def spooled() -> Iterator[IO[bytes]]:
     """Yield a temporary file, which stays open unless writing it fails.
 
-    Raises DatabaseUnavailable where no temporary file can be written.
+    Raises DatabaseUnavailable if it cannot be written.
     """
     file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)
     try:
         yield file
-        file.flush()  # what does not fit is refused now, not half sent
+        file.flush()  # a full disk is noticed now, not half-way through sending
     except OSError as error:
         _discard(file)
         raise DatabaseUnavailable(
@@ -96,14 +96,14 @@ def spooled() -> Iterator[IO[bytes]]:
 
 
 def _discard(file: IO[bytes]) -> None:
-    with suppress(OSError):  # closing tries once more to write what did not fit
+    with suppress(OSError):  # closing tries to write the rest again
         file.close()
 
 
 def _write_objects(file: IO[bytes], batches: Iterator[Rows]) -> None:
     separator = b""
     for batch in batches:
-        # What another program has stored in another encoding is made UTF-8.
+        # Another program may have stored bytes that are not UTF-8.
         text = b",".join([body for _, body in batch]).decode("utf-8", "replace")
         file.write(separator + text.encode())
         separator = b","

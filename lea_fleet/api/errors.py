@@ -1,4 +1,4 @@
-"""Error answers: the one body that every problem goes out with."""
+"""Error handlers: answer problems and database errors as problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ logger = logging.getLogger("lea_fleet")
 
 @blueprint.errorhandler(Problem)
 def on_problem(problem: Problem) -> Response:
-    """Answer with the one error body."""
+    """Answer with the problem document; 503 details are for operators only."""
     count_problem(problem)
     body = problem.body()
     if isinstance(problem, DatabaseProblem):
         logger.error("%s: %s", problem.code, problem.detail)
         if not caller_is_operator():
-            body["detail"] = f"{problem.title}."  # paths are no caller's business
+            body["detail"] = f"{problem.title}."  # the detail may name a path
     response = json_response(body, problem.status)
     response.mimetype = "application/problem+json"
     response.headers.update(problem.headers())
@@ -33,7 +33,7 @@ def on_problem(problem: Problem) -> Response:
 
 
 def on_database_error(error: Exception) -> Response:
-    """Answer 503."""
+    """Answer a database driver's error with 503."""
     return on_problem(problem_of(error))
 
 

@@ -1,4 +1,4 @@
-"""The heartbeat interval, where a process has to ask the database for it."""
+"""Read or update the heartbeat interval in the database."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..storage.unit_of_work import UnitOfWork
 
 
 def decide_interval(known: KnownInterval, now: datetime, unit: UnitOfWork) -> int:
-    """Fit the interval to the fleet; return the seconds until the next heartbeat.
+    """Adapt the interval to the fleet; return the seconds until the next heartbeat.
 
-    Only where something is written anyway: no other heartbeat waits for a lock.
+    Called only for a request that writes anyway, so that no other waits for a lock.
     """
     with unit.transaction(durable=False):
         seconds = Intervals(unit).decide()
@@ -21,7 +21,7 @@ def decide_interval(known: KnownInterval, now: datetime, unit: UnitOfWork) -> in
 
 
 def ask_interval(known: KnownInterval, now: datetime, unit: UnitOfWork) -> int:
-    """Return the seconds until the next heartbeat, as the database has them."""
+    """Read the interval; return the seconds until the next heartbeat."""
     seconds = Intervals(unit).present()
     known.learn(seconds, now)
     return spread(seconds)

@@ -1,7 +1,7 @@
-"""The API as an OpenAPI document, for other people's programs.
+"""The OpenAPI document of the API.
 
-``openapi.json`` beside this module is the source, kept by hand: tests hold it against
-the routes, the errors and the real answers, and against the reference for its words.
+Its source, ``openapi.json`` beside this module, is maintained by hand: tests compare it
+with the routes, the errors and real responses, and its texts with the reference.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 
 def description(path: str, *, with_metrics: bool) -> dict[str, Any]:
-    """Return the document, for a server whose routes stand below *path*."""
+    """Return the OpenAPI document for a server whose routes are below *path*."""
     source = files(__package__).joinpath("openapi.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(source)
     if not with_metrics:

@@ -1,4 +1,4 @@
-"""Requests as they come in: bodies and query parameters."""
+"""Read requests: body, query parameters and preferred media type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..core.problems import (
     UnsupportedMediaType,
 )
 
-# Under each name: Werkzeug takes a parameter for another type.
+# With and without parameters: Werkzeug takes them for different types.
 _CSV = ("text/csv", "text/csv; charset=utf-8")
 _PLAIN = ("text/plain", "text/plain; version=0.0.4", "text/plain; version=1.0.0")
 _OPENMETRICS = tuple(
@@ -27,19 +27,18 @@ _OPENMETRICS = tuple(
 
 
 def body(state: FleetState) -> bytes:
-    """Return the body of the request, which is JSON or nothing.
+    """Return the body of the request, which must be declared as JSON, or empty.
 
-    Raises BodyTooLarge, UnsupportedMediaType and InvalidJson. Werkzeug's own
-    errors are caught here, where they arise: a host's page for them would
-    otherwise come before ours.
+    Raises BodyTooLarge, UnsupportedMediaType and InvalidJson. Werkzeug's own errors
+    are caught here: otherwise the host's error pages would answer them.
     """
     asked = request._get_current_object()  # type: ignore[attr-defined]
     announced = get_content_length(asked.environ)
     if announced is not None and announced > LONGEST_BODY:
         raise _too_large()
-    # What is of unknown length is cut without an error: one byte more. For the
-    # rest, a limit alone would have Werkzeug read into 64 KiB, twice.
-    # The setting is looked up here: the request's own property costs 2 µs.
+    # Werkzeug cuts a body of unknown length without an error, so allow one byte more.
+    # Otherwise set no limit: with one, Werkzeug reads into a buffer of 64 KiB, twice.
+    # The setting is read from the state: the request's own property costs 2 µs.
     if announced is None or state.config["MAX_CONTENT_LENGTH"] is not None:
         asked.max_content_length = LONGEST_BODY + 1
     try:
@@ -48,11 +47,11 @@ def body(state: FleetState) -> bytes:
         raise _too_large() from None
     except HTTPException as error:  # the client went away before the end
         raise InvalidJson(f"The body could not be read: {error.description}") from None
-    except Exception as error:  # a server's own, such as gunicorn's for a bad chunk
+    except Exception as error:  # the server's own, such as gunicorn's for a bad chunk
         raise InvalidJson("The body could not be read.") from error
     if len(sent) > LONGEST_BODY:
         raise _too_large()
-    # What nearly everybody sends, without a parser that costs a heartbeat 1 %.
+    # The usual value, without the parser, which would cost a heartbeat 1 %.
     plain = asked.environ.get("CONTENT_TYPE") == "application/json"
     if (sent or announced) and not plain and not asked.is_json:
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
@@ -71,7 +70,7 @@ def parameters() -> dict[str, list[str]]:
 
 
 def prefers_csv() -> bool:
-    """Tell whether the client would rather have CSV than JSON.
+    """Tell whether the client prefers CSV to JSON.
 
     One that accepts neither gets JSON, as it would without this header field.
     """
@@ -80,7 +79,7 @@ def prefers_csv() -> bool:
 
 
 def prefers_openmetrics() -> bool:
-    """Tell whether the client would rather have OpenMetrics than plain text."""
+    """Tell whether the client prefers OpenMetrics to plain text."""
     best = request.accept_mimetypes.best_match([*_PLAIN, *_OPENMETRICS])
     return best in _OPENMETRICS
 
@@ -88,7 +87,7 @@ def prefers_openmetrics() -> bool:
 def next_page(cursor: str) -> str:
     """Return the path and query of this request with another *cursor*.
 
-    No scheme and host: behind a proxy they may not be the client's.
+    Without scheme and host: behind a proxy they may differ from the client's.
     """
     query = urlencode({**parameters(), "cursor": cursor}, doseq=True)
     return f"{quote(request.root_path + request.path)}?{query}"

@@ -1,4 +1,4 @@
-"""Answers as they go out."""
+"""Build responses: JSON, text and files, all uncached."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import IO
 
 from flask import Response
 
-#: Made once: json.dumps() would make another one for each answer.
+#: Created once: json.dumps() would create one for each response.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-#: Keeps tokens and people's names out of every cache on the way.
+#: Keeps tokens and personal data out of caches.
 _UNCACHED = ("Cache-Control", "no-store")
 
 #: Bytes of a file that are sent at a time.
@@ -19,9 +19,9 @@ _CHUNK = 64 * 1024
 
 
 def json_response(members: Mapping[str, object], status: int = 200) -> Response:
-    """Return *members* as JSON in ASCII: Windows' WinHttp mis-decodes the rest.
+    """Return *members* as JSON in ASCII: Windows' WinHttp mis-decodes other text.
 
-    Serialised here and not by ``app.json``, which is the host's to change.
+    Not serialized by ``app.json``, which the host may have changed.
     """
     text = _ENCODER.encode(members) + "\n"
     response = Response(text, status, content_type="application/json")
@@ -30,15 +30,15 @@ def json_response(members: Mapping[str, object], status: int = 200) -> Response:
 
 
 def text_response(text: bytes, media_type: str) -> Response:
-    """Return *text* as what it is."""
+    """Return *text*, already encoded, with that media type."""
     return Response(text, headers=[("Content-Type", media_type), _UNCACHED])
 
 
 def file_response(file: IO[bytes], mimetype: str) -> Response:
-    """Return what is in *file*, which stands at its end and is closed when sent."""
+    """Stream *file*, which is positioned at its end and is closed when sent."""
     response = Response(_chunks(file), headers=[_UNCACHED], mimetype=mimetype)
     response.content_length = file.tell()
-    response.call_on_close(file.close)  # where nobody reads: HEAD, a lost client
+    response.call_on_close(file.close)  # if nothing is read: HEAD, a lost client
     return response
 
 

@@ -1,6 +1,6 @@
 """The change log: one line for each committed change to the fleet.
 
-A line names the machine and who acted. It says nothing of what machines report about
+A line names the machine and who acted. It shows nothing that machines report about
 people, and no event contains a token.
 """
 
@@ -23,27 +23,27 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:@/+-]+")
 def note(event: Event) -> None:
     """Log a committed *event* as one line.
 
-    For handlers that write JSON, the record's ``lea_fleet`` has ``event``,
-    ``machine_id``, ``actor`` and ``detail``, as the event has them.
+    For handlers that write JSON, the record's attribute ``lea_fleet`` has the event's
+    ``event``, ``machine_id``, ``actor`` and ``detail``.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    told = {
+    fields = {
         "event": event["event"],
         "machine_id": event["machine_id"],
         "actor": event["actor"],
         "detail": _known(logged(event["event"], event["detail"])),
     }
-    logger.info("%s", _line(told), extra={"lea_fleet": told})
+    logger.info("%s", _line(fields), extra={"lea_fleet": fields})
 
 
-def _line(told: Mapping[str, Any]) -> str:
-    """Return an event as ``enrolled machine_id=PC-7 by=operator address=10.0.0.7``."""
-    actor = dict(told["actor"])
-    fields = {"machine_id": told["machine_id"], "by": actor.pop("role"), **actor}
+def _line(event: Mapping[str, Any]) -> str:
+    """Format an event as ``enrolled machine_id=PC-7 by=operator address=10.0.0.7``."""
+    actor = dict(event["actor"])
+    fields = {"machine_id": event["machine_id"], "by": actor.pop("role"), **actor}
     # An actor has an enrollment_token too, but not the operator who made or revoked it.
-    pairs = _known({**fields, **told["detail"]})
-    return " ".join([told["event"], *(f"{k}={_quoted(v)}" for k, v in pairs.items())])
+    pairs = _known({**fields, **event["detail"]})
+    return " ".join([event["event"], *(f"{k}={_quoted(v)}" for k, v in pairs.items())])
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,11 +51,11 @@ def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _quoted(value: Any) -> str:
-    """Return *value* as it is, or as JSON in ASCII where it might be misread.
+    """Return *value* unchanged if it is plain, else as JSON in ASCII.
 
-    A machine may send anything: none of it may end a line or begin a field.
+    A machine may send any text; it must not end a line or begin a field.
     """
     text = ",".join(value) if isinstance(value, list) else str(value)
     if _PLAIN.fullmatch(text):
         return text
-    return json.dumps(text).replace("\x7f", "\\u007f")  # which JSON lets through
+    return json.dumps(text).replace("\x7f", "\\u007f")  # DEL, which JSON keeps

@@ -1,6 +1,6 @@
-"""What each process counts of its own, for whoever scrapes it.
+"""Prometheus counters of heartbeats, refusals and database errors, per process.
 
-Needs prometheus-client: imported only where metrics are on. With
+Needs prometheus-client: imported only if metrics are on. With
 ``PROMETHEUS_MULTIPROC_DIR`` each process counts in a file of its own in that folder,
 which stays when the process ends; without it, in memory.
 """
@@ -22,9 +22,9 @@ logger = logging.getLogger("lea_fleet")
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
-# Of the process, as its files are: two applications in it count together. In no
-# registry, so that they show on no other page. Each has a label, so that no file is
-# made before something is counted: a server that loads the application first forks.
+# One set for each process, as its files are: two applications in it share them. They
+# are in no registry, so that no other metrics page shows them. Each has a label, so
+# that no file is made before something is counted: a server may fork after loading.
 _heartbeats = Counter(
     "lea_fleet_heartbeats",
     "Heartbeats that were answered: written, or fresh, with nothing to write.",
@@ -39,14 +39,14 @@ _refusals = Counter(
 )
 _database_errors = Counter(
     "lea_fleet_database_errors",
-    "Requests that were answered 503, since the database could not be asked.",
+    "Requests that were answered 503, since the database was busy or unavailable.",
     ["code"],
     registry=None,
 )
 
 
 def codes(family: type[Problem]) -> list[str]:
-    """Return the codes of all problems of a *family*."""
+    """Return the error codes of *family* and of all its subclasses."""
     own = [family.code] if hasattr(family, "code") else []
     return own + [code for child in family.__subclasses__() for code in codes(child)]
 
@@ -54,7 +54,7 @@ def codes(family: type[Problem]) -> list[str]:
 _DATABASE_CODES = codes(DatabaseProblem)
 _REFUSAL_CODES = [code for code in codes(Problem) if code not in _DATABASE_CODES]
 
-#: Each counter's one label, and what that may be.
+#: The label of each counter, and its possible values.
 _LABELS = {
     _heartbeats: ("outcome", ["written", "fresh"]),
     _refusals: ("code", _REFUSAL_CODES),
@@ -63,11 +63,11 @@ _LABELS = {
 
 
 class ProcessCounters:
-    """Counts, and tells what was counted by all the processes of a server.
+    """Count requests, and sum up what all processes of a server have counted.
 
-    Where the folder for several processes cannot be used, nothing is counted and a
-    scrape says so: the folder may be the server's alone, and a command needs none.
-    Raises ConfigurationError where it was named too late.
+    If the folder for several processes is not writable, nothing is counted, and a
+    scrape logs a warning. This is no error, since commands need no access to the
+    server's folder. Raises ConfigurationError if the folder was set too late.
     """
 
     def __init__(self) -> None:
@@ -79,12 +79,12 @@ class ProcessCounters:
             return
         if not values.ValueClass._multiprocess:
             raise ConfigurationError(
-                f"{_FOLDER} has to be set before Python starts: prometheus_client was"
+                f"{_FOLDER} must be set before Python starts: prometheus_client was"
                 " imported without it and counts in memory."
             )
 
     def count_heartbeat(self, outcome: str) -> None:
-        """Count one that was answered: ``written``, or ``fresh``."""
+        """Count an answered heartbeat; *outcome* is ``written`` or ``fresh``."""
         self._count(_heartbeats, outcome)
 
     def count_problem(self, problem: Problem) -> None:
@@ -93,14 +93,14 @@ class ProcessCounters:
         self._count(_database_errors if is_database else _refusals, problem.code)
 
     def families(self, *, several_processes: bool) -> list[Metric]:
-        """Return what was counted since the server started.
+        """Return the counts since the server started, as metrics.
 
-        Nothing where that is not known: where there are *several_processes* and no
-        folder, each knows its own part alone, and numbers would go up and down.
+        Empty if the folder is not usable, or if there are *several_processes* and no
+        folder: each process knows only its own counts, and numbers would jump.
         """
         if not self._is_usable:
             self._warn(
-                f"{_FOLDER} is {self._folder}, which was no folder that this process"
+                f"{_FOLDER} is {self._folder}, which was not a folder that this process"
                 " may write to when it started: the metrics leave out heartbeats,"
                 " refusals and database errors."
             )
@@ -114,24 +114,24 @@ class ProcessCounters:
         try:
             return self._collected()
         except Exception as error:  # such as another program's file in the folder
-            self._warn(f"What was counted in {self._folder} cannot be read: {error!r}")
+            self._warn(f"The counters in {self._folder} cannot be read: {error!r}")
             return []
 
     def _collected(self) -> list[Metric]:
         for counter, (_, possible) in _LABELS.items():
             for value in possible:
-                counter.labels(value)  # a zero, so that it can be seen to rise
+                counter.labels(value)  # start at zero, so that an increase shows
         if self._folder is None:
             found = [metric for counter in _LABELS for metric in counter.collect()]
         else:
-            # An empty one is about to be filled: it has nothing to tell yet.
+            # An empty file is about to be filled, and has no counts yet.
             files = [f for f in self._folder.glob("counter_*.db") if f.stat().st_size]
             found = list(MultiProcessCollector.merge(map(str, files)))
         named = {metric.name: metric for metric in found}
         return [_family(counter, named) for counter in _LABELS]
 
     def _warn(self, message: str) -> None:
-        if not self._warned:  # not with each scrape
+        if not self._warned:  # once, not at each scrape
             logger.warning(message)
         self._warned = True
 
@@ -140,7 +140,7 @@ class ProcessCounters:
             return
         try:
             counter.labels(label).inc()
-        except Exception:  # its folder is gone: that is not the caller's fault
+        except Exception:  # its folder is gone: answer the caller all the same
             logger.exception("A request could not be counted")
 
 
@@ -149,7 +149,7 @@ def _is_writable(folder: str) -> bool:
 
 
 def _family(counter: Counter, found: dict[str, Metric]) -> Metric:
-    """Return the totals of *counter*, without what others leave beside them."""
+    """Return the totals of *counter*, without samples of other kinds."""
     (own,) = counter.describe()
     label, _ = _LABELS[counter]
     family = CounterMetricFamily(own.name, own.documentation, labels=[label])

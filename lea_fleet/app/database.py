@@ -1,4 +1,4 @@
-"""The application context's session on the database, and its repositories."""
+"""The database session of the application context, and repositories on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOST_REPOSITORY = "_lea_fleet_repository"
 
 
 def get_unit(state: FleetState) -> UnitOfWork:
-    """Return this application context's unit of work, for the host as its actor.
+    """Return this application context's unit of work, with the host as its actor.
 
     Its session is opened on first use and released when the context ends; what is
     not committed by then is rolled back. Raises DatabaseBusy or DatabaseUnavailable.
@@ -50,16 +50,16 @@ def close_db(store: Store, error: BaseException | None = None) -> None:
 
 
 def discard_db() -> None:
-    """Close this context's session for good: after a fork."""
+    """Close this context's session without reusing it, as after a fork."""
     unit = g.pop(_UNIT, None)
     if unit is not None:
         current_state().store.discard(unit.session)
 
 
 def problem_of(error: Exception) -> DatabaseProblem:
-    """Return what an error of the database means to whoever asked it.
+    """Translate an *error* of the database driver to the problem to answer with.
 
-    After more than a lock no session is left to anybody: it may be broken.
+    Unless the database was only locked, all sessions are dropped: they may be broken.
     """
     store = current_state().store
     problem = store.problem_of(error)
@@ -85,7 +85,7 @@ def get_host_repository() -> AgentRepository:
 def get_repository(actor: Mapping[str, Any] | None = None) -> AgentRepository:
     """Return a repository on this application context's session.
 
-    *actor* is who its events name; the host, where nobody is given.
+    *actor* is the actor that its events name; None is the host.
     """
     unit = get_unit(current_state())
     return AgentRepository.over(unit if actor is None else unit.acting_as(actor))

@@ -1,4 +1,4 @@
-"""The one place that chooses an engine for the fleet's database."""
+"""Choose the database engine; no other module outside storage names one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..storage.sqlite.purge import empty_wal, vacuum
 from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import Settings
 
-# From the second line on: what the commands use besides the store.
+# The second and third line are what the commands use besides the store.
 __all__ = ["DATABASE_ERRORS", "dialect_of", "open_store"]
 __all__ += ["BackupFailed", "back_up", "connect", "copy_for_dry_run", "empty_wal"]
 __all__ += ["Reading", "engine_checks", "is_part_of", "reading", "vacuum"]
 
 
 def open_store(settings: Settings) -> Store:
-    """Return the store that *settings* name; nothing is opened or made yet.
+    """Return the store that *settings* name, without opening or creating anything.
 
-    Raises RuntimeError for an SQLite that is too old.
+    Raises RuntimeError if SQLite is too old.
     """
     refuse_old_sqlite()
     return Connections(
@@ -33,9 +33,9 @@ def open_store(settings: Settings) -> Store:
 
 
 def dialect_of(session: Session) -> Dialect:
-    """Return how to speak to *session*, which a host has opened itself."""
+    """Return the dialect of *session*, which a host has opened itself."""
     return SqliteDialect()
 
 
-#: What the engines raise; Store.problem_of() says what that means.
+#: The exceptions of the engines' drivers; Store.problem_of() translates them.
 DATABASE_ERRORS = Connections.errors

@@ -1,7 +1,7 @@
-"""The fleet in the formats of Prometheus.
+"""Metrics of the fleet, in the Prometheus and OpenMetrics formats.
 
-Needs prometheus-client: imported only where metrics are on. No label tells of a person
-or of one machine; what machines say of themselves, their versions, is bounded.
+Needs prometheus-client: imported only if metrics are on. No label names a person or a
+single machine; the number of versions, which machines report, is bounded.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ..storage.measures import Measures
 
 OPENMETRICS = "application/openmetrics-text"
 
-#: Stands for the versions that are not among the most frequent ones.
+#: The label of all versions that are not among the most frequent ones.
 OTHER = "other"
 
 
 def fleet_families(measured: Measures) -> list[Metric]:
-    """Return what the database tells of the fleet, as metrics."""
+    """Return the metrics that are read from the database."""
     totals = measured.totals
     return [
         _gauge(
@@ -80,15 +80,15 @@ def fleet_families(measured: Measures) -> list[Metric]:
             {"": measured.uninstalls},
         ),
         InfoMetricFamily(
-            "lea_fleet_build", "What serves this.", value={"version": _version()}
+            "lea_fleet_build", "The version in use.", value={"version": _version()}
         ),
     ]
 
 
 def expose(families: Iterable[Metric], *, openmetrics: bool) -> tuple[bytes, str]:
-    """Return *families* as text, and the media type of that.
+    """Return *families* as text, and its media type.
 
-    The media type is ours: whatever a client accepts, it says no word of it.
+    The media type is one of two fixed ones: nothing of the Accept field goes into it.
     """
     registry = CollectorRegistry()
     registry.register(_Families(families))
@@ -97,7 +97,7 @@ def expose(families: Iterable[Metric], *, openmetrics: bool) -> tuple[bytes, str
 
 
 class _Families:
-    """What has been collected already, as a registry takes it."""
+    """Collector for a registry, of metrics that are already collected."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -107,7 +107,7 @@ class _Families:
 
 
 def _by_version(measured: Measures) -> Mapping[str, int]:
-    """Return the machines by version, each name once, on one line."""
+    """Return the number of machines by version; each name is unique and one line."""
     counted: Counter[str] = Counter()
     for name, machines in measured.versions:
         counted[printable(name)] += machines

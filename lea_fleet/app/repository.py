@@ -1,4 +1,4 @@
-"""What the fleet can be asked and told: one call for each thing that happens to it."""
+"""AgentRepository: read and change the fleet from Python, one method per operation."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ from .settings import default_rule
 class AgentRepository:
     """The machines of the fleet, over one open *connection*.
 
-    What writes does so in a transaction of its own, or as a part of the one
-    that is open. What changes something leaves an event that names the *actor*;
-    once committed, it is handed to *announce*. Every method may raise what the
-    database's driver raises: sqlite3.Error.
+    Every write runs in a transaction of its own, or as a part of the open one. Every
+    change records an event that names the *actor*; after the commit, *announce* is
+    called with it. Every method may raise the database driver's errors: sqlite3.Error.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class AgentRepository:
 
     @property
     def connection(self) -> Any:
-        """The connection that all of this reads and writes."""
+        """The connection that this repository reads and writes."""
         return self.unit.dialect.hand_out(self.unit.session)
 
     def transaction(
@@ -70,10 +69,10 @@ class AgentRepository:
         return self.unit.transaction(about, durable=durable)
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Return a context in which everything read is of one moment."""
+        """Return a context in which every read sees the same state of the database."""
         return self.unit.snapshot()
 
-    # Made where they are needed: most calls need two or three of them.
+    # Created on first use: most calls need two or three of them.
 
     @cached_property
     def agents(self) -> Agents:
@@ -98,15 +97,15 @@ class AgentRepository:
     # Machines
 
     def get(self, machine_id: str) -> Agent | None:
-        """Return the agent of that id, as it is or trimmed; None if unknown."""
+        """Return the agent with that id, as sent or trimmed; None if unknown."""
         return self.agents.find(machine_id)
 
     def require(self, machine_id: str) -> Agent:
-        """Return the agent of that id. Raises UnknownAgent."""
+        """Return the agent with that id. Raises UnknownAgent."""
         return self.agents.require(machine_id)
 
     def list_by_status(self, status: Status) -> list[Agent]:
-        """Return the agents of that status, the newest enrollment first."""
+        """Return the agents with that status, the newest enrollment first."""
         return list(Listing(self.unit).agents(status))
 
     def count_by_status(self) -> dict[Status, int]:
@@ -124,15 +123,15 @@ class AgentRepository:
     ) -> Enrollment:
         """Enroll a machine: a new one, an uninstalled one, or an active one.
 
-        An active machine may be enrolled again by *force*, after a release, and
-        after a silence as long as the rule says. *details* are any of ``user_name,
+        An active machine may be re-enrolled by *force*, after a release, and after
+        a silence of the rule's ``given_up_after``. *details* are any of ``user_name,
         user_email, user_id, hostname, os_info, version``; one that is None or
-        not given keeps its old value. The tokens of every earlier enrollment
-        are revoked.
+        not given keeps its old value. The tokens of all earlier enrollments are
+        revoked.
 
         Raises InvalidField for a new *machine_id* that is not valid,
-        AlreadyEnrolled for a machine that is active, and ReactivationRefused
-        for one that was uninstalled unless *allow_reactivate*.
+        AlreadyEnrolled for an active machine, and ReactivationRefused for an
+        uninstalled one unless *allow_reactivate*.
         """
         with self.unit.transaction(about=machine_id):
             if not self.agents.is_known(machine_id):
@@ -152,7 +151,7 @@ class AgentRepository:
     def allow_replay(
         self, enrollment: Enrollment, *, credential: str, key_hash: str
     ) -> None:
-        """Remember by whom and under which key a machine has just been enrolled."""
+        """Store the credential and key of an enrollment, so that it can be repeated."""
         status, agent = enrollment
         with self.unit.transaction(about=agent["machine_id"]):
             Replays(self.unit).remember(agent, status, credential, key_hash)
@@ -160,11 +159,11 @@ class AgentRepository:
     def replay(
         self, machine_id: str, *, credential: str, key_hash: str
     ) -> Enrollment | None:
-        """Return the enrollment whose answer was lost, or None.
+        """Return the enrollment whose response was lost, or None.
 
-        It is one that was made under this key by this credential within 24
-        hours, of a machine that is active and has used no token of it. The
-        lost token is revoked.
+        It must have been made with this key and credential within the last 24 hours,
+        and its machine must be active and have used no token of it. The lost token is
+        revoked.
         """
         with self.unit.transaction(about=machine_id):
             replay = Replays(self.unit).find(machine_id, credential, key_hash)
@@ -186,7 +185,7 @@ class AgentRepository:
     def uninstall(self, machine_id: str, reason: str | None = None) -> Agent:
         """Mark the machine as uninstalled, revoke its tokens, and return it.
 
-        A machine that is uninstalled already keeps its first date and reason.
+        A machine that is already uninstalled keeps its date and reason.
         Raises UnknownAgent.
         """
         with self.unit.transaction(about=machine_id):
@@ -199,9 +198,9 @@ class AgentRepository:
             return self.require(agent["machine_id"])
 
     def touch_last_seen(self, machine_id: str) -> None:
-        """Write down that a machine was seen, whether or not it is uninstalled.
+        """Set last_seen_at to now, even if the machine is uninstalled.
 
-        As the older server did: silent about a machine that is unknown.
+        As on the older server, an unknown machine is ignored.
         """
         agent = self.get(machine_id)
         rule, now = self.unit.rule, self.unit.now
@@ -213,7 +212,7 @@ class AgentRepository:
     # Releases
 
     def release(self, machine_id: str) -> str:
-        """Allow one enrollment of an active machine.
+        """Allow an active machine to be re-enrolled once.
 
         Return until when, as ISO 8601 UTC. Raises UnknownAgent and MachineUninstalled.
         """
@@ -224,7 +223,7 @@ class AgentRepository:
             return released_until
 
     def cancel_release(self, machine_id: str) -> None:
-        """Take a release back, if there is one. Raises UnknownAgent."""
+        """Cancel a release, if there is one. Raises UnknownAgent."""
         with self.unit.transaction(about=machine_id):
             agent = self.require(machine_id)
             if self.releases.until(agent) is not None:
@@ -234,7 +233,7 @@ class AgentRepository:
     # Tokens
 
     def use_token(self, token: AgentToken) -> None:
-        """Write down the first use of a token, which ends those it replaces."""
+        """Record the first use of a token, which revokes the tokens it replaces."""
         with self.unit.transaction(about=token["machine_id"]):
             self.tokens.mark_used(token)
             if token["state"] == "pending" and self.tokens.revoke_others(token):
@@ -243,9 +242,9 @@ class AgentRepository:
                 )
 
     def rotate_token(self, machine_id: str, token: str) -> Agent:
-        """Give an active machine another token, and return the agent.
+        """Issue a new token to an active machine, and return the agent.
 
-        The one it has stays good until the new one is first used; a rotation
+        The present token stays valid until the new one is first used; a rotation
         before that replaces the pending one. Raises UnknownAgent and
         MachineUninstalled.
         """
@@ -255,16 +254,17 @@ class AgentRepository:
             return self._replaced(agent, token, revoked, pending=True)
 
     def replace_token(self, machine_id: str, token: str) -> Agent:
-        """Give an active machine another token, and return the agent.
+        """Issue a new token to an active machine, and return the agent.
 
-        Those it has are revoked at once. Raises UnknownAgent and MachineUninstalled.
+        Its other tokens are revoked at once. Raises UnknownAgent and
+        MachineUninstalled.
         """
         with self.unit.transaction(about=machine_id):
             agent = self.agents.require_active(machine_id)
             revoked = self.tokens.revoke_live(agent)
             return self._replaced(agent, token, revoked, pending=False)
 
-    # Inside
+    # Helpers
 
     def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrollment:
         version = agent["version"]
@@ -277,9 +277,9 @@ class AgentRepository:
         return self.agents.reset(machine_id, details)
 
     def _reason_to_reenroll(self, known: Agent, force: bool) -> str:
-        """Return why an active machine may be enrolled again.
+        """Return why an active machine may be re-enrolled.
 
-        Raises AlreadyEnrolled where there is no reason.
+        Raises AlreadyEnrolled if it may not.
         """
         if force:
             return "force"

@@ -1,7 +1,7 @@
-"""Every setting: its name, its default, what it means, what it accepts.
+"""The settings: name, default, meaning and accepted values of each.
 
-Read once, when the plugin is registered on an application, from ``app.config``.
-The two ``RPA_…`` settings are the host's own and may stand in the environment
+They are read once from ``app.config``, when the plugin is registered on an application.
+The two ``RPA_…`` settings are the host's own and may be environment variables
 instead. Durations are ``30s``, ``15m``, ``12h``, ``7d``, ``never`` or seconds.
 """
 
@@ -24,10 +24,10 @@ from ..core.limits import LONGEST_BUSY_TIMEOUT
 from ..core.presence import PresenceRule
 from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
 
-#: What makes a token that nobody guesses.
+#: The command that generates a token that cannot be guessed.
 MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
-#: Where the operator's page stands.
+#: The default path of the operator's page.
 _PAGE = "/fleet"
 
 _SHORTEST_METRICS_TOKEN = 16
@@ -42,7 +42,7 @@ class ConfigurationError(click.ClickException, RuntimeError):
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be text, and not blank")
+        raise ValueError("must be text that is not blank")
     return value.strip()
 
 
@@ -53,7 +53,7 @@ def _api_token(value: Any) -> str:
             f" send; make one with: {MAKE_A_TOKEN}"
         )
     token = _text(value)
-    if not token.isprintable():  # no header field could carry it
+    if not token.isprintable():  # a header field cannot contain it
         raise ValueError("must be printable text")
     return token
 
@@ -77,15 +77,15 @@ def _database(value: Any) -> Path:
         value = os.fspath(value)
     path = _text(value)
     if path.startswith((":memory:", "file:")) or "\0" in path:
-        raise ValueError("must be the path of a file, which all requests share")
-    # Absolute from the start: a server that changes its folder keeps its file.
+        raise ValueError("must be the path of a file: all requests share one database")
+    # Made absolute now: a server may change its working directory later.
     return Path(os.path.abspath(path))
 
 
 def _seconds(value: Any) -> float:
     seconds = parse_duration(value)
     if seconds is None:
-        raise ValueError("cannot be never")
+        raise ValueError("must not be never")
     return seconds
 
 
@@ -105,7 +105,7 @@ def _whole_seconds(value: Any) -> int:
 
 def _rate(value: Any) -> float:
     try:
-        rate = float(str(value))  # so that True is none
+        rate = float(str(value))  # str() first: True is not a number here
     except ValueError:
         raise ValueError("must be a number") from None
     if not 0 < rate < math.inf:
@@ -146,7 +146,7 @@ def _issue(value: Any) -> str:
 def _setting(
     key: str, check: Callable[[Any], Any], default: Any, *, in_environment: bool = False
 ) -> Any:
-    """Declare a setting; *in_environment* is for the host's own two."""
+    """Declare a setting; *in_environment* is for the two settings of the host."""
     return field(
         metadata={
             "key": key,
@@ -160,7 +160,7 @@ def _setting(
 
 @dataclass(frozen=True)
 class Settings:
-    """What one application's ``app.config`` says, checked."""
+    """The validated settings of one application."""
 
     #: The operator's token, which the host's other clients use as well.
     api_token: str = _setting("RPA_API_TOKEN", _api_token, None, in_environment=True)
@@ -174,28 +174,28 @@ class Settings:
         in_environment=True,
     )
 
-    #: Where the routes stand, unless the registration says ``url_prefix=``.
+    #: The path prefix of the routes, unless the registration passes ``url_prefix=``.
     url_prefix: str = _setting("LEA_FLEET_URL_PREFIX", _prefix, "/api/v1/agents")
 
-    #: Where the operator's page stands; None for no page. A host that registers the
-    #: blueprint by itself has one where it says so here.
+    #: The path of the operator's page; None for no page. A host that registers the
+    #: blueprint itself gets a page only if it sets this.
     page: str | None = _setting("LEA_FLEET_PAGE", _page, _PAGE)
 
-    #: What an enrolment hands out: ``agent``, a token of the machine's own, or
+    #: The token that an enrollment returns: ``agent``, one of the machine's own, or
     #: ``shared``, the operator's token, for hosts that cannot tell agents apart.
     issue: str = _setting("LEA_FLEET_ISSUE", _issue, "agent")
 
-    #: How often an agent is told to send a heartbeat, at the most; a large fleet
-    #: is told to do so less often. Seconds, in the answers.
+    #: The shortest heartbeat interval that agents are told; a large fleet gets a
+    #: longer one. In seconds in the API's responses.
     heartbeat_interval: int = _setting(
         "LEA_FLEET_HEARTBEAT_INTERVAL", _whole_seconds, "60s"
     )
 
-    #: How many heartbeats a second the whole fleet is to send at the most.
+    #: The most heartbeats a second that the whole fleet should send.
     heartbeat_rate: float = _setting("LEA_FLEET_HEARTBEAT_RATE", _rate, 200)
 
-    #: A heartbeat this soon after the last one that was written, with nothing
-    #: new in it, is answered without a write. ``0s`` writes each of them.
+    #: A heartbeat within this time of the last one that was written, with no changed
+    #: details, is answered without a write. ``0s`` writes each of them.
     heartbeat_resolution: float = _setting(
         "LEA_FLEET_HEARTBEAT_RESOLUTION", _seconds, "15s"
     )
@@ -203,8 +203,8 @@ class Settings:
     #: A machine that has been silent for this long is ``stale``.
     stale_after: float | None = _setting("LEA_FLEET_STALE_AFTER", parse_duration, "14d")
 
-    #: A machine that has been silent for this long may be enrolled again by an
-    #: installer without being released; ``never`` asks an operator every time.
+    #: An installer may re-enroll a machine that has been silent for this long without
+    #: a release; with ``never``, an operator must always release it first.
     reenroll_silent_after: float | None = _setting(
         "LEA_FLEET_REENROLL_SILENT_AFTER", parse_duration, "never"
     )
@@ -215,7 +215,7 @@ class Settings:
     #: Whether connections are kept open between requests.
     reuse_connections: bool = _setting("LEA_FLEET_REUSE_CONNECTIONS", _boolean, True)
 
-    #: Whether there is a route for Prometheus; takes lea-fleet[metrics].
+    #: Whether there is a route for Prometheus; needs lea-fleet[metrics].
     metrics: bool = _setting("LEA_FLEET_METRICS", _boolean, False)
 
     #: A token that may read the metrics and nothing else, beside the operator's.
@@ -236,10 +236,10 @@ class Settings:
 
     @classmethod
     def load(cls, config: Mapping[str, Any]) -> Settings:
-        """Return the settings that *config* makes, with the defaults.
+        """Return the settings in *config*, with defaults for the others.
 
-        Raises ConfigurationError, naming the key, for a value that cannot be,
-        for a ``LEA_FLEET_…`` key that does not exist, and for a missing token.
+        Raises ConfigurationError, naming the key, for a value that is not valid, for a
+        ``LEA_FLEET_…`` key that does not exist, and for a missing token.
         """
         _refuse_unknown(config)
         values = {setting.name: _read(setting, config) for setting in fields(cls)}
@@ -247,19 +247,19 @@ class Settings:
         if settings.heartbeat_resolution > settings.heartbeat_interval:
             raise ConfigurationError(
                 "LEA_FLEET_HEARTBEAT_RESOLUTION must not be longer than"
-                " LEA_FLEET_HEARTBEAT_INTERVAL: machines that beat would look silent."
+                " LEA_FLEET_HEARTBEAT_INTERVAL: live machines would look silent."
             )
         if settings.metrics_token == settings.api_token:
             raise ConfigurationError(
                 "LEA_FLEET_METRICS_TOKEN must not be RPA_API_TOKEN: whoever reads the"
-                " metrics could do everything."
+                " metrics would have all rights of an operator."
             )
         return settings
 
 
 @cache
 def default_rule() -> PresenceRule:
-    """Return the rule of presence by the defaults of the settings."""
+    """Return the presence rule of the default settings."""
     return Settings.load(
         {"RPA_API_TOKEN": "-", "RPA_AGENTS_DB_PATH": "-"}
     ).presence_rule
@@ -289,4 +289,4 @@ def _refuse_unknown(config: Mapping[str, Any]) -> None:
         if key.startswith("LEA_FLEET_") and key not in known:
             alike = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
             hint = f"; did you mean {alike[0]}?" if alike else "."
-            raise ConfigurationError(f"{key} is no setting of lea_fleet{hint}")
+            raise ConfigurationError(f"{key} is not a setting of lea_fleet{hint}")

@@ -1,9 +1,9 @@
 """The signals that a host may connect to; each is sent after the commit.
 
-The sender is the application. Receivers get ``machine_id`` and ``event``, which is
-as ``GET machines/<machine_id>/events`` shows it; those of :data:`agent_seen` get
-``machine_id`` alone. If a receiver raises, the exception is logged: the commit
-stands, and the caller gets its answer.
+The sender is the application. Receivers get ``machine_id`` and ``event``, in the form
+of ``GET machines/<machine_id>/events``; those of :data:`agent_seen` get only
+``machine_id``. If a receiver raises, the exception is logged; the commit stays, and the
+caller gets its response.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ agent_identity_changed = _signals.signal("agent-identity-changed")
 #: Two machines seem to share one identity.
 agent_clone_suspected = _signals.signal("agent-clone-suspected")
 
-#: The signal of each event that has one. A name that is not above is a KeyError.
+#: The signal of each event that has one. An undefined signal raises KeyError here.
 _OF_EVENT = {
     name: _signals[declared.signal]
     for name, declared in EVENTS.items()
@@ -61,7 +61,7 @@ _OF_EVENT = {
 
 
 def announce(event: Event) -> None:
-    """Log a committed *event*, and send its signal, if it has one."""
+    """Log a committed *event*, and send its signal if it has one."""
     change_log.note(event)
     signal = _OF_EVENT.get(event["event"])
     if signal is not None:

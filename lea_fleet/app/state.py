@@ -1,4 +1,4 @@
-"""What the plugin keeps for each application: nothing else has state."""
+"""The plugin's state for each application; no other object or module has state."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from .settings import Settings
 KEY = "lea_fleet"
 
 
-#: Says whether whoever is signed in to the host is an operator, and as whom.
+#: Returns the name of the operator who is signed in to the host, True, or else.
 OperatorLoader = Callable[[], "str | bool | None"]
 
 
 class Counters(Protocol):
-    """What counts requests where metrics are on: see counters.py, which needs a
-    library that not every host has."""
+    """Count requests if metrics are on.
+
+    A Protocol, since counters.py needs a library that not every host has.
+    """
 
     def count_heartbeat(self, outcome: str) -> None: ...
 
@@ -34,10 +36,10 @@ class Counters(Protocol):
 
 @dataclass
 class FleetState:
-    """What ``app.extensions["lea_fleet"]`` holds.
+    """The state of one application, in ``app.extensions["lea_fleet"]``.
 
-    *url_prefix* is the path below which the routes stand, without a slash at its end.
-    *config* is the application's own. *counters* are there where metrics are on.
+    *config* is the application's own. *url_prefix* is the path prefix of the routes,
+    without a slash at its end. *counters* is None if metrics are off.
     """
 
     config: Mapping[str, Any]
@@ -53,7 +55,7 @@ class FleetState:
 def current_state() -> FleetState:
     """Return the current application's state.
 
-    Raises RuntimeError where the plugin is not registered on it.
+    Raises RuntimeError if the plugin is not registered on it.
     """
     state = current_app.extensions.get(KEY)
     if not isinstance(state, FleetState):
@@ -64,7 +66,7 @@ def current_state() -> FleetState:
 
 
 def count_problem(problem: Problem) -> None:
-    """Count a request that is answered with *problem*, where metrics are on."""
+    """Count a request that is answered with *problem*, if metrics are on."""
     counters = current_state().counters
     if counters is not None:
         counters.count_problem(problem)

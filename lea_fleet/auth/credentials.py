@@ -25,11 +25,11 @@ from .principals import Principal
 
 
 def resolve_token(token: str) -> Principal:
-    """Return who holds *token*, by what the database says at this moment.
+    """Resolve *token* to a principal, by the present state of the database.
 
-    *token* is as :func:`bearer_token` gives it. An agent's first use of its token is
-    written down here. Raises InvalidToken, TokenExpired, TokenRevoked and
-    AgentUninstalled, and what the database raises.
+    *token* is the text that :func:`bearer_token` returns. An agent's first use of its
+    token is recorded here. Raises InvalidToken, TokenExpired, TokenRevoked and
+    AgentUninstalled, and the database driver's errors.
     """
     state, presented = current_state(), as_bytes(token)
     if compare_digest(presented, state.settings.api_token.encode()):
@@ -49,10 +49,10 @@ def resolve_token(token: str) -> Principal:
 
 
 def _use(found: AgentToken) -> Principal:
-    """Resolve a token again and write down its first use, which may end another.
+    """Resolve a token again and record its first use, which may revoke another.
 
-    In one transaction: a rotation that came between has revoked this token, and
-    its use must not end the one that took its place.
+    In one transaction: a rotation in the meantime has revoked this token, whose use
+    must then not revoke the new one.
     """
     actor = {"role": "agent"}
     if has_request_context() and request.remote_addr is not None:
@@ -69,7 +69,7 @@ def _agent(token: AgentToken | None) -> Principal:
     if token is None:
         raise InvalidToken("This token is not known here.")
     if token["state"] == "revoked":
-        raise TokenRevoked("This machine has another token now.")
+        raise TokenRevoked("This machine's token has been replaced by another one.")
     if token["state"] == "uninstalled":
         raise AgentUninstalled("This machine has been uninstalled.")
     if token["state"] == "departed":
@@ -84,15 +84,15 @@ def _installer(token: EnrollmentToken | None) -> Principal:
         raise TokenRevoked("This enrollment token has been revoked.")
     if token["state"] == "expired":
         raise TokenExpired("This enrollment token has expired.")
-    # One that is used up may still ask again for an answer that was lost.
+    # A token that is used up may still request a lost response again.
     return Principal("installer", enrollment_token=token["id"])
 
 
 def issue_token(repository: AgentRepository, settings: Settings, agent: Agent) -> str:
-    """Return the token for an *agent* that has just been enrolled.
+    """Issue the token of an *agent* that has just been enrolled, and return it.
 
-    As a part of the transaction that is open. Where the setting is ``shared`` it is
-    the operator's, and nothing is kept of it.
+    It is stored in the open transaction. If LEA_FLEET_ISSUE is ``shared``, it is the
+    operator's token, and nothing is stored.
     """
     if settings.issue == "shared":
         return settings.api_token

@@ -26,14 +26,14 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 
 class BearerAuth(HTTPTokenAuth):
-    """HTTPTokenAuth that takes the token as it was sent, or a host's session.
+    """HTTPTokenAuth that reads the token from the raw header, or a host's session.
 
-    Werkzeug reads ``a=b`` as a list of parameters, so that a token with an
-    equals sign within would never reach the verifier.
+    Werkzeug parses ``a=b`` as a list of parameters, so that a token with an equals
+    sign would never reach the verifier.
     """
 
     def get_auth(self) -> None:
-        """Leave it to :meth:`authenticate`, without an object in between."""
+        """Return None: :meth:`authenticate` reads the header field itself."""
 
     def authenticate(self, auth: None, stored_password: None) -> Any:
         field = request.environ.get("HTTP_AUTHORIZATION")
@@ -47,25 +47,25 @@ class BearerAuth(HTTPTokenAuth):
             return True
         if user.role == "departed":
             raise AgentUninstalled("This machine has been uninstalled.")
-        raise InsufficientScope(f"A token of the role {user.role} cannot do this.")
+        raise InsufficientScope(f"The role {user.role} does not permit this.")
 
     def current_user(self) -> Any:
         return g.get("flask_httpauth_user")
 
     def ensure_sync(self, f: _View) -> _View:
-        # Nothing here is a coroutine, which Flask would find out each time.
+        # Nothing here is a coroutine; Flask would check that at every request.
         return f
 
 
 def bearer_token() -> str:
-    """Return the Bearer token of this request; empty where there is none."""
-    # Where Werkzeug's headers would look it up, without the way through them.
+    """Return the Bearer token of this request; empty if there is none."""
+    # From the environment, as Werkzeug's headers do, at a lower cost.
     return _bearer(request.environ.get("HTTP_AUTHORIZATION", ""))
 
 
 def _bearer(field: str) -> str:
     scheme, _, token = field.partition(" ")
-    # Not strip(): in the latin-1 text of UTF-8 bytes it would eat an "à".
+    # Not strip(): it removes the last byte of an "à" in UTF-8, read as latin-1.
     return token.strip(" \t") if scheme.lower() == "bearer" else ""
 
 
@@ -76,7 +76,7 @@ def _refuse(status: int) -> NoReturn:
 
 
 def admits(*roles: Role) -> Callable[[_View], _View]:
-    """Declare which *roles* a view is for; without it, only operators."""
+    """Declare the *roles* that may call a view; without it, only operators may."""
 
     def declare(view: _View) -> _View:
         view.admitted_roles = roles  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ def admits(*roles: Role) -> Callable[[_View], _View]:
 
 
 def guarded(view: _View) -> _View:
-    """Return *view* behind the guard, which lets nobody else through to it."""
+    """Wrap *view* in the guard, which admits only the roles that it declares."""
     guard = auth.login_required(role=_admitted(view))
     return guard(view)  # type: ignore[no-any-return]
 
@@ -97,10 +97,11 @@ def _admitted(view: Callable[..., Any]) -> Collection[Role]:
 
 
 def confirm() -> Principal:
-    """Check the caller again, by what the database says now, and return it.
+    """Check the caller again, by the present state of the database, and return it.
 
-    Called inside the transaction that writes, since an uninstall may have come
-    between. Raises what :func:`resolve_token` does, and InsufficientScope.
+    Called inside the transaction that writes: the machine may have been uninstalled
+    since the guard's check. Raises what :func:`resolve_token` does, and
+    InsufficientScope.
     """
     principal = caller()
     if principal.role == "operator":  # by a setting, or vouched for by the host
@@ -112,32 +113,33 @@ def confirm() -> Principal:
 
 
 def caller() -> Principal:
-    """Return who sent this request, as the guard found."""
+    """Return the principal that the guard found for this request."""
     principal: Principal = g.flask_httpauth_user
     return principal
 
 
 def holds_operator_token() -> bool:
-    """Tell whether the caller is an operator by token, not by being signed in."""
+    """Tell whether the caller is an operator by token, not by a host's session."""
     return caller_is_operator() and bool(bearer_token())
 
 
 def caller_is_operator() -> bool:
-    """Tell whether the guard found an operator, or has not got that far."""
+    """Tell whether the guard has found an operator; False before it has run."""
     principal = auth.current_user()
     return isinstance(principal, Principal) and principal.is_operator
 
 
 def acting_repository() -> AgentRepository:
-    """Return a repository whose events name the caller of this request."""
+    """Return a repository that records the caller as the actor of its events."""
     return get_repository(_actor(caller()))
 
 
 def target(principal: Principal, machine_id: str | None) -> str:
-    """Return the machine that a caller means who named *machine_id*.
+    """Return the id of the machine that a request is about.
 
-    An agent may leave out its own id. Raises WrongMachine for another one's, and
-    InvalidField where none is named.
+    *machine_id* is the id that was sent, if any; an agent may leave out its own. Raises
+    WrongMachine if an agent names another machine, and InvalidField if an operator
+    names none.
     """
     if principal.role == "operator":
         if machine_id is None:
@@ -163,6 +165,6 @@ def _actor(principal: Principal) -> dict[str, Any]:
 
 
 auth = BearerAuth(scheme="Bearer", realm=REALM)
-# What either of these raises goes to the blueprint's error handler as it is.
+# What these raise reaches the blueprint's error handler unchanged.
 auth.verify_token(resolve_token)
 auth.error_handler(_refuse)

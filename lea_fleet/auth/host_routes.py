@@ -1,6 +1,6 @@
 """Authentication for the host's own routes: a function and two decorators.
 
-Whoever is refused here sees the host's own pages for 401, 403 and 503.
+Callers that are refused get the host's own error pages for 401, 403 and 503.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _AGENT = "_lea_fleet_agent"
 
 
 def authenticate(token: str) -> Principal | None:
-    """Return the operator or the live agent that *token* stands for, or None.
+    """Resolve *token* to the operator or an active agent; None for any other.
 
-    *token* is the text after ``Bearer`` in the header field. A database that
-    cannot be asked aborts with 503 and ``Retry-After``.
+    *token* is the text after ``Bearer`` in the header field. If the database is not
+    available, this aborts with 503 and ``Retry-After``.
     """
     with _host_pages():
         try:
@@ -47,10 +47,10 @@ def authenticate(token: str) -> Principal | None:
 
 
 def agent_required(view: _View) -> _View:
-    """Let only live agents call *view*, which finds them in current_agent.
+    """Let only active agents call *view*, which finds theirs in current_agent.
 
-    Aborts with 401 without a valid token, with 403 for an operator, and with
-    503 where the database cannot be asked.
+    Aborts with 401 without a valid token, with 403 for an operator, and with 503 if
+    the database is not available.
     """
 
     @wraps(view)
@@ -59,7 +59,7 @@ def agent_required(view: _View) -> _View:
         if principal is None:
             raise TokenRequired
         if principal.machine_id is None:
-            raise Forbidden("This is for agents.")
+            raise Forbidden("Only an agent may do this.")
         with _host_pages():
             agent = get_repository().get(principal.machine_id)
         if agent is None:  # deleted in between
@@ -74,8 +74,8 @@ def operator_required(view: _View) -> _View:
     """Let only operators call *view*: by token, or signed in to the host.
 
     Aborts with 401 without a valid credential, with 403 for an agent and for a
-    signed-in operator's write that may come from another site, and with 503
-    where the database cannot be asked.
+    signed-in operator's write that may come from another site, and with 503 if the
+    database is not available.
     """
 
     @wraps(view)
@@ -84,7 +84,7 @@ def operator_required(view: _View) -> _View:
         if principal is None:
             raise TokenRequired
         if not principal.is_operator:
-            raise Forbidden("This is for operators.")
+            raise Forbidden("Only an operator may do this.")
         return current_app.ensure_sync(view)(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
@@ -102,17 +102,17 @@ def _operator_or_agent() -> Principal | None:
 def _current_agent() -> Agent:
     agent: Agent | None = g.get(_AGENT)
     if agent is None:
-        raise RuntimeError("current_agent is for views under agent_required.")
+        raise RuntimeError("current_agent is only available under @agent_required.")
     return agent
 
 
-#: The row of the agent that calls a view under :func:`agent_required`.
+#: The row of the agent that calls a view with :func:`agent_required`.
 current_agent: Agent = LocalProxy(_current_agent)  # type: ignore[assignment]
 
 
 @contextmanager
 def _host_pages() -> Iterator[None]:
-    """Turn a database that cannot be asked into the host's own 503."""
+    """Turn database errors into a 503 that the host's own error page answers."""
     try:
         yield
     except DATABASE_ERRORS as error:
@@ -128,7 +128,7 @@ def _unavailable(problem: problems.DatabaseProblem) -> ServiceUnavailable:
 
 
 class TokenRequired(Unauthorized):
-    """A 401 whose challenge has the realm in quotes, as RFC 9110 wants it."""
+    """A 401 whose challenge has the realm in quotes, as RFC 9110 requires."""
 
     description = "A valid token is required."
 

@@ -1,4 +1,4 @@
-"""Principals: who a valid credential stands for."""
+"""Principals: the caller and role that a valid credential resolves to."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ Role = Literal["operator", "installer", "agent", "departed", "monitor"]
 
 
 class Principal(NamedTuple):
-    """The caller that a valid credential stands for.
+    """The caller that a valid credential resolves to.
 
-    *role* is ``operator``, ``installer``, ``agent``, ``monitor``, which may read the
-    metrics and nothing else, or ``departed``: an agent whose machine has been
-    uninstalled, still holding the token of that enrolment. A departed agent may
-    repeat its uninstall and nothing else.
+    *role* is ``operator``, ``installer``, ``agent``, ``monitor`` (may only read the
+    metrics), or ``departed``: an agent whose machine has been uninstalled, with the
+    token that was valid until then. It may only repeat its uninstall.
 
-    *machine_id* is the agent's own. *enrollment_token* is the id of the token
-    that an installer holds. *user* is the person, where the host knows who is
-    signed in. *agent* is what was found of an agent's machine when the
-    credential was looked up: see :class:`AgentToken`.
+    *machine_id* is the agent's own. *enrollment_token* is the id of an installer's
+    token. *user* is the name of a signed-in operator, if the host tells it. *agent* is
+    an agent's token and machine, as read when the token was resolved.
     """
 
     role: Role
@@ -30,10 +28,10 @@ class Principal(NamedTuple):
     agent: AgentToken | None = None
 
     def __repr__(self) -> str:
-        """Name the caller, without what is known of its user."""
+        """Show the caller, without the machine's user."""
         shown = ("role", "machine_id", "enrollment_token", "user")
-        told = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
-        return f"Principal({told})"
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"Principal({fields})"
 
     @property
     def is_operator(self) -> bool:
@@ -41,7 +39,7 @@ class Principal(NamedTuple):
 
     @property
     def credential(self) -> str:
-        """What tells this caller's credential from every other one."""
+        """A text that is unique to this caller's credential, without the secret."""
         if self.role == "installer":
             return f"enrollment_token:{self.enrollment_token}"
         return self.role if self.user is None else f"{self.role}:{self.user}"

@@ -1,9 +1,9 @@
-"""Operators who are signed in to the host, and protection from other sites.
+"""Operators who are signed in to the host, and protection against CSRF.
 
-Their requests carry cookies, which a browser sends along with whatever page of
-another site asks it to. So a request that writes has to show that it comes from
-a page of this site: by ``Sec-Fetch-Site``, which no page can forge, or by a
-header field that a page of another site cannot add without being allowed to.
+Their requests carry cookies, which a browser also sends with requests that another
+site's page makes. So a request that writes must show that it comes from a page of this
+site: by ``Sec-Fetch-Site``, which no page can forge, or by a header field that a page
+of another site cannot add without permission by CORS.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from ..app.state import current_state
 from ..core.problems import CrossSite
 from .principals import Principal
 
-#: The field that a client adds whose browser sends no Sec-Fetch-Site.
+#: The header field for clients that do not send Sec-Fetch-Site.
 CUSTOM_HEADER = "X-Lea-Fleet"
 
 _READING = ("GET", "HEAD")
 
 
 def signed_in_operator() -> Principal | None:
-    """Return the operator that the host's loader vouches for, or None.
+    """Return the operator that the host's operator_loader names, or None.
 
-    Raises CrossSite for a request that writes and may come from elsewhere.
+    Raises CrossSite for a request that writes and may come from another site.
     """
     vouched = current_state().operator_loader()
-    # Nothing else that is true: an anonymous user may be an object, too.
+    # No other truthy value counts: an anonymous user may be an object, too.
     if vouched is not True and not (isinstance(vouched, str) and vouched):
         return None
     if request.method not in _READING:

@@ -82,7 +82,7 @@ def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]
     unknown = [printable(name) for name, agent in found.items() if agent is None]
     if unknown:
         raise click.ClickException(
-            f"No machine of this id has ever been enrolled: {', '.join(unknown)}."
+            f"No machine with this id has ever been enrolled: {', '.join(unknown)}."
             " No machine was uninstalled."
         )
     return {agent["machine_id"]: agent for agent in found.values() if agent}

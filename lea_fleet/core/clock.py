@@ -1,4 +1,4 @@
-"""Timestamps and durations: the server's clock, and how both are written down."""
+"""Timestamps and durations: read the server's clock, format and parse both."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ def now() -> datetime:
 
 
 def iso(time: datetime) -> str:
-    """Return *time* as the database and the API write it: ISO 8601, UTC.
+    """Return *time* as ISO 8601 in UTC, the format of the database and the API.
 
-    Two such texts compare as their times do, also where ``isoformat()``
-    leaves out microseconds that are zero: ``+`` sorts before ``.``.
+    Two such texts compare as their times do, even if ``isoformat()`` leaves out
+    microseconds that are zero: ``+`` sorts before ``.``.
     """
     return time.astimezone(timezone.utc).isoformat()
 
 
 def before(time: datetime, seconds: float) -> str:
-    """Return the time that lies *seconds* before *time*, as text."""
+    """Return the time *seconds* before *time*, as ISO 8601 UTC."""
     return iso(time - timedelta(seconds=seconds))
 
 
 def after(time: datetime, seconds: float) -> str:
-    """Return the time that lies *seconds* after *time*, as text."""
+    """Return the time *seconds* after *time*, as ISO 8601 UTC."""
     return before(time, -seconds)
 
 
 def parse_lifetime(text: str) -> float | None:
-    """Return the seconds that *text* means as a duration, or None for ``never``.
+    """Parse a duration that must not be zero: seconds, or None for ``never``.
 
-    Raises ValueError for what is not a duration, and for one of no length.
+    Raises ValueError for text that is not a valid duration, and for zero.
     """
     seconds = parse_duration(text)
     if seconds == 0:
-        raise ValueError("must be longer than nothing")
+        raise ValueError("must be longer than 0 seconds")
     return seconds
 
 
 def parse_duration(text: object) -> float | None:
-    """Return the seconds that *text* means, or None for ``never``.
+    """Parse a duration: seconds, or None for ``never``.
 
-    *text* is ``30s``, ``15m``, ``12h``, ``7d``, ``never``, or a number of
-    seconds. Raises ValueError for everything else.
+    *text* is ``30s``, ``15m``, ``12h``, ``7d``, ``never``, or a number of seconds,
+    up to 36500 days. Raises ValueError for everything else.
     """
     if text == "never":
         return None

@@ -1,8 +1,8 @@
-"""The events: what each is called, what its detail holds, and who may have acted.
+"""The events of the history: the name, detail, signal and personal data of each.
 
 A new event, or a new member of a detail, is declared here and nowhere else. Recording
-refuses what is not declared; erasure, export, change log and signals follow the
-declaration; tests hold the OpenAPI document, the reference and the page's texts to it.
+an undeclared one raises ValueError; erasure, export, change log and signals follow the
+declaration; tests compare it with the OpenAPI document, the reference and the page.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any, ClassVar
 
 
 class Holds(Enum):
-    """What a member of a detail says about people, and so how it is erased."""
+    """Which personal data a member of a detail holds; erasure depends on it."""
 
     NOTHING_PERSONAL = "nothing personal"
-    #: An object of columns of the machine's row, as they were before the event.
+    #: An object with columns of the machine's row, as they were before the event.
     BEFORE = "before"
-    #: The same, as they are from the event on.
+    #: The same columns, as they are after the event.
     AFTER = "after"
     #: A list of hostnames.
     HOSTNAMES = "hostnames"
-    #: Text in which a person writes what they like. The change log shows it too.
+    #: Text that a person writes, which may contain anything. The change log shows it.
     FREE_TEXT = "free text"
 
 
-#: What machines say of themselves and their users: the change log shows none of it.
-SAID_BY_MACHINES = (Holds.BEFORE, Holds.AFTER, Holds.HOSTNAMES)
+#: What machines report about themselves and their users; not in the change log.
+_REPORTED_BY_MACHINES = (Holds.BEFORE, Holds.AFTER, Holds.HOSTNAMES)
 
 
 #: Every event, by its name.
@@ -36,13 +36,13 @@ EVENTS: dict[str, type[EventType]] = {}
 
 
 class EventType:
-    """An event; the docstring of each class says what has happened, as the docs do.
+    """Declare an event; the docstring of each class says what has happened.
 
-    *members* are those of its detail, *because* the reasons that one may give.
-    *signal* is the Blinker signal that is sent after the commit. With *enrolls* it
-    counts as an enrollment; with *may_change_user* the machine may be another
-    person's from then on, although the event says nothing of that. *of_machine* is
-    False for an event about an enrollment token.
+    *members* are the members of its detail, *because* the reasons that it may give.
+    *signal* is the Blinker signal that is sent after the commit. *enrolls* is True
+    if it counts as an enrollment, *may_change_user* if the machine may belong to
+    another person afterwards without the event saying so, and *of_machine* is False
+    if the event is about an enrollment token.
     """
 
     name: ClassVar[str]
@@ -183,16 +183,16 @@ class EnrollmentTokenRevoked(_OfEnrollmentToken):
     name = "enrollment_token_revoked"
 
 
-#: The events that count as an enrollment, and what its answer calls it.
+#: The events that count as an enrollment: the ``status`` values of its response.
 ENROLLMENTS = tuple(name for name, event in EVENTS.items() if event.enrolls)
 
 #: The roles that an event's actor may have; ``host`` is the host's own code.
 ROLES = ("operator", "installer", "agent", "cli", "host")
 
-#: Those that act on the machine itself: their address says where its user is.
+#: Roles that act on the machine itself: their IP address tells where its user is.
 ROLES_ON_THE_MACHINE = ("agent", "installer")
 
-#: The members of an actor that name a person, who acts as an operator.
+#: The members of an actor that name a person who acted as an operator.
 OPERATOR_NAMES = ("user", "os_user")
 
 
@@ -210,10 +210,10 @@ def require_declared(name: str, detail: Mapping[str, Any]) -> None:
 
 @lru_cache  # a long history asks for each member of each event
 def holds(member: str) -> Holds:
-    """Return what a member holds, whichever event it is of.
+    """Return the declaration of a *member*, which is the same in every event.
 
-    One that is not declared is treated as free text: what a later version of this
-    package has recorded may name a person too.
+    An undeclared member is treated as free text: it was recorded by a later version
+    of this package, and may name a person.
     """
     for event in EVENTS.values():
         if member in event.members:
@@ -222,12 +222,12 @@ def holds(member: str) -> Holds:
 
 
 def members(detail: Mapping[str, Any], *held: Holds) -> Iterator[str]:
-    """Yield the names of those members of *detail* that hold any of *held*."""
+    """Yield the names of the members of *detail* that are declared as one of *held*."""
     return (name for name in detail if holds(name) in held)
 
 
 def side(detail: Mapping[str, Any], which: Holds) -> dict[str, Any]:
-    """Return what the machine said of itself ``BEFORE`` or ``AFTER`` an event."""
+    """Return the columns that *detail* has from ``BEFORE`` or ``AFTER`` the event."""
     return next((detail[name] for name in members(detail, which)), None) or {}
 
 
@@ -237,12 +237,12 @@ def logged(name: str, detail: Mapping[str, Any]) -> dict[str, Any]:
     return {
         member: detail[member]
         for member, held in declared.items()
-        if member in detail and held not in SAID_BY_MACHINES
+        if member in detail and held not in _REPORTED_BY_MACHINES
     }
 
 
 def impersonal() -> list[str]:
-    """Return the names of the events whose detail can name nobody."""
+    """Return the names of the events whose detail holds no personal data."""
     return [
         name
         for name, event in EVENTS.items()

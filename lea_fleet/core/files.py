@@ -1,4 +1,4 @@
-"""Write files that are whole on the disk before they get their names."""
+"""Write files atomically: synced to disk in full, then moved into place."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from pathlib import Path
 def whole_files(folder: Path) -> Iterator[Path]:
     """Yield a private folder whose files are moved into *folder* at the end.
 
-    They are on the disk by then, and replace files of the same names. Where the
-    context fails, none is moved, and nothing is left behind. Raises OSError.
+    The files are synced to disk first, and replace files of the same names. If the
+    context raises, no file is moved, and the private folder is removed. Raises OSError.
     """
     work = Path(tempfile.mkdtemp(prefix=".lea-fleet-", dir=folder))
     try:
         yield work
         made = list(work.iterdir())
         for file in made:
-            with file.open("rb+") as written:  # Windows flushes no file that is read
+            with file.open("rb+") as written:  # Windows syncs writable files only
                 os.fsync(written.fileno())
         for file in made:
             os.replace(file, folder / file.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    with suppress(OSError):  # Windows opens no folders
+    with suppress(OSError):  # Windows cannot open folders
         _flush_names(folder)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield an empty file, readable by its owner alone, that becomes *path*.
+    """Yield an empty file, readable by its owner only, that becomes *path*.
 
-    As :func:`whole_files` does it; a file that is deleted meanwhile replaces nothing.
+    It is moved as by :func:`whole_files`; if the caller deletes it, *path* stays.
     """
     with whole_files(path.parent) as work:
         new = work / path.name
@@ -45,7 +45,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def _flush_names(folder: Path) -> None:
-    """Let the names in *folder* survive a loss of power."""
+    """Sync *folder* to disk, so that new names in it survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

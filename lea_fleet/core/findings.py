@@ -1,4 +1,4 @@
-"""What a check of the doctor finds: how bad it is, what it is, and what to do."""
+"""Findings of the doctor's checks: level, detail and suggested action."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal, NamedTuple
 
 Level = Literal["ok", "warning", "fault"]
 
-#: From good to bad. The index of a level is the exit code for it.
+#: From best to worst. The index of a level is its exit code.
 LEVELS: tuple[Level, ...] = ("ok", "warning", "fault")
 
 _FIRST_FEW = 5
 
 
 class Verdict(NamedTuple):
-    """The result of one check; *action* is empty where there is nothing to do."""
+    """The result of one check; *action* is empty if there is nothing to do."""
 
     level: Level
     detail: str
@@ -22,7 +22,7 @@ class Verdict(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """The verdict of the *check* of that name, in its *group*."""
+    """A verdict with the name of its *check* and of its *group*."""
 
     group: str
     check: str
@@ -36,11 +36,11 @@ Checks = dict[str, Callable[[], Verdict]]
 
 
 class CannotCheck(Exception):
-    """Why a check cannot be made; its text is for people."""
+    """A check cannot be run; the text says why, for people."""
 
 
 class NothingYet(Exception):
-    """Why there is nothing to check yet; its text is for people."""
+    """There is nothing to check yet; the text says why, for people."""
 
 
 def ok(detail: str) -> Verdict:
@@ -56,7 +56,7 @@ def fault(detail: str, action: str) -> Verdict:
 
 
 def run(group: str, checks: Checks) -> list[Finding]:
-    """Run *checks* and return the findings; a check that cannot be made is one too."""
+    """Run *checks* and return their findings; one that fails to run is a warning."""
     return [Finding(group, name, *_verdict(check)) for name, check in checks.items()]
 
 

@@ -1,4 +1,4 @@
-"""How often agents beat: seldom enough for a large fleet, and never in step."""
+"""The heartbeat interval: longer in a large fleet, and randomized by up to 10 %."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from datetime import datetime
 
 from .limits import LONGEST_HEARTBEAT_INTERVAL
 
-#: Each step from one interval to the next longer one, so that there are few.
+#: Factor from one interval to the next longer one, so that few values are in use.
 _STEP = 1.25
 
-#: Seconds for which a process remembers what the database says.
+#: Seconds for which a process caches the interval that the database holds.
 REMEMBERED = 10
 
 
 def interval_for(machines: int, *, shortest: int, rate: float) -> int:
-    """Return the seconds between two heartbeats of each of so many *machines*.
+    """Return the seconds between two heartbeats of a machine in a fleet of *machines*.
 
-    *shortest*, or as many steps more as keep all of them under *rate* a second.
+    That is *shortest*, or the first longer step at which the whole fleet sends at
+    most *rate* heartbeats a second.
     """
     seconds = shortest
     while seconds * rate < machines and seconds < LONGEST_HEARTBEAT_INTERVAL:
@@ -27,21 +28,21 @@ def interval_for(machines: int, *, shortest: int, rate: float) -> int:
 
 
 def longest(seconds: int) -> int:
-    """Return the most that :func:`spread` makes of an interval."""
+    """Return the longest interval, in seconds, that :func:`spread` may return."""
     return seconds + (seconds + 9) // 10
 
 
 def spread(seconds: int) -> int:
-    """Return an interval that is longer by up to a tenth, each time another one.
+    """Return *seconds* plus a random part of up to a tenth.
 
-    Machines that were switched on together would else beat together for ever.
+    Otherwise machines switched on together would send their heartbeats together.
     """
-    # As randint(), at a quarter of its cost.
+    # The same distribution as randint(), at a quarter of its cost.
     return seconds + int(random.random() * (longest(seconds) - seconds + 1))
 
 
 class KnownInterval:
-    """The interval of the fleet as this process last learned it."""
+    """Cache the fleet's heartbeat interval in this process."""
 
     def __init__(self) -> None:
         self._seconds = 0
@@ -51,9 +52,9 @@ class KnownInterval:
         self._seconds, self._learned_at = seconds, now
 
     def next(self, now: datetime) -> int | None:
-        """Return the seconds until an agent's next heartbeat, each time others.
+        """Return the seconds until an agent's next heartbeat, randomized by spread().
 
-        None where it is time to ask the database again.
+        None if the cached interval is over 10 seconds old: ask the database again.
         """
         if self._learned_at is None:
             return None

@@ -1,7 +1,7 @@
-"""The bounds on what callers may send, store and ask for.
+"""Limits on what callers may send, store and ask for.
 
 Lengths of text are in characters, durations in seconds. The OpenAPI document, the
-reference and the commands' help are held to these numbers by a test.
+reference and the commands' help are compared with these numbers by a test.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 _HOUR = 3600
 _DAY = 24 * _HOUR
 
-# What a request may say
+# What a request may contain
 
 #: The most bytes of a request's body.
 LONGEST_BODY = 64 * 1024
@@ -17,7 +17,7 @@ LONGEST_BODY = 64 * 1024
 #: The longest machine_id that a new machine may have.
 LONGEST_MACHINE_ID = 128
 
-#: The longest detail of a machine, search for one, or label of an enrollment token.
+#: The longest detail of a machine, search text, or label of an enrollment token.
 LONGEST_DETAIL = 255
 
 #: The longest reason for an uninstall.
@@ -29,16 +29,16 @@ LONGEST_KEY = 255
 #: The largest id of a row: SQLite's largest integer.
 LARGEST_ID = 2**63 - 1
 
-#: The longest duration that is accepted: beyond a century, dates overflow.
+#: The longest duration that is accepted: much longer ones make dates overflow.
 LONGEST_DURATION = 36500 * _DAY
 
-# How much is answered, unless the caller asks for another number, and at most
+# How much a response contains: by default, and at most
 
 #: Events on a page.
 DEFAULT_EVENTS = 50
 MOST_EVENTS = 500
 
-#: Machines on a page; the default is for a cursor that comes without a limit.
+#: Machines on a page; the default applies to a cursor without a limit.
 DEFAULT_MACHINES = 100
 MOST_MACHINES = 1000
 
@@ -46,36 +46,36 @@ MOST_MACHINES = 1000
 DEFAULT_DAYS = 30
 MOST_DAYS = 365
 
-#: What a command prints at most: events and machines.
+#: The most events and machines that a command prints.
 MOST_EVENTS_PRINTED = 10_000
 MOST_MACHINES_PRINTED = 1_000_000
 
-#: Machines and enrollment tokens that a shell is offered to complete a word.
+#: Machines and enrollment tokens that shell completion offers.
 MOST_COMPLETIONS = 50
 
-#: Versions that the metrics distinguish. Machines could make up any number of them.
+#: Versions that the metrics distinguish: agents may report any number of them.
 MOST_VERSIONS = 50
 
-#: Characters of a name that count for its place in a sorted list.
+#: Characters of a name that are compared when a list is sorted.
 LONGEST_SORTED = 64
 
 # How long something lasts, in seconds
 
-#: An enrollment token, unless its creator says otherwise; and how often it enrolls.
+#: Default lifetime of an enrollment token; default and largest number of uses.
 ENROLLMENT_TOKEN_LIFETIME = 7 * _DAY
 ENROLLMENT_TOKEN_USES = 100
 MOST_ENROLLMENT_TOKEN_USES = 1_000_000
 
-#: A release: an active machine may be enrolled once within this time.
+#: A release: an active machine may be re-enrolled once within this time.
 RELEASE_LIFETIME = _DAY
 
-#: How long a lost response to an enrollment may be asked for again.
+#: How long the lost response to an enrollment may be requested again.
 REPLAY_LIFETIME = _DAY
 
-#: How long a former hostname is remembered: if it comes back, a clone is suspected.
+#: How long a former hostname is kept: if it returns, the machine is a suspected clone.
 CLONE_MEMORY = _DAY
 
-#: The longest heartbeat interval that a large fleet is told.
+#: The longest heartbeat interval, which a very large fleet gets.
 LONGEST_HEARTBEAT_INTERVAL = _DAY
 
 #: The longest LEA_FLEET_BUSY_TIMEOUT; SQLite counts milliseconds in 32 bits.

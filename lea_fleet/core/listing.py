@@ -1,8 +1,8 @@
-"""What a listing of machines is asked for: its filters, its pages and its cursors.
+"""Filters, pagination and cursors of a listing of machines.
 
 Each filter is declared once, as a field of :class:`FleetFilter`; the query parameters
 of ``GET /fleet``, the options of ``flask fleet list`` and the page are made from that,
-or held to it by a test. Its condition in SQL stands in ``storage/listing.py``.
+or compared with it by a test. Its SQL condition is in ``storage/listing.py``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, Literal, NamedTuple
 
 Status = Literal["active", "uninstalled"]
 
-#: Both, in the order in which every listing runs through them.
+#: All statuses, in the order of every listing.
 STATUSES: tuple[Status, ...] = ("active", "uninstalled")
 
 PRESENCES = ("online", "offline", "stale", "uninstalled")
 
-#: What a listing may be ordered by.
+#: The columns that a listing may be sorted by.
 SORTS = (
     "enrolled_at",
     "last_seen_at",
@@ -34,17 +34,17 @@ SORTS = (
 
 NEWEST_FIRST = "-enrolled_at"
 
-#: How the value of a filter is written: as it is, even blank; as text; as one of
-#: several words; as several of them; as a duration.
+#: The type of a filter's value: exact text, even blank; text; one of several words;
+#: any of several words; a duration.
 Kind = Literal["exact", "text", "choice", "choices", "duration"]
 
 
 class Declared(NamedTuple):
-    """What there is to know of a filter beside its name.
+    """The declaration of a filter, without its name.
 
-    *choices* are the words of a choice, *options* how the command calls it (not at all
-    where there are none), *help* is the help of that option, *on_page* whether the page
-    has a control for it.
+    *choices* are the words that it accepts, *options* the names of the command's option
+    (empty if it has none), *help* is the help of that option, and *on_page* tells
+    whether the page has a control for it.
     """
 
     kind: Kind
@@ -60,9 +60,9 @@ def _filter(kind: Kind, default: Any = None, **declared: Any) -> Any:
 
 @dataclass(frozen=True)
 class FleetFilter:
-    """The machines that a listing is of: all that fit everything that is given.
+    """Select machines: those that match every filter that is set.
 
-    *presence* is any of these, or all where there are none; *silent_for* is in
+    *presence* lists the presences to include, or is empty for all; *silent_for* is in
     seconds. *sort* is one of SORTS, with ``-`` before it for descending.
     """
 
@@ -124,7 +124,7 @@ WHOLE_FLEET = FleetFilter()
 
 
 def is_sort(text: str) -> bool:
-    """Tell whether *text* is what a listing may be ordered by."""
+    """Tell whether *text* is a valid sort order: one of SORTS, or ``-`` and one."""
     return text.removeprefix("-") in SORTS
 
 
@@ -133,16 +133,16 @@ def is_sort(text: str) -> bool:
 #: The types of a sort key, as a cursor names them.
 KINDS = ("text", "blob", "integer", "real", "null")
 
-#: The status and the kind, as indexes, and the id. The key follows, then a digest.
+#: A cursor: the indexes of the status and the kind, the id; then the key, a digest.
 _HEAD = struct.Struct(">BBq")
 _DIGEST_SIZE = 8
 
 
 class Position(NamedTuple):
-    """A place in the order of a listing: behind the machine with this *id*.
+    """A position in a listing: right after the machine with this *id*.
 
-    *key* is the bytes of what the listing is ordered by, as it stood there when
-    the page was read, and *kind* its type in the database.
+    *key* is the value of the machine's sort key in bytes, as it was when the page was
+    read, and *kind* is its type in the database.
     """
 
     status: Status
@@ -152,44 +152,46 @@ class Position(NamedTuple):
 
 
 def write_cursor(position: Position, wanted: FleetFilter) -> str:
-    """Return *position* in the listing that *wanted* makes, as a cursor."""
+    """Encode *position* in the listing of *wanted* as a cursor, in URL-safe base64."""
     status, kind, key, row_id = position
     head = _HEAD.pack(STATUSES.index(status), KINDS.index(kind), row_id)
-    told = head + key
-    return urlsafe_b64encode(told + _digest(told, wanted)).decode().rstrip("=")
+    packed = head + key
+    return urlsafe_b64encode(packed + _digest(packed, wanted)).decode().rstrip("=")
 
 
 def read_cursor(cursor: str, wanted: FleetFilter) -> Position:
-    """Return the position that a *cursor* of the listing *wanted* stands for.
+    """Decode a *cursor* of the listing of *wanted*.
 
-    Raises ValueError for text that is none, or is another listing's.
+    Raises ValueError for text that is not a valid cursor, or is another listing's.
     """
     decoded = _decoded(cursor)
-    told, digest = decoded[:-_DIGEST_SIZE], decoded[-_DIGEST_SIZE:]
+    packed, digest = decoded[:-_DIGEST_SIZE], decoded[-_DIGEST_SIZE:]
     try:
-        status, kind, row_id = _HEAD.unpack_from(told)
-        position = Position(STATUSES[status], KINDS[kind], told[_HEAD.size :], row_id)
+        status, kind, row_id = _HEAD.unpack_from(packed)
+        position = Position(STATUSES[status], KINDS[kind], packed[_HEAD.size :], row_id)
     except (struct.error, IndexError):
         position = None
-    if position is None or digest != _digest(told, wanted):
-        raise ValueError("is not one that this very listing has given")
+    if position is None or digest != _digest(packed, wanted):
+        raise ValueError("is not a valid cursor of this listing")
     return position
 
 
 def _decoded(cursor: str) -> bytes:
     try:
         decoded = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except ValueError:  # not ASCII, or no base64
+    except ValueError:  # not ASCII, or not base64
         return b""
-    # Base64 is read leniently: what is not as it was written is no cursor.
+    # Python decodes base64 leniently: accept only the text that we would write.
     written = urlsafe_b64encode(decoded).decode().rstrip("=")
     return decoded if written == cursor else b""
 
 
-def _digest(told: bytes, wanted: FleetFilter) -> bytes:
-    """Tie a cursor to its listing. No secret: every cursor an operator could
-    make up is a place in the order, and no more."""
-    return blake2b(told + repr(wanted).encode(), digest_size=_DIGEST_SIZE).digest()
+def _digest(packed: bytes, wanted: FleetFilter) -> bytes:
+    """Return a digest that ties a cursor to its listing.
+
+    It needs no secret: a cursor that an operator makes up is only another position.
+    """
+    return blake2b(packed + repr(wanted).encode(), digest_size=_DIGEST_SIZE).digest()
 
 
 # Pages
@@ -197,8 +199,10 @@ def _digest(told: bytes, wanted: FleetFilter) -> bytes:
 
 @dataclass(frozen=True)
 class Page:
-    """What a listing is asked for: all that is *wanted*, or, with a *limit*, no
-    more than that many, from the place *after* which the page begins."""
+    """A request for a listing: the machines that match *wanted*.
+
+    At most *limit* of them (None for all), from the position *after* on.
+    """
 
     wanted: FleetFilter = WHOLE_FLEET
     limit: int | None = None
@@ -210,10 +214,10 @@ Rows = list[Any]
 
 
 class PageReader:
-    """Reads a page, one status after the other, and notices where it ends.
+    """Read a page, one status after the other, and detect whether more follows.
 
     *read* is a method of the storage's Listing that yields rows in batches, ``rows``
-    or ``json_rows``. Within one snapshot.
+    or ``json_rows``. All of it runs within one snapshot.
     """
 
     def __init__(self, read: Callable[..., Iterator[Rows]], page: Page) -> None:
@@ -221,7 +225,7 @@ class PageReader:
         self._page = page
         self._room = page.limit
         self._last: tuple[Status, int] | None = None
-        #: The status and id of the last machine, once it is known that more follow.
+        #: The status and id of the page's last machine, if more machines follow.
         self.broken_off: tuple[Status, int] | None = None
 
     def of_status(self, status: Status) -> Iterator[Rows]:

@@ -1,4 +1,4 @@
-"""A machine: the columns of its row, and which ids a new one may have."""
+"""A machine: the columns of its row, and the rules for the id of a new one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from .limits import LONGEST_MACHINE_ID
 from .problems import InvalidField
 
-#: The columns that a machine fills in by itself, at enrollment and by heartbeat.
+#: The columns that a machine reports, at enrollment and by heartbeat.
 DETAILS = ("user_name", "user_email", "user_id", "hostname", "os_info", "version")
 
 #: All columns of a machine's row, in the order in which they are shown.
@@ -22,10 +22,10 @@ COLUMNS = (
     "uninstall_reason",
 )
 
-#: The columns that identify the computer and its user: a change of one is an event.
+#: The columns that identify the computer and its user; changing one is an event.
 IDENTITY = ("hostname", "user_name", "user_email", "user_id")
 
-#: The columns with personal data. An installer is not told them.
+#: The columns with personal data. An installer does not get to see them.
 PERSONAL = ("user_name", "user_email", "user_id", "hostname")
 
 #: Control characters, and the line and paragraph separators.
@@ -35,8 +35,8 @@ _UNPRINTABLE = ("Cc", "Zl", "Zp")
 def new_machine_id(sent: str) -> str:
     """Return *sent*, trimmed, as the id of a new machine.
 
-    Raises InvalidField for an id that does not fit into a path or a line. Ids that
-    are stored already are never checked: the older server had no rules.
+    Raises InvalidField for an id that is not safe in a URL path or on one line. Ids
+    that are stored already are never checked: the older server had no rules.
     """
     machine_id = sent.strip()
     fault = _fault(machine_id)

@@ -1,4 +1,4 @@
-"""Presence: who is there, from the server's clock alone, whenever it is asked."""
+"""Presence (online, offline, stale), computed from the server's clock on each read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ INTERVALS = 3
 
 @dataclass(frozen=True)
 class PresenceRule:
-    """When a silent machine turns ``offline`` and ``stale``; all in seconds.
+    """When a silent machine becomes ``offline`` and ``stale``; durations in seconds.
 
-    *heartbeat_interval* is the least that agents are told, more where more than
-    *heartbeat_rate* of them would send a heartbeat in a second. A heartbeat within
-    *resolution* of the last one that was written says nothing new. A silence
-    of *stale_after* makes a machine stale, one of *given_up_after* lets it be
-    enrolled again; None means never.
+    *heartbeat_interval* is the shortest that agents are told; it gets longer if the
+    fleet would send more than *heartbeat_rate* heartbeats a second. A heartbeat within
+    *resolution* of the last one that was written need not be written. A machine is
+    stale after a silence of *stale_after*, and may be re-enrolled after one of
+    *given_up_after*; None means never.
     """
 
     heartbeat_interval: int
@@ -31,7 +31,7 @@ class PresenceRule:
     given_up_after: float | None
 
     def interval_for(self, machines: int) -> int:
-        """Return the seconds between two heartbeats in a fleet of so many."""
+        """Return the seconds between two heartbeats in a fleet of so many machines."""
         return heartbeat_interval.interval_for(
             machines, shortest=self.heartbeat_interval, rate=self.heartbeat_rate
         )
@@ -39,9 +39,9 @@ class PresenceRule:
     def limits(self, now: datetime, interval: int) -> dict[str, str]:
         """Return the timestamps that separate online, offline and stale at *now*.
 
-        *interval* is the longest that agents were lately told. Seen at
-        ``online_since`` or later is online; before ``stale_before`` is stale;
-        between them is offline. ISO 8601 UTC, to compare as text.
+        *interval* is the longest that agents were told recently, in seconds. Machines
+        seen at ``online_since`` or later are online, those last seen before
+        ``stale_before`` are stale, others offline. ISO 8601 UTC, to compare as text.
         """
         silence = INTERVALS * heartbeat_interval.longest(interval)
         stale = self.stale_after
@@ -51,10 +51,10 @@ class PresenceRule:
         }
 
     def is_fresh(self, last_seen_at: str | None, now: datetime) -> bool:
-        """Tell whether seeing the machine at *now* need not be written.
+        """Tell whether *last_seen_at* is too recent to be updated at *now*.
 
-        A last_seen_at in the future, from before the clock was set back, is
-        not fresh: left there, the machine would stay online in its absence.
+        A last_seen_at in the future, from before the clock was set back, is not
+        fresh: if it stayed, a machine that is switched off would remain online.
         """
         if last_seen_at is None:
             return False
@@ -65,8 +65,10 @@ class PresenceRule:
         return 0 <= silence < self.resolution
 
     def is_given_up(self, agent: Mapping[str, Any], now: datetime) -> bool:
-        """Tell whether an active *agent* has been silent for so long by *now* that it
-        may be enrolled again without a release."""
+        """Tell whether an active *agent* may be re-enrolled without a release.
+
+        It may if it has been silent for at least *given_up_after* seconds by *now*.
+        """
         if self.given_up_after is None:
             return False
         seen = agent["last_seen_at"] or agent["enrolled_at"]

@@ -1,8 +1,8 @@
-"""Everything that can go wrong for a caller: one class a code, one error body.
+"""Error responses of the API: one class for each error code.
 
-The body is RFC 9457's ``application/problem+json``. ``code`` is stable and
-``action`` tells a program what to do next; both are listed, with the reason
-for each action, in the reference.
+The body is ``application/problem+json`` (RFC 9457). ``code`` is stable, and
+``action`` tells a program what to do next; the reference lists both, with the reason
+for each action.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ REALM = "lea_fleet"
 
 
 class Problem(Exception):
-    """A request that is refused, and why.
+    """A request is refused; the base class of all error responses.
 
     *detail* is one sentence for a person; *members* are added to the body.
-    No HTTPException on purpose: a host's error pages must not take it over.
+    It is not an HTTPException, so that a host's error pages do not replace it.
     """
 
     status: ClassVar[int]
@@ -118,7 +118,7 @@ class AgentUninstalled(Unauthorized):
     title = "The machine has been uninstalled"
 
 
-# 403: a valid credential that does not reach this far
+# 403: a valid credential without permission for the request
 
 
 class Forbidden(Problem):
@@ -158,7 +158,7 @@ class UnknownAgent(Problem):
 
     def __init__(self, machine_id: str) -> None:
         super().__init__(
-            "No machine of this id has ever been enrolled.", machine_id=machine_id
+            "No machine with this id has ever been enrolled.", machine_id=machine_id
         )
 
 
@@ -171,7 +171,7 @@ class UnknownEnrollmentToken(Problem):
 
 
 class Conflict(Problem):
-    """*agent* is the machine's row; of it, nothing about a person is told."""
+    """*agent* is the machine's row; the body shows no personal data of it."""
 
     status = 409
     reason: ClassVar[str]
@@ -195,13 +195,13 @@ class AlreadyEnrolled(Conflict):
 class ReactivationRefused(Conflict):
     code, action = "reactivation_refused", "stop"
     title = "The machine was uninstalled"
-    reason = "This machine was uninstalled and the request forbids to reactivate it."
+    reason = "This machine was uninstalled and the request forbids reactivating it."
 
 
 class MachineUninstalled(Conflict):
     code, action = "machine_uninstalled", "stop"
     title = "The machine is uninstalled"
-    reason = "This machine is uninstalled; that takes an active one."
+    reason = "This machine is uninstalled; the request needs an active machine."
 
 
 # 503: the database

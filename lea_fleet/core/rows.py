@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 
 class KnownMachine(TypedDict):
-    """What a heartbeat needs to know of a machine: columns of ``enrolled_agents``."""
+    """The columns of ``enrolled_agents`` that a heartbeat needs."""
 
     id: int
     machine_id: str
@@ -21,7 +21,7 @@ class KnownMachine(TypedDict):
 
 
 class Agent(KnownMachine):
-    """A machine: its whole row, its presence and whether it is a suspected clone."""
+    """A machine: its full row, its presence, and whether it is a suspected clone."""
 
     status: str
     uninstalled_at: str | None
@@ -30,24 +30,24 @@ class Agent(KnownMachine):
     suspected_clone: bool
 
 
-#: ``used``, ``unused`` or ``pending`` (made by a rotation and not used yet) may be
-#: used; ``revoked`` has been replaced; ``departed`` died with the uninstall of its
-#: machine, ``uninstalled`` before that.
+#: A token that is ``used``, ``unused`` or ``pending`` (made by a rotation and not used
+#: yet) is valid. ``revoked``: replaced. ``departed``: valid until the uninstall of its
+#: machine. ``uninstalled``: revoked before its machine was uninstalled.
 TokenState = Literal["used", "unused", "pending", "revoked", "departed", "uninstalled"]
 
 
 class AgentToken(KnownMachine):
-    """An agent's token, and of its machine what a heartbeat needs."""
+    """An agent's token, with the columns of its machine that a heartbeat needs."""
 
     token_hash: str
     state: TokenState
 
 
 class TokenDates(TypedDict):
-    """What ``flask fleet show`` says of the tokens that a machine may use.
+    """Dates of a machine's valid tokens, for ``flask fleet show``.
 
-    ``issued_at`` and ``first_used_at`` are of the present one; ``rotated_at`` is when
-    the one was issued that a rotation made and nobody has used yet.
+    ``issued_at`` and ``first_used_at`` are those of the current token; ``rotated_at``
+    is when the pending token of a rotation was issued, if there is one.
     """
 
     issued_at: str | None
@@ -56,7 +56,7 @@ class TokenDates(TypedDict):
 
 
 class EnrollmentToken(TypedDict):
-    """What installers enroll with; ``state`` is one of ENROLLMENT_TOKEN_STATES."""
+    """An enrollment token; ``state`` is one of ENROLLMENT_TOKEN_STATES."""
 
     id: int
     label: str
@@ -72,7 +72,7 @@ ENROLLMENT_TOKEN_STATES = ("active", "used_up", "expired", "revoked")
 
 
 class Event(TypedDict):
-    """A line of the history; ``machine_id`` is None where it is about no machine."""
+    """An event of the history; ``machine_id`` is None if it is not about a machine."""
 
     id: int
     machine_id: str | None
@@ -83,10 +83,10 @@ class Event(TypedDict):
 
 
 class Enrollment(NamedTuple):
-    """What an enrollment did.
+    """The result of an enrollment.
 
-    *status* is ``enrolled``, ``reactivated`` or ``reenrolled``, *agent* the row
-    as it is now.
+    *status* is ``enrolled``, ``reactivated`` or ``reenrolled``; *agent* is the
+    machine's row afterwards.
     """
 
     status: str
@@ -94,7 +94,7 @@ class Enrollment(NamedTuple):
 
 
 class CloneSigns(TypedDict):
-    """When a suspected clone last alternated, and when that was last reported."""
+    """When the hostname last alternated, and when that was last reported."""
 
     alternated_at: str
     reported_at: str

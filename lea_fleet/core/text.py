@@ -1,4 +1,4 @@
-"""Compare, search, sort and print text that machines and people have written."""
+"""Compare, search, sort and print text from machines and people."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ from collections.abc import Iterable
 
 from .limits import LONGEST_SORTED
 
-#: A key goes into a cursor, and a cursor into an address.
+#: A sort key is part of a cursor, and a cursor part of a URL.
 _LONGEST_KEY = 256
 
 _DIGITS = re.compile(r"\d+", re.ASCII)
 
-#: Control, format (among them those that turn the writing direction), line and
-#: paragraph separators, surrogates: what may move a cursor or hide a name.
+#: Categories of characters that may move a terminal's cursor or hide text: control,
+#: format (including bidirectional overrides), line and paragraph separators, and
+#: surrogates.
 _UNSAFE = ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 
 def folded(value: object) -> str:
-    """Return *value* for a comparison that ignores case but not accents.
+    """Normalize *value* for a comparison that ignores case but not accents.
 
-    Letters that are written as one character or with a combining mark are alike.
+    A letter with a combining mark equals the same letter as one character.
     """
     if value is None:
         return ""
-    # Folding may part what was one character, and the other way round.
+    # Case folding may undo the normalization, so normalize again.
     text = unicodedata.normalize("NFC", str(value)).casefold()
     return unicodedata.normalize("NFC", text).strip()
 
 
 def folded_all(values: Iterable[object]) -> frozenset[str]:
-    """Return those of *values* that are not blank, :func:`folded`."""
+    """Return *values* :func:`folded`, without blank ones."""
     return frozenset(map(folded, values)) - {""}
 
 
 def contains(name: bytes, part: str) -> bool:
-    """Tell whether *part*, which is case-folded, is in *name* in any case.
+    """Tell whether *name* contains *part* in any case; *part* is case-folded.
 
     Names come as bytes: another program may have stored them in another encoding.
     """
@@ -47,7 +48,7 @@ def sort_key(name: bytes | None) -> str:
     """Return the key that sorts names in a list for people.
 
     It ignores case and accents, and compares numbers by their value: ``PC-9`` is
-    before ``PC-10``, ``Émile`` between ``Emil`` and ``Eve``. No name comes first.
+    before ``PC-10``, ``Émile`` between ``Emil`` and ``Eve``. None comes first.
     """
     if name is None:
         return ""
@@ -59,7 +60,7 @@ def sort_key(name: bytes | None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return *text* with every character escaped that a terminal would not show."""
+    """Escape the characters of *text* that are not safe to print on a terminal."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,4 +1,4 @@
-"""Tokens: made here, shown once, and kept only as SHA-256."""
+"""Generate tokens, and hash them: only their SHA-256 is stored."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ _RANDOM_BYTES = 32
 
 
 def new_agent_token() -> str:
-    """Return a fresh agent token: 256 random bits, URL-safe, recognizable."""
+    """Return a new agent token: a recognizable prefix and 256 random bits, URL-safe."""
     return AGENT_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
 def new_enrollment_token() -> str:
-    """Return a fresh enrollment token, for installers."""
+    """Return a new enrollment token, for installers."""
     return ENROLLMENT_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
 def hash_token(token: bytes) -> str:
-    """Return what is stored of *token*: its SHA-256, in hexadecimal.
+    """Return the SHA-256 of *token* in hexadecimal, which is what is stored.
 
-    No salt and no stretching: 256 random bits leave nothing to guess. What an
-    installer sends as its Idempotency-Key is kept in the same way.
+    No salt and no stretching: 256 random bits cannot be guessed. An installer's
+    Idempotency-Key is hashed in the same way.
     """
     return hashlib.sha256(token).hexdigest()
 
 
 def as_bytes(presented: str) -> bytes:
-    """Return the bytes that a client sent, of text as WSGI hands out header fields.
+    """Return the bytes of a header field that WSGI has decoded to text.
 
-    WSGI decodes them as latin-1 (PEP 3333). As bytes they can be compared in constant
-    time: ``compare_digest`` raises for text that is not ASCII.
+    WSGI decodes header fields as latin-1 (PEP 3333). Bytes can be compared in constant
+    time; ``compare_digest`` raises TypeError for text that is not ASCII.
     """
     try:
         return presented.encode("latin-1")

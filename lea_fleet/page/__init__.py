@@ -1,4 +1,4 @@
-"""The operator's page: what a browser loads. It holds no data, and asks the API."""
+"""The operator's page: static files that load all data from the API."""
 
 from .routes import page_blueprint, refuse_taken_address, register_page
 

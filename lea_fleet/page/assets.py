@@ -1,4 +1,4 @@
-"""The files of the page, as they are in the package."""
+"""Read the page's HTML, script, style and icon files from the package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from markupsafe import escape
 
 _HERE = Path(__file__).parent
 
-#: What a browser is told. Not by ``mimetypes``, which goes by Windows' registry.
+#: Media types. Not from ``mimetypes``, which depends on the Windows registry.
 MIMETYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
@@ -32,7 +32,7 @@ def assets() -> Mapping[str, bytes]:
 
 @cache
 def current_version() -> str:
-    """Return what all the files are together: another one when one of them is."""
+    """Return a digest of all files, which changes when one of them changes."""
     digest = blake2b(digest_size=8)
     for name, content in assets().items():
         digest.update(f"{name} {len(content)} ".encode() + content)
@@ -40,6 +40,6 @@ def current_version() -> str:
 
 
 def document(**values: str) -> str:
-    """Return the page itself, with *values* in the places that it has for them."""
+    """Return the page's HTML, with *values* escaped and inserted."""
     template = Template((_HERE / "page.html").read_text("utf-8"))
     return template.substitute({name: escape(values[name]) for name in values})

@@ -1,4 +1,4 @@
-"""Where the page and its files stand on an application, and how they go out."""
+"""The routes of the operator's page and its files, with their security headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..app.state import current_state
 from ..auth.sessions import signed_in_operator
 from .assets import MIMETYPES, assets, current_version, document
 
-#: Nothing inline, nothing from elsewhere, in no frame; no text becomes markup.
+#: No inline code, no other origin, no framing, and no text interpreted as markup.
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -39,14 +39,14 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-#: Without the guard of the API: there is nothing here to keep from anybody.
+#: Not behind the API's guard: the page and its files contain no data.
 page_blueprint = Blueprint("lea_fleet_page", __name__)
 
 
 def register_page(app: App, address: str | None) -> None:
-    """Put the page on *app*, at *address*; nowhere where that is None.
+    """Register the page on *app* at the path *address*; None for no page.
 
-    Raises ConfigurationError where another page is there already.
+    Raises ConfigurationError if *app* already has a page there.
     """
     refuse_taken_address(app, address)
     if address is not None:
@@ -54,22 +54,22 @@ def register_page(app: App, address: str | None) -> None:
 
 
 def refuse_taken_address(app: App, address: str | None) -> None:
-    """Raise ConfigurationError where *app* has a page at *address* already."""
+    """Raise ConfigurationError if *app* already has a page at the path *address*."""
     for rule in app.url_map.iter_rules():
         if rule.rule.rstrip("/") == address and "GET" in (rule.methods or {"GET"}):
             raise ConfigurationError(
-                f"This application has a page of its own at {address}: let"
-                " LEA_FLEET_PAGE say another path, or False for no page of lea_fleet."
+                f"This application has a page of its own at {address}: set"
+                " LEA_FLEET_PAGE to another path, or to False for no page of lea_fleet."
             )
 
 
 @page_blueprint.record
 def _add_routes(state: BlueprintSetupState) -> None:
-    """Add the routes, at the *address* that the registration says."""
+    """Add the routes at the *address* that was passed to the registration."""
     address = state.options["address"]
     folder, _, name = address.rpartition("/")
-    # As a variable part with one value, since a fixed part goes before it: a page of
-    # the host's that is declared later is the host's.
+    # A variable part with one value: Werkzeug prefers a fixed part to it, so a page
+    # that the host declares later at the same path wins.
     routes: dict[str, Callable[..., Response]] = {
         f'{folder}/<any("{name}"):name>': page,
         f"{address}/assets/<version>/<name>": asset,
@@ -87,7 +87,7 @@ def _add_routes(state: BlueprintSetupState) -> None:
 
 
 def page(name: str) -> Response:
-    """Show the page, which knows where the API is and whether to ask for a token."""
+    """Return the page, with the API's path and whether an operator is signed in."""
     state = current_state()
     root = request.root_path.rstrip("/")
     html = document(
@@ -99,7 +99,7 @@ def page(name: str) -> Response:
 
 
 def asset(version: str, name: str) -> Response:
-    """Send one of the page's files, which never changes under its address."""
+    """Return one of the page's files, whose content never changes at its URL."""
     if version != current_version() or name not in assets():
         abort(404)
     mimetype = MIMETYPES[PurePath(name).suffix]

@@ -147,7 +147,7 @@ def test_a_value_that_cannot_be_is_refused_by_name(key, value):
 def test_a_misspelt_setting_is_refused_with_the_one_that_is_meant():
     with pytest.raises(ConfigurationError, match="did you mean LEA_FLEET_STALE_AFTER"):
         load(LEA_FLEET_STALE_AFER="7d")
-    with pytest.raises(ConfigurationError, match="no setting of lea_fleet.$"):
+    with pytest.raises(ConfigurationError, match="is not a setting of lea_fleet.$"):
         load(LEA_FLEET_QQQQ="7d")
 
 

@@ -13,7 +13,7 @@ from tests.support.fleets import fill
 from tests.support.processes import taken_by_a_script
 
 CLI = {"role": "cli", "os_user": "amelie"}
-UNKNOWN = "No machine of this id has ever been enrolled"
+UNKNOWN = "No machine with this id has ever been enrolled"
 DETAILS = {
     "user_name": "Zoé Lefèvre",
     "user_email": "zoe@example.com",
@@ -107,7 +107,7 @@ def test_a_machine_that_was_uninstalled_comes_back_unless_that_is_forbidden(
     old = enroll()
     operator.uninstall()
 
-    fails(run("enroll", "PC-1", "--no-reactivate"), 1, "forbids to reactivate it")
+    fails(run("enroll", "PC-1", "--no-reactivate"), 1, "forbids reactivating it")
     new = enroll()
 
     assert new.answer["status"] == "reactivated"

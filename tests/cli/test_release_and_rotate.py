@@ -15,7 +15,7 @@ from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.older_server import OlderServer
 
 CLI = {"role": "cli", "os_user": "amelie"}
-UNKNOWN = "Error: No machine of this id has ever been enrolled.\n"
+UNKNOWN = "Error: No machine with this id has ever been enrolled.\n"
 
 
 @pytest.fixture
@@ -514,7 +514,8 @@ def test_an_uninstalled_machine_has_no_token_and_needs_no_release(
 
     result = run(*words, "PC-1")
 
-    fails(result, "Error: This machine is uninstalled; that takes an active one.\n")
+    needs = "the request needs an active machine"
+    fails(result, f"Error: This machine is uninstalled; {needs}.\n")
     assert run("events", "PC-1").exit_code == 0
     assert run("release", "PC-1", "--cancel").exit_code == 0
 

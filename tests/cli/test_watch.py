@@ -315,7 +315,7 @@ def test_a_terminal_that_knows_no_codes_is_none(start, operator):
     ("words", "complaint"),
     [
         (["--interval", "5s"], "--interval needs --watch"),
-        (["--watch", "--interval", "0s"], "must be longer than nothing"),
+        (["--watch", "--interval", "0s"], "must be longer than 0 seconds"),
         (["--watch", "--interval", "never"], "must be a duration such as 12h or 14d"),
         (["--watch", "--interval", "25h"], "must be at most 1d"),
         (["--watch", "--interval", ""], "--interval"),

@@ -1,6 +1,6 @@
-"""What callers send: bytes and strings in, checked values out.
+"""Validate what callers send: bytes and strings in, checked values out.
 
-Every fault of one request is named at once: ``InvalidField`` carries them all.
+All faults of a request are reported at once, in one ``InvalidField``.
 """
 
 from .bodies import (

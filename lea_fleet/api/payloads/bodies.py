@@ -1,4 +1,4 @@
-"""What the bodies of the requests say."""
+"""Validate the JSON bodies of requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class HeartbeatPayload(NamedTuple):
 
 @dataclass(frozen=True)
 class EnrollmentTokenPayload:
-    """*lifetime* is in seconds, or None for ever."""
+    """*lifetime* is in seconds; None means that the token never expires."""
 
     label: str
     lifetime: float | None
@@ -45,10 +45,10 @@ class EnrollmentTokenPayload:
 
 
 def enroll_payload(body: bytes, key: str | None) -> EnrollPayload:
-    """Return what the *body* of an enrolment says, and its idempotency *key*.
+    """Validate the *body* of an enrollment and its Idempotency-Key, *key*.
 
-    Whether a new machine may bear its machine_id is for the enrolment to say:
-    one that is stored already is taken as it is.
+    The machine_id is only checked when the machine is enrolled: one that is stored
+    already is accepted as it is.
     Raises InvalidJson and InvalidField.
     """
     members = Members(parse_object(body))
@@ -65,7 +65,7 @@ def enroll_payload(body: bytes, key: str | None) -> EnrollPayload:
 
 
 def uninstall_payload(body: bytes) -> UninstallPayload:
-    """Return what the *body* of an uninstall says.
+    """Validate the *body* of an uninstall.
 
     Raises InvalidJson and InvalidField.
     """
@@ -78,21 +78,21 @@ def uninstall_payload(body: bytes) -> UninstallPayload:
 
 
 def heartbeat_payload(body: bytes) -> HeartbeatPayload:
-    """Return what the *body* of a heartbeat says.
+    """Validate the *body* of a heartbeat.
 
     Raises InvalidJson and InvalidField.
     """
-    said = parse_object(body)
-    if not said:  # most heartbeats: 2 µs less
+    sent = parse_object(body)
+    if not sent:  # most heartbeats: 2 µs less
         return HeartbeatPayload(None, {})
-    members = Members(said)
+    members = Members(sent)
     payload = HeartbeatPayload(members.text("machine_id"), members.details())
     members.check()
     return payload
 
 
 def no_payload(body: bytes) -> None:
-    """Accept a body that says nothing: none, or an object of unknown members.
+    """Validate the *body* of a request without members: empty, or any JSON object.
 
     Raises InvalidJson.
     """
@@ -100,7 +100,7 @@ def no_payload(body: bytes) -> None:
 
 
 def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
-    """Return what the *body* says of an enrolment token that is to be made.
+    """Validate the *body* of a request for a new enrollment token.
 
     Raises InvalidJson and InvalidField.
     """

@@ -1,4 +1,4 @@
-"""What a line of a table says about a machine."""
+"""Validate a line of an imported table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class MachinePayload(NamedTuple):
 
 
 def machine_payload(cells: dict[str, str]) -> MachinePayload:
-    """Return what *cells*, by column, say of a machine, as its enrolment would.
+    """Validate a line's *cells*, by column, as an enrollment would.
 
     Raises InvalidField.
     """

@@ -1,4 +1,4 @@
-"""The members of an object, or the parameters of a query, checked one by one."""
+"""Validate the members of a JSON object, or query parameters, one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...core.problems import InvalidField, InvalidJson
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in *body*; no body at all is an empty one.
+    """Parse the JSON object in *body*; an empty body is an empty object.
 
     Raises InvalidJson.
     """
@@ -51,14 +51,14 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_co
 
 
 class Members:
-    """The members of one JSON object, and what was found wrong with them."""
+    """The members of one JSON object, and the faults found in them."""
 
     def __init__(self, members: dict[str, Any]) -> None:
         self._members = members
         self._errors: list[dict[str, str]] = []
 
     def refuse(self, field: str, message: str) -> Any:
-        """Note a fault, once a field; :meth:`check` raises what was noted."""
+        """Record the first fault of a field; :meth:`check` raises all of them."""
         if not any(error["field"] == field for error in self._errors):
             self._errors.append({"field": field, "message": message})
 
@@ -67,7 +67,7 @@ class Members:
             raise InvalidField(self._errors)
 
     def text(self, field: str, longest: int = LONGEST_BODY) -> str | None:
-        """Return the text of *field*; absent, null, empty and blank are None."""
+        """Return the text of *field*; None if it is absent, null, empty or blank."""
         value = self._members.get(field)
         if value is None:
             return None
@@ -81,7 +81,7 @@ class Members:
         return value if value.strip() else None
 
     def details(self) -> dict[str, str | None]:
-        """Return the details of a machine that are members, by their names."""
+        """Return the details of a machine that are present, by name."""
         given = {}
         for name in DETAILS:
             if name in self._members:
@@ -112,7 +112,7 @@ class Members:
             return default
 
     def silence(self, field: str) -> float | None:
-        """Return the seconds of *field*, such as ``14d``; None where it is absent."""
+        """Return the seconds of *field*, such as ``14d``; None if it is absent."""
         text = self.text(field)
         if text is None:
             return None
@@ -126,7 +126,7 @@ class Members:
         return seconds
 
     def choice(self, field: str, choices: Collection[str]) -> str | None:
-        """Return which of *choices* the text of *field* is."""
+        """Return the text of *field*, which must be one of *choices*."""
         text = self.text(field)
         if text is None or text in choices:
             return text
@@ -134,7 +134,7 @@ class Members:
         return None
 
     def choices(self, field: str, choices: Collection[str]) -> tuple[str, ...]:
-        """Return those of *choices* that *field* lists, with commas between them."""
+        """Return the *choices* that *field* lists, separated by commas."""
         listed = tuple(filter(None, (self.text(field) or "").split(",")))
         if not set(listed) <= set(choices):
             self.refuse(field, f"must be {_either(choices)}, or several with commas")
@@ -146,14 +146,14 @@ class Members:
         if value is None:
             return default
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # to JSON, 50.0 is the number that 50 is
+            value = int(value)  # in JSON, 50.0 and 50 are the same number
         if type(value) is not int or not 1 <= value <= most:
             self.refuse(field, f"must be a whole number from 1 to {most}")
             return default
         return value
 
     def digits(self, field: str, most: int = LARGEST_ID) -> int | None:
-        """Return the number that the text of *field* writes."""
+        """Parse the text of *field* as a whole number from 1 to *most*."""
         text = self.text(field)
         if text is None:
             return None
@@ -177,7 +177,7 @@ def _either(choices: Collection[str]) -> str:
 
 
 def fault_of_text(text: str, longest: int) -> str | None:
-    """Return why *text* cannot be stored, or is too long; else None."""
+    """Return why *text* cannot be stored or is too long; None if it is valid."""
     if not _is_storable(text):
         return "must be Unicode text without NUL"
     if len(text) > longest:
@@ -186,7 +186,7 @@ def fault_of_text(text: str, longest: int) -> str | None:
 
 
 def _is_storable(text: str) -> bool:
-    """Tell whether *text* survives UTF-8, and whoever reads it from C."""
+    """Tell whether *text* fits UTF-8 and has no NUL, which ends a string in C."""
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate

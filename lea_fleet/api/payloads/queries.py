@@ -1,4 +1,4 @@
-"""What the query parameters of the requests say."""
+"""Validate the query parameters of requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ...core.listing import (
 )
 from .members import Members
 
-#: What a listing may be asked for, beside its filters.
+#: The parameters of a listing besides its filters.
 _LISTING = ("sort", "limit", "cursor", "totals", "format", "delimiter")
 
 #: Filters that may be given several times.
@@ -42,7 +42,7 @@ class EventsQuery:
 
 @dataclass(frozen=True)
 class FleetQuery:
-    """*format* is ``json``, ``csv``, or None where it is not said."""
+    """*format* is ``json``, ``csv``, or None if it is not given."""
 
     page: Page
     with_totals: bool
@@ -51,11 +51,10 @@ class FleetQuery:
 
 
 def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
-    """Return what a listing is asked for.
+    """Validate the *parameters* of a listing, each with all its values.
 
-    *parameters* holds every value of each query parameter. Empty and blank ones
-    count as absent. Raises InvalidField for one that is not valid, does not exist,
-    or is given twice, as only a filter with several choices may be.
+    Empty and blank ones count as absent. Raises InvalidField for one that is not valid,
+    does not exist, or is given twice, which only filters with several choices allow.
     """
     joined = {
         name: [",".join(values)] if name in _REPEATABLE else values
@@ -73,10 +72,9 @@ def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
 
 
 def events_query(parameters: Mapping[str, Sequence[str]]) -> EventsQuery:
-    """Return which page of events is asked for.
+    """Validate the *parameters* of a page of events, each with all its values.
 
-    *parameters* holds every value of each query parameter.
-    Raises InvalidField for one that cannot be.
+    Raises InvalidField for one that is not valid.
     """
     members = _single(parameters, "limit", "cursor")
     limit = members.digits("limit", most=MOST_EVENTS)
@@ -86,10 +84,9 @@ def events_query(parameters: Mapping[str, Sequence[str]]) -> EventsQuery:
 
 
 def summary_query(parameters: Mapping[str, Sequence[str]]) -> int:
-    """Return how many days a summary is to tell of.
+    """Validate the *parameters* of a summary; return the number of days it covers.
 
-    *parameters* holds every value of each query parameter.
-    Raises InvalidField for one that cannot be.
+    Raises InvalidField for one that is not valid.
     """
     members = _single(parameters, "days")
     days = members.digits("days", most=MOST_DAYS)
@@ -111,8 +108,8 @@ def _fleet_filter(
 
 
 def _value(members: Members, name: str, filter: Declared, sent: str) -> Any:
-    """Return the value of a filter, checked by what it is declared as."""
-    if filter.kind == "exact":  # even blank: it finds whatever an older server stored
+    """Return the value of a filter, validated by its declared kind."""
+    if filter.kind == "exact":  # even blank: an older server may have stored it
         return sent
     if filter.kind == "text":
         return members.text(name, LONGEST_DETAIL)
@@ -139,7 +136,7 @@ def _single(parameters: Mapping[str, Sequence[str]], *known: str) -> Members:
     members = Members({name: values[0] for name, values in parameters.items()})
     for name, values in parameters.items():
         if name not in known:
-            members.refuse(name, "is no parameter of this route")
+            members.refuse(name, "is not a parameter of this route")
         elif len(values) > 1:
             members.refuse(name, "is given more than once")
     members.check()

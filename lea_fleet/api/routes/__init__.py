@@ -1,4 +1,4 @@
-"""The routes: what comes in, which part of the fleet it is for, what goes out."""
+"""The routes of the API; importing this package registers them on the blueprint."""
 
 from .. import errors as problems
 from ..blueprint import blueprint

@@ -1,4 +1,4 @@
-"""Enroll a machine, and uninstall it."""
+"""Routes to enroll and to uninstall a machine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def enroll() -> Response:
             "machine_id": enrollment.agent["machine_id"],
             "api_token": api_token,
             "heartbeat_interval": interval,
-            "agent": _told(enrollment, wanted, principal),
+            "agent": _visible_agent(enrollment, wanted, principal),
         },
         201,
     )
@@ -85,10 +85,10 @@ def _refuse_scope(
 ) -> None:
     if wanted.force and principal.role != "operator":
         raise InsufficientScope("Only an operator may enroll by force.")
-    # Whoever enrols there is handed the operator's token, and must have it already.
+    # The response contains the operator's token, so the caller must have it already.
     if settings.issue == "shared" and not holds_operator_token():
         raise InsufficientScope(
-            "Where machines get the operator's token, enrolling takes that token."
+            "Machines share the operator's token here, so only that token can enroll."
         )
 
 
@@ -98,7 +98,7 @@ def _replayed(
     principal: Principal,
     key_hash: str | None,
 ) -> Enrollment | None:
-    """Return the enrollment whose answer this caller never got, if it is that."""
+    """Return the enrollment that this request repeats, or None."""
     if key_hash is None:
         return None
     return repository.replay(
@@ -128,15 +128,15 @@ def _enrolled(
     return enrollment
 
 
-def _told(
+def _visible_agent(
     enrollment: Enrollment, wanted: EnrollPayload, principal: Principal
 ) -> Agent | dict[str, object]:
     """Return the agent as the caller may see it.
 
-    Of a person, an installer is told what it says itself, and nothing else:
-    not even, where an answer is repeated, whether that is what is stored.
+    Of personal data, an installer sees only what it has sent itself, whatever is
+    stored, also if it repeats a request.
     """
     if principal.role == "operator":
         return enrollment.agent
-    said = {name: wanted.details.get(name) for name in PERSONAL}
-    return {**enrollment.agent, **said}
+    sent = {name: wanted.details.get(name) for name in PERSONAL}
+    return {**enrollment.agent, **sent}

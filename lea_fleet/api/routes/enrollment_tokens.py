@@ -1,4 +1,4 @@
-"""The tokens that installers enrol with: made, listed, revoked."""
+"""Routes to create, list and revoke enrollment tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole fleet: listed, or summed up."""
+"""Routes for the whole fleet: the listing and the summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One machine: its heartbeats, its row, its events, its token and its release."""
+"""Routes for one machine: heartbeat, details, events, token rotation and release."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from ..responses import json_response
 def heartbeat() -> Response:
     """Record a heartbeat and changed details of a machine."""
     principal, state, now = caller(), current_state(), clock.now()
-    said = payloads.heartbeat_payload(body(state))
-    machine_id = target(principal, said.machine_id)
+    sent = payloads.heartbeat_payload(body(state))
+    machine_id = target(principal, sent.machine_id)
     machine: KnownMachine
     if principal.agent is not None:
         machine = principal.agent
     else:
         machine = acting_repository().agents.require_active(machine_id)
-    changed = changes(machine, said.details)
+    changed = changes(machine, sent.details)
     interval = state.interval.next(now)
     if changed or not state.rule.is_fresh(machine["last_seen_at"], now):
         if changed or not _touched(principal, state, now):
-            _see(machine_id, said.details)
+            _record(machine_id, sent.details)
         outcome, learn = "written", decide_interval
     else:
         outcome, learn = "fresh", ask_interval
@@ -58,14 +58,14 @@ def heartbeat() -> Response:
 
 
 def _touched(principal: Principal, state: FleetState, now: datetime) -> bool:
-    """Write down that an agent was seen; tell whether its token is still live."""
+    """Update last_seen_at; return whether the agent's token is still valid."""
     if principal.agent is None:
         return False
     return Heartbeats(get_unit(state)).touch(principal.agent, now)
 
 
-def _see(machine_id: str, details: dict[str, str | None]) -> None:
-    """Write down that a machine was seen, and what it says."""
+def _record(machine_id: str, details: dict[str, str | None]) -> None:
+    """Record a heartbeat in a transaction: last_seen_at and changed details."""
     repository = acting_repository()
     with repository.transaction(machine_id, durable=False):
         token = confirm().agent

@@ -1,4 +1,4 @@
-"""The fleet for a monitoring system."""
+"""Route for the metrics in Prometheus format."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..responses import text_response
 @admits("operator", "monitor")
 def metrics() -> Response:
     """Return metrics for Prometheus."""
-    from ...app.metrics import expose, fleet_families  # what not every host has
+    from ...app.metrics import expose, fleet_families  # prometheus-client is optional
 
     counters = current_state().counters
-    assert counters is not None  # or this route would not be here
+    assert counters is not None  # this route exists only with metrics on
     measured = measure(acting_repository().unit)
     several = bool(request.is_multiprocess)
     families = fleet_families(measured) + counters.families(several_processes=several)

@@ -1,4 +1,4 @@
-"""What the API is, for programs that are made for it."""
+"""Route for the OpenAPI document."""
 
 from __future__ import annotations
 

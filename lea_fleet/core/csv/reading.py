@@ -1,6 +1,6 @@
-"""CSV as people have it: from Excel in French, from other programs, and from us.
+"""Read CSV files: detect encoding and delimiter, find the heading, report faults.
 
-Of the fleet it knows only what its columns are called.
+The files come from Excel in any language, from other programs, and from our own export.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from typing import IO, NamedTuple
 
 from .writing import unprotected
 
-#: What may stand between two cells, where the file does not say it.
+#: The delimiters that are tried if the file does not declare one.
 _DELIMITERS = (";", ",", "\t")
 
-#: Which encoding a file says that it has.
+#: Byte order marks, and the encoding of a file that begins with one.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
-#: What a file without a mark is read as: what has umlauts in Windows-1252 is no UTF-8.
+#: Encodings tried without a mark: umlauts in Windows-1252 are not valid UTF-8.
 _UNMARKED = ("utf-8", "cp1252")
 
-#: Bytes that are no UTF-8, as Python escapes them; and what ASCII has not.
+#: Bytes that are not UTF-8, as Python escapes them; characters beyond ASCII.
 _NO_UTF8 = re.compile("[\udc80-\udcff]+")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 
-#: Excel's own first line, which says what stands between two cells.
+#: Excel's own first line, which declares the delimiter.
 _SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
 
-#: What else people, and our own tables on the screen, call a column.
+#: Other names of columns, as people and our own tables on the screen write them.
 _ALSO_CALLED = {
     "machine": "machine_id",
     "user": "user_name",
@@ -48,10 +48,10 @@ _ALSO_CALLED = {
     "system": "os_info",
 }
 
-#: The most characters that are said of a heading, which may be no heading at all.
-_LONGEST_SAID = 200
+#: The most characters of a heading that an error quotes: it may be any line.
+_LONGEST_QUOTED = 200
 
-#: The most characters of a line, lest a file that has none fill the memory.
+#: The most characters of a line, so that a file without lines cannot fill the memory.
 _LONGEST_LINE = 1024 * 1024
 
 
@@ -60,10 +60,10 @@ class NotCsv(ValueError):
 
 
 class Line(NamedTuple):
-    """A line of the table: its *cells* by column, or the *fault* that it has.
+    """A line of the table: its *cells* by column, or its *fault*.
 
-    *number* is where it begins in the file, from 1 on. A cell that the line lacks
-    is not in *cells*.
+    *number* is the line of the file on which it begins, from 1 on. *cells* has no entry
+    for a cell that the line lacks.
     """
 
     number: int
@@ -77,14 +77,15 @@ class _Row(NamedTuple):
     fault: str | None = None
 
 
-_NO_ROW = _Row(1, [], "is blank, and so is every other")
+_NO_ROW = _Row(1, [], "is blank, as is every other line")
 
 
 class CsvFile:
-    """A table in *file*, under a heading that names some of *columns*.
+    """Read the table in *file*, whose heading names some of *columns*.
 
-    ``ignored`` are the columns of the heading that are none of those, ``size`` the
-    bytes of the file. Raises NotCsv where it is no text, or has no such heading.
+    ``ignored`` lists the other columns of the heading, ``size`` is the size of the
+    file in bytes. Raises NotCsv if the file is not text, or if its heading lacks the
+    *required* column or names a column twice.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class CsvFile:
         self._file = file
         self._text = _text_of(file)
         self.size = self.position()
-        self._delimiter, self._skipped = self._said_delimiter()
+        self._delimiter, self._skipped = self._declared_delimiter()
         written = self._find_heading(columns)
         heading = [_name(cell) for cell in written]
         self._columns = [name if name in columns else None for name in heading]
@@ -110,7 +111,7 @@ class CsvFile:
         return self._file.tell()
 
     def lines(self) -> Iterator[Line]:
-        """Yield each line below the heading that is not blank, from the first on."""
+        """Yield each line below the heading that is not blank, from the start."""
         rows = self._rows(self._delimiter)
         next(rows)
         for number, cells, fault in rows:
@@ -126,15 +127,14 @@ class CsvFile:
                 fault,
             )
 
-    def _said_delimiter(self) -> tuple[str, int]:
-        """Return what a line ``sep=`` says, and how many lines that is."""
+    def _declared_delimiter(self) -> tuple[str, int]:
+        """Return the delimiter that a line ``sep=`` declares, and the lines to skip."""
         self._text.seek(0)
-        said = _SEP.fullmatch(self._text.readline())
-        return (said[1], 1) if said else ("", 0)
+        match = _SEP.fullmatch(self._text.readline())
+        return (match[1], 1) if match else ("", 0)
 
     def _find_heading(self, columns: Collection[str]) -> list[str]:
-        """Return the heading as it is written, and keep the delimiter which finds the
-        most columns in it."""
+        """Return the heading, and keep the delimiter that finds the most columns."""
         candidates = self._delimiter or _DELIMITERS
         rows = {each: next(self._rows(each), _NO_ROW) for each in candidates}
 
@@ -151,8 +151,8 @@ class CsvFile:
     def _rows(self, delimiter: str) -> Iterator[_Row]:
         """Yield the rows that are not blank, the heading first.
 
-        Strictly read, so that a quote which is never closed swallows no line in
-        silence. What can be read after a fault is read.
+        The reader is strict, so that a quote that is never closed is reported and does
+        not silently swallow lines. It continues after a faulty row.
         """
         self._text.seek(0)
         lines = iter(self._text.readline, "")
@@ -175,9 +175,9 @@ class CsvFile:
 
 
 def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
-    """Return *file* as text, with the ends of its lines as they are.
+    """Return *file* as text in its encoding, with its line ends unchanged.
 
-    All of it is looked at: a byte that makes it another encoding may be the last.
+    The whole file is read: its last byte may be the one that is not valid UTF-8.
     """
     for encoding in _encodings(file):
         file.seek(0)
@@ -186,15 +186,17 @@ def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
             _refuse_other_than_lines(text)
             return text
         except UnicodeError:
-            text.detach()  # lest it close the file
+            text.detach()  # otherwise it would close the file
             if encoding.startswith("utf-8"):
                 _refuse_damaged_utf8(file, encoding)
-    raise NotCsv("It is no text: neither UTF-8 nor UTF-16 nor Windows-1252.")
+    raise NotCsv("It is not text: neither UTF-8 nor UTF-16 nor Windows-1252.")
 
 
 def _refuse_damaged_utf8(file: IO[bytes], encoding: str) -> None:
-    """Refuse what is UTF-8 for the most part: read as another encoding, each of its
-    umlauts would be two wrong letters."""
+    """Refuse a file that is mostly valid UTF-8, with some damaged bytes.
+
+    If it were read as Windows-1252, each of its umlauts would become two wrong letters.
+    """
     file.seek(0)
     text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
     faults, letters, first = 0, 0, 0
@@ -215,7 +217,7 @@ def _refuse_other_than_lines(text: io.TextIOWrapper) -> None:
     while line := text.readline(_LONGEST_LINE):
         number += 1
         if "\0" in line:
-            raise NotCsv(f"Line {number} has a NUL character: it is no CSV file.")
+            raise NotCsv(f"Line {number} has a NUL character: it is not a CSV file.")
         if len(line) == _LONGEST_LINE and line[-1] not in "\r\n":
             raise NotCsv(f"Line {number} has over {_LONGEST_LINE} characters.")
 
@@ -223,13 +225,13 @@ def _refuse_other_than_lines(text: io.TextIOWrapper) -> None:
 def _encodings(file: IO[bytes]) -> tuple[str, ...]:
     file.seek(0)
     start = file.read(max(map(len, _MARKS)))
-    said = (name for mark, name in _MARKS.items() if start.startswith(mark))
-    encoding = next(said, None)
+    marked = (name for mark, name in _MARKS.items() if start.startswith(mark))
+    encoding = next(marked, None)
     return _UNMARKED if encoding is None else (encoding,)
 
 
 def _name(cell: str) -> str:
-    """Return the name of a column as it is known, however it is written."""
+    """Return the canonical name of the column that *cell* of a heading names."""
     name = re.sub(r"[\s-]+", "_", cell.strip().lower())
     return _ALSO_CALLED.get(name, name)
 
@@ -237,11 +239,11 @@ def _name(cell: str) -> str:
 def _check(heading: list[str], columns: Collection[str], required: str) -> None:
     if required not in heading:
         found = ", ".join(filter(None, heading)) or "none"
-        if len(found) > _LONGEST_SAID:
-            found = f"{found[:_LONGEST_SAID]}…"
+        if len(found) > _LONGEST_QUOTED:
+            found = f"{found[:_LONGEST_QUOTED]}…"
         raise NotCsv(
-            f"There is no column {required} in its first line. The columns there:"
-            f" {found}. Those that are known: {', '.join(columns)}."
+            f"There is no column {required} in its first line. Columns found:"
+            f" {found}. Known columns: {', '.join(columns)}."
         )
     twice = [name for name, n in Counter(heading).items() if n > 1 and name in columns]
     if twice:

@@ -1,4 +1,4 @@
-"""Agents as CSV that a spreadsheet opens as it was meant."""
+"""Write machines as CSV that spreadsheets open correctly, without formulas."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from typing import IO, Any
 
 from ..machine import COLUMNS
 
-#: What may stand between two cells; Excel in French wants semicolons.
+#: Delimiters between two cells, by name; Excel in French expects semicolons.
 DELIMITERS = {"comma": ",", "semicolon": ";"}
 
 _HEADING = (*COLUMNS, "presence", "suspected_clone")
 
-#: What makes a formula of a cell that begins with it (OWASP, CSV Injection).
+#: A cell that begins with one of these is a formula (OWASP, CSV Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_table(
     file: IO[bytes], agents: Iterable[Mapping[str, Any]], delimiter: str
 ) -> None:
-    """Write a heading and a line for each of *agents*, as RFC 4180 says, in UTF-8.
+    """Write a heading and a line for each of *agents* (RFC 4180), in UTF-8.
 
     *delimiter* is one of DELIMITERS.
 
-    There is a byte order mark, without which Excel takes the text for Windows-1252. A
-    cell that would be a formula gets an apostrophe before it. No NUL, which only an
-    older server may have stored: Python 3.10 cannot write one, nor Excel read it.
+    The file begins with a byte order mark: without it Excel assumes Windows-1252. A
+    cell that would be a formula gets an apostrophe before it. A NUL, which only an
+    older server may have stored, is replaced: Python 3.10 cannot write it, and Excel
+    cannot read it.
     """
     file.write(codecs.BOM_UTF8)
     text = codecs.getwriter("utf-8")(file)
@@ -38,7 +39,7 @@ def write_table(
 
 
 def protected(value: Any) -> Any:
-    """Return the cell of a *value*: nothing that a spreadsheet would work out."""
+    """Return *value* as a cell that a spreadsheet does not run as a formula."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
@@ -48,5 +49,5 @@ def protected(value: Any) -> Any:
 
 
 def unprotected(cell: str) -> str:
-    """Return the text of which :func:`protected` has made *cell*."""
+    """Undo :func:`protected`: return the text without its apostrophe."""
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell

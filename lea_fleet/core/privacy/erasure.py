@@ -1,4 +1,4 @@
-"""Plan what to erase of a machine, or of a person."""
+"""Plan which personal data of a machine or of a person to erase."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..text import folded
 from .ownership import History, everything
 from .redaction import Redaction
 
-#: A former value of a machine: the name of its column, and what it was.
+#: A former value of a machine: the name of its column, and the value.
 Identity = tuple[str, str]
 
 #: ``machine_id, active, fields, rows`` of a plan.
@@ -20,11 +20,11 @@ Summary = dict[str, Any]
 
 _REASON = "uninstall_reason"
 
-#: What a machine says of its user. It stays in the row after the user has gone,
-#: until the machine says something else.
+#: The columns about a machine's user. They stay in the row after the user has left,
+#: until the machine reports other values.
 _OF_A_USER = ("user_name", "user_id")
 
-#: What is erased where an operator's name is.
+#: The kinds of data that are erased with an operator's name.
 _OF_AN_OPERATOR = {"operator", "address"}
 
 
@@ -32,9 +32,9 @@ _OF_AN_OPERATOR = {"operator", "address"}
 class Plan:
     """What to erase of one machine's row and events.
 
-    *columns* of the row become null, *events* replace those that are stored, and
-    *identities* are deleted. *fields* names the kinds of what is erased.
-    *enrolled_at* is the row's enrollment, *is_active* its status.
+    *columns* of the row become null, *events* replace the stored ones, and
+    *identities* are deleted. *fields* names the kinds of data that are erased.
+    *enrolled_at* is copied from the row; *is_active* tells whether it is active.
     """
 
     machine_id: str | None
@@ -61,7 +61,7 @@ class Plan:
         return {table: count for table, count in counted.items() if count}
 
     def summary(self) -> Summary:
-        """Return a summary of the plan, without any erased value."""
+        """Return a summary of the plan, without the values that are erased."""
         return {
             "machine_id": self.machine_id,
             "active": self.is_active,
@@ -81,9 +81,9 @@ def total(summaries: Iterable[Summary]) -> dict[str, int]:
 def of_machine(
     machine_id: str, history: History, identities: Sequence[Identity]
 ) -> Plan:
-    """Plan to erase all that is personal, whosever the machine was.
+    """Plan to erase all personal data of a machine, of every user that it had.
 
-    The names of operators who acted on it are not the machine's, and stay.
+    The names of operators who acted on it stay.
     """
     redaction = Redaction(
         values=everything(history), before=True, after=True, address=True
@@ -101,10 +101,10 @@ def of_person(
     identities: Sequence[Identity],
     email: str,
 ) -> Plan:
-    """Plan to erase what concerns the person with that *email*, which is folded.
+    """Plan to erase the data of the person with that *email*, which is folded.
 
-    Their name as an operator is erased too. What the machine said only while it was
-    others' stays; so does the hostname in the row, once the machine is another's.
+    Their name as an operator is erased too. What the machine reported only while others
+    had it stays; so does the hostname in the row if somebody else has the machine now.
     """
     everywhere = Redaction(values=history.of(email) | {email})
     plan = Plan(machine_id)
@@ -144,8 +144,8 @@ def _plan_row(
     if row is None:
         return
     plan.enrolled_at, plan.is_active = row["enrolled_at"], row["status"] == "active"
-    said = {name: row[name] for name in PERSONAL if row[name] is not None}
-    plan.columns = [name for name, value in said.items() if takes(name, value)]
+    filled = {name: row[name] for name in PERSONAL if row[name] is not None}
+    plan.columns = [name for name, value in filled.items() if takes(name, value)]
     plan.fields |= set(plan.columns)
     if redaction.is_in(row[_REASON]):
         plan.columns.append(_REASON)

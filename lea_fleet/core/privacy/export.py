@@ -1,6 +1,6 @@
-"""Collect what the events say about one person, and nothing about others.
+"""Collect the events about one person for an export, without data of others.
 
-An event from a time in which the machine may have been another's is left out.
+An event from a time when somebody else may have had the machine is left out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from .redaction import contains_any, operator_names
 
 
 def events_of(history: History, email: str) -> list[dict[str, Any]]:
-    """Return the events of a machine while it was surely that person's.
+    """Return the events from when the machine certainly belonged to one person.
 
-    *email* is theirs, folded. Of the events in which the machine came to them or
-    went to another, only their side is shown.
+    *email* is that person's, folded. Of events in which the machine changed hands, only
+    that person's side is shown.
     """
     return [
         _shown(history, email, number)
@@ -27,7 +27,7 @@ def events_of(history: History, email: str) -> list[dict[str, Any]]:
 
 
 def acts_of(history: History, email: str) -> list[dict[str, Any]]:
-    """Return what that person has done as an operator, without to whom."""
+    """Return the events that name that person as operator, without their details."""
     return [
         {name: event[name] for name in ("id", "event", "at", "machine_id", "actor")}
         for event in history.events
@@ -36,7 +36,7 @@ def acts_of(history: History, email: str) -> list[dict[str, Any]]:
 
 
 def mentions_of(history: History, email: str) -> list[dict[str, Any]]:
-    """Return the free texts that name that person, on whosever machine."""
+    """Return the free texts that contain *email*, and no data of others."""
     return [
         {name: event[name] for name in ("id", "event", "at", "machine_id")}
         | {"text": event["detail"][name]}
@@ -57,7 +57,7 @@ def _shown(history: History, email: str, number: int) -> dict[str, Any]:
 
 
 def _member(history: History, email: str, held: Holds, value: Any) -> Any:
-    """Return what that person is shown of a member of a detail."""
+    """Return a member of a detail as that person may see it."""
     if held is Holds.FREE_TEXT:
         return None if _names_others(history, email, value) else value
     if held is Holds.HOSTNAMES:
@@ -66,14 +66,14 @@ def _member(history: History, email: str, held: Holds, value: Any) -> Any:
     if held is Holds.NOTHING_PERSONAL or not isinstance(value, dict):
         return value
     return {
-        name: said if _is_theirs(history, email, name, said) else None
-        for name, said in value.items()
+        name: text if _is_theirs(history, email, name, text) else None
+        for name, text in value.items()
     }
 
 
 def _is_theirs(history: History, email: str, name: str, value: object) -> bool:
     text = folded(value)
-    if name == "hostname":  # which the machine keeps when the next user has it
+    if name == "hostname":  # stays the same when the machine gets another user
         return text in history.of(email)
     return text in history.only_of(email)
 
@@ -83,7 +83,7 @@ def _names_others(history: History, email: str, text: object) -> bool:
 
 
 def _actor(history: History, email: str, number: int) -> dict[str, Any]:
-    """Return who acted: the machine while it was theirs, they, or just a role."""
+    """Return the actor in full if it is that person or their machine; else its role."""
     event = history.events[number]
     actor: dict[str, Any] = event["actor"]
     on_theirs = actor["role"] in ROLES_ON_THE_MACHINE

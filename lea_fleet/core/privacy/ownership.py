@@ -1,8 +1,7 @@
-"""Work out who had a machine when, from the e-mails in its row and its events.
+"""Determine who had a machine when, from the e-mails in its row and its events.
 
-A heartbeat that names another user leaves both in an event. An enrollment may bring
-another user too and leaves neither, so that for some events nobody can tell whose
-machine it was.
+A heartbeat that changes the user records both users in an event. An enrollment may
+change the user too but records neither, so that for some events the user is uncertain.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from .redaction import Redaction
 
 _EMAIL = "user_email"
 
-#: The e-mails of those who may have had the machine; "" is for somebody unknown.
+#: The e-mails of those who may have had the machine; "" stands for an unknown user.
 Holders = frozenset[str]
 
 
@@ -28,8 +27,8 @@ Holders = frozenset[str]
 class History:
     """A machine's events, oldest first, and who may have had the machine at each.
 
-    *row* is its row as it is now, or None. ``before`` and ``after`` list the holders
-    before and after each event; they differ where an event changes the user.
+    *row* is its current row, or None. ``before`` and ``after`` list the holders
+    before and after each event; they differ if the event changes the user.
     """
 
     row: Mapping[str, Any] | None
@@ -43,10 +42,10 @@ class History:
         self.before, self.after = [], []
         self._certain, self._possible = defaultdict(set), defaultdict(set)
         changes = [n for n, event in enumerate(self.events) if _changes_user(event)]
-        said = [_sides(self.events[change]) for change in changes]
-        starts = ["", *(folded(after[_EMAIL]) for _, after in said)]
-        # Where no user was known before, the first one named is the likeliest.
-        ends = [folded(before.get(_EMAIL) or after[_EMAIL]) for before, after in said]
+        sides = [_sides(self.events[change]) for change in changes]
+        starts = ["", *(folded(after[_EMAIL]) for _, after in sides)]
+        # If no user was known before, the first one named is the likeliest.
+        ends = [folded(before.get(_EMAIL) or after[_EMAIL]) for before, after in sides]
         ends.append(self.holder if self.row else starts[-1])
         enrolled = self._enrollments()
         bounds = [0, *changes, len(self.events)]
@@ -62,29 +61,29 @@ class History:
 
     @property
     def holder(self) -> str:
-        """Who has the machine by its row: a folded e-mail, or an empty text."""
+        """The current user by the row: a folded e-mail, or an empty string."""
         return folded(self.row[_EMAIL]) if self.row else ""
 
     def of(self, email: str) -> frozenset[str]:
-        """Return what the machine said, folded, while it may have been theirs."""
+        """Return the values reported while that person may have had it, folded."""
         mine = self._certain[email]
         return frozenset(mine | self._possible[email] - self.of_others(email))
 
     def of_others(self, email: str) -> frozenset[str]:
-        """Return what the machine said while it was surely somebody else's."""
+        """Return the values reported while somebody else certainly had it, folded."""
         whose = self._certain.items()
-        others = [said for name, said in whose if name not in (email, "")]
+        others = [values for name, values in whose if name not in (email, "")]
         return frozenset().union(*others)
 
     def only_of(self, email: str) -> frozenset[str]:
-        """Return what the machine said while surely theirs, and never another's."""
+        """Return the values that were certainly that person's and nobody else's."""
         return frozenset(self._certain[email] - self.of_others(email))
 
     def redaction(self, email: str, number: int) -> Redaction:
-        """Return what to remove from an event to erase the person with *email*.
+        """Return what to remove from event *number* to erase the person with *email*.
 
-        That includes what may be theirs, and spares what was said while the machine
-        was surely another's.
+        That includes values that may be theirs, but not values that were reported while
+        somebody else certainly had the machine.
         """
         mine = self.of(email) | {email}
         return Redaction(
@@ -106,10 +105,10 @@ class History:
     ) -> list[Holders]:
         """Return who may have the machine after each event from *first* to *last*.
 
-        It is *start*'s at first and *end*'s at last; an enrollment in between may
-        have changed the user.
+        *start* has it at first and *end* at last; an enrollment in between may have
+        changed the user.
         """
-        # An enrollment before the first event belongs to the stretch before.
+        # An enrollment before the first event belongs to the previous stretch.
         begin = first + (first < last and _changes_user(self.events[first]))
         enrollments = [n for n in enrolled if begin <= n <= last]
         holders = [frozenset({start, end})] * (last - first)
@@ -130,7 +129,7 @@ class History:
         return sorted(found)
 
     def _attribute_values(self) -> None:
-        """Attribute each value to who had the machine when it first or last said it."""
+        """Attribute each value to the holders when it was first or last reported."""
         known: set[str] = set()
         for number, (before, after) in enumerate(self._states()):
             self._attribute(self.before[number], before - known)
@@ -139,7 +138,7 @@ class History:
             if _changes_user(self.events[number]):
                 self._attribute(self.before[number], before)
         if self.row is not None:
-            self._attribute(frozenset({self.holder}), _said(self.row))
+            self._attribute(frozenset({self.holder}), _personal_values(self.row))
 
     def _attribute(self, holders: Holders, values: frozenset[str] | set[str]) -> None:
         for holder in holders:
@@ -148,10 +147,10 @@ class History:
                 self._certain[holder] |= values
 
     def _states(self) -> list[tuple[frozenset[str], frozenset[str]]]:
-        """Return what was known of the machine before and after each event.
+        """Return the values known before and after each event.
 
-        Collected from both ends, which differ where a former name came back: that
-        records no event.
+        They are collected from both ends of the history, which differ if a former value
+        came back, since that records no event.
         """
         earlier: list[dict[str, Any]] = [{}]
         for event in self.events:
@@ -161,20 +160,20 @@ class History:
         for number in range(len(self.events) - 1, -1, -1):
             event = self.events[number]
             before, after = _sides(event)
-            ends = _said(earlier[number + 1]) | _said(_without(later, after))
+            ends = _personal_values(earlier[number + 1], _without(later, after))
             later = later | before
-            if _may_change_user(event):  # and with the user all that was said
+            if _may_change_user(event):  # and with the user every value
                 later = {}
-            begins = _said(_without(earlier[number], before)) | _said(later)
+            begins = _personal_values(_without(earlier[number], before), later)
             states.append((begins, ends))
         return states[::-1]
 
 
 def everything(history: History) -> frozenset[str]:
-    """Return all that a machine is known to have said of itself, folded."""
+    """Return every personal value that a machine has reported, folded."""
     return frozenset().union(
-        _said(history.row or {}),
-        *(_said(said) for event in history.events for said in _sides(event)),
+        _personal_values(history.row or {}),
+        *(_personal_values(*_sides(event)) for event in history.events),
         *(folded_all(_hostnames(event["detail"])) for event in history.events),
     )
 
@@ -188,7 +187,7 @@ def _changes_user(event: Mapping[str, Any]) -> bool:
 
 
 def _sides(event: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a machine said of itself before an event, and after it."""
+    """Return the columns that an event records from before it and from after it."""
     return side(event["detail"], Holds.BEFORE), side(event["detail"], Holds.AFTER)
 
 
@@ -202,5 +201,5 @@ def _hostnames(detail: Mapping[str, Any]) -> Iterator[Any]:
     )
 
 
-def _said(about: Mapping[str, Any]) -> frozenset[str]:
-    return folded_all(about.get(name) for name in PERSONAL)
+def _personal_values(*sources: Mapping[str, Any]) -> frozenset[str]:
+    return folded_all(source.get(name) for source in sources for name in PERSONAL)

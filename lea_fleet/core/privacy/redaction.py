@@ -1,4 +1,4 @@
-"""Remove what is personal from an event."""
+"""Remove personal data from an event."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from ..text import folded
 
 @dataclass(frozen=True)
 class Redaction:
-    """What to remove from an event; texts are compared as :func:`folded` gives them.
+    """What to remove from an event; texts are compared :func:`folded`.
 
-    *values* are removed wherever they stand: in what a machine said of itself and
-    in lists of hostnames where one is the whole value; a free text is removed if it
-    contains one. With *before* and *after*, all that the machine said of itself on
-    that side is removed, except for what is *spared*; with *after*, so are the
-    hostnames of a suspected clone. With *address*, the address of an agent or
-    installer is removed, and *operator* is removed as an actor.
+    Columns and hostnames that equal one of *values* are removed, and a free text if it
+    contains one. With *before* or *after*, every column that the machine reported on
+    that side is removed, except for the values in *spared*; with *after*, so are the
+    hostnames of a suspected clone. With *address*, the IP address of an agent or
+    installer is removed. *operator* is the e-mail of an actor to remove.
     """
 
     values: frozenset[str] = frozenset()
@@ -30,7 +29,7 @@ class Redaction:
     operator: str | None = None
 
     def actor(self, actor: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """Return an event's actor without what is removed, and the kinds of that."""
+        """Return an event's redacted *actor*, and the kinds of data removed."""
         kept, gone = dict(actor), set()
         if self.operator is not None:
             for name in operator_names(actor, self.operator):
@@ -44,9 +43,9 @@ class Redaction:
         return kept, gone
 
     def detail(self, detail: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """Return an event's detail without what is removed, and the kinds of that.
+        """Return an event's redacted *detail*, and the kinds of data removed.
 
-        What is removed becomes null; a hostname is left out of its list.
+        Removed values become null; a hostname is left out of its list.
         """
         kept, gone = dict(detail), set()
         for name, value in detail.items():
@@ -74,10 +73,10 @@ class Redaction:
         return kept, {"hostname"} if kept != listed else set()
 
     def _side(
-        self, side: Holds, said: Mapping[str, Any]
+        self, side: Holds, columns: Mapping[str, Any]
     ) -> tuple[dict[str, Any], set[str]]:
-        gone = {name for name, value in said.items() if self._removes(side, value)}
-        return {n: None if n in gone else value for n, value in said.items()}, gone
+        gone = {name for name, value in columns.items() if self._removes(side, value)}
+        return dict(columns) | dict.fromkeys(gone), gone
 
     def _removes(self, side: Holds, value: object) -> bool:
         if value is None:
