@@ -9,7 +9,7 @@ from ..core.machine import DETAILS
 from ..core.rows import Agent, AgentToken, TokenDates
 from ..core.tokens import hash_token
 from .agents import AS_TEXT
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository, enrollment_of
 
 #: Has a row where an ``agent``, as a query calls it, has a live token.
 LIVE_TOKEN = (
@@ -45,11 +45,8 @@ _ADD = """INSERT INTO lea_fleet_tokens
   VALUES (:token_hash, :machine_id, :enrolled_at, :now, :pending)"""
 
 
-class AgentTokens:
+class AgentTokens(Repository):
     """The tokens of the agents. What writes is a part of the open transaction."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def find(self, token_hash: str) -> AgentToken | None:
         """Return what is known of a token and of the machine it is for, or None.
@@ -67,10 +64,8 @@ class AgentTokens:
         self._unit.session.execute(
             _ADD,
             {
+                **self._values(agent),
                 "token_hash": hash_token(token.encode()),
-                "machine_id": agent["machine_id"],
-                "enrolled_at": agent["enrolled_at"],
-                "now": self._unit.timestamp,
                 "pending": pending,
             },
         )
@@ -161,8 +156,7 @@ class AgentTokens:
 
     def _values(self, enrollment: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            "machine_id": enrollment["machine_id"],
-            "enrolled_at": enrollment["enrolled_at"],
+            **enrollment_of(enrollment),
             "token_hash": enrollment.get("token_hash"),
             "now": self._unit.timestamp,
         }

@@ -11,7 +11,7 @@ from ..core.problems import MachineUninstalled, UnknownAgent
 from ..core.rows import Agent
 from .clones import SUSPECTED
 from .intervals import Intervals
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository
 
 #: When a machine was last seen, or came.
 SEEN = "coalesce(last_seen_at, enrolled_at)"
@@ -63,11 +63,8 @@ _UNINSTALL = (
 )
 
 
-class Agents:
+class Agents(Repository):
     """One machine: found, written when it enrolls, and marked as uninstalled."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def find(self, machine_id: str) -> Agent | None:
         """Return the agent that is stored under that id, or under it trimmed."""

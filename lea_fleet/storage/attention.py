@@ -8,7 +8,7 @@ from typing import NamedTuple
 from .agent_tokens import LIVE_TOKEN
 from .agents import PRESENCE
 from .releases import RELEASE
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository
 
 #: Columns with timestamps of what has happened.
 _TIMESTAMPS = (
@@ -38,11 +38,8 @@ class Ahead(NamedTuple):
     latest: str
 
 
-class Attention:
+class Attention(Repository):
     """Questions of the doctor about the fleet."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def without_token(self) -> list[str]:
         """Return the ids of the active machines with no live token and no release."""

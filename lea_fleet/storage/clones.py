@@ -14,7 +14,7 @@ from ..core import clock
 from ..core.limits import CLONE_MEMORY
 from ..core.rows import Agent, CloneSigns, KnownMachine
 from ..core.text import folded
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository, enrollment_of
 
 #: True of a row of ``enrolled_agents`` under suspicion: since ``:clone_since``, and
 #: not in the future, from before the clock was set back.
@@ -40,11 +40,8 @@ _SUSPECT = """INSERT INTO lea_fleet_clones
     reported_at = excluded.reported_at"""
 
 
-class Clones:
+class Clones(Repository):
     """The identities that alternate. What writes is a part of the open transaction."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def comes_back(self, agent: Mapping[str, Any], name: str, value: str) -> bool:
         """Note that an agent gives up what it has under *name* for *value*.
@@ -110,8 +107,7 @@ class Clones:
 
     def _values(self, agent: Mapping[str, Any]) -> dict[str, str]:
         return {
-            "machine_id": agent["machine_id"],
-            "enrolled_at": agent["enrolled_at"],
+            **enrollment_of(agent),
             "now": self._unit.timestamp,
             "since": self._since(),
         }

@@ -10,7 +10,7 @@ from ..core.problems import EnrollmentTokenExhausted, UnknownEnrollmentToken
 from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
 from ..core.tokens import hash_token
 from .events import Events
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository
 
 _COLUMNS = (
     "id",
@@ -35,11 +35,8 @@ _INSERT = (
 )
 
 
-class EnrollmentTokens:
+class EnrollmentTokens(Repository):
     """The enrollment tokens. What writes is a part of the open transaction."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def list(self) -> list[EnrollmentToken]:
         """Return all of them, the newest first."""

@@ -1,4 +1,4 @@
-"""Erase what is personal from the rows and the events; both stay."""
+"""Erase personal data from rows and events; the rows and events stay."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .batches import STEP, in_steps
 from .events import Events
 from .unit_of_work import UnitOfWork
 
-#: How lea_fleet_enrollments names an operator; see principal.py.
+#: How lea_fleet_enrollments names an operator; see auth/principals.py.
 _OPERATOR = "operator:"
 
 
 class Erasure:
-    """Makes plans and carries them out.
+    """Plan what to erase, and erase it.
 
     ``done`` has the summaries of those that were carried out.
     """
@@ -33,7 +33,7 @@ class Erasure:
         self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
-        """Return the id under which a machine is stored, or its history alone is.
+        """Return the id under which a machine, or only its history, is stored.
 
         Raises UnknownAgent.
         """
@@ -45,12 +45,12 @@ class Erasure:
         return machine_id
 
     def history(self, machine_id: str | None) -> History:
-        """Return what is known of a machine; None is for the events about none."""
+        """Return the row and events of a machine; None means events about no machine."""
         row = None if machine_id is None else self._agents.find(machine_id)
         return History(row, self._events.history(machine_id))
 
     def identities(self, machine_id: str | None) -> list[Identity]:
-        """Return what a machine has lately given up."""
+        """Return the hostnames and users that a machine gave up lately."""
         rows = self._unit.session.execute(
             "SELECT name, value FROM lea_fleet_identities"
             " WHERE machine_id = :machine_id",
@@ -59,7 +59,7 @@ class Erasure:
         return [(name, value) for name, value in rows]
 
     def of_machines(self, machine_ids: Iterable[str | None]) -> Iterator[Plan]:
-        """Yield what there is to take from each machine now."""
+        """Yield what there is to erase from each machine now."""
         for machine_id in filter(None, machine_ids):
             history = self.history(machine_id)
             yield of_machine(machine_id, history, self.identities(machine_id))
@@ -67,8 +67,8 @@ class Erasure:
     def of_person(
         self, email: str, machine_ids: Iterable[str | None]
     ) -> Iterator[Plan]:
-        """Yield what there is to take of a person from each machine, or from none's
-        events; *machine_ids* are what :meth:`naming` says."""
+        """Yield what there is to erase of a person from each machine, or from the
+        events about no machine; *machine_ids* are from :meth:`naming`."""
         for machine_id in machine_ids:
             history = self.history(machine_id)
             yield of_person(machine_id, history, self.identities(machine_id), email)
@@ -102,10 +102,10 @@ class Erasure:
         in_steps(self._unit, machine_ids, lambda batch: self._carried_out(plans(batch)))
 
     def forget(self, email: str) -> None:
-        """Take a person from where no machine is spoken of.
+        """Erase a person from rows that are not about a machine.
 
-        That is the labels of enrolment tokens, and who sent the enrolments that may
-        be repeated.
+        These are the labels of enrollment tokens, and the senders of enrollments whose
+        answer may be asked for again.
         """
         with self._unit.transaction():
             for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
@@ -133,7 +133,8 @@ class Erasure:
             if not plan.fields:
                 yield 1
                 continue
-            # Whatever tells whose the others are goes last, should this be cut short.
+            # The events that tell who had the machine are rewritten last: if this is
+            # interrupted, the next run can still tell.
             events = sorted(plan.events, key=_order)
             while len(events) > STEP:
                 self._events.rewrite(events[:STEP])
@@ -154,7 +155,7 @@ class Erasure:
         if plan.columns and plan.enrolled_at is not None:
             nothing = ", ".join(f"{name} = NULL" for name in plan.columns)
             self._unit.session.execute(
-                # Not of an enrolment that has come meanwhile.
+                # Not if the machine has been enrolled again in the meantime.
                 f"UPDATE enrolled_agents SET {nothing}"
                 " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at",
                 {"machine_id": plan.machine_id, "enrolled_at": plan.enrolled_at},

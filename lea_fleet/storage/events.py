@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.events import require_declared
 from ..core.rows import Event
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository
 
 _SELECT = "SELECT id, machine_id, event, at, actor, detail FROM lea_fleet_events"
 _INSERT = (
@@ -18,11 +18,8 @@ _INSERT = (
 _REWRITE = "UPDATE lea_fleet_events SET actor = :actor, detail = :detail WHERE id = :id"
 
 
-class Events:
+class Events(Repository):
     """The events of all machines, and of none."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def add(self, event: str, machine_id: str | None, **detail: Any) -> None:
         """Append an event, as a part of the transaction that is open.

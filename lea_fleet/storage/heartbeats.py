@@ -12,7 +12,7 @@ from ..core.rows import Agent, AgentToken
 from ..core.text import folded
 from .clones import Clones
 from .events import Events
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository
 
 #: Checks the credential where it acts, as AgentTokens.find() does.
 _TOUCH = """UPDATE enrolled_agents SET last_seen_at = :now
@@ -32,11 +32,8 @@ def changes(machine: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str,
     return changed
 
 
-class Heartbeats:
+class Heartbeats(Repository):
     """The machines that are seen."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def touch(self, token: AgentToken, now: datetime) -> bool:
         """Write down when an agent was seen, if the *token* it was found by is live.

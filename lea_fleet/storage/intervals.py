@@ -5,22 +5,19 @@ from __future__ import annotations
 from ..core import clock
 from ..core.heartbeat_interval import REMEMBERED, longest
 from ..core.presence import INTERVALS
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository
 
 #: Seconds after which the machines are counted again: 4 ms for 100,000 of them.
 _COUNT_LASTS = 60
 
 
-class Intervals:
+class Intervals(Repository):
     """The intervals that were decided on.
 
     Each counts for as long as a machine that was told it may keep silent and
     be online: a fleet that grows or shrinks is told another one, machine by
     machine, and none of them turns offline over it.
     """
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def present(self) -> int:
         """Return the seconds that were last decided on."""

@@ -1,4 +1,4 @@
-"""The fleet as a monitoring system measures it, in one look at the database."""
+"""The measurements of the fleet for a monitoring system, from one snapshot."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _VERSIONS = f"""
     GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VERSIONS}
 """
 
-# No index on the events' names, which each enrolment would pay for.
+# There is no index on the kinds of events: each enrollment would pay for it.
 _EVENTS = "SELECT event, count(*) FROM lea_fleet_events GROUP BY event"
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What there is, all of one moment.
+    """The measurements, all from one snapshot.
 
     *totals* are the machines by status and by presence; *versions* those of the
     active ones, the most frequent first, with the number of machines, where none is
@@ -40,7 +40,7 @@ class Measures:
 
 
 def measure(unit: UnitOfWork) -> Measures:
-    """Return the numbers of the fleet."""
+    """Return the measurements of the fleet."""
     execute = unit.session.execute
     with unit.snapshot():
         events = {event: count for event, count in execute(_EVENTS)}

@@ -1,4 +1,4 @@
-"""What is known of one person, from every table."""
+"""Collect the personal data of one person from every table."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .unit_of_work import UnitOfWork
 
 
 class PersonalData:
-    """Finds what is known of a person."""
+    """Personal data of one person."""
 
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
         self._erasure = Erasure(unit)
 
     def known(self, typed: str) -> dict[str, Any]:
-        """Return what is known of the person with that e-mail, of one moment.
+        """Return what is known of the person with that e-mail address, in one snapshot.
 
         ``machines``, ``acts`` and ``mentions`` are empty where nothing is.
         """
@@ -35,7 +35,7 @@ class PersonalData:
         return {"user_email": typed, "exported_at": exported_at, **found}
 
     def _machine(self, machine_id: str, email: str) -> list[dict[str, Any]]:
-        """Return what a machine says of the person, where it says something."""
+        """Return the data about the person on one machine, if there is any."""
         history = self._erasure.history(machine_id)
         theirs = history.of(email) | {email}
         about: dict[str, Any] = {
@@ -65,7 +65,7 @@ class PersonalData:
         return [dict(zip(names, row)) for row in rows]
 
     def _tokens(self, machine_id: str, enrolled_at: str) -> list[dict[str, Any]]:
-        """Return the dates of an enrolment's tokens."""
+        """Return the dates of an enrollment's tokens."""
         rows = self._unit.session.execute(
             "SELECT issued_at, first_used_at, revoked_at FROM lea_fleet_tokens"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import clock
 from ..core.limits import RELEASE_LIFETIME
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository, enrollment_of
 
 #: Until when a machine that was imported is released: until its installer comes.
 NEVER = "9999-12-31T23:59:59+00:00"
@@ -32,11 +32,8 @@ _ADD = """INSERT INTO lea_fleet_releases (machine_id, enrolled_at, released_unti
   RETURNING released_until"""
 
 
-class Releases:
+class Releases(Repository):
     """The releases. What writes is a part of the transaction that is open."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def add(self, agent: Mapping[str, Any]) -> str:
         """Release the enrollment an *agent* is in, from now on; return until when."""
@@ -56,7 +53,7 @@ class Releases:
             "SELECT released_until FROM lea_fleet_releases"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
             " AND released_until > :now",
-            {**_enrollment(agent), "now": self._unit.timestamp},
+            {**enrollment_of(agent), "now": self._unit.timestamp},
         ).fetchone()
         return None if row is None else str(row[0])
 
@@ -70,10 +67,6 @@ class Releases:
     def _add(self, agent: Mapping[str, Any], until: str) -> str:
         # Read to its end, or the statement would outlive its transaction.
         ((released_until,),) = self._unit.session.execute(
-            _ADD, {**_enrollment(agent), "until": until}
+            _ADD, {**enrollment_of(agent), "until": until}
         ).fetchall()
         return str(released_until)
-
-
-def _enrollment(agent: Mapping[str, Any]) -> dict[str, str]:
-    return {"machine_id": agent["machine_id"], "enrolled_at": agent["enrolled_at"]}

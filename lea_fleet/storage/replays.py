@@ -8,7 +8,7 @@ from ..core import clock
 from ..core.limits import REPLAY_LIFETIME
 from ..core.rows import Agent
 from .agents import by_id
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository, enrollment_of
 
 _REMEMBER = """INSERT INTO lea_fleet_enrollments
   (machine_id, enrolled_at, status, credential, key_hash)
@@ -25,15 +25,12 @@ class Replay(NamedTuple):
     status: str
 
 
-class Replays:
+class Replays(Repository):
     """How each machine came into its enrollment, by which credential and key.
 
     Idempotency keys come as SHA-256 in hexadecimal. What writes is a part of the
     transaction that is open.
     """
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
 
     def remember(
         self, agent: Agent, status: str, credential: str, key_hash: str
@@ -42,8 +39,7 @@ class Replays:
         self._unit.session.execute(
             _REMEMBER,
             {
-                "machine_id": agent["machine_id"],
-                "enrolled_at": agent["enrolled_at"],
+                **enrollment_of(agent),
                 "status": status,
                 "credential": credential,
                 "key_hash": key_hash,

@@ -1,4 +1,4 @@
-"""The fleet in numbers: how many machines, on which version, who came and went."""
+"""Count machines by presence and version, and enrollments and uninstalls by day."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from ..core.events import ENROLLMENTS
 from ..core.listing import PRESENCES
 from .listing import Listing
-from .unit_of_work import UnitOfWork
+from .unit_of_work import Repository
 
 _ENROLLED = ", ".join(f"'{event}'" for event in ENROLLMENTS)
 
-# An older server leaves no events: of what it did, a row has kept the last
-# enrolment and uninstall. What is ours has an event at, or right after, the instant
-# in the row; one that was new to an import was not enrolled. No index on the events'
-# dates, which each enrolment would pay for: to read 180,000 events takes 0.05 s.
+# An older server leaves no events: of what it did, a row keeps the last enrollment and
+# uninstall. What we did has an event at the time in the row, or right after it; a
+# machine that an import added was not enrolled. There is no index on the times of the
+# events: each enrollment would pay for it, and to read 180,000 events takes 0.05 s.
 _BY_DAY = f"""
     SELECT date, sum(enrollments), sum(uninstalls) FROM (
       SELECT substr(at, 1, 10) AS date,
@@ -47,17 +47,14 @@ _BY_VERSION = """
 """
 
 
-class Summary:
-    """The numbers of the fleet."""
-
-    def __init__(self, unit: UnitOfWork) -> None:
-        self._unit = unit
+class Summary(Repository):
+    """Counts for ``GET /fleet/summary``."""
 
     def of_days(self, days: int) -> dict[str, Any]:
         """Return the totals, and the counts by presence, by version and by day.
 
         By version of the active machines, the most frequent first; by day of the
-        last *days*, in UTC, today being the last. All of one moment.
+        last *days* in UTC, today included, oldest first. All in one snapshot.
         """
         with self._unit.snapshot():
             totals = Listing(self._unit).totals()

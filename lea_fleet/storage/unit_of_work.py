@@ -135,3 +135,15 @@ class UnitOfWork:
     def _read_clock(self) -> None:
         self._now = clock.now()
         self._timestamp = clock.iso(self._now)
+
+
+def enrollment_of(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what names the enrollment that a machine, or its token, is in."""
+    return {name: machine[name] for name in ("machine_id", "enrolled_at")}
+
+
+class Repository:
+    """Statements about one table or question, on one unit of work."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit

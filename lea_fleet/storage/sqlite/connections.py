@@ -1,6 +1,6 @@
 """Connections to one database file: opened here only, and kept idle for reuse.
 
-Measured per enrolment: 2.1 ms of processor time when each request opens and
+Measured for an enrollment: 2.1 ms of processor time when each request opens and
 closes its own connection (the last close checkpoints and deletes the WAL),
 0.45 ms when connections are reused.
 """
