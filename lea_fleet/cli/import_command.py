@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ..api.payloads import machine_payload
+from ..api.payloads.bodies import machine_payload
 from ..app.engine import is_part_of
 from ..app.state import current_state
 from ..core.csv.reading import CsvFile, Line, NotCsv

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..api.payloads import fault_of_text
+from ..api.payloads.members import fault_of_text
 from ..core.clock import parse_lifetime
 from ..core.limits import LONGEST_BODY, LONGEST_DETAIL
 from .completion import machine_ids

@@ -45,7 +45,7 @@ class Erasure:
         return machine_id
 
     def history(self, machine_id: str | None) -> History:
-        """Return the row and events of a machine; None means events about no machine."""
+        """Return the row and events of a machine; of None, the events about no one."""
         row = None if machine_id is None else self._agents.find(machine_id)
         return History(row, self._events.history(machine_id))
 

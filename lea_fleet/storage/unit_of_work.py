@@ -139,7 +139,10 @@ class UnitOfWork:
 
 def enrollment_of(machine: Mapping[str, Any]) -> dict[str, Any]:
     """Return what names the enrollment that a machine, or its token, is in."""
-    return {name: machine[name] for name in ("machine_id", "enrolled_at")}
+    return {
+        "machine_id": machine["machine_id"],
+        "enrolled_at": machine["enrolled_at"],
+    }
 
 
 class Repository:

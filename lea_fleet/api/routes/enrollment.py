@@ -21,10 +21,9 @@ from ...core.machine import PERSONAL
 from ...core.problems import InsufficientScope
 from ...core.rows import Agent, Enrollment
 from ...core.tokens import as_bytes, hash_token
-from .. import payloads
 from ..blueprint import blueprint
 from ..intervals import decide_interval
-from ..payloads import EnrollPayload
+from ..payloads.bodies import EnrollPayload, enroll_payload, uninstall_payload
 from ..requests import body
 from ..responses import json_response
 
@@ -35,7 +34,7 @@ def enroll() -> Response:
     """Enroll a machine and return its token."""
     principal, state = caller(), current_state()
     key = request.headers.get("Idempotency-Key")
-    wanted = payloads.enroll_payload(body(state), key)
+    wanted = enroll_payload(body(state), key)
     _refuse_scope(principal, wanted, state.settings)
     repository = acting_repository()
     with repository.transaction(wanted.machine_id):
@@ -65,7 +64,7 @@ def enroll() -> Response:
 @admits("operator", "agent", "departed")
 def uninstall() -> Response:
     """Uninstall a machine; repeating this changes nothing."""
-    wanted = payloads.uninstall_payload(body(current_state()))
+    wanted = uninstall_payload(body(current_state()))
     machine_id = target(caller(), wanted.machine_id)
     repository = acting_repository()
     with repository.transaction(machine_id):

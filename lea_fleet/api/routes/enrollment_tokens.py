@@ -7,8 +7,8 @@ from flask import Response
 from ...app.state import current_state
 from ...auth.guard import acting_repository
 from ...core import tokens
-from .. import payloads
 from ..blueprint import blueprint
+from ..payloads.bodies import enrollment_token_payload, no_payload
 from ..requests import body
 from ..responses import json_response
 
@@ -23,7 +23,7 @@ def list_enrollment_tokens() -> Response:
 @blueprint.post("/enrollment-tokens")
 def create_enrollment_token() -> Response:
     """Create an enrollment token, which is shown only once."""
-    wanted = payloads.enrollment_token_payload(body(current_state()))
+    wanted = enrollment_token_payload(body(current_state()))
     token = tokens.new_enrollment_token()
     made = acting_repository().enrollment_tokens.create(
         token,
@@ -37,5 +37,5 @@ def create_enrollment_token() -> Response:
 @blueprint.delete("/enrollment-tokens/<int(max=9223372036854775807):token_id>")
 def revoke_enrollment_token(token_id: int) -> Response:
     """Revoke an enrollment token; repeating this changes nothing."""
-    payloads.no_payload(body(current_state()))
+    no_payload(body(current_state()))
     return json_response(acting_repository().enrollment_tokens.revoke(token_id))

@@ -8,9 +8,9 @@ from ...app.database import get_unit
 from ...app.state import current_state
 from ...core import clock
 from ...storage.summary import Summary
-from .. import payloads
 from ..blueprint import blueprint
 from ..documents import fleet_as_csv, fleet_as_json
+from ..payloads.queries import fleet_query, summary_query
 from ..requests import next_page, parameters, prefers_csv
 from ..responses import file_response, json_response
 
@@ -18,7 +18,7 @@ from ..responses import file_response, json_response
 @blueprint.get("/fleet")
 def fleet() -> Response:
     """List machines, filtered, sorted and paged, as JSON or CSV."""
-    query = payloads.fleet_query(parameters())
+    query = fleet_query(parameters())
     unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
         document = fleet_as_csv(unit, query.page, delimiter=query.delimiter)
@@ -38,5 +38,5 @@ def fleet() -> Response:
 @blueprint.get("/fleet/summary")
 def summary() -> Response:
     """Count machines by presence and version, and daily enrollments and uninstalls."""
-    days = payloads.summary_query(parameters())
+    days = summary_query(parameters())
     return json_response(Summary(get_unit(current_state())).of_days(days))

@@ -15,9 +15,10 @@ from ...core import clock
 from ...core.rows import Agent, KnownMachine
 from ...core.tokens import new_agent_token
 from ...storage.heartbeats import Heartbeats, changes
-from .. import payloads
 from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
+from ..payloads.bodies import heartbeat_payload, no_payload
+from ..payloads.queries import events_query
 from ..requests import body, parameters
 from ..responses import json_response
 
@@ -27,7 +28,7 @@ from ..responses import json_response
 def heartbeat() -> Response:
     """Record a heartbeat and changed details of a machine."""
     principal, state, now = caller(), current_state(), clock.now()
-    sent = payloads.heartbeat_payload(body(state))
+    sent = heartbeat_payload(body(state))
     machine_id = target(principal, sent.machine_id)
     machine: KnownMachine
     if principal.agent is not None:
@@ -84,7 +85,7 @@ def machine(machine_id: str) -> Response:
 @blueprint.get("/machines/<machine_id>/events")
 def events(machine_id: str) -> Response:
     """Show a machine's events, newest first."""
-    query = payloads.events_query(parameters())
+    query = events_query(parameters())
     repository = acting_repository()
     agent = repository.require(machine_id)
     page, next_cursor = repository.events.page(
@@ -107,7 +108,7 @@ def events(machine_id: str) -> Response:
 def rotate(machine_id: str) -> Response:
     """Rotate a machine's token; the old one is valid until the new one is used."""
     machine_id = target(caller(), machine_id)
-    payloads.no_payload(body(current_state()))
+    no_payload(body(current_state()))
     token = new_agent_token()
     repository = acting_repository()
     with repository.transaction(machine_id):
@@ -120,7 +121,7 @@ def rotate(machine_id: str) -> Response:
 @blueprint.post("/machines/<machine_id>/release")
 def release(machine_id: str) -> Response:
     """Allow an active machine to be re-enrolled once."""
-    payloads.no_payload(body(current_state()))
+    no_payload(body(current_state()))
     repository = acting_repository()
     agent = repository.require(machine_id)
     released_until = repository.release(agent["machine_id"])
@@ -130,7 +131,7 @@ def release(machine_id: str) -> Response:
 @blueprint.delete("/machines/<machine_id>/release")
 def cancel_release(machine_id: str) -> Response:
     """Cancel a release; repeating this changes nothing."""
-    payloads.no_payload(body(current_state()))
+    no_payload(body(current_state()))
     repository = acting_repository()
     agent = repository.require(machine_id)
     repository.cancel_release(agent["machine_id"])
