@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
 from ..core.csv.writing import write_table
 from ..core.listing import STATUSES, Page, PageReader, Rows, write_cursor
 from ..core.problems import DatabaseUnavailable
-from ..storage.agents import agent_of
+from ..storage.agents import SELECT, agent_of
 from ..storage.listing import Listing
 from ..storage.unit_of_work import UnitOfWork
 
@@ -41,7 +42,7 @@ def fleet_as_json(
     Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     listing = Listing(unit)
-    reader = PageReader(listing.json_rows, page)
+    reader = PageReader(partial(listing.batches, listing.json_select), page)
     with spooled() as file, unit.snapshot():
         for status in STATUSES:
             file.write(b"{" if status == STATUSES[0] else b",")
@@ -66,7 +67,7 @@ def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
     Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     listing = Listing(unit)
-    reader = PageReader(listing.rows, page)
+    reader = PageReader(partial(listing.batches, SELECT), page)
     with spooled() as file, unit.snapshot():
         batches = (batch for status in STATUSES for batch in reader.of_status(status))
         agents = (agent_of(row) for batch in batches for row in batch)

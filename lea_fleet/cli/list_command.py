@@ -29,7 +29,7 @@ from ..core.listing import (
 )
 from ..core.rows import Agent
 from ..core.text import printable
-from ..storage.agents import agent_of
+from ..storage.agents import SELECT, agent_of
 from ..storage.listing import Listing
 from .completion import sorts
 from .database import open_fleet
@@ -161,7 +161,7 @@ def _frame(page: Page, height: int) -> list[str]:
 def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
     with open_fleet() as repository, repository.snapshot():
         listing = Listing(repository.unit)
-        reader = PageReader(listing.rows, page)
+        reader = PageReader(partial(listing.batches, SELECT), page)
         batches = (batch for status in STATUSES for batch in reader.of_status(status))
         agents = [agent_of(row) for batch in batches for row in batch]
         return agents, listing.totals(replace(page.wanted, status=None))

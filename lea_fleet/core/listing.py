@@ -216,8 +216,8 @@ Rows = list[Any]
 class PageReader:
     """Read a page, one status after the other, and detect whether more follows.
 
-    *read* is a method of the storage's Listing that yields rows in batches, ``rows``
-    or ``json_rows``. All of it runs within one snapshot.
+    *read* yields rows in batches, as the storage's Listing does. All of it runs within
+    one snapshot.
     """
 
     def __init__(self, read: Callable[..., Iterator[Rows]], page: Page) -> None:

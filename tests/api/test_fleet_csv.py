@@ -208,14 +208,14 @@ def test_a_table_is_of_one_moment(operator, elsewhere, monkeypatch):
     """A machine that moves to the other list while it is read comes once."""
     operator.enroll("PC-1")
     operator.enroll("PC-2")
-    rows = Listing.rows
+    batches = Listing.batches
 
-    def uninstall_first(self, status, *args, **options):
+    def uninstall_first(self, select, status, *args, **options):
         if status == "uninstalled":
             elsewhere.uninstall("PC-1")
-        return rows(self, status, *args, **options)
+        return batches(self, select, status, *args, **options)
 
-    monkeypatch.setattr(Listing, "rows", uninstall_first)
+    monkeypatch.setattr(Listing, "batches", uninstall_first)
     lines = table(operator.get("/fleet?format=csv"))
 
     assert [line["machine_id"] for line in lines] == ["PC-2", "PC-1"]

@@ -1,23 +1,10 @@
-"""The routes of the API; importing this package registers them on the blueprint."""
+"""The routes: importing them registers them on the blueprint."""
 
-from .. import errors as problems
+from .. import errors
 from ..blueprint import blueprint
-from . import (
-    enrollment,
-    enrollment_tokens,
-    fleet,
-    machines,
-    metrics,
-)
-from . import openapi_document as openapi
+from . import enrollment, enrollment_tokens, fleet, machines, metrics, openapi_document
 
-__all__ = [
-    "blueprint",
-    "enrollment",
-    "enrollment_tokens",
-    "fleet",
-    "machines",
-    "metrics",
-    "openapi",
-    "problems",
-]
+__all__ = ["MODULES", "blueprint"]
+
+MODULES = (enrollment, enrollment_tokens, fleet, machines, metrics, openapi_document)
+MODULES += (errors,)
