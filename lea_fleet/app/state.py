@@ -1,4 +1,4 @@
-"""The plugin's state for each application; no other object or module has state."""
+"""The state that the plugin keeps for each application, in ``app.extensions``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .settings import Settings
 KEY = "lea_fleet"
 
 
-#: Returns the name of the operator who is signed in to the host, True, or else.
+#: Returns the signed-in operator's name, or True; anything else means no operator.
 OperatorLoader = Callable[[], "str | bool | None"]
 
 
