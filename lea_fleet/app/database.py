@@ -29,7 +29,7 @@ def get_unit(state: FleetState) -> UnitOfWork:
     if unit is not None:
         if state.store.is_usable(unit.session):
             return unit
-        discard_db()
+        state.store.discard(unit.session)  # opened before a fork
     unit = UnitOfWork(
         state.store.acquire(), state.store.dialect, state.rule, announce=announce
     )
@@ -47,13 +47,6 @@ def close_db(store: Store, error: BaseException | None = None) -> None:
     unit = g._get_current_object().__dict__.pop(_UNIT, None)
     if unit is not None:
         store.release(unit.session)
-
-
-def discard_db() -> None:
-    """Close this context's session without reusing it, as after a fork."""
-    unit = g.pop(_UNIT, None)
-    if unit is not None:
-        current_state().store.discard(unit.session)
 
 
 def problem_of(error: Exception) -> DatabaseProblem:

@@ -28,11 +28,7 @@ from .terminal import say
 @json_option
 @with_appcontext
 def enroll_command(
-    machine: str,
-    no_reactivate: bool,
-    force: bool,
-    as_json: bool,
-    **details: str | None,
+    machine: str, no_reactivate: bool, force: bool, as_json: bool, **details: str | None
 ) -> None:
     """Enroll MACHINE by hand and print its token, which is shown once.
 

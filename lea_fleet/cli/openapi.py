@@ -29,7 +29,5 @@ def openapi_command() -> None:
     """
     root = current_app.config["APPLICATION_ROOT"].rstrip("/")
     state = current_state()
-    document = description(
-        root + state.url_prefix, with_metrics=state.settings.metrics
-    )
+    document = description(root + state.url_prefix, with_metrics=state.settings.metrics)
     say(json.dumps(document, indent=2))

@@ -85,9 +85,7 @@ def _prune_silent(duration: Duration, yes: bool, as_json: bool) -> None:
         say(f"No active machine has been silent for {duration.text}.")
 
 
-def _prune_departed(
-    length: float, yes: bool, vacuuming: bool, as_json: bool
-) -> None:
+def _prune_departed(length: float, yes: bool, vacuuming: bool, as_json: bool) -> None:
     with open_fleet() as repository:
         retention = Retention(repository.unit, repository.uninstall)
         with repository.snapshot():

@@ -145,10 +145,7 @@ def keep_token(
     """Store the hash of a new enrollment token; return its record."""
     with open_or_make_fleet() as repository:
         return repository.enrollment_tokens.create(
-            token,
-            label=label or "",
-            lifetime=lifetime,
-            max_uses=max_uses,
+            token, label=label or "", lifetime=lifetime, max_uses=max_uses
         )
 
 

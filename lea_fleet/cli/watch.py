@@ -29,10 +29,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 watch_option = click.option(
-    "--watch",
-    "watching",
-    is_flag=True,
-    help="Refresh the table until Ctrl-C.",
+    "--watch", "watching", is_flag=True, help="Refresh the table until Ctrl-C."
 )
 interval_option = click.option(
     "--interval",

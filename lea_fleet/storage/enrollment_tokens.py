@@ -12,15 +12,7 @@ from ..core.tokens import hash_token
 from .events import Events
 from .unit_of_work import Repository
 
-_COLUMNS = (
-    "id",
-    "label",
-    "created_at",
-    "expires_at",
-    "max_uses",
-    "uses",
-    "revoked_at",
-)
+_COLUMNS = ("id", "label", "created_at", "expires_at", "max_uses", "uses", "revoked_at")
 _SELECT = f"""SELECT {', '.join(_COLUMNS)}, CASE
     WHEN revoked_at IS NOT NULL THEN 'revoked'
     WHEN expires_at <= :now THEN 'expired'

@@ -51,10 +51,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
         {"machine_id": value},
     ),
     "presence": _presence,
-    "q": lambda unit, text: (
-        unit.dialect.contains(_SEARCHED),
-        {"q": text.casefold()},
-    ),
+    "q": lambda unit, text: (unit.dialect.contains(_SEARCHED), {"q": text.casefold()}),
     "version": lambda unit, version: (
         "CAST(version AS TEXT) = :version",
         {"version": version},

@@ -47,11 +47,7 @@ class UnitOfWork:
     def acting_as(self, actor: Mapping[str, Any]) -> UnitOfWork:
         """Return a unit on the same session, and in its transaction, for *actor*."""
         unit = UnitOfWork(
-            self.session,
-            self.dialect,
-            self.rule,
-            actor=actor,
-            announce=self._announce,
+            self.session, self.dialect, self.rule, actor=actor, announce=self._announce
         )
         unit._root = self._root
         return unit
@@ -139,10 +135,7 @@ class UnitOfWork:
 
 def enrollment_of(machine: Mapping[str, Any]) -> dict[str, Any]:
     """Return what names the enrollment that a machine, or its token, is in."""
-    return {
-        "machine_id": machine["machine_id"],
-        "enrolled_at": machine["enrolled_at"],
-    }
+    return {"machine_id": machine["machine_id"], "enrolled_at": machine["enrolled_at"]}
 
 
 class Repository:

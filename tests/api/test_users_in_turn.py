@@ -18,7 +18,7 @@ from lea_fleet.core.text import folded
 from lea_fleet.storage.erasure import Erasure
 from lea_fleet.storage.heartbeats import Heartbeats
 from lea_fleet.storage.personal_data import PersonalData
-from lea_fleet.storage.sqlite.functions import add_functions
+from lea_fleet.storage.sqlite.dialect import add_functions
 from lea_fleet.storage.sqlite.schema import ensure_schema
 
 _PEOPLE = ("Zoé", "Bob")

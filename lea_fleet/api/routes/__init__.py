@@ -4,7 +4,5 @@ from .. import errors
 from ..blueprint import blueprint
 from . import enrollment, enrollment_tokens, fleet, machines, metrics, openapi_document
 
-__all__ = ["MODULES", "blueprint"]
-
-MODULES = (enrollment, enrollment_tokens, fleet, machines, metrics, openapi_document)
-MODULES += (errors,)
+__all__ = ["blueprint", "errors", "enrollment", "enrollment_tokens", "fleet"]
+__all__ += ["machines", "metrics", "openapi_document"]

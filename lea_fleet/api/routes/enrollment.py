@@ -71,11 +71,7 @@ def uninstall() -> Response:
         confirm()
         agent = repository.uninstall(machine_id, wanted.reason)
     return json_response(
-        {
-            "status": "uninstalled",
-            "machine_id": agent["machine_id"],
-            "agent": agent,
-        }
+        {"status": "uninstalled", "machine_id": agent["machine_id"], "agent": agent}
     )
 
 

@@ -21,7 +21,7 @@ def clock_checks(reading: Reading, rule: PresenceRule) -> Checks:
     return {
         "clock": lambda: _clock(
             UnitOfWork(reading.session, reading.dialect, rule), reading.tables()
-        ),
+        )
     }
 
 

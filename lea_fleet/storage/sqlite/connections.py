@@ -18,10 +18,9 @@ from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
-from .dialect import SqliteDialect
+from .dialect import SqliteDialect, add_functions
 from .errors import database_problem, is_locked
 from .files import File, Files, files_at, identity, is_writable
-from .functions import add_functions
 from .schema import ensure_schema
 from .wal import refuse_wrong_wal
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from operator import attrgetter
 from typing import Any
 
+from ...core.text import contains, sort_key
+
 
 class SqliteDialect:
     """See :class:`lea_fleet.storage.interface.Dialect`."""
@@ -101,3 +103,9 @@ def set_synchronous(connection: sqlite3.Connection, *, durable: bool) -> None:
         connection.execute(f"PRAGMA synchronous = {level}")
         with suppress(AttributeError):
             connection.synchronous = level  # type: ignore[attr-defined]
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Let the statements on *connection* search and sort names as people do."""
+    connection.create_function("lea_fleet_contains", 2, contains, deterministic=True)
+    connection.create_function("lea_fleet_sort_key", 1, sort_key, deterministic=True)

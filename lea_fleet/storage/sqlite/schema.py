@@ -16,9 +16,7 @@ OLDEST_SQLITE = (3, 35, 0)
 #: The columns that came after 0.1.0, by table and name, and how each is declared: word
 #: for word as in schema.sql, at the table's end. NOT NULL needs a DEFAULT, which is
 #: what rows of an older process get. An index needs its line in schema.sql only.
-ADDITIONS = {
-    ("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0",
-}
+ADDITIONS = {("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0"}
 
 
 def refuse_old_sqlite() -> None:

@@ -136,8 +136,7 @@ def _file(database: Database) -> Verdict:
     lacking = [what for what, where, how in rights if not may(where, how)]
     if lacking:
         return fault(
-            f"{path}: this user may not {', nor '.join(lacking)}",
-            RUN_AS_SERVER,
+            f"{path}: this user may not {', nor '.join(lacking)}", RUN_AS_SERVER
         )
     return ok(f"{path}, {size(database.file.st_size)}, readable and writable")
 
