@@ -42,7 +42,7 @@ class FleetState:
     without a slash at its end. *counters* is None if metrics are off.
     """
 
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)  # it has secrets
     settings: Settings
     url_prefix: str
     store: Store

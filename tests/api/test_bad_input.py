@@ -368,7 +368,7 @@ def test_a_query_in_raw_bytes_that_are_not_utf_8(operator, query):
 # Half-way
 
 
-def test_an_enrolment_whose_token_cannot_be_kept_leaves_nothing(
+def test_an_enrollment_whose_token_cannot_be_kept_leaves_nothing(
     operator, unchanged, monkeypatch
 ):
     def fail(*args):

@@ -93,7 +93,7 @@ def test_it_clears_after_a_day_without_alternation(agent, operator, the_clock):
     }
 
 
-def test_it_clears_at_the_next_enrolment(agent, operator, the_clock):
+def test_it_clears_at_the_next_enrollment(agent, operator, the_clock):
     beat(agent, the_clock, *"BA")
     assert suspected(operator) is True
 

@@ -137,7 +137,7 @@ def test_a_reactivation_may_be_forbidden(operator):
     assert operator.machine("PC-1")["status"] == "uninstalled"
 
 
-def test_tokens_of_an_earlier_enrolment_are_dead(operator):
+def test_tokens_of_an_earlier_enrollment_are_dead(operator):
     first = operator.enroll("PC-1")
     operator.uninstall("PC-1")
     second = operator.enroll("PC-1")

@@ -1,4 +1,4 @@
-"""Enrolment tokens: they enrol, so many times, until a day, and nothing else."""
+"""Enrollment tokens: they enroll, so many times, until a day, and nothing else."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_whole_number_may_be_written_with_a_point(operator):
     assert b'"max_uses":50,' in made.data
 
 
-def test_it_enrols_and_counts(installer, operator):
+def test_it_enrolls_and_counts(installer, operator):
     agent = installer.enroll("PC-1")
 
     assert agent.heartbeat().status_code == 200
@@ -96,7 +96,7 @@ def test_it_enrols_and_counts(installer, operator):
     assert (token["uses"], token["state"]) == (2, "used_up")
 
 
-def test_one_that_is_used_up_enrols_nobody(installer, operator):
+def test_one_that_is_used_up_enrolls_nobody(installer, operator):
     installer.enroll("PC-1")
     installer.enroll("PC-2")
 
@@ -107,7 +107,7 @@ def test_one_that_is_used_up_enrols_nobody(installer, operator):
     assert the_token(operator)["uses"] == 2
 
 
-def test_a_refused_enrolment_takes_no_use(installer, operator):
+def test_a_refused_enrollment_takes_no_use(installer, operator):
     operator.enroll("PC-1")
 
     again = {"machine_id": "PC-1"}
@@ -167,7 +167,7 @@ def test_an_unknown_one_cannot_be_revoked(operator):
     assert operator.request("DELETE", f"/enrollment-tokens/{2**63}").status_code == 404
 
 
-def test_one_revoked_between_the_guard_and_the_write_enrols_nobody(
+def test_one_revoked_between_the_guard_and_the_write_enrolls_nobody(
     installer, operator, elsewhere, before_writing
 ):
     before_writing(lambda: elsewhere.request("DELETE", "/enrollment-tokens/1"))
@@ -198,7 +198,7 @@ def test_an_installer_learns_of_nobody_but_whom_it_named(installer, operator):
     assert operator.machine("PC-1")["user_email"] == "zoe@exemple.fr"
 
 
-def test_where_machines_share_a_token_only_an_operator_enrols(make_app):
+def test_where_machines_share_a_token_only_an_operator_enrolls(make_app):
     client = make_app(LEA_FLEET_ISSUE="shared").test_client()
     operator = Api(client, OPERATOR_TOKEN)
 

@@ -166,7 +166,7 @@ def test_a_machine_of_the_older_server_has_an_empty_history(operator, database):
     assert events(operator)["events"] == []
 
 
-def test_an_enrolment_token_leaves_events_of_no_machine(operator, app):
+def test_an_enrollment_token_leaves_events_of_no_machine(operator, app):
     operator.installer(label="Paris")
     operator.request("DELETE", "/enrollment-tokens/1")
     operator.request("DELETE", "/enrollment-tokens/1")

@@ -148,16 +148,16 @@ def test_a_parameter_that_means_nothing_is_named(operator, query, fields):
 
 
 def test_lists_and_totals_are_of_one_moment(operator, elsewhere, monkeypatch):
-    """A machine that enrols while the list is made is in neither."""
+    """A machine that enrolls while the list is made is in neither."""
     operator.enroll("PC-1")
     totals = Listing.totals
 
-    def enrol_first(self, wanted):
+    def enroll_first(self, wanted):
         monkeypatch.setattr(Listing, "totals", totals)
         elsewhere.enroll("PC-2")
         return totals(self, wanted)
 
-    monkeypatch.setattr(Listing, "totals", enrol_first)
+    monkeypatch.setattr(Listing, "totals", enroll_first)
 
     fleet = operator.get("/fleet").json
     assert (len(fleet["active"]), fleet["totals"]["active"]) == (1, 1)

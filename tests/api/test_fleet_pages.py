@@ -394,7 +394,7 @@ def test_a_made_up_cursor_of_no_place_is_refused(operator, monkeypatch, place):
 @pytest.mark.parametrize("status", ["active", "uninstalled"])
 @pytest.mark.parametrize("order", ["enrolled_at", "-enrolled_at"])
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_page_by_enrolment_sorts_nothing(
+def test_a_page_by_enrollment_sorts_nothing(
     app, operator, database, status, order, deep
 ):
     fill(database, some_fleet(30))

@@ -86,7 +86,7 @@ def test_every_day_is_there_and_today_is_the_last(operator, the_clock, asked, da
     assert found == [str(today - timedelta(days=n)) for n in range(days)][::-1]
 
 
-def test_every_enrolment_and_uninstall_of_a_life_is_counted(operator, the_clock):
+def test_every_enrollment_and_uninstall_of_a_life_is_counted(operator, the_clock):
     operator.enroll("PC-1")  # 2 March
     operator.enroll("PC-2")
     the_clock.advance(days=1)
@@ -161,11 +161,11 @@ def test_all_of_it_is_of_one_moment(operator, elsewhere, monkeypatch):
     operator.enroll("PC-1", version="1")
     by_version = Summary._by_version
 
-    def enrol_first(self):
+    def enroll_first(self):
         elsewhere.enroll("PC-2", version="2")
         return by_version(self)
 
-    monkeypatch.setattr(Summary, "_by_version", enrol_first)
+    monkeypatch.setattr(Summary, "_by_version", enroll_first)
     answer = summary(operator, days=1)
 
     assert answer["totals"]["total"] == answer["by_day"][0]["enrolments"] == 1

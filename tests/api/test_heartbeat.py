@@ -177,7 +177,7 @@ def test_presence_follows_the_silence(agent, operator, the_clock, silent, presen
     assert (totals[presence], totals["active"]) == (1, 1)
 
 
-def test_presence_counts_from_the_enrolment_where_nothing_was_seen(
+def test_presence_counts_from_the_enrollment_where_nothing_was_seen(
     operator, database, the_clock
 ):
     operator.enroll("PC-1")

@@ -73,7 +73,7 @@ def test_each_answer_names_another_interval(operator):
 
 def test_a_larger_fleet_is_told_to_beat_less_often(operator, the_clock):
     first, *_ = enroll(operator, 1, 2, 3, 4, 5)
-    assert told(first) <= 66  # counted at the first enrolment
+    assert told(first) <= 66  # counted at the first enrollment
 
     the_clock.advance(seconds=60)
 

@@ -2,7 +2,7 @@
 
 The rules stand here a second time, as a model in plain Python. After each step the
 fleet has to be as the model says: what was answered, which tokens are good, how often
-each enrolment token was used, what became of each machine, and its events.
+each enrollment token was used, what became of each machine, and its events.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ GOOD = ("live", "pending")
 
 @dataclass(eq=False)
 class Caller:
-    """Who enrols: the operator, or an installer with an enrolment token."""
+    """Who enrolls: the operator, or an installer with an enrollment token."""
 
     api: Api
     token_id: int | None = None
@@ -98,7 +98,7 @@ class Machine:
     tokens: list[Token] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
 
-    def enrol(self, now, caller, key, force, allow_reactivate):
+    def enroll(self, now, caller, key, force, allow_reactivate):
         if caller.revoked:
             return 401, "token_revoked"
         if caller.has_expired(now):
@@ -236,24 +236,24 @@ class Lifecycle(RuleBasedStateMachine):
     # An answer is lost where no later step uses the token in it.
 
     @rule(target=tokens, machine_id=machine_ids, caller=callers, key=keys)
-    def enrol(self, machine_id, caller, key):
-        return self._enrol(machine_id, self.callers[caller], key)
+    def enroll(self, machine_id, caller, key):
+        return self._enroll(machine_id, self.callers[caller], key)
 
     @rule(target=tokens, machine_id=machine_ids, caller=callers, key=keys)
-    def enrol_by_force(self, machine_id, caller, key):
-        return self._enrol(machine_id, self.callers[caller], key, force=True)
+    def enroll_by_force(self, machine_id, caller, key):
+        return self._enroll(machine_id, self.callers[caller], key, force=True)
 
     @rule(target=tokens, machine_id=machine_ids, caller=callers)
-    def enrol_but_do_not_reactivate(self, machine_id, caller):
+    def enroll_but_do_not_reactivate(self, machine_id, caller):
         caller = self.callers[caller]
-        return self._enrol(machine_id, caller, None, allow_reactivate=False)
+        return self._enroll(machine_id, caller, None, allow_reactivate=False)
 
     @rule(target=tokens, machine_id=machine_ids)
     def retry(self, machine_id):
         """Ask as the last time with a key, whatever came of it and happened since."""
         if machine_id not in self.asked:
             return multiple()
-        return self._enrol(machine_id, *self.asked[machine_id])
+        return self._enroll(machine_id, *self.asked[machine_id])
 
     @rule(caller=installers)
     def revoke_enrollment_token(self, caller):
@@ -331,7 +331,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.machines[machine_id].uninstall(self.now, reason)
 
     @rule(machine_id=machine_ids)
-    def older_server_enrols(self, machine_id):
+    def older_server_enrolls(self, machine_id):
         machine = self.machines[machine_id]
         if machine.status != "active":
             self.older.enroll(machine_id)
@@ -415,7 +415,7 @@ class Lifecycle(RuleBasedStateMachine):
         api = Api(self.operator.client, made["token"])
         return Caller(api, made["id"], made["max_uses"])
 
-    def _enrol(self, machine_id, caller, key, force=False, allow_reactivate=True):
+    def _enroll(self, machine_id, caller, key, force=False, allow_reactivate=True):
         response = caller.api.post(
             "/enroll",
             {
@@ -428,7 +428,7 @@ class Lifecycle(RuleBasedStateMachine):
         if key is not None:
             self.asked[machine_id] = caller, key
         machine = self.machines[machine_id]
-        expected = machine.enrol(self.now, caller, key, force, allow_reactivate)
+        expected = machine.enroll(self.now, caller, key, force, allow_reactivate)
         assert answered(response) == expected
         return self._keep(machine, response, "live")
 

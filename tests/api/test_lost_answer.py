@@ -125,7 +125,7 @@ def test_an_uninstalled_machine_is_not_replayed_but_reactivated(operator, the_cl
     assert enroll(operator).json["status"] == "reactivated"
 
 
-def test_a_key_of_an_earlier_enrolment_is_worthless(operator, the_clock):
+def test_a_key_of_an_earlier_enrollment_is_worthless(operator, the_clock):
     enroll(operator, "first")
     operator.uninstall("PC-1")
     the_clock.advance(minutes=1)

@@ -50,7 +50,7 @@ class Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def url(app, operator):
-    """Where a server answers, with a machine and an enrolment token in its fleet."""
+    """Where a server answers, with a machine and an enrollment token in its fleet."""
     operator.enroll("PC-1")
     operator.installer()
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)

@@ -30,7 +30,7 @@ def last_event(operator):
     return event["event"], event["detail"]
 
 
-def test_force_enrols_an_active_machine_again(operator, agent, the_clock):
+def test_force_enrolls_an_active_machine_again(operator, agent, the_clock):
     the_clock.advance(hours=1)
 
     again = operator.enroll("PC-1", force=True, version="2")
@@ -51,7 +51,7 @@ def test_force_on_a_machine_that_is_not_active_changes_nothing_about_it(operator
     assert operator.enroll("PC-1", force=True).answer["status"] == "reactivated"
 
 
-def test_a_release_lets_one_enrolment_through(operator, installer, agent, the_clock):
+def test_a_release_lets_one_enrollment_through(operator, installer, agent, the_clock):
     response = release(operator)
 
     assert response.status_code == 200
@@ -89,7 +89,7 @@ def test_a_release_can_be_taken_back(operator, installer, agent):
 
 
 @pytest.mark.parametrize("how", ["force", "reactivation"])
-def test_any_enrolment_ends_a_release(operator, installer, agent, how):
+def test_any_enrollment_ends_a_release(operator, installer, agent, how):
     release(operator)
     if how == "force":
         operator.enroll("PC-1", force=True)
@@ -102,7 +102,7 @@ def test_any_enrolment_ends_a_release(operator, installer, agent, how):
     assert_problem(response, 409, "already_enrolled")
 
 
-def test_an_enrolment_by_the_older_server_ends_a_release_too(
+def test_an_enrollment_by_the_older_server_ends_a_release_too(
     operator, installer, agent, database
 ):
     release(operator)

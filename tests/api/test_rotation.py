@@ -128,7 +128,7 @@ def test_a_first_use_that_a_rotation_overtakes_ends_no_other_token(
     assert found[0].heartbeat().status_code == 200
 
 
-def test_a_rotation_that_was_never_picked_up_is_no_use_of_the_enrolment(operator):
+def test_a_rotation_that_was_never_picked_up_is_no_use_of_the_enrollment(operator):
     """The installer whose answer was lost may still ask again."""
     key = {"headers": {"Idempotency-Key": "key"}}
     operator.post("/enroll", {"machine_id": "PC-1"}, **key)

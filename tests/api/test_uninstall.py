@@ -91,7 +91,7 @@ def test_after_a_reactivation_the_old_token_is_like_any_other_dead_one(operator)
     assert operator.machine("PC-1")["status"] == "active"
 
 
-def test_a_token_of_an_earlier_enrolment_cannot_repeat_a_later_uninstall(operator):
+def test_a_token_of_an_earlier_enrollment_cannot_repeat_a_later_uninstall(operator):
     first = operator.enroll("PC-1")
     first.post("/uninstall")
     operator.enroll("PC-1").post("/uninstall")

@@ -66,7 +66,7 @@ def machine():
 def live(repository, steps, later):
     """Let *steps* happen; return whose the machine is in the end.
 
-    An enrolment says what was known: nobody new comes by one.
+    An enrollment says what was known: nobody new comes by one.
     """
     holder = "Zoé"
     for step, person, number, hours in steps:

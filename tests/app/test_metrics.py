@@ -193,7 +193,7 @@ def test_the_fleet_is_told_as_it_is(operator, monitor, the_clock):
     assert told["build_info", "0.1.0"] == 1
 
 
-def test_enrolment_tokens_are_told_by_state(operator, monitor):
+def test_enrollment_tokens_are_told_by_state(operator, monitor):
     operator.installer(max_uses=1).enroll("PC-0")
     for _ in range(3):
         operator.installer()
@@ -205,7 +205,7 @@ def test_enrolment_tokens_are_told_by_state(operator, monitor):
     assert states == {"active": 2, "used_up": 1, "expired": 0, "revoked": 1}
 
 
-def test_a_suspicion_ends_with_the_enrolment(operator, monitor):
+def test_a_suspicion_ends_with_the_enrollment(operator, monitor):
     operator.enroll("PC-4", hostname="A")
     for hostname in "BA":
         operator.post("/heartbeat", {"machine_id": "PC-4", "hostname": hostname})

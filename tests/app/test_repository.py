@@ -42,7 +42,7 @@ def test_a_host_is_given_one_on_the_connection_of_its_context(app):
         assert repository.connection is get_db()
 
 
-def test_what_the_host_enrols_is_in_the_fleet(app, operator):
+def test_what_the_host_enrolls_is_in_the_fleet(app, operator):
     with app.app_context():
         LeaFleet().repository.enroll("PC-1", **DETAILS)
 
@@ -113,15 +113,15 @@ def test_an_active_machine_is_not_enrolled_again(repository):
     assert repository.get("PC-1")["hostname"] is None
 
 
-def test_of_processes_that_enrol_one_machine_one_does(app, operator):
+def test_of_processes_that_enroll_one_machine_one_does(app, operator):
     assert operator.get("/fleet").status_code == 200  # the tables are there
     names = [f"PC-{number}" for number in range(100)]
 
     def enroll_them_all():
         with app.app_context():
-            return sum(enrols(LeaFleet().repository, name) for name in names)
+            return sum(enrolls(LeaFleet().repository, name) for name in names)
 
-    def enrols(repository, name):
+    def enrolls(repository, name):
         try:
             return repository.enroll(name).status == "enrolled"
         except AlreadyEnrolled:

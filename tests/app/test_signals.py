@@ -232,7 +232,7 @@ def test_what_is_refused_is_not_told(operator, heard):
     assert heard == []
 
 
-def test_an_enrolment_that_found_no_use_left_is_not_told(operator, heard):
+def test_an_enrollment_that_found_no_use_left_is_not_told(operator, heard):
     installer = operator.installer(max_uses=1)
     installer.enroll("PC-1")
     heard.clear()
@@ -258,7 +258,7 @@ def test_what_is_rolled_back_is_not_told(operator, heard, monkeypatch, kind, met
     assert machines(heard) == [("agent-enrolled", "PC-2")]
 
 
-def test_an_answer_that_is_given_again_is_no_second_enrolment(operator, heard):
+def test_an_answer_that_is_given_again_is_no_second_enrollment(operator, heard):
     for _ in range(2):
         response = operator.post(
             "/enroll", {"machine_id": "PC-1"}, headers={"Idempotency-Key": "key"}
@@ -285,7 +285,7 @@ def fault(caplog):
     assert str(record.exc_info[1]) == "the receiver's own fault"
 
 
-def test_a_receiver_that_raises_neither_undoes_nor_hides_an_enrolment(
+def test_a_receiver_that_raises_neither_undoes_nor_hides_an_enrollment(
     operator, database, on, fault
 ):
     on(agent_enrolled, fault)

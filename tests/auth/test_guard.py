@@ -239,7 +239,7 @@ def test_a_token_that_an_uninstall_revoked_is_dead_whatever_the_host_undoes(
     assert_problem(agent.heartbeat(), 401, "token_revoked")
 
 
-def test_a_token_does_not_outlive_an_enrolment_of_the_same_instant(
+def test_a_token_does_not_outlive_an_enrollment_of_the_same_instant(
     operator, database, the_clock
 ):
     """The older server uninstalls without revoking, and a clock may stand still."""
@@ -477,7 +477,7 @@ def test_a_heartbeat_that_an_uninstall_overtakes(
 
 
 @BEATS
-def test_a_heartbeat_that_a_new_enrolment_overtakes(
+def test_a_heartbeat_that_a_new_enrollment_overtakes(
     operator, elsewhere, the_clock, before_writing, said
 ):
     agent = operator.enroll("PC-1")
@@ -539,7 +539,7 @@ def test_a_heartbeat_whose_machine_is_deleted_meanwhile(
     assert_problem(agent.heartbeat(version="1"), 401, "invalid_token", "ask_operator")
 
 
-def test_an_uninstall_that_a_new_enrolment_overtakes(
+def test_an_uninstall_that_a_new_enrollment_overtakes(
     operator, elsewhere, before_writing
 ):
     agent = operator.enroll("PC-1")

@@ -261,7 +261,7 @@ def backed_up(server, file):
 
 @contextmanager
 def enrolling(server):
-    """Let an installer enrol; yield the machines whose 201 has arrived, in order."""
+    """Let an installer enroll; yield the machines whose 201 has arrived, in order."""
     enrolled, over = [], threading.Event()
 
     def work():

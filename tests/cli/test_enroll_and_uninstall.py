@@ -26,7 +26,7 @@ DETAILS = {
 
 @pytest.fixture
 def enroll(run, client):
-    """Enrol a machine by command; return the agent that holds its token."""
+    """Enroll a machine by command; return the agent that holds its token."""
 
     def enroll(machine_id="PC-1", *words):
         result = run("enroll", machine_id, "--json", *words)

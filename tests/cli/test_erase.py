@@ -247,7 +247,7 @@ def test_operators_leave_one_event_and_it_is_of_no_machine(
     assert newest["detail"] == {"fields": ["address", "operator"]}
 
 
-def test_an_enrolment_token_that_names_the_person_forgets_it(run, operator, database):
+def test_an_enrollment_token_that_names_the_person_forgets_it(run, operator, database):
     operator.enroll("PC-1")
     operator.installer(label=f"for {ZOE['user_email']}")
     done(run("--user", ZOE["user_email"], "--yes", "--json"))
@@ -255,7 +255,7 @@ def test_an_enrolment_token_that_names_the_person_forgets_it(run, operator, data
     assert traces(database, ZOE["user_email"]) == []
 
 
-def test_who_sent_an_enrolment_that_may_be_repeated_is_forgotten(
+def test_who_sent_an_enrollment_that_may_be_repeated_is_forgotten(
     run, app, operator, database
 ):
     operator.enroll("PC-1")

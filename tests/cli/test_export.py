@@ -83,7 +83,7 @@ def test_each_of_two_users_in_turn_gets_their_own_side(export, operator):
     assert event["actor"] == {"role": "agent", "address": "127.0.0.1"}
 
 
-def test_what_came_before_an_enrolment_is_left_out(export, operator):
+def test_what_came_before_an_enrollment_is_left_out(export, operator):
     operator.enroll("PC-1", **BOB)
     operator.uninstall("PC-1", reason="Bob Åkesson left")
     operator.enroll("PC-1", **ZOE)

@@ -94,7 +94,7 @@ def test_to_be_imported_is_not_to_be_enrolled(counts, operator):
     assert operator.get("/fleet/summary").json["by_day"][-1]["enrolments"] == 0
 
 
-def test_what_is_adopted_stays_an_enrolment_of_the_older_server(
+def test_what_is_adopted_stays_an_enrollment_of_the_older_server(
     counts, operator, database, the_clock
 ):
     add_older(database, enrolled_at=the_clock.iso())
@@ -212,7 +212,7 @@ def test_a_second_run_changes_nothing(counts, operator, database, happened):
     assert dump(database) == before
 
 
-def test_what_the_file_says_anew_is_taken_until_the_machine_enrols(counts, operator):
+def test_what_the_file_says_anew_is_taken_until_the_machine_enrolls(counts, operator):
     counts(TWO)
 
     assert counts(f"{HEADING}PC-1;;1.5\nPC-2;;\n") == {"updated": 1, "unchanged": 1}

@@ -53,7 +53,7 @@ def listed(operator):
 # Written
 
 
-def test_every_file_of_the_kit_is_there_and_a_token_that_enrols(write, folder, client):
+def test_every_file_of_the_kit_is_there_and_a_token_that_enrolls(write, folder, client):
     result = write()
 
     assert result.exit_code == 0, result.output

@@ -21,7 +21,7 @@ from tests.support.processes import taken_by_a_script
 
 @pytest.fixture
 def create(run, client):
-    """Make an enrolment token by command; return the installer that holds it."""
+    """Make an enrollment token by command; return the installer that holds it."""
 
     def create(*words):
         result = run("token", "create", *words)
@@ -106,7 +106,7 @@ def test_what_it_is_good_for_is_said(run, the_clock):
     assert "never" in ever and "never" not in week
 
 
-def test_it_enrols_and_nothing_else(create):
+def test_it_enrolls_and_nothing_else(create):
     installer = create("--max-uses", "1")
 
     assert_problem(installer.get("/fleet"), 403, "insufficient_scope")
@@ -227,7 +227,7 @@ def test_neither_list_tells_a_token(run, create):
 # Revoked
 
 
-def test_a_revoked_token_enrols_nobody_and_machines_keep_theirs(
+def test_a_revoked_token_enrolls_nobody_and_machines_keep_theirs(
     run, create, operator, the_clock
 ):
     installer = create()

@@ -41,7 +41,7 @@ def held(history):
     return ["".join(sorted(names[who] for who in holders)) for holders in history.after]
 
 
-def test_a_machine_of_one_person_is_theirs_from_its_enrolment_on():
+def test_a_machine_of_one_person_is_theirs_from_its_enrollment_on():
     history = History(row(ZOE, day(1)), events("enrolled", "released"))
 
     assert held(history) == ["A", "A"]
@@ -85,7 +85,7 @@ def test_a_name_that_changes_at_another_beat_is_of_the_one_who_has_it(order):
     assert "bob" not in history.of(A)
 
 
-def test_what_came_before_an_enrolment_may_be_of_anybody():
+def test_what_came_before_an_enrollment_may_be_of_anybody():
     happened = events("enrolled", "uninstalled", "reactivated", "released")
     history = History(row(ZOE, day(3)), happened)
 
@@ -93,7 +93,7 @@ def test_what_came_before_an_enrolment_may_be_of_anybody():
     assert [who == {A} for who in history.after] == [False, False, True, True]
 
 
-def test_an_enrolment_may_have_brought_another_user():
+def test_an_enrollment_may_have_brought_another_user():
     after = ("uninstalled", "reactivated", "reenrolled", "released")
     happened = events((BOB, ZOE), *after)
     history = History(row(BOB, day(4)), happened)
@@ -101,13 +101,13 @@ def test_an_enrolment_may_have_brought_another_user():
     assert held(history) == ["A", "A", "AB", "B", "B"]
 
 
-def test_without_an_enrolment_both_may_have_it_in_turn():
+def test_without_an_enrollment_both_may_have_it_in_turn():
     history = History(row(BOB), events((BOB, ZOE), "released"))
 
     assert held(history) == ["A", "AB"]
 
 
-def test_an_older_server_enrols_without_an_event():
+def test_an_older_server_enrolls_without_an_event():
     happened = events("enrolled", "uninstalled", "released")
     history = History(row(ZOE, "2026-02-02T12:00:00+00:00"), happened)
 

@@ -49,7 +49,7 @@ def front(server):
 
 @pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
 def computer(request, front, server, tmp_path):
-    """A computer with the kit and an enrolment token, for each shell there is."""
+    """A computer with the kit and an enrollment token, for each shell there is."""
     if shutil.which("curl") is None:
         pytest.skip("enroll.sh and uninstall.sh take curl")
     computer = Computer(tmp_path, request.param, front.url, f"PC-{uuid4()}")

@@ -55,12 +55,12 @@ class Pc(Windows):
         shutil.copy(setup, self.setup)
 
     def hand(self, token):
-        """Put an enrolment token beside the setup.exe."""
+        """Put an enrollment token beside the setup.exe."""
         self.tokens.add(token)
         self.path(TOKEN_FILE).write_text(token, "utf-8")
 
     def take_away(self):
-        """Take the enrolment token from beside the setup.exe, and return it."""
+        """Take the enrollment token from beside the setup.exe, and return it."""
         path = self.path(TOKEN_FILE)
         token = path.read_text("utf-8")
         path.unlink()

@@ -110,7 +110,7 @@ class Computer:
         return path.read_text("utf-8").rstrip("\n") if path.is_file() else None
 
     def give(self, token):
-        """Lay an enrolment token beside the scripts."""
+        """Lay an enrollment token beside the scripts."""
         (self.kit / "lea-enroll-token.txt").write_text(f"{token}\n", "utf-8")
         self._secrets.update(token.split())
 

@@ -158,7 +158,7 @@ def test_it_takes_curl_and_what_every_system_has(computer, server):
 # Upgraded, and installed again
 
 
-def test_an_upgrade_reports_and_does_not_enrol_again(computer, server, front):
+def test_an_upgrade_reports_and_does_not_enroll_again(computer, server, front):
     computer.enroll("--version", "1.3.1")
     token = computer.token
     computer.give("")
@@ -184,7 +184,7 @@ def test_after_an_uninstall_it_is_reactivated(computer, server):
     assert_enrolled(computer, server, run, ("enrolled", "uninstalled", "reactivated"))
 
 
-def test_a_machine_that_an_operator_has_uninstalled_enrols_anew(computer, server):
+def test_a_machine_that_an_operator_has_uninstalled_enrolls_anew(computer, server):
     computer.enroll()
     server.operator.uninstall(computer.machine_id)
 
@@ -193,7 +193,7 @@ def test_a_machine_that_an_operator_has_uninstalled_enrols_anew(computer, server
     assert_enrolled(computer, server, run, ("enrolled", "uninstalled", "reactivated"))
 
 
-def test_its_dead_token_is_kept_until_there_is_one_to_enrol_with(computer, server):
+def test_its_dead_token_is_kept_until_there_is_one_to_enroll_with(computer, server):
     computer.enroll()
     server.operator.uninstall(computer.machine_id)
     computer.give("")
@@ -356,7 +356,7 @@ def test_pauses_and_patience_can_be_set(computer, front):
     assert max(accumulate(computer.pauses)) <= 20
 
 
-def test_with_no_server_it_says_so_and_enrols_when_run_again(computer, server, front):
+def test_with_no_server_it_says_so_and_enrolls_when_run_again(computer, server, front):
     with front.closed():
         assert_failed(computer, computer.enroll(), 20, "No response from", front.url)
     assert computer.stored == {"machine-id.txt", "enroll-key.txt"} | {
@@ -457,7 +457,7 @@ REFUSED = {
 }
 
 
-def test_a_refused_enrolment_token_is_for_an_operator(computer, server, front):
+def test_a_refused_enrollment_token_is_for_an_operator(computer, server, front):
     for code, make in REFUSED.items():
         computer.give(make(server))
         assert_failed(computer, computer.enroll(), 21, f"{code} (ask_operator)")
@@ -661,7 +661,7 @@ def test_no_configuration_of_curl_gets_in_between(computer, server, tmp_path):
 # Two at once
 
 
-def test_of_two_that_run_together_one_enrols_and_one_reports(computer, server):
+def test_of_two_that_run_together_one_enrolls_and_one_reports(computer, server):
     computer.replace("sleep", f"exec {shutil.which('sleep')} 0.1\n")
     words = ["enroll.sh", "--machine-id", computer.machine_id]
     pair = [computer.start(*words), computer.start(*words)]

@@ -65,7 +65,7 @@ def server(tmp_path):
 
 @pytest.fixture
 def pc(compiled, front, server, tmp_path):
-    """A PC on whose disk the setup lies, with an enrolment token beside it."""
+    """A PC on whose disk the setup lies, with an enrollment token beside it."""
     pc = Pc(tmp_path / "pc", compiled(example()), front.url)
     pc.hand(server.operator.installer(max_uses=5).token)
     return pc
@@ -81,14 +81,14 @@ def bodies(front):
 
 
 def keys(front):
-    """Return the idempotency keys of the enrolments that were tried."""
+    """Return the idempotency keys of the enrollments that were tried."""
     return {request.headers["Idempotency-Key"] for request in front.requests}
 
 
 # The life of a PC
 
 
-def test_an_installation_enrols_and_its_token_is_the_agents(pc, server):
+def test_an_installation_enrolls_and_its_token_is_the_agents(pc, server):
     run = pc.set_up("/LEAUSEREMAIL=zoe@example.com", "/LEAUSERID=z1")
 
     assert run.exit_code == 0
@@ -114,7 +114,7 @@ def test_the_machine_id_is_windows_own(pc, server):
     assert f"MachineGuid    REG_SZ    {machine['machine_id']}" in registry.output
 
 
-def test_an_upgrade_does_not_enrol_but_reports_its_version(
+def test_an_upgrade_does_not_enroll_but_reports_its_version(
     pc, server, front, compiled
 ):
     pc.set_up()
@@ -153,7 +153,7 @@ def test_installing_again_after_that_reactivates(pc, server):
     assert pc.agent(server).post("/heartbeat", {}).status_code == 200
 
 
-def test_a_pc_that_the_operator_uninstalled_enrols_again(pc, server, front):
+def test_a_pc_that_the_operator_uninstalled_enrolls_again(pc, server, front):
     pc.set_up()
     server.operator.uninstall(pc.kept("machine-id"))
 
@@ -232,7 +232,7 @@ def test_where_all_share_the_operators_token_a_pc_lives_the_same_life(
         assert machines(server)[0]["status"] == "uninstalled"
 
 
-# Where the enrolment token comes from
+# Where the enrollment token comes from
 
 
 def test_the_file_goes_before_the_environment(pc, server):
@@ -302,7 +302,7 @@ def test_without_a_token_the_file_says_where_it_is_missed(pc, front, token):
     ],
     ids=["unknown", "used up", "expired", "revoked"],
 )
-def test_an_enrolment_token_that_is_no_good_asks_for_the_operator(
+def test_an_enrollment_token_that_is_no_good_asks_for_the_operator(
     pc, server, front, spoil, code
 ):
     change(server, spoil)

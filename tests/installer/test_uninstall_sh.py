@@ -151,7 +151,7 @@ def test_any_other_answer_ends_no_identity(enrolled, front):
     assert len(front.requests) == len(STRANGE)
 
 
-def test_an_enrolment_that_had_no_answer_is_not_forgotten(computer, server, front):
+def test_an_enrollment_that_had_no_answer_is_not_forgotten(computer, server, front):
     front.then(lose)
     computer.enroll(LEA_PATIENCE="0")
     key = computer.read("enroll-key.txt")

@@ -591,7 +591,7 @@ def test_more_threads_than_are_kept_idle(app):
     assert 0 < sum(map(is_open, used)) < count
 
 
-def test_threads_that_enrol_at_once(app):
+def test_threads_that_enroll_at_once(app):
     def enroll(number):
         return operator_of(app).enroll(f"PC-{number}").heartbeat().status_code
 

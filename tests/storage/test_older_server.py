@@ -145,7 +145,7 @@ def test_our_agent_may_still_uninstall_what_the_older_server_did(older, operator
     assert response.json["agent"]["uninstall_reason"] == "theirs"
 
 
-def test_nothing_comes_back_to_life_when_the_older_server_enrols_again(older, operator):
+def test_nothing_comes_back_to_life_when_an_older_server_enrolls_again(older, operator):
     agent = operator.enroll("PC-1")
     older.uninstall("PC-1")
     older.enroll("PC-1")
@@ -167,7 +167,7 @@ def test_a_token_that_the_older_server_ended_is_not_ended_again(older, operator)
     assert [event["event"] for event in page] == ["token_rotated", "enrolled"]
 
 
-def test_an_enrolment_of_ours_ends_every_earlier_token(older, operator):
+def test_an_enrollment_of_ours_ends_every_earlier_token(older, operator):
     first = operator.enroll("PC-1")
     older.uninstall("PC-1")
     second = operator.enroll("PC-1")
@@ -182,7 +182,7 @@ def test_an_enrolment_of_ours_ends_every_earlier_token(older, operator):
 
 
 @pytest.mark.parametrize("by", ["ours", "theirs"])
-def test_an_enrolment_of_the_same_instant_ends_the_earlier_token_too(
+def test_an_enrollment_of_the_same_instant_ends_the_earlier_token_too(
     older, operator, the_clock, by
 ):
     first = operator.enroll("PC-1")

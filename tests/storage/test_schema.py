@@ -203,7 +203,7 @@ def test_a_broken_view_of_the_hosts_does_not_matter(database):
 
 
 def test_eight_processes_make_the_schema_at_once(database):
-    def first_enrolment(number):
+    def first_enrollment(number):
         def enroll():
             app = create_app(
                 {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database}
@@ -215,7 +215,7 @@ def test_eight_processes_make_the_schema_at_once(database):
 
         return enroll
 
-    statuses = in_processes(*map(first_enrolment, range(8)))
+    statuses = in_processes(*map(first_enrollment, range(8)))
 
     assert statuses == [201] * 8
     assert first_request(database).json["totals"]["active"] == 8

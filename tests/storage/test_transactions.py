@@ -234,7 +234,7 @@ def test_a_heartbeat_is_cheap(operator, the_clock, statements):
     assert levels(statements) == ["NORMAL"] * 2  # it is time to count the fleet, too
 
 
-def test_an_enrolment_after_a_heartbeat_is_durable(operator, the_clock, statements):
+def test_an_enrollment_after_a_heartbeat_is_durable(operator, the_clock, statements):
     agent = operator.enroll("PC-1")
     agent.heartbeat()
     the_clock.advance(seconds=20)

@@ -37,13 +37,13 @@ class Api:
         return self.request("POST", path, **options)
 
     def enroll(self, machine_id="PC-1", **members):
-        """Enrol a machine; return the agent that holds its token."""
+        """Enroll a machine; return the agent that holds its token."""
         response = self.post("/enroll", {"machine_id": machine_id, **members})
         assert response.status_code == 201, response.text
         return Agent(self.client, response.json, self.prefix)
 
     def installer(self, **members):
-        """Make an enrolment token; return the installer that holds it."""
+        """Make an enrollment token; return the installer that holds it."""
         response = self.post("/enrollment-tokens", members)
         assert response.status_code == 201, response.text
         return Api(self.client, response.json["token"], self.prefix)

@@ -55,7 +55,7 @@ def pages(operator, **parameters):
 
 
 def make_fleet(database: Path, count: int, **details: str) -> list[str]:
-    """Enrol the machines PC-0, PC-1 and so on; return their tokens."""
+    """Enroll the machines PC-0, PC-1 and so on; return their tokens."""
     app = create_app(
         {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": str(database)}
     )

@@ -55,7 +55,7 @@ class OlderServer:
             return [dict(row) for row in rows]
 
     def enroll(self, machine_id, user_name=None):
-        """Enrol a machine that is new, or reactivate one; it must not be active."""
+        """Enroll a machine that is new, or reactivate one; it must not be active."""
         with self._connected() as connection:
             known = _find(connection, machine_id)
             if known is None:

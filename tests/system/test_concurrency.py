@@ -109,7 +109,7 @@ def unrevoked(server, pattern):
 # Enrolling
 
 
-def test_of_32_that_enrol_one_machine_one_does(server, fleet):
+def test_of_32_that_enroll_one_machine_one_does(server, fleet):
     def call(_):
         return answered(enroll(fleet, "PC-one"))
 
@@ -152,7 +152,7 @@ def test_an_answer_that_the_connection_lost_is_given_again(server, fleet, max_us
 
 
 def send_and_hang_up(server, installer, machine_id, key):
-    """Cut the connection when the enrolment is committed, without reading."""
+    """Cut the connection when the enrollment is committed, without reading."""
     body = json.dumps({"machine_id": machine_id}).encode()
     head = (
         f"POST {PREFIX}/enroll HTTP/1.1\r\nHost: localhost\r\n"

@@ -45,7 +45,7 @@ def wait_until(happens):
 
 
 class Storm:
-    """Installers that enrol one machine after another, as fast as they can.
+    """Installers that enroll one machine after another, as fast as they can.
 
     Each sends its request, under its key, until it is answered 201.
     """

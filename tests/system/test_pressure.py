@@ -85,7 +85,7 @@ def test_while_another_process_writes_for_long_only_writers_are_sent_away(tmp_pa
 # A thousand installers at one moment
 
 
-def test_1000_that_enrol_at_once_are_1000_machines(tmp_path):
+def test_1000_that_enroll_at_once_are_1000_machines(tmp_path):
     """Every second one hangs up before it is answered, and asks again."""
     names = [f"PC-{number}" for number in range(1000)]
     with running_server(tmp_path, "-w", "2", "--threads", "8") as server:
@@ -104,7 +104,7 @@ def test_1000_that_enrol_at_once_are_1000_machines(tmp_path):
 
 
 def install(server, installer, names):
-    """Enrol the machines, all at once; return each one's token."""
+    """Enroll the machines, all at once; return each one's token."""
     connections = {name: request(server, installer, name) for name in names}
     lost, finish = names[::2], partial(finished, server, installer)
     for name in lost:
@@ -116,7 +116,7 @@ def install(server, installer, names):
 
 
 def request(server, installer, name):
-    """Send an enrolment, without waiting for the answer."""
+    """Send an enrollment, without waiting for the answer."""
     body = json.dumps({"machine_id": name})
     connection = socket.create_connection(("127.0.0.1", server.port), 60)
     connection.sendall(

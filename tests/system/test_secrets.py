@@ -96,7 +96,7 @@ def kept(database):
 def secrets(records, app, operator):
     """Let everything happen that has to do with tokens; return what was secret."""
     story = [OPERATOR_TOKEN, MONITOR_TOKEN, *KEYS]
-    agent = enrol(operator, story)
+    agent = enroll(operator, story)
     agent = rotate(operator, agent, story)
     leave_and_return(operator, agent, story)
     use_the_shell(app, operator, story)
@@ -105,7 +105,7 @@ def secrets(records, app, operator):
     return story
 
 
-def enrol(operator, story):
+def enroll(operator, story):
     """An installer has to ask twice for the answer, and a receiver fails."""
     installer = operator.installer(label="Paris")
     with agent_enrolled.connected_to(fail):
@@ -193,20 +193,20 @@ def mislay(operator, secret):
 
 
 def break_down(operator, database, monkeypatch):
-    """Whatever an enrolment needs is missing, one thing after the other."""
+    """Whatever an enrollment needs is missing, one thing after the other."""
 
-    def enrol():
+    def enroll():
         headers = {"Idempotency-Key": KEYS[0]}
         return operator.post("/enroll", {"machine_id": "PC-9"}, headers=headers)
 
     with closing(sqlite3.connect(database, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        assert_problem(enrol(), 503, "database_busy")
+        assert_problem(enroll(), 503, "database_busy")
     with monkeypatch.context() as failing:
         failing.setattr(AgentTokens, "add", fail)
-        assert enrol().status_code == 500
+        assert enroll().status_code == 500
     database.rename(database.with_suffix(".away"))
-    assert_problem(enrol(), 503, "database_unavailable")
+    assert_problem(enroll(), 503, "database_unavailable")
     database.with_suffix(".away").rename(database)
 
 
@@ -282,7 +282,7 @@ def test_no_secret_is_in_the_log_of_a_server(tmp_path):
     story = [OPERATOR_TOKEN, *KEYS]
 
     with running_server(tmp_path, *options) as server:
-        agent = enrol(server.operator, story)
+        agent = enroll(server.operator, story)
         agent = rotate(server.operator, agent, story)
         leave_and_return(server.operator, agent, story)
 

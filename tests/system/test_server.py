@@ -81,7 +81,7 @@ def test_an_unknown_caller_is_sent_away(server):
     assert_problem(Api(server.client, "x").get("/fleet"), 401, "invalid_token")
 
 
-def test_of_many_that_enrol_one_machine_one_does(server, operator):
+def test_of_many_that_enroll_one_machine_one_does(server, operator):
     def enroll(_):
         return operator.post("/enroll", {"machine_id": "PC-one"}).status_code
 
@@ -104,7 +104,7 @@ def test_of_many_that_bring_back_one_machine_one_does(operator):
     assert agent.post("/heartbeat", {}).status_code == 200
 
 
-def test_many_machines_that_enrol_at_once_are_all_there(server, operator):
+def test_many_machines_that_enroll_at_once_are_all_there(server, operator):
     names = [f"PC-many-{number}" for number in range(100)]
 
     agents = at_once(operator.enroll, names)
@@ -176,7 +176,7 @@ def test_a_body_may_come_in_chunks(send, operator):
     assert operator.machine("PC-chunks")["status"] == "active"
 
 
-def test_a_body_that_ends_too_early_is_no_enrolment(operator, send):
+def test_a_body_that_ends_too_early_is_no_enrollment(operator, send):
     body = b'{"machine_id": "PC-short"}'
     length = b"Content-Length: %d" % (len(body) + 10)
 

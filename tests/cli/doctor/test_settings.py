@@ -118,7 +118,7 @@ def make_token(app, *words):
     return result.stdout.strip()
 
 
-def test_enrolment_tokens_that_never_expire(app, fleet):
+def test_enrollment_tokens_that_never_expire(app, fleet):
     token = make_token(app, "--label", "Paris\x1b[2J", "--expires", "never")
     make_token(app, "--label", "Lyon")
 
@@ -129,7 +129,7 @@ def test_enrolment_tokens_that_never_expire(app, fleet):
     assert token not in str(found)
 
 
-def test_an_enrolment_token_that_is_of_no_use_any_more(app, operator, fleet):
+def test_an_enrollment_token_that_is_of_no_use_any_more(app, operator, fleet):
     used = make_token(app, "--expires", "never", "--max-uses", "1")
     Api(operator.client, used).enroll("PC-2").heartbeat()
     make_token(app, "--expires", "never")

@@ -6,7 +6,7 @@ from tests.page.browser.chromium import expect
 from tests.support.api import Api
 
 
-def test_a_token_is_made_and_enrols_and_is_revoked(fleet, sign_in):
+def test_a_token_is_made_and_enrolls_and_is_revoked(fleet, sign_in):
     page = sign_in(fleet)
     page.get_by_role("link", name="Create an enrollment token").click()
     expect(page.get_by_text("There are no enrollment tokens yet")).to_be_visible()
