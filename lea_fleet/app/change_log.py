@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.events import logged
-from ..core.rows import Event
+from ..core.rows import Event, without_none
 
 logger = logging.getLogger("lea_fleet")
 
@@ -32,7 +32,7 @@ def note(event: Event) -> None:
         "event": event["event"],
         "machine_id": event["machine_id"],
         "actor": event["actor"],
-        "detail": _known(logged(event["event"], event["detail"])),
+        "detail": without_none(logged(event["event"], event["detail"])),
     }
     logger.info("%s", _line(fields), extra={"lea_fleet": fields})
 
@@ -42,12 +42,8 @@ def _line(event: Mapping[str, Any]) -> str:
     actor = dict(event["actor"])
     fields = {"machine_id": event["machine_id"], "by": actor.pop("role"), **actor}
     # An actor has an enrollment_token too, but not the operator who made or revoked it.
-    pairs = _known({**fields, **event["detail"]})
+    pairs = without_none({**fields, **event["detail"]})
     return " ".join([event["event"], *(f"{k}={_quoted(v)}" for k, v in pairs.items())])
-
-
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _quoted(value: Any) -> str:

@@ -9,7 +9,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..core.limits import DEFAULT_EVENTS, MOST_EVENTS_PRINTED
-from ..core.rows import Event
+from ..core.rows import Event, without_none
 from ..core.text import printable
 from .database import open_fleet
 from .options import json_option, optional_machine_argument, say_json
@@ -72,8 +72,9 @@ def _by(actor: dict[str, object]) -> str:
 
 
 def _detail(detail: dict[str, object]) -> str:
-    given = {name: value for name, value in detail.items() if value is not None}
-    return ", ".join(f"{name}={_shown(value)}" for name, value in given.items())
+    return ", ".join(
+        f"{name}={_shown(value)}" for name, value in without_none(detail).items()
+    )
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypedDict
 
 
@@ -66,6 +67,11 @@ class EnrollmentToken(TypedDict):
     uses: int
     revoked_at: str | None
     state: str
+
+
+def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those *fields* that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 ENROLLMENT_TOKEN_STATES = ("active", "used_up", "expired", "revoked")

@@ -9,6 +9,7 @@ from ..core.machine import DETAILS, new_machine_id
 from .agent_tokens import LIVE_TOKEN
 from .agents import AS_TEXT, BY_ID, Agents, by_id
 from .events import Events
+from .heartbeats import changes
 from .releases import Releases
 from .unit_of_work import UnitOfWork
 
@@ -81,9 +82,7 @@ class Imports:
             return "enrolled"
         if not self._releases.is_endless(known):
             return "adopted"
-        given = {name: value for name, value in details.items() if value is not None}
-        is_same = all(known[name] == value for name, value in given.items())
-        return "unchanged" if is_same else "updated"
+        return "updated" if changes(known, details) else "unchanged"
 
     def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
         agent = self._agents.insert(machine_id, details, seen=False)

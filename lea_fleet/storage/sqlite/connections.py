@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-import time
 import weakref
 from collections import deque
 from operator import methodcaller
@@ -22,7 +21,7 @@ from .dialect import SqliteDialect, add_functions
 from .errors import database_problem, is_locked
 from .files import File, Files, files_at, identity, is_writable
 from .schema import ensure_schema
-from .wal import refuse_wrong_wal
+from .wal import refuse_wrong_wal, tries
 
 #: Idle connections that a process keeps; more than that many threads at once
 #: open and close theirs.
@@ -230,15 +229,15 @@ class Connections:
         While another process does the same, SQLite says "locked" at once,
         without the busy timeout: seen once in 2,400 first requests.
         """
-        deadline = time.monotonic() + self._busy_timeout
-        while True:
+        for _ in tries(self._busy_timeout, _PAUSE):
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                if not is_locked(error) or time.monotonic() > deadline:
+                if not is_locked(error):
                     raise
-            time.sleep(_PAUSE)
+                locked = error
+        raise locked
 
 
 def connect(path: Path, mode: str, busy_timeout: float) -> Connection:
