@@ -1,4 +1,4 @@
-"""Long work in short transactions, so that the server's writers get their turn."""
+"""Split long work into short transactions, so that the server can write between."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TypeVar
 
 from .unit_of_work import UnitOfWork
 
-#: Rows that are written in one transaction, at the most or a machine's more.
+#: Rows per transaction; the last machine of a transaction may exceed it.
 STEP = 1000
 
-#: Seconds between two: as long as SQLite has a writer wait before it asks again.
+#: Seconds between two transactions: SQLite's longest pause before a writer retries.
 _PAUSE = 0.1
 
-#: A machine_id, or None for what is about no machine.
+#: A machine_id, or None for events about no machine.
 _Machine = TypeVar("_Machine", str, "str | None")
 
 
@@ -24,10 +24,10 @@ def in_steps(
     machine_ids: Iterable[_Machine],
     work: Callable[[list[_Machine]], Iterator[int]],
 ) -> None:
-    """Do *work* on the machines, in transactions that name those they write about.
+    """Do *work* on the machines in transactions, each of which names its machines.
 
-    *work* yields how many rows it has written each time that it may stop. What fails
-    takes back its own transaction; those before it stand.
+    *work* yields how many rows it has written each time that it may stop. An error
+    rolls back its own transaction only.
     """
     waiting = iter(machine_ids)
     batch = list(islice(waiting, STEP))
@@ -42,7 +42,7 @@ def in_steps(
 
 
 def _step(unit: UnitOfWork, about: list[str], steps: Iterator[int]) -> bool:
-    """Tell whether there may be more."""
+    """Run one transaction; tell whether there may be more to do."""
     written = 0
     with unit.transaction(about):
         for rows in steps:

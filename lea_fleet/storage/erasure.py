@@ -50,7 +50,7 @@ class Erasure:
         return History(row, self._events.history(machine_id))
 
     def identities(self, machine_id: str | None) -> list[Identity]:
-        """Return the hostnames and users that a machine gave up lately."""
+        """Return the hostnames and users that a machine gave up recently."""
         rows = self._unit.session.execute(
             "SELECT name, value FROM lea_fleet_identities"
             " WHERE machine_id = :machine_id",

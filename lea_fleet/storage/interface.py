@@ -94,7 +94,7 @@ class Dialect(Protocol):
         ...
 
     def begin_reading(self, session: Any) -> None:
-        """Begin a transaction in which everything that is read is of one moment."""
+        """Begin a transaction in which everything is read from one snapshot."""
         ...
 
     def write_once(

@@ -1,4 +1,4 @@
-"""Machines whose time has come: silent for long, or uninstalled long ago."""
+"""Retention: machines that have been silent or uninstalled for long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .unit_of_work import UnitOfWork
 
 
 class Retention:
-    """Finds such machines and acts on them.
+    """Find such machines, and uninstall or erase them.
 
     Each machine is judged once more in the transaction that writes. *uninstall*
     marks one as uninstalled, for a reason.
@@ -30,13 +30,13 @@ class Retention:
         self.erasure = Erasure(unit)
 
     def silent(self, seconds: float) -> list[Agent]:
-        """Return the active machines that were not seen for so many *seconds*."""
+        """Return the active machines that have not been seen for *seconds*."""
         return list(self._silent(seconds))
 
     def uninstall_silent(
         self, machine_ids: Iterable[str], seconds: float, reason: str
     ) -> list[Agent]:
-        """Uninstall those that are silent still, for *reason*; return them."""
+        """Uninstall those that are still silent, with *reason*; return them."""
         uninstalled: list[Agent] = []
 
         def work(batch: list[str]) -> Iterator[int]:
@@ -49,16 +49,16 @@ class Retention:
         return uninstalled
 
     def departed(self, seconds: float) -> Iterator[Plan]:
-        """Yield what there is left to erase of each machine that was uninstalled so
-        many *seconds* ago, or before.
+        """Yield what is left to erase of each machine that was uninstalled at least
+        *seconds* ago.
 
-        One without a date of its uninstall is none of them.
+        A machine without a date of its uninstall is left out.
         """
         plans = self.erasure.of_machines(self._departed(seconds))
         return (plan for plan in plans if plan.fields)
 
     def erase_departed(self, machine_ids: Iterable[str], seconds: float) -> None:
-        """Erase what is personal of those that are still uninstalled."""
+        """Erase the personal data of those that are still uninstalled."""
 
         def still(batch: list[str | None]) -> Iterator[Plan]:
             for machine_id in filter(None, batch):

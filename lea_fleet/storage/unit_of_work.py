@@ -1,4 +1,4 @@
-"""What every repository works on: a session, who acts, and one timestamp."""
+"""The unit of work: a session, the actor, and the transaction's one timestamp."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class UnitOfWork:
     def limits(self, interval: int) -> dict[str, str]:
         """Return the values that presence and suspected clones are told by.
 
-        *interval* is the longest in seconds that agents were lately told.
+        *interval* is the longest, in seconds, that agents have been told recently.
         """
         now = self.now
         limits = self.rule.limits(now, interval)
@@ -115,7 +115,7 @@ class UnitOfWork:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Return a context in which everything that is read is of one moment."""
+        """Return a context in which everything is read from one snapshot."""
         root = self._root
         self.dialect.begin_reading(self.session)
         try:

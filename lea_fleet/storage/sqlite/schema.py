@@ -1,4 +1,4 @@
-"""The tables: made or completed where something is missing, others' refused."""
+"""The schema: create and complete our tables; refuse tables that are not ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.resources import files
 from ...core.problems import DatabaseUnavailable
 from .dialect import transaction
 
-#: ``RETURNING`` and the JSON functions are there from this version on.
+#: The first version with ``RETURNING``.
 OLDEST_SQLITE = (3, 35, 0)
 
 #: The columns that came after 0.1.0, by table and name, and how each is declared: word
@@ -20,7 +20,7 @@ ADDITIONS = {("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0"}
 
 
 def refuse_old_sqlite() -> None:
-    """Raise RuntimeError where SQLite is older than what the SQL here needs."""
+    """Raise RuntimeError if SQLite is older than the statements need."""
     if sqlite3.sqlite_version_info >= OLDEST_SQLITE:
         return
     oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -31,7 +31,7 @@ def refuse_old_sqlite() -> None:
 
 
 def ensure_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables, columns and indexes that the database lacks.
+    """Create the tables, columns and indexes that the database lacks.
 
     Nothing is written where nothing is missing, so that this neither waits for
     another writer nor fails on its lock. Raises DatabaseUnavailable, naming
@@ -40,7 +40,7 @@ def ensure_schema(connection: sqlite3.Connection) -> None:
     if is_complete(connection):
         return
     with transaction(connection):
-        # Another process may have made them while this one waited.
+        # Another process may have created them while this one waited.
         if is_complete(connection):
             return
         # The columns first: an index may be on one of them.
@@ -68,7 +68,7 @@ def is_complete(connection: sqlite3.Connection) -> bool:
 
 
 def foreign_tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """Return what bears one of our names and is not ours, with the columns it lacks.
+    """Return tables with one of our names that are not ours, and the columns they lack.
 
     A table that lacks only what came after 0.1.0 is ours.
     """
@@ -82,7 +82,7 @@ def missing_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def missing_tables(connection: sqlite3.Connection) -> set[str]:
-    """Return our tables that are not there: it may be a while until the first use."""
+    """Return our tables that do not exist yet, as before the first request."""
     return _expected_columns().keys() - _names(connection)
 
 
@@ -130,7 +130,7 @@ def new_database() -> sqlite3.Connection:
 
 
 def _names(connection: sqlite3.Connection) -> set[str]:
-    # Names are alike whatever their case; those of SQLite's own are not ours to miss.
+    # Names are compared without regard to case; SQLite's own tables do not count.
     rows = connection.execute(
         "SELECT lower(name) FROM sqlite_master WHERE substr(name, 1, 7) <> 'sqlite_'"
     )
