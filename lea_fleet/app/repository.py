@@ -206,7 +206,7 @@ class AgentRepository:
         rule, now = self.unit.rule, self.unit.now
         if agent is None or rule.is_fresh(agent["last_seen_at"], now):
             return
-        with self.unit.transaction(agent["machine_id"], durable=False):
+        with self.unit.transaction(about=agent["machine_id"], durable=False):
             Heartbeats(self.unit).mark_seen(agent["machine_id"])
 
     # Releases

@@ -58,7 +58,7 @@ def _use(found: AgentToken) -> Principal:
     if has_request_context() and request.remote_addr is not None:
         actor["address"] = request.remote_addr
     repository = get_repository(actor)
-    with repository.transaction(found["machine_id"]):
+    with repository.transaction(about=found["machine_id"]):
         principal = _agent(repository.tokens.find(found["token_hash"]))
         if principal.agent:
             repository.use_token(principal.agent)

@@ -39,7 +39,7 @@ def enroll_command(
     \b
     Example: flask fleet enroll PC-COMPTA-02 --user-email zoe@example.com
     """
-    with open_or_make_fleet() as repository, repository.transaction(machine):
+    with open_or_make_fleet() as repository, repository.transaction(about=machine):
         status, agent = repository.enroll(
             machine, allow_reactivate=not no_reactivate, force=force, **details
         )

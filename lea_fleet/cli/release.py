@@ -51,7 +51,7 @@ def release_command(
         raise click.UsageError("Give either a MACHINE or --without-token.")
     with open_fleet() as repository:
         named = [machine] if machine else repository.tokens.machines_without()
-        with repository.transaction(named):
+        with repository.transaction(about=named):
             machines = _chosen(repository, machine, named)
             refuse_many(len(machines), yes)
             act: _Act = repository.cancel_release if cancel else repository.release

@@ -58,7 +58,7 @@ def uninstall_command(
     \b
     Example: flask fleet uninstall PC-COMPTA-01 --reason "given away"
     """
-    with open_fleet() as repository, repository.transaction(machines):
+    with open_fleet() as repository, repository.transaction(about=machines):
         before = _known(repository, machines)
         refuse_many(len(before), yes)
         after = [repository.uninstall(machine_id, reason) for machine_id in before]

@@ -11,10 +11,13 @@ from ..core.tokens import hash_token
 from .agents import AS_TEXT
 from .unit_of_work import Repository, enrollment_of
 
+#: True of the row of a token that has not been revoked.
+LIVE = "revoked_at IS NULL"
+
 #: Has a row where an ``agent``, as a query calls it, has a live token.
 LIVE_TOKEN = (
     "SELECT 1 FROM lea_fleet_tokens AS token"
-    " WHERE token.machine_id = agent.machine_id AND token.revoked_at IS NULL"
+    f" WHERE token.machine_id = agent.machine_id AND token.{LIVE}"
     " AND token.enrolled_at = agent.enrolled_at"
 )
 
@@ -30,7 +33,7 @@ _FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
       WHEN pending THEN 'pending'
       ELSE 'unused'
     END
-    WHEN (revoked_at IS NULL OR revoked_at = {AS_TEXT["uninstalled_at"]})
+    WHEN ({LIVE} OR revoked_at = {AS_TEXT["uninstalled_at"]})
       AND token_enrolled_at = enrolled_at AND NOT token.replaced THEN 'departed'
     ELSE 'uninstalled'
   END
@@ -94,7 +97,7 @@ class AgentTokens(Repository):
         rows = self._unit.session.execute(
             "SELECT issued_at, first_used_at, pending FROM lea_fleet_tokens"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
-            " AND revoked_at IS NULL ORDER BY issued_at",
+            f" AND {LIVE} ORDER BY issued_at",
             self._values(agent),
         ).fetchall()
         dates = TokenDates(issued_at=None, first_used_at=None, rotated_at=None)
@@ -109,7 +112,7 @@ class AgentTokens(Repository):
         """Revoke every token of a machine, of whichever enrollment."""
         self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET revoked_at = :now"
-            " WHERE machine_id = :machine_id AND revoked_at IS NULL",
+            f" WHERE machine_id = :machine_id AND {LIVE}",
             {"machine_id": machine_id, "now": self._unit.timestamp},
         )
 
@@ -150,7 +153,7 @@ class AgentTokens(Repository):
         return self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET revoked_at = :now, replaced = true"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
-            f" AND revoked_at IS NULL AND {which}",
+            f" AND {LIVE} AND {which}",
             self._values(enrollment),
         ).rowcount
 

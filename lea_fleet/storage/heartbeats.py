@@ -10,16 +10,17 @@ from ..core import clock
 from ..core.machine import IDENTITY
 from ..core.rows import Agent, AgentToken
 from ..core.text import folded
+from .agent_tokens import LIVE
 from .clones import Clones
 from .events import Events
 from .unit_of_work import Repository
 
 #: Checks the credential where it acts, as AgentTokens.find() does.
-_TOUCH = """UPDATE enrolled_agents SET last_seen_at = :now
+_TOUCH = f"""UPDATE enrolled_agents SET last_seen_at = :now
   WHERE id = :id AND status = 'active' AND enrolled_at = :enrolled_at
   AND EXISTS (
     SELECT 1 FROM lea_fleet_tokens
-    WHERE token_hash = :token_hash AND revoked_at IS NULL
+    WHERE token_hash = :token_hash AND {LIVE}
   )"""
 
 

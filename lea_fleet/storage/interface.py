@@ -8,13 +8,10 @@ is the engine's own: a sub-package that no statement imports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ..core.problems import DatabaseProblem
-
-#: Called with the pages that are left, and with all there are.
-Progress = Callable[[int, int], None]
 
 
 class Result(Protocol):

@@ -37,7 +37,7 @@ def enroll() -> Response:
     wanted = enroll_payload(body(state), key)
     _refuse_scope(principal, wanted, state.settings)
     repository = acting_repository()
-    with repository.transaction(wanted.machine_id):
+    with repository.transaction(about=wanted.machine_id):
         confirm()
         key_hash = None if wanted.key is None else hash_token(as_bytes(wanted.key))
         enrollment = _replayed(repository, wanted, principal, key_hash)
@@ -67,7 +67,7 @@ def uninstall() -> Response:
     wanted = uninstall_payload(body(current_state()))
     machine_id = target(caller(), wanted.machine_id)
     repository = acting_repository()
-    with repository.transaction(machine_id):
+    with repository.transaction(about=machine_id):
         confirm()
         agent = repository.uninstall(machine_id, wanted.reason)
     return json_response(

@@ -68,7 +68,7 @@ def _touched(principal: Principal, state: FleetState, now: datetime) -> bool:
 def _record(machine_id: str, details: dict[str, str | None]) -> None:
     """Record a heartbeat in a transaction: last_seen_at and changed details."""
     repository = acting_repository()
-    with repository.transaction(machine_id, durable=False):
+    with repository.transaction(about=machine_id, durable=False):
         token = confirm().agent
         machine = token or repository.agents.require_active(machine_id)
         Heartbeats(repository.unit).see(machine, details)
@@ -111,7 +111,7 @@ def rotate(machine_id: str) -> Response:
     no_payload(body(current_state()))
     token = new_agent_token()
     repository = acting_repository()
-    with repository.transaction(machine_id):
+    with repository.transaction(about=machine_id):
         confirm()
         agent = repository.rotate_token(machine_id, token)
     answer = {"machine_id": agent["machine_id"], "api_token": token}
