@@ -1,4 +1,4 @@
-"""The fleet in the database: all SQL on it, one module per table or question.
+"""All SQL about the fleet, one module for each table or question.
 
-No module here imports a driver; the engines do, each behind a wall of its own.
+The modules here import no database driver; only the engines' sub-packages do.
 """

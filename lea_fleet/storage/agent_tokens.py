@@ -1,4 +1,4 @@
-"""The agents' tokens: kept as hashes, each bound to one enrollment."""
+"""Agent tokens: stored as hashes, each valid for one enrollment."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from ..core.tokens import hash_token
 from .agents import AS_TEXT
 from .unit_of_work import Repository, enrollment_of
 
-#: True of the row of a token that has not been revoked.
+#: The condition for a token that has not been revoked.
 LIVE = "revoked_at IS NULL"
 
-#: Has a row where an ``agent``, as a query calls it, has a live token.
+#: Selects a row if the outer query's ``agent`` has a live token.
 LIVE_TOKEN = (
     "SELECT 1 FROM lea_fleet_tokens AS token"
     f" WHERE token.machine_id = agent.machine_id AND token.{LIVE}"
     " AND token.enrolled_at = agent.enrolled_at"
 )
 
-# No more than a heartbeat needs: each column takes it 0.3 µs of its 115 (measured).
+# Only what a heartbeat needs: each column costs it 0.3 of its 115 µs (measured).
 _NEEDED = ("id", "machine_id", *DETAILS, "enrolled_at", "last_seen_at")
 _FOUND = (*_NEEDED, "state")
-# The older server uninstalls without revoking; ours revokes at that time. 0.1.0 leaves
-# replaced as 0, and its rows are told by the timestamps alone.
+# 'departed' is a token that was live until the uninstall: the older server does not
+# revoke it, ours revokes it with the uninstall's timestamp. 0.1.0 always leaves
+# replaced at 0, so that its rows can be told apart by the timestamps only.
 _FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
     WHEN {AS_TEXT["status"]} = 'active' THEN CASE
       WHEN revoked_at IS NOT NULL OR token_enrolled_at <> enrolled_at THEN 'revoked'
@@ -49,13 +50,13 @@ _ADD = """INSERT INTO lea_fleet_tokens
 
 
 class AgentTokens(Repository):
-    """The tokens of the agents. What writes is a part of the open transaction."""
+    """The agents' tokens. Methods that write need an open transaction."""
 
     def find(self, token_hash: str) -> AgentToken | None:
-        """Return what is known of a token and of the machine it is for, or None.
+        """Return the token with that hash and its machine, or None if there is none.
 
-        One query is all that a heartbeat needs. A token whose machine was deleted from
-        the table is not found.
+        It is one query, and the only one that a heartbeat needs. A token whose machine
+        was deleted from the table is not found.
         """
         row = self._unit.session.execute(_FIND, {"token_hash": token_hash}).fetchone()
         if row is None:
@@ -63,7 +64,7 @@ class AgentTokens(Repository):
         return cast(AgentToken, dict(zip(_FOUND, row), token_hash=token_hash))
 
     def add(self, agent: Agent, token: str, *, pending: bool = False) -> None:
-        """Keep the hash of a *token* for the enrollment the *agent* is in."""
+        """Store the hash of *token* for the *agent*'s current enrollment."""
         self._unit.session.execute(
             _ADD,
             {
@@ -74,7 +75,7 @@ class AgentTokens(Repository):
         )
 
     def mark_used(self, token: AgentToken) -> None:
-        """Write down the first use of a token; it is pending no longer."""
+        """Record the first use of a token, which is then no longer pending."""
         self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET first_used_at = :now, pending = false"
             " WHERE token_hash = :token_hash AND first_used_at IS NULL",
@@ -82,7 +83,7 @@ class AgentTokens(Repository):
         )
 
     def was_used(self, agent: Agent) -> bool:
-        """Tell whether a token of the *agent*'s enrollment has ever been used."""
+        """Return whether any token of the *agent*'s enrollment has been used."""
         row = self._unit.session.execute(
             "SELECT 1 FROM lea_fleet_tokens WHERE machine_id = :machine_id"
             " AND enrolled_at = :enrolled_at AND first_used_at IS NOT NULL",
@@ -91,7 +92,7 @@ class AgentTokens(Repository):
         return row is not None
 
     def dates(self, agent: Agent) -> TokenDates | None:
-        """Return the dates of the tokens that an *agent* may use; None for no token."""
+        """Return the dates of the *agent*'s valid tokens, or None if it has none."""
         if agent["status"] != "active":
             return None
         rows = self._unit.session.execute(
@@ -109,7 +110,7 @@ class AgentTokens(Repository):
         return dates if rows else None
 
     def revoke_all(self, machine_id: str) -> None:
-        """Revoke every token of a machine, of whichever enrollment."""
+        """Revoke every token of a machine, of all its enrollments."""
         self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET revoked_at = :now"
             f" WHERE machine_id = :machine_id AND {LIVE}",
@@ -117,9 +118,9 @@ class AgentTokens(Repository):
         )
 
     def replace_all(self, machine_id: str) -> None:
-        """Revoke every token of a machine that is enrolled anew.
+        """Revoke every token of a machine that re-enrolls, and mark it as replaced.
 
-        One that an uninstall has revoked keeps its date, and is replaced as well.
+        A token that an uninstall revoked keeps the date of that.
         """
         self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET revoked_at = coalesce(revoked_at, :now),"
@@ -128,15 +129,15 @@ class AgentTokens(Repository):
         )
 
     def revoke_live(self, agent: Mapping[str, Any]) -> int:
-        """Revoke the tokens of the *agent*'s enrollment; return how many were live."""
+        """Revoke all live tokens of the *agent*'s enrollment; return their number."""
         return self._revoke(agent, "true")
 
     def revoke_others(self, token: AgentToken) -> int:
-        """Revoke the other tokens of its enrollment; return how many were live."""
+        """Revoke the other live tokens of the same enrollment; return their number."""
         return self._revoke(token, "token_hash <> :token_hash")
 
     def revoke_pending(self, agent: Mapping[str, Any]) -> int:
-        """Revoke what a rotation made and nobody has used; return how many."""
+        """Revoke tokens from a rotation that were never used; return their number."""
         return self._revoke(agent, "pending = true")
 
     def machines_without(self) -> list[str]:
@@ -145,11 +146,11 @@ class AgentTokens(Repository):
             "SELECT machine_id FROM enrolled_agents AS agent WHERE status = 'active'"
             f" AND NOT EXISTS ({LIVE_TOKEN}) ORDER BY id"
         )
-        # What an older server has stored as something else than text, nobody can name.
+        # No command can name an id that an older server stored as another type.
         return [machine_id for (machine_id,) in rows if isinstance(machine_id, str)]
 
     def _revoke(self, enrollment: Mapping[str, Any], which: str) -> int:
-        # Those of an earlier enrollment are dead already, revoked or not.
+        # Tokens of earlier enrollments are not valid any more, revoked or not.
         return self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET revoked_at = :now, replaced = true"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"

@@ -1,4 +1,4 @@
-"""The machines: rows of ``enrolled_agents``, which an older server may write too."""
+"""Machines: rows of ``enrolled_agents``, to which an older server may write too."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .clones import SUSPECTED
 from .intervals import Intervals
 from .unit_of_work import Repository
 
-#: When a machine was last seen, or came.
+#: When a machine was last seen or, if it never was, enrolled.
 SEEN = "coalesce(last_seen_at, enrolled_at)"
 
-# The one place that says what presence is. In SQL, so that a listing of the
-# whole fleet needs no Python for each row; PresenceRule gives the two timestamps.
+# The only definition of presence. It is in SQL so that a listing of the whole fleet
+# needs no Python for each row. PresenceRule computes the two timestamps.
 PRESENCE = f"""CASE WHEN status = 'active' THEN CASE
     WHEN {SEEN} >= :online_since THEN 'online'
     WHEN {SEEN} >= :stale_before THEN 'offline'
     ELSE 'stale'
   END ELSE 'uninstalled' END"""
 
-# The host's table takes any type in any column, and JSON takes no BLOB.
+# Any column of this table may hold any type, and JSON cannot hold a BLOB.
 AS_TEXT = {name: f"CAST({name} AS TEXT)" for name in COLUMNS} | {"id": "id"}
 _ROW = ", ".join(f"{value} AS {name}" for name, value in AS_TEXT.items())
 
@@ -34,7 +34,7 @@ SELECT = (
 )
 _AGENT = (*COLUMNS, "presence", "suspected_clone")
 
-#: The machine of the id as it was sent, else trimmed, as a new machine's is stored.
+#: Finds the machine by the id as sent or, failing that, trimmed, as new ids are stored.
 BY_ID = (
     "machine_id IN (:sent, :trimmed)"
     " ORDER BY CASE WHEN machine_id = :sent THEN 0 ELSE 1 END LIMIT 1"
@@ -43,7 +43,7 @@ BY_ID = (
 _IS_KNOWN = "SELECT 1 FROM enrolled_agents WHERE machine_id = :sent"
 _IS_KNOWN_EITHER_WAY = f"{_IS_KNOWN} OR machine_id = :trimmed"
 
-#: Sets the columns of the details that are given, and leaves the others.
+#: Sets the columns of the details that are given; the others keep their values.
 SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
 
 _VALUES = ", ".join(f":{name}" for name in DETAILS)
@@ -64,34 +64,34 @@ _UNINSTALL = (
 
 
 class Agents(Repository):
-    """One machine: found, written when it enrolls, and marked as uninstalled."""
+    """Find single machines, and write their enrollments and uninstalls."""
 
     def find(self, machine_id: str) -> Agent | None:
-        """Return the agent that is stored under that id, or under it trimmed."""
+        """Return the agent with that id, as sent or trimmed, or None."""
         limits = self._unit.limits(Intervals(self._unit).longest_in_use())
         values = {**limits, **by_id(machine_id)}
         row = self._unit.session.execute(f"{SELECT} WHERE {BY_ID}", values).fetchone()
         return None if row is None else agent_of(row)
 
     def is_known(self, machine_id: str) -> bool:
-        """Tell whether :meth:`find` would find an agent, for less."""
+        """Return whether :meth:`find` would find an agent, with a cheaper query."""
         values = by_id(machine_id)
-        # Most ids have no blanks around them: 5 µs less.
+        # Most ids have no surrounding blanks; the shorter query saves 5 µs.
         is_trimmed = values["sent"] == values["trimmed"]
         query = _IS_KNOWN if is_trimmed else _IS_KNOWN_EITHER_WAY
         return self._unit.session.execute(query, values).fetchone() is not None
 
     def require(self, machine_id: str) -> Agent:
-        """Return the agent of that id. Raises UnknownAgent."""
+        """Return the agent with that id. Raises UnknownAgent if there is none."""
         agent = self.find(machine_id)
         if agent is None:
             raise UnknownAgent(machine_id)
         return agent
 
     def require_active(self, machine_id: str) -> Agent:
-        """Return the active agent of that id.
+        """Return the active agent with that id.
 
-        Raises UnknownAgent and MachineUninstalled.
+        Raises UnknownAgent, or MachineUninstalled if it is not active.
         """
         agent = self.require(machine_id)
         if agent["status"] != "active":
@@ -99,7 +99,7 @@ class Agents(Repository):
         return agent
 
     def ids_from(self, beginning: str) -> Iterator[str]:
-        """Yield the ids that begin so, in their order; a thousand at most."""
+        """Yield up to 1,000 machine ids that start with *beginning*, in order."""
         rows = self._unit.session.execute(
             "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
             " WHERE machine_id >= :first AND machine_id < :last"
@@ -112,7 +112,7 @@ class Agents(Repository):
     def insert(
         self, machine_id: str, details: Mapping[str, str | None], *, seen: bool
     ) -> Agent:
-        """Write a new machine, which enrolls where it is *seen*, and return it."""
+        """Insert a new machine and return it. An imported one is not *seen* yet."""
         now = self._unit.timestamp
         columns = {
             "machine_id": machine_id,
@@ -124,23 +124,24 @@ class Agents(Repository):
             "uninstall_reason": None,
         }
         values = {**columns, "now": now, "seen": columns["last_seen_at"]}
-        # Read to its end, or the statement would outlive its transaction.
+        # fetchall(), since an unfinished statement would stay open after COMMIT.
         ((row_id,),) = self._unit.session.execute(_INSERT, values).fetchall()
         return _seen_now({"id": row_id, **columns})
 
     def reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
-        """Write that a known machine has been enrolled again, and return it."""
+        """Mark a known machine as enrolled again, and return it."""
         now = self._unit.timestamp
         values = {**complete(details), "machine_id": machine_id, "now": now}
         (row,) = self._unit.session.execute(_RESET, values).fetchall()
         return _seen_now(dict(zip(COLUMNS, row)))
 
     def update(self, machine_id: str, details: Mapping[str, str | None]) -> None:
-        """Write those *details* of a machine that are given."""
+        """Update the *details* of a machine that are given."""
         values = {**complete(details), "machine_id": machine_id}
         self._unit.session.execute(_UPDATE, values)
 
     def mark_uninstalled(self, machine_id: str, reason: str | None) -> None:
+        """Mark a machine as uninstalled now. It must exist."""
         self._unit.session.execute(
             _UNINSTALL,
             {"machine_id": machine_id, "reason": reason, "now": self._unit.timestamp},
@@ -148,19 +149,22 @@ class Agents(Repository):
 
 
 def by_id(machine_id: str) -> dict[str, str]:
-    """Return the values for :data:`BY_ID`."""
+    """Return the query parameters of :data:`BY_ID`."""
     return {"sent": machine_id, "trimmed": machine_id.strip()}
 
 
 def agent_of(row: Sequence[Any]) -> Agent:
-    """Return the agent in a *row* that :data:`SELECT` gives."""
+    """Convert a *row* of :data:`SELECT` to an agent."""
     agent = dict(zip(_AGENT, row))
     agent["suspected_clone"] = bool(agent["suspected_clone"])
     return cast(Agent, agent)
 
 
 def complete(details: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return *details* with None for each that is not given."""
+    """Return *details* with None for each one that is not given.
+
+    Raises TypeError for a name that is not a detail of a machine.
+    """
     if not details.keys() <= _DETAILS:
         unknown = ", ".join(sorted(details.keys() - _DETAILS))
         raise TypeError(f"not a detail of a machine: {unknown}")
@@ -172,9 +176,9 @@ _NO_DETAILS: dict[str, str | None] = dict.fromkeys(DETAILS)
 
 
 def _seen_now(columns: dict[str, Any]) -> Agent:
-    """Return the agent of a row that has just been enrolled.
+    """Return the agent for a row that was just enrolled or imported.
 
-    It is online whatever intervals were told, and its enrollment has no clone yet:
-    nothing has to be looked up.
+    No lookup is needed: it is online whatever heartbeat interval agents were told,
+    and a new enrollment has no suspected clone.
     """
     return cast(Agent, {**columns, "presence": "online", "suspected_clone": False})

@@ -1,4 +1,4 @@
-"""Find machines that need attention: without a token, not set up, from the future."""
+"""Find machines without a token or not set up yet, and timestamps in the future."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .agents import PRESENCE
 from .releases import RELEASE
 from .unit_of_work import Repository
 
-#: Columns with timestamps of what has happened.
+#: Columns whose timestamps must not be in the future.
 _TIMESTAMPS = (
     ("enrolled_agents", "enrolled_at"),
     ("enrolled_agents", "last_seen_at"),
@@ -31,7 +31,7 @@ _AWAITED = f"""
 
 
 class Ahead(NamedTuple):
-    """A *column* with timestamps in the future, in so many *rows*."""
+    """A *column* with future timestamps: in how many *rows*, and the *latest*."""
 
     column: str
     rows: int
@@ -39,7 +39,7 @@ class Ahead(NamedTuple):
 
 
 class Attention(Repository):
-    """Questions of the doctor about the fleet."""
+    """The doctor's queries about the fleet."""
 
     def without_token(self) -> list[str]:
         """Return the ids of the active machines with no live token and no release."""
@@ -48,16 +48,16 @@ class Attention(Repository):
         return [machine_id for (machine_id,) in rows]
 
     def awaited(self, limits: Mapping[str, str]) -> dict[str, int]:
-        """Return how many machines wait for their setup, by presence.
+        """Return the number of machines that are not set up yet, by presence.
 
-        They were never seen and are released, as an import leaves them. *limits* are
-        those of the unit of work.
+        These were never seen and have a release, such as imported machines. *limits*
+        is what :meth:`UnitOfWork.limits` returns.
         """
         rows = self._unit.session.execute(_AWAITED, limits)
         return {presence: count for presence, count in rows}
 
     def ahead(self, timestamp: str, tables: Iterable[str]) -> Iterator[Ahead]:
-        """Yield the columns of *tables* that have a later timestamp than this one."""
+        """Yield each column of *tables* that has timestamps after *timestamp*."""
         for table, column in _TIMESTAMPS:
             if table not in tables:
                 continue

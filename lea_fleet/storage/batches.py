@@ -1,4 +1,4 @@
-"""Split long work into short transactions, so that the server can write between."""
+"""Split long work into short transactions, so that others can write in between."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from .unit_of_work import UnitOfWork
 
-#: Rows per transaction; the last machine of a transaction may exceed it.
+#: Rows in a transaction; the rows of its last machine may exceed this.
 STEP = 1000
 
 #: Seconds between two transactions: SQLite's longest pause before a writer retries.
@@ -24,10 +24,11 @@ def in_steps(
     machine_ids: Iterable[_Machine],
     work: Callable[[list[_Machine]], Iterator[int]],
 ) -> None:
-    """Do *work* on the machines in transactions, each of which names its machines.
+    """Do *work* on the machines in transactions of about STEP rows each.
 
-    *work* yields how many rows it has written each time that it may stop. An error
-    rolls back its own transaction only.
+    *work* takes a batch of machine ids. Wherever it may be interrupted, it yields the
+    number of rows written since the last yield. Each transaction names its machines; an
+    error rolls back only the transaction in which it is raised.
     """
     waiting = iter(machine_ids)
     batch = list(islice(waiting, STEP))
@@ -42,7 +43,7 @@ def in_steps(
 
 
 def _step(unit: UnitOfWork, about: list[str], steps: Iterator[int]) -> bool:
-    """Run one transaction; tell whether there may be more to do."""
+    """Run one transaction; return whether there may be more to do."""
     written = 0
     with unit.transaction(about):
         for rows in steps:

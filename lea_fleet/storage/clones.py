@@ -1,8 +1,8 @@
-"""Suspected clones: two machines under one identity, told by their hostnames.
+"""Detect suspected clones: two machines with one identity.
 
-Two PCs with one token send heartbeats alternately, so that the hostname changes to
-and fro. One that comes back within a day after it was given up raises the suspicion;
-a day without that, or another enrollment, clears it.
+Two PCs with one token send heartbeats alternately, so that the hostname changes back
+and forth. A hostname that is reported again within a day after it was replaced raises
+the suspicion. A day without that, or a new enrollment, clears it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..core.rows import Agent, CloneSigns, KnownMachine
 from ..core.text import folded
 from .unit_of_work import Repository, enrollment_of
 
-#: True of a row of ``enrolled_agents`` under suspicion: since ``:clone_since``, and
-#: not in the future, from before the clock was set back.
+#: The condition for a suspected clone in ``enrolled_agents``. A timestamp after
+#: ``:now``, from before the clock was set back, does not count.
 SUSPECTED = """EXISTS (
     SELECT 1 FROM lea_fleet_clones AS clone
     WHERE clone.machine_id = enrolled_agents.machine_id
@@ -41,12 +41,13 @@ _SUSPECT = """INSERT INTO lea_fleet_clones
 
 
 class Clones(Repository):
-    """The identities that alternate. What writes is a part of the open transaction."""
+    """Suspected clones. Methods that write need an open transaction."""
 
     def comes_back(self, agent: Mapping[str, Any], name: str, value: str) -> bool:
-        """Note that an agent gives up what it has under *name* for *value*.
+        """Record that the agent's detail *name* changes to *value*.
 
-        Return whether it gave *value* up within a day, in this enrollment.
+        Return whether it had that value before, and changed it less than a day ago in
+        this enrollment.
         """
         values = {**self._values(agent), "name": name, "value": folded(value)}
         row = self._unit.session.execute(
@@ -59,9 +60,10 @@ class Clones(Repository):
         return row is not None
 
     def suspect(self, agent: KnownMachine) -> bool:
-        """Write down an alternation; tell whether it has to be reported.
+        """Record that a hostname came back; return whether to report it.
 
-        A clone never stops: it is reported once a day at most.
+        Clones alternate for as long as both run, so this is reported at most once a
+        day.
         """
         values = self._values(agent)
         reported = self._unit.session.execute(
@@ -75,7 +77,7 @@ class Clones(Repository):
         return reported is None
 
     def suspects(self) -> list[str]:
-        """Return the ids of the active machines under suspicion."""
+        """Return the ids of the active machines that are suspected clones."""
         rows = self._unit.session.execute(
             "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
             " WHERE status = 'active'"
@@ -86,7 +88,10 @@ class Clones(Repository):
         return [machine_id for (machine_id,) in rows]
 
     def signs(self, agent: Agent) -> CloneSigns | None:
-        """Return when an agent under suspicion last alternated and was reported."""
+        """Return when a suspected clone last alternated and was last reported.
+
+        None for an agent that is not a suspected clone.
+        """
         if not agent["suspected_clone"]:
             return None
         alternated_at, reported_at = self._unit.session.execute(
@@ -113,5 +118,5 @@ class Clones(Repository):
         }
 
     def _since(self) -> str:
-        """Return the time after which an alternation still counts."""
+        """Return the timestamp after which an alternation still counts."""
         return clock.before(self._unit.now, CLONE_MEMORY)

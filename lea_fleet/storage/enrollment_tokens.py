@@ -1,4 +1,4 @@
-"""Enrollment tokens: each enrolls so many machines, until it expires."""
+"""Enrollment tokens: each enrolls a limited number of machines until it expires."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _INSERT = (
 
 
 class EnrollmentTokens(Repository):
-    """The enrollment tokens. What writes is a part of the open transaction."""
+    """Enrollment tokens. create() and revoke() open a transaction, use() needs one."""
 
     def list(self) -> list[EnrollmentToken]:
-        """Return all of them, the newest first."""
+        """Return all enrollment tokens, newest first."""
         return self._select("ORDER BY id DESC")
 
     def count_by_state(self) -> dict[str, int]:
-        """Return how many there are in each state."""
+        """Return the number of enrollment tokens in each state."""
         rows = self._unit.session.execute(
             f"SELECT state, count(*) FROM ({_SELECT}) AS token GROUP BY state",
             {"now": self._unit.timestamp},
@@ -44,12 +44,12 @@ class EnrollmentTokens(Repository):
         return {**dict.fromkeys(ENROLLMENT_TOKEN_STATES, 0), **counted}
 
     def find(self, token_hash: str) -> EnrollmentToken | None:
-        """Return the token of that hash, or None."""
+        """Return the token with that hash, or None."""
         found = self._select("WHERE token_hash = :token_hash", token_hash=token_hash)
         return found[0] if found else None
 
     def require(self, token_id: int) -> EnrollmentToken:
-        """Return the token of that id. Raises UnknownEnrollmentToken."""
+        """Return the token with that id. Raises UnknownEnrollmentToken."""
         found = self._select("WHERE id = :id", id=token_id)
         if not found:
             raise UnknownEnrollmentToken(token_id)
@@ -58,9 +58,9 @@ class EnrollmentTokens(Repository):
     def create(
         self, token: str, *, label: str, lifetime: float | None, max_uses: int
     ) -> EnrollmentToken:
-        """Keep the hash of a new *token*, and return what is known of it.
+        """Store the hash of a new *token*, and return its row.
 
-        *lifetime* is in seconds from now, or None for a token that never expires.
+        *lifetime* is in seconds, or None for a token that never expires.
         """
         unit = self._unit
         with unit.transaction():
@@ -76,7 +76,7 @@ class EnrollmentTokens(Repository):
             return self._recorded("enrollment_token_created", token_id)
 
     def use(self, token_id: int) -> None:
-        """Count one use. Raises EnrollmentTokenExhausted where none is left."""
+        """Count one use. Raises EnrollmentTokenExhausted if no use is left."""
         counted = self._unit.session.execute(
             "UPDATE lea_fleet_enrollment_tokens SET uses = uses + 1"
             " WHERE id = :id AND uses < max_uses",
@@ -84,13 +84,13 @@ class EnrollmentTokens(Repository):
         )
         if counted.rowcount == 0:
             raise EnrollmentTokenExhausted(
-                "Every use of this enrollment token has been taken; ask for another."
+                "This enrollment token has no uses left; ask for another."
             )
 
     def revoke(self, token_id: int) -> EnrollmentToken:
-        """Revoke the token and return it; the first date stays.
+        """Revoke the token and return it.
 
-        Raises UnknownEnrollmentToken.
+        One that is revoked already keeps its date. Raises UnknownEnrollmentToken.
         """
         with self._unit.transaction():
             token = self.require(token_id)
@@ -104,7 +104,7 @@ class EnrollmentTokens(Repository):
             return self._recorded("enrollment_token_revoked", token_id)
 
     def _recorded(self, event: str, token_id: int) -> EnrollmentToken:
-        """Leave an event about the token, and return it."""
+        """Record an event about the token, and return the token."""
         token = self.require(token_id)
         Events(self._unit).add(
             event,

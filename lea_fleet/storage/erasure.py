@@ -1,4 +1,4 @@
-"""Erase personal data from rows and events; the rows and events stay."""
+"""Erase personal data from rows and events, without deleting the rows and events."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .batches import STEP, in_steps
 from .events import Events
 from .unit_of_work import UnitOfWork
 
-#: How lea_fleet_enrollments names an operator; see auth/principals.py.
+#: Prefix of an operator in lea_fleet_enrollments.credential; see auth/principals.py.
 _OPERATOR = "operator:"
 
 
 class Erasure:
     """Plan what to erase, and erase it.
 
-    ``done`` has the summaries of those that were carried out.
+    ``done`` lists the summaries of the plans that were carried out.
     """
 
     def __init__(self, unit: UnitOfWork) -> None:
@@ -33,9 +33,9 @@ class Erasure:
         self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
-        """Return the id under which a machine, or only its history, is stored.
+        """Return the id under which a machine is stored, or at least its events are.
 
-        Raises UnknownAgent.
+        Raises UnknownAgent if there is neither.
         """
         agent = self._agents.find(machine_id)
         if agent is not None:
@@ -45,12 +45,12 @@ class Erasure:
         return machine_id
 
     def history(self, machine_id: str | None) -> History:
-        """Return the row and events of a machine; of None, the events about no one."""
+        """Return the row and events of a machine; for None, events about no machine."""
         row = None if machine_id is None else self._agents.find(machine_id)
         return History(row, self._events.history(machine_id))
 
     def identities(self, machine_id: str | None) -> list[Identity]:
-        """Return the hostnames and users that a machine gave up recently."""
+        """Return the hostnames and users that a machine recently stopped reporting."""
         rows = self._unit.session.execute(
             "SELECT name, value FROM lea_fleet_identities"
             " WHERE machine_id = :machine_id",
@@ -59,7 +59,7 @@ class Erasure:
         return [(name, value) for name, value in rows]
 
     def of_machines(self, machine_ids: Iterable[str | None]) -> Iterator[Plan]:
-        """Yield what there is to erase from each machine now."""
+        """Yield a plan for each machine, of what there is to erase now."""
         for machine_id in filter(None, machine_ids):
             history = self.history(machine_id)
             yield of_machine(machine_id, history, self.identities(machine_id))
@@ -67,15 +67,19 @@ class Erasure:
     def of_person(
         self, email: str, machine_ids: Iterable[str | None]
     ) -> Iterator[Plan]:
-        """Yield what there is to erase of a person from each machine, or from the
-        events about no machine; *machine_ids* are from :meth:`naming`."""
+        """Yield a plan for each machine, of what there is to erase about a person.
+
+        *machine_ids* come from :meth:`naming`; None is for events about no machine.
+        """
         for machine_id in machine_ids:
             history = self.history(machine_id)
             yield of_person(machine_id, history, self.identities(machine_id), email)
 
     def naming(self, email: str) -> list[str | None]:
-        """Return the machines whose row or history may name the person with that
-        *email*, which is folded; None is for the events about no machine."""
+        """Return the machines whose row or events may name a person.
+
+        *email* is case-folded. None stands for events about no machine.
+        """
         rows = self._unit.session.execute(
             "SELECT machine_id, CAST(user_email AS TEXT),"
             " CAST(uninstall_reason AS TEXT)"
@@ -84,12 +88,12 @@ class Erasure:
         )
         found = [
             machine_id
-            for machine_id, said, reason in rows
-            if folded(said) == email or email in folded(reason)
+            for machine_id, user, reason in rows
+            if folded(user) == email or email in folded(reason)
         ]
         for machine_id, actor, detail in self._unit.session.execute(_mentions()):
-            told = [*json.loads(actor).values(), *_texts(json.loads(detail))]
-            if any(email in folded(text) for text in told):
+            texts = [*json.loads(actor).values(), *_texts(json.loads(detail))]
+            if any(email in folded(text) for text in texts):
                 found.append(machine_id)
         return list(dict.fromkeys(found))
 
@@ -98,14 +102,14 @@ class Erasure:
         machine_ids: Iterable[str | None],
         plans: Callable[[list[str | None]], Iterator[Plan]],
     ) -> None:
-        """Carry out *plans* of the machines, each in the transaction that makes it."""
+        """Make and carry out the *plans* of each machine in the same transaction."""
         in_steps(self._unit, machine_ids, lambda batch: self._carried_out(plans(batch)))
 
     def forget(self, email: str) -> None:
         """Erase a person from rows that are not about a machine.
 
-        These are the labels of enrollment tokens, and the senders of enrollments whose
-        answer may be asked for again.
+        These are labels of enrollment tokens, and operators whose enrollment requests
+        are kept to repeat a lost response.
         """
         with self._unit.transaction():
             for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
@@ -133,8 +137,8 @@ class Erasure:
             if not plan.fields:
                 yield 1
                 continue
-            # The events that tell who had the machine are rewritten last: if this is
-            # interrupted, the next run can still tell.
+            # Events that show whose the machine was are rewritten last: after an
+            # interruption, the next run can still find that out.
             events = sorted(plan.events, key=_order)
             while len(events) > STEP:
                 self._events.rewrite(events[:STEP])
@@ -155,7 +159,7 @@ class Erasure:
         if plan.columns and plan.enrolled_at is not None:
             nothing = ", ".join(f"{name} = NULL" for name in plan.columns)
             self._unit.session.execute(
-                # Not if the machine has been enrolled again in the meantime.
+                # enrolled_at: not if the machine has re-enrolled in the meantime.
                 f"UPDATE enrolled_agents SET {nothing}"
                 " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at",
                 {"machine_id": plan.machine_id, "enrolled_at": plan.enrolled_at},
@@ -176,7 +180,8 @@ class Erasure:
 def _mentions() -> str:
     """Return the query for the events that may name a person.
 
-    Of a long history, most need not be read: an enrollment's detail names nobody.
+    Most events of a long history need not be read: the details of an enrollment, for
+    example, name nobody.
     """
     nobody = ", ".join(f"'{name}'" for name in impersonal())
     operator = " OR ".join(f"actor LIKE '%\"{name}\"%'" for name in OPERATOR_NAMES)
@@ -187,18 +192,18 @@ def _mentions() -> str:
 
 
 def _order(event: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Sort last the events that tell who had the machine: a change of the user."""
+    """Sort key that puts last the events that show whose the machine was."""
     before, after = (side(event["detail"], of) for of in (Holds.BEFORE, Holds.AFTER))
     return bool(before or after), "user_email" in after
 
 
-def _texts(said: object) -> Iterator[object]:
-    """Yield every text in a detail."""
-    if isinstance(said, dict):
-        for value in said.values():
+def _texts(detail: object) -> Iterator[object]:
+    """Yield every value inside an event's detail, at any depth."""
+    if isinstance(detail, dict):
+        for value in detail.values():
             yield from _texts(value)
-    elif isinstance(said, list):
-        for value in said:
+    elif isinstance(detail, list):
+        for value in detail:
             yield from _texts(value)
     else:
-        yield said
+        yield detail

@@ -1,4 +1,4 @@
-"""The history of the fleet: appended to, and changed by nothing but an erasure."""
+"""Events: append-only; only an erasure may change them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _REWRITE = "UPDATE lea_fleet_events SET actor = :actor, detail = :detail WHERE i
 
 
 class Events(Repository):
-    """The events of all machines, and of none."""
+    """The events, including those that are not about a machine."""
 
     def add(self, event: str, machine_id: str | None, **detail: Any) -> None:
-        """Append an event, as a part of the transaction that is open.
+        """Append an event to the open transaction.
 
-        Raises ValueError for one that core/events.py does not declare.
+        *machine_id* is None for an event that is not about a machine. Raises ValueError
+        for an event or detail that core/events.py does not declare.
         """
         require_declared(event, detail)
         unit, at = self._unit, self._unit.timestamp
@@ -50,10 +51,10 @@ class Events(Repository):
     def page(
         self, machine_id: str | None, *, limit: int, before: int | None = None
     ) -> tuple[list[Event], int | None]:
-        """Return *limit* events, the newest first, and where the next page begins.
+        """Return up to *limit* events, newest first, and where the next page begins.
 
-        Of all machines where *machine_id* is None. *before* is what an earlier
-        page said; the second member of the answer is None on the last page.
+        *machine_id* None means all machines. The second value is what to pass as
+        *before* for the next page; it is None on the last page.
         """
         values = {"machine_id": machine_id, "before": before}
         conditions = ["true"]
@@ -67,7 +68,7 @@ class Events(Repository):
         return events, events[-1]["id"] if len(rows) > limit else None
 
     def history(self, machine_id: str | None) -> list[Event]:
-        """Return all events of a machine, or of none, the oldest first."""
+        """Return all events of a machine, or for None of no machine, oldest first."""
         about = "IS NULL" if machine_id is None else "= :machine_id"
         rows = self._unit.session.execute(
             f"{_SELECT} WHERE machine_id {about} ORDER BY id",
@@ -76,7 +77,7 @@ class Events(Repository):
         return [_event(row) for row in rows]
 
     def rewrite(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Put the actor and the detail of *events* in the place of what is there."""
+        """Overwrite the stored actor and detail of *events*, found by their ids."""
         self._unit.session.executemany(
             _REWRITE,
             [

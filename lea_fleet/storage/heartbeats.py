@@ -1,4 +1,4 @@
-"""Heartbeats: a machine is seen, and says something about itself."""
+"""Record heartbeats: when a machine was seen, and what it reports about itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .clones import Clones
 from .events import Events
 from .unit_of_work import Repository
 
-#: Checks the credential where it acts, as AgentTokens.find() does.
+#: Checks the token again in the statement that writes, as AgentTokens.find() does.
 _TOUCH = f"""UPDATE enrolled_agents SET last_seen_at = :now
   WHERE id = :id AND status = 'active' AND enrolled_at = :enrolled_at
   AND EXISTS (
@@ -25,7 +25,7 @@ _TOUCH = f"""UPDATE enrolled_agents SET last_seen_at = :now
 
 
 def changes(machine: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, str]:
-    """Return those *details* that are given and differ from what is known."""
+    """Return the *details* that are given and differ from those of *machine*."""
     changed = {}
     for name, value in details.items():
         if value is not None and machine[name] != value:
@@ -34,13 +34,13 @@ def changes(machine: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str,
 
 
 class Heartbeats(Repository):
-    """The machines that are seen."""
+    """Write when machines were seen, and what they report."""
 
     def touch(self, token: AgentToken, now: datetime) -> bool:
-        """Write down when an agent was seen, if the *token* it was found by is live.
+        """Record that an agent was seen at *now*, if its *token* is still live.
 
-        Tell whether it was. One statement, and a transaction of its own, since
-        the other writers wait for it: most heartbeats say nothing else.
+        Return whether it was. Most heartbeats report nothing else, so this is a single
+        statement and its own transaction, to keep other writers waiting least.
         """
         values = {
             "id": token["id"],
@@ -52,9 +52,9 @@ class Heartbeats(Repository):
         return unit.dialect.write_once(unit.session, _TOUCH, values) == 1
 
     def see(self, machine: Agent | AgentToken, details: Mapping[str, Any]) -> None:
-        """Write down that an active machine was seen, with what it says.
+        """Record that an active machine was seen, with the *details* it reports.
 
-        *machine* is as the transaction that is open has read it.
+        *machine* must have been read in the open transaction.
         """
         changed = changes(machine, details)
         self._note_identity(machine, changed)
@@ -66,7 +66,7 @@ class Heartbeats(Repository):
         )
 
     def mark_seen(self, machine_id: str) -> None:
-        """Write down that a machine was seen, whatever its status."""
+        """Record that a machine was seen, whatever its status."""
         self._unit.session.execute(
             "UPDATE enrolled_agents SET last_seen_at = :now"
             " WHERE machine_id = :machine_id",
@@ -76,31 +76,32 @@ class Heartbeats(Repository):
     def _note_identity(
         self, machine: Agent | AgentToken, changed: Mapping[str, str]
     ) -> None:
-        """Leave an event where the machine or its user is another one now.
+        """Record an event if the hostname or the user has changed.
 
-        What two machines, or two users, say alternately is not reported: it never ends.
+        Values that come back are not recorded as changes: two machines or users that
+        alternate would add events without end.
         """
         known: Mapping[str, Any] = machine
-        now_said = {
+        reported = {
             name: value
             for name, value in changed.items()
             if name in IDENTITY and folded(value) != folded(known[name])
         }
-        if not now_said:
+        if not reported:
             return
         clones, events = Clones(self._unit), Events(self._unit)
-        back = {
+        returned = {
             name
-            for name, value in now_said.items()
+            for name, value in reported.items()
             if clones.comes_back(known, name, value)
         }
-        if "hostname" in back and clones.suspect(machine):
-            hostnames = sorted([known["hostname"], now_said["hostname"]])
+        if "hostname" in returned and clones.suspect(machine):
+            hostnames = sorted([known["hostname"], reported["hostname"]])
             events.add("suspected_clone", machine["machine_id"], hostnames=hostnames)
-        if now_said.keys() <= back:
+        if reported.keys() <= returned:
             return
-        # With what is news, whatever else changes: an event says whose the news is.
-        before = {name: known[name] for name in now_said}
+        # All changes, also those that come back: the event must show whose data it is.
+        before = {name: known[name] for name in reported}
         events.add(
-            "identity_changed", machine["machine_id"], before=before, after=now_said
+            "identity_changed", machine["machine_id"], before=before, after=reported
         )

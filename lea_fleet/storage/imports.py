@@ -1,4 +1,4 @@
-"""Imported machines: known before their installer enrolls them."""
+"""Import machines before their installers enroll them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .unit_of_work import UnitOfWork
 
 #: What an import does with a machine.
 #:
-#: ``imported``: it is new. ``adopted``: it is active without a token, as an older
-#: server leaves it. ``updated``, ``unchanged``: it was imported or adopted before, and
-#: has not been enrolled since. The rest is left alone: ``enrolled``, it has a token;
-#: ``uninstalled``, which any enrollment brings back.
+#: ``imported``: it is new. ``adopted``: it is active but has no token, as if enrolled
+#: by an older server. ``updated``, ``unchanged``: it was imported or adopted before and
+#: has not enrolled since. The others are not changed: ``enrolled`` has a token,
+#: ``uninstalled`` can re-enroll without an import.
 Outcome = Literal[
     "imported", "adopted", "updated", "unchanged", "enrolled", "uninstalled"
 ]
 
-#: Those that change something.
+#: The outcomes that change something.
 CHANGES: tuple[Outcome, ...] = ("imported", "adopted", "updated")
 
 _KNOWN = ("machine_id", *DETAILS, "status", "enrolled_at")
@@ -34,7 +34,7 @@ _FIND = (
 
 
 class Imports:
-    """What imports do. What writes is a part of the transaction that is open."""
+    """Import machines one by one. add() needs an open transaction."""
 
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
@@ -42,7 +42,7 @@ class Imports:
         self._releases = Releases(unit)
 
     def foresee(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
-        """Return what :meth:`add` would do. Raises InvalidField as it does."""
+        """Return what :meth:`add` would do, or raise InvalidField as it would."""
         known = self._find(machine_id)
         if known is None:
             new_machine_id(machine_id)
@@ -50,12 +50,11 @@ class Imports:
         return self._outcome(known, details)
 
     def add(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
-        """Make a machine known, and allow its enrollment; return what that did.
+        """Add or update a machine and allow its enrollment; return what was done.
 
-        Of *details*, one that is None or not given keeps its old value. Done again
-        with the same, it changes nothing.
-
-        Raises InvalidField for a new *machine_id* that is not valid.
+        A detail that is None or missing keeps its old value. Importing the same data
+        again changes nothing. Raises InvalidField for a new *machine_id* that is not
+        valid.
         """
         known = self._find(machine_id)
         if known is None:

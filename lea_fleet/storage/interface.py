@@ -1,9 +1,9 @@
-"""The seam between the statements on the fleet and the engine that runs them.
+"""The interface between the SQL statements and the database engine.
 
 A statement is one text that SQLite 3.35 and PostgreSQL 13 both accept, with named
-parameters (``:name``); what they say differently is a Dialect. Everything that is not
-a statement about the fleet (connecting, transactions, errors, schema, backup, checks)
-is the engine's own: a sub-package that no statement imports.
+parameters (``:name``); a Dialect has the parts in which the two differ. Everything
+else (connecting, transactions, errors, schema, backup, checks) is in the engine's
+sub-package, which modules with statements do not import.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..core.problems import DatabaseProblem
 
 
 class Result(Protocol):
-    """What a statement gives: rows, which are read by position or by name."""
+    """The result of a statement; its rows can be read by position or by name."""
 
     @property
     def rowcount(self) -> int: ...
@@ -32,7 +32,7 @@ class Result(Protocol):
 class Session(Protocol):
     """An open connection, used by one thread at a time.
 
-    A plain ``sqlite3.Connection`` is one: nothing stands between it and a heartbeat.
+    A ``sqlite3.Connection`` already satisfies this, so no wrapper slows heartbeats.
     """
 
     def execute(self, statement: str, values: Mapping[str, Any] = ..., /) -> Result: ...
@@ -47,85 +47,86 @@ class Session(Protocol):
 
 
 class Dialect(Protocol):
-    """What an engine says or does in a way of its own, for the statements.
+    """The SQL fragments and transaction commands that differ between engines.
 
-    A *session* is of the type that its own engine opens.
+    A *session* must be one that the same engine opened.
     """
 
     def __hash__(self) -> int: ...
 
-    #: The condition of the index ``lea_fleet_departed``, word for word.
+    #: The condition of the index ``lea_fleet_departed``, which must match it exactly.
     departed: str
 
     def agent_as_json(
         self, members: Mapping[str, str], flags: Mapping[str, str]
     ) -> str:
-        """Return the expression for a JSON object in UTF-8 bytes.
+        """Return an SQL expression that gives a JSON object as UTF-8 bytes.
 
-        *members* are expressions by name, *flags* are conditions by name.
+        *members* maps names to SQL expressions, *flags* names to SQL conditions, which
+        become booleans.
         """
-        ...
 
     def contains(self, columns: Iterable[str]) -> str:
-        """Return the condition that one of *columns* contains ``:q``, in any case."""
-        ...
+        """Return a condition: one of *columns* contains ``:q``, ignoring case."""
 
     def sort_key(self, column: str) -> str:
-        """Return what a text column is ordered by, as people order names."""
-        ...
+        """Return the sort expression of a text column, for the order people expect."""
 
-    def in_transaction(self, session: Any) -> bool: ...
+    def in_transaction(self, session: Any) -> bool:
+        """Return whether a transaction is open on *session*."""
 
     def begin_writing(
         self, session: Any, about: str | Iterable[str], durable: bool
     ) -> None:
-        """Begin a transaction that writes, with the locks that it needs.
+        """Begin a write transaction and take its locks.
 
-        *about* names the machines that it writes about. What is committed survives a
-        power cut where it is *durable*.
+        *about* names the machines that it writes about. A *durable* commit survives a
+        power cut.
         """
-        ...
 
     def hand_out(self, session: Any) -> Any:
-        """Return *session* for others to use: what they set on it is not known."""
-        ...
+        """Return *session*, marked as one whose settings other code may change."""
 
     def begin_reading(self, session: Any) -> None:
-        """Begin a transaction in which everything is read from one snapshot."""
-        ...
+        """Begin a transaction whose reads all see the same snapshot."""
 
     def write_once(
         self, session: Any, statement: str, values: Mapping[str, Any]
     ) -> int:
-        """Run one statement as a transaction that may be lost; return its rows."""
-        ...
+        """Run one statement as its own transaction; return the number of rows.
+
+        A power cut may undo it.
+        """
 
 
 class Store(Protocol):
-    """The sessions of one application, and what its engine does beside statements."""
+    """The sessions of one application, and its engine's errors and dialect."""
 
     dialect: Dialect
 
-    #: What the engine raises; :meth:`problem_of` says what that means to a caller.
+    #: The engine's exception classes; :meth:`problem_of` converts them.
     errors: tuple[type[Exception], ...]
 
     def acquire(self) -> Any:
-        """Return a session that nobody else uses, with the schema in place.
+        """Return a session for exclusive use, and create the schema if needed.
 
         Raises DatabaseBusy or DatabaseUnavailable.
         """
-        ...
 
-    def release(self, session: Any) -> None: ...
+    def release(self, session: Any) -> None:
+        """Roll back an open transaction, and keep *session* for reuse."""
 
-    def discard(self, session: Any) -> None: ...
+    def discard(self, session: Any) -> None:
+        """Close *session* instead of reusing it."""
 
     def is_usable(self, session: Any) -> bool:
-        """Tell whether this process may use *session*: none from before a fork."""
-        ...
+        """Return whether this process may use *session*: not if it forked since."""
 
-    def close_idle(self) -> None: ...
+    def close_idle(self) -> None:
+        """Close the sessions that are not in use."""
 
-    def problem_of(self, error: Exception) -> DatabaseProblem: ...
+    def problem_of(self, error: Exception) -> DatabaseProblem:
+        """Return the problem to raise for one of :attr:`errors`."""
 
-    def distrust_idle(self) -> None: ...
+    def distrust_idle(self) -> None:
+        """Stop reusing the sessions that are idle now, after an error."""

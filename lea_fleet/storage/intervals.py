@@ -1,4 +1,4 @@
-"""The heartbeat intervals that agents are told, so that all processes judge alike."""
+"""Store the heartbeat intervals that agents are told, for all processes."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from ..core.heartbeat_interval import REMEMBERED, longest
 from ..core.presence import INTERVALS
 from .unit_of_work import Repository
 
-#: Seconds after which the machines are counted again: 4 ms for 100,000 of them.
+#: Seconds until machines are counted again. Counting 100,000 takes 4 ms.
 _COUNT_LASTS = 60
 
 
 class Intervals(Repository):
-    """The intervals that were decided on.
+    """The heartbeat intervals in use.
 
-    Each counts for as long as a machine that was told it may keep silent and
-    be online: a fleet that grows or shrinks is told another one, machine by
-    machine, and none of them turns offline over it.
+    When the fleet grows or shrinks, its machines learn the new interval one by one. An
+    interval counts for as long as a machine that was told it may be silent and still
+    be online, so that none turns offline because of the change.
     """
 
     def present(self) -> int:
-        """Return the seconds that were last decided on."""
+        """Return the current interval in seconds."""
         seconds, _ = self._last()
         return seconds
 
     def decide(self) -> int:
-        """Return the seconds for the fleet as it is now, counted once a minute.
+        """Return the interval in seconds for the current size of the fleet.
 
-        As a part of the transaction that is open.
+        Machines are counted once a minute. Needs an open transaction.
         """
         now, timestamp = self._unit.now, self._unit.timestamp
         seconds, decided_at = self._last()
@@ -38,11 +38,11 @@ class Intervals(Repository):
             "SELECT count(*) FROM enrolled_agents WHERE status = 'active'"
         ).fetchone()
         seconds = self._unit.rule.interval_for(machines)
-        # It may be handed out until the next count, by a process that remembers it,
-        # and with the heartbeats that need no write: those within one interval.
+        # Agents may be told it until the next count, by a process that has it cached,
+        # and in heartbeats that are not written: those within one interval.
         silence = (INTERVALS + 1) * longest(seconds) + _COUNT_LASTS + REMEMBERED
-        # A new row, with a new id, also for an interval that was told before: the
-        # last row is the one that counts.
+        # A new row with a new id, even for an interval that is there already: the last
+        # row is the current one.
         execute(
             "DELETE FROM lea_fleet_intervals"
             " WHERE counts_until <= :now OR seconds = :seconds",

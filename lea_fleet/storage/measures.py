@@ -1,4 +1,4 @@
-"""The measurements of the fleet for a monitoring system, from one snapshot."""
+"""Measure the fleet for a monitoring system."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _VERSIONS = f"""
     GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VERSIONS}
 """
 
-# There is no index on the kinds of events: each enrollment would pay for it.
+# No index on the event's name: each enrollment would have to update it.
 _EVENTS = "SELECT event, count(*) FROM lea_fleet_events GROUP BY event"
 
 
 @dataclass(frozen=True)
 class Measures:
-    """The measurements, all from one snapshot.
+    """Measurements of the fleet, all from one snapshot.
 
-    *totals* are the machines by status and by presence; *versions* those of the
-    active ones, the most frequent first, with the number of machines, where none is
-    known under an empty name; *enrollments* and *uninstalls* are those of the whole
-    history, *enrollment_tokens* those of each state.
+    *totals* counts machines by status and by presence. *versions* has the number of
+    active machines for each version, the most frequent first; the name is empty if the
+    version is not known. *enrollments* and *uninstalls* count all events ever recorded,
+    *enrollment_tokens* the tokens in each state.
     """
 
     totals: dict[str, int]
@@ -40,7 +40,7 @@ class Measures:
 
 
 def measure(unit: UnitOfWork) -> Measures:
-    """Return the measurements of the fleet."""
+    """Take all measurements in one snapshot."""
     execute = unit.session.execute
     with unit.snapshot():
         events = {event: count for event, count in execute(_EVENTS)}

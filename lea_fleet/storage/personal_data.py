@@ -11,16 +11,17 @@ from .unit_of_work import UnitOfWork
 
 
 class PersonalData:
-    """Personal data of one person."""
+    """Export the personal data of one person."""
 
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
         self._erasure = Erasure(unit)
 
     def known(self, typed: str) -> dict[str, Any]:
-        """Return what is known of the person with that e-mail address, in one snapshot.
+        """Return everything stored about the person with that e-mail address.
 
-        ``machines``, ``acts`` and ``mentions`` are empty where nothing is.
+        It is read in one snapshot. ``machines``, ``acts`` and ``mentions`` are empty if
+        nothing is found.
         """
         email = folded(typed)
         found: dict[str, list[Any]] = {"machines": [], "acts": [], "mentions": []}
@@ -35,7 +36,7 @@ class PersonalData:
         return {"user_email": typed, "exported_at": exported_at, **found}
 
     def _machine(self, machine_id: str, email: str) -> list[dict[str, Any]]:
-        """Return the data about the person on one machine, if there is any."""
+        """Return the data about the person on one machine: one item or none."""
         history = self._erasure.history(machine_id)
         theirs = history.of(email) | {email}
         about: dict[str, Any] = {
@@ -65,7 +66,7 @@ class PersonalData:
         return [dict(zip(names, row)) for row in rows]
 
     def _tokens(self, machine_id: str, enrolled_at: str) -> list[dict[str, Any]]:
-        """Return the dates of an enrollment's tokens."""
+        """Return the dates of the tokens of an enrollment."""
         rows = self._unit.session.execute(
             "SELECT issued_at, first_used_at, revoked_at FROM lea_fleet_tokens"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"

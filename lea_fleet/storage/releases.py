@@ -1,4 +1,4 @@
-"""Releases: an operator allows one enrollment of an active machine."""
+"""Releases: allow an active machine to re-enroll once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ..core import clock
 from ..core.limits import RELEASE_LIFETIME
 from .unit_of_work import Repository, enrollment_of
 
-#: Until when a machine that was imported is released: until its installer comes.
+#: The end of an imported machine's release: it lasts until the machine enrolls.
 NEVER = "9999-12-31T23:59:59+00:00"
 
-#: Has a row where the next enrollment of an ``agent``, as a query calls it, is allowed.
+#: Selects a row if the outer query's ``agent`` may re-enroll.
 RELEASE = (
     "SELECT 1 FROM lea_fleet_releases AS release"
     " WHERE release.machine_id = agent.machine_id AND released_until > :now"
     " AND release.enrolled_at = agent.enrolled_at"
 )
 
-# What lasts longer already is not cut short.
+# A release that already lasts longer is not shortened.
 _ADD = """INSERT INTO lea_fleet_releases (machine_id, enrolled_at, released_until)
   VALUES (:machine_id, :enrolled_at, :until)
   ON CONFLICT (machine_id) DO UPDATE SET
@@ -33,22 +33,22 @@ _ADD = """INSERT INTO lea_fleet_releases (machine_id, enrolled_at, released_unti
 
 
 class Releases(Repository):
-    """The releases. What writes is a part of the transaction that is open."""
+    """Releases. Methods that write need an open transaction."""
 
     def add(self, agent: Mapping[str, Any]) -> str:
-        """Release the enrollment an *agent* is in, from now on; return until when."""
+        """Allow an *agent* to re-enroll; return until when (ISO 8601)."""
         return self._add(agent, clock.after(self._unit.now, RELEASE_LIFETIME))
 
     def add_endless(self, agent: Mapping[str, Any]) -> None:
-        """Release the enrollment an *agent* is in, until it comes to an end."""
+        """Allow an *agent* to re-enroll, without a time limit."""
         self._add(agent, NEVER)
 
     def is_endless(self, agent: Mapping[str, Any]) -> bool:
-        """Tell whether the enrollment an *agent* is in is released without end."""
+        """Return whether an *agent* may re-enroll without a time limit."""
         return self.until(agent) == NEVER
 
     def until(self, agent: Mapping[str, Any]) -> str | None:
-        """Return until when the enrollment an *agent* is in is released, or None."""
+        """Return until when an *agent* may re-enroll, or None if it may not."""
         row = self._unit.session.execute(
             "SELECT released_until FROM lea_fleet_releases"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
@@ -58,14 +58,14 @@ class Releases(Repository):
         return None if row is None else str(row[0])
 
     def clear(self, machine_id: str) -> None:
-        """Take a release back, if there is one."""
+        """Delete the release of a machine, if there is one."""
         self._unit.session.execute(
             "DELETE FROM lea_fleet_releases WHERE machine_id = :machine_id",
             {"machine_id": machine_id},
         )
 
     def _add(self, agent: Mapping[str, Any], until: str) -> str:
-        # Read to its end, or the statement would outlive its transaction.
+        # fetchall(), since an unfinished statement would stay open after COMMIT.
         ((released_until,),) = self._unit.session.execute(
             _ADD, {**enrollment_of(agent), "until": until}
         ).fetchall()

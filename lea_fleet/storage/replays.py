@@ -1,4 +1,4 @@
-"""The answer that never arrived: which enrollment may be answered once more."""
+"""Remember enrollments, so that a lost response can be sent again."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ _REMEMBER = """INSERT INTO lea_fleet_enrollments
 
 
 class Replay(NamedTuple):
-    """An enrollment whose answer may be asked for again."""
+    """An enrollment whose response may be requested again."""
 
     enrolled_at: str
     status: str
 
 
 class Replays(Repository):
-    """How each machine came into its enrollment, by which credential and key.
+    """The credential and idempotency key of each machine's last enrollment.
 
-    Idempotency keys come as SHA-256 in hexadecimal. What writes is a part of the
-    transaction that is open.
+    Keys are passed as SHA-256 in hexadecimal. remember() needs an open transaction.
     """
 
     def remember(
         self, agent: Agent, status: str, credential: str, key_hash: str
     ) -> None:
-        """Write down how the *agent* was enrolled, in place of the last time."""
+        """Store how the *agent* was enrolled, in place of its last enrollment."""
         self._unit.session.execute(
             _REMEMBER,
             {
@@ -47,9 +46,9 @@ class Replays(Repository):
         )
 
     def find(self, machine_id: str, credential: str, key_hash: str) -> Replay | None:
-        """Return how a machine was enrolled, if that may be answered again.
+        """Return a machine's enrollment if its response may be sent again, or None.
 
-        That is: made under this key, by this credential, within 24 hours.
+        It may be for 24 hours, if the key and the credential are the same.
         """
         row = self._unit.session.execute(
             "SELECT enrolled_at, status FROM lea_fleet_enrollments"

@@ -1,4 +1,4 @@
-"""Retention: machines that have been silent or uninstalled for long."""
+"""Prune machines that have been silent or uninstalled for a long time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .unit_of_work import UnitOfWork
 
 
 class Retention:
-    """Find such machines, and uninstall or erase them.
+    """Uninstall silent machines, and erase data of uninstalled ones.
 
-    Each machine is judged once more in the transaction that writes. *uninstall*
-    marks one as uninstalled, for a reason.
+    Each machine is checked again in the transaction that changes it. *uninstall* takes
+    a machine id and a reason, and uninstalls that machine.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Retention:
     def uninstall_silent(
         self, machine_ids: Iterable[str], seconds: float, reason: str
     ) -> list[Agent]:
-        """Uninstall those that are still silent, with *reason*; return them."""
+        """Uninstall those that are still silent, for *reason*; return them."""
         uninstalled: list[Agent] = []
 
         def work(batch: list[str]) -> Iterator[int]:
@@ -49,10 +49,9 @@ class Retention:
         return uninstalled
 
     def departed(self, seconds: float) -> Iterator[Plan]:
-        """Yield what is left to erase of each machine that was uninstalled at least
-        *seconds* ago.
+        """Yield a plan for each machine that was uninstalled *seconds* ago or earlier.
 
-        A machine without a date of its uninstall is left out.
+        Machines with nothing left to erase, or no date of the uninstall, are skipped.
         """
         plans = self.erasure.of_machines(self._departed(seconds))
         return (plan for plan in plans if plan.fields)

@@ -12,10 +12,10 @@ from .unit_of_work import Repository
 
 _ENROLLED = ", ".join(f"'{event}'" for event in ENROLLMENTS)
 
-# An older server leaves no events: of what it did, a row keeps the last enrollment and
-# uninstall. What we did has an event at the time in the row, or right after it; a
-# machine that an import added was not enrolled. There is no index on the times of the
-# events: each enrollment would pay for it, and to read 180,000 events takes 0.05 s.
+# An older server records no events; only the row has its last enrollment and uninstall.
+# Our own have an event at the row's timestamp or just after. A machine that was only
+# imported has not enrolled. There is no index on the events' timestamps: each
+# enrollment would have to update it, and reading 180,000 events takes 0.05 s.
 _BY_DAY = f"""
     SELECT date, sum(enrollments), sum(uninstalls) FROM (
       SELECT substr(at, 1, 10) AS date,
@@ -53,8 +53,9 @@ class Summary(Repository):
     def of_days(self, days: int) -> dict[str, Any]:
         """Return the totals, and the counts by presence, by version and by day.
 
-        By version of the active machines, the most frequent first; by day of the
-        last *days* in UTC, today included, oldest first. All in one snapshot.
+        ``by_version`` counts active machines, the most frequent version first.
+        ``by_day`` has the last *days* in UTC including today, oldest first. All counts
+        are from one snapshot.
         """
         with self._unit.snapshot():
             totals = Listing(self._unit).totals()

@@ -13,15 +13,16 @@ from ..core.presence import PresenceRule
 from ..core.rows import Event
 from .interface import Dialect, Session
 
-#: Who acts where nobody says otherwise: the host's own code.
+#: The actor if none is given: the host's own code.
 HOST = {"role": "host"}
 
 
 class UnitOfWork:
-    """A *session*, the *rule* of presence, and the *actor* whom its events name.
+    """Run transactions on a *session*, on behalf of an *actor*.
 
-    Once committed, each event is handed to *announce*. Units that act on one session
-    for different actors (see :meth:`acting_as`) share its transaction.
+    *rule* decides on presence. *announce* is called with each event after its commit.
+    Units for other actors on the same session (see :meth:`acting_as`) share its
+    transaction.
     """
 
     def __init__(
@@ -38,14 +39,14 @@ class UnitOfWork:
         self.rule = rule
         self.actor = actor or HOST
         self._announce = announce
-        # The unit that keeps what the transaction on this session needs.
+        # The unit that keeps the state of the transaction on this session.
         self._root = self
         self._now: datetime | None = None
         self._timestamp = ""
         self._recorded: list[tuple[UnitOfWork, Event]] = []
 
     def acting_as(self, actor: Mapping[str, Any]) -> UnitOfWork:
-        """Return a unit on the same session, and in its transaction, for *actor*."""
+        """Return a unit for another *actor* in the same session and transaction."""
         unit = UnitOfWork(
             self.session, self.dialect, self.rule, actor=actor, announce=self._announce
         )
@@ -54,9 +55,10 @@ class UnitOfWork:
 
     @property
     def now(self) -> datetime:
-        """The one timestamp of the transaction or snapshot; else the time, read now.
+        """The timestamp of the transaction or snapshot; outside of one, the time now.
 
-        It is read once the lock is held: what waited for another writer is later.
+        It is read once the lock is held, so that a transaction that waited for another
+        one has a later timestamp.
         """
         return self._root._now or clock.now()
 
@@ -68,9 +70,9 @@ class UnitOfWork:
         return self._root._timestamp
 
     def limits(self, interval: int) -> dict[str, str]:
-        """Return the values that presence and suspected clones are told by.
+        """Return the query parameters for presence and suspected clones.
 
-        *interval* is the longest, in seconds, that agents have been told recently.
+        *interval* is the longest heartbeat interval in use, in seconds.
         """
         now = self.now
         limits = self.rule.limits(now, interval)
@@ -79,18 +81,18 @@ class UnitOfWork:
         return limits
 
     def record(self, event: Event) -> None:
-        """Have *event*, which is written, announced once it is committed."""
+        """Announce *event*, which is already written, after the commit."""
         self._root._recorded.append((self, event))
 
     @contextmanager
     def transaction(
         self, about: str | Iterable[str] = (), *, durable: bool = True
     ) -> Iterator[None]:
-        """Return a context that writes all or nothing.
+        """Run the block in a transaction: commit, or roll back if it raises.
 
         *about* names the machines that it writes about, which an engine may lock.
-        Inside one that is open already this is a part of it, and the outer one
-        commits. Without *durable*, what is committed may be lost in a power cut.
+        Inside an open transaction this joins it, and the outer one commits. If not
+        *durable*, a power cut may undo the commit.
         """
         if self.dialect.in_transaction(self.session):
             yield
@@ -107,7 +109,7 @@ class UnitOfWork:
             raise
         finally:
             root._now = None
-        # Taken out first: whoever is told may use the session to write again.
+        # Emptied first, since a receiver may use the session to write again.
         recorded, root._recorded = root._recorded, []
         for unit, event in recorded:
             if unit._announce is not None:
@@ -115,7 +117,7 @@ class UnitOfWork:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Return a context in which everything is read from one snapshot."""
+        """Run the block so that all its reads see the same snapshot."""
         root = self._root
         self.dialect.begin_reading(self.session)
         try:
@@ -134,7 +136,7 @@ class UnitOfWork:
 
 
 def enrollment_of(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what names the enrollment that a machine, or its token, is in."""
+    """Return the key of the current enrollment of a machine or token."""
     return {"machine_id": machine["machine_id"], "enrolled_at": machine["enrolled_at"]}
 
 

@@ -1,4 +1,4 @@
-"""SQLite's own SQL and its transactions: what engines say and do differently."""
+"""SQLite's SQL fragments and transaction commands."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class SqliteDialect:
 
     departed = "status IS NOT 'active'"
 
-    #: Of SQLite itself, so that a host's own BEGIN counts too.
+    #: SQLite's own state, so that a BEGIN by the host counts too.
     in_transaction = attrgetter("in_transaction")
 
     def agent_as_json(
         self, members: Mapping[str, str], flags: Mapping[str, str]
     ) -> str:
-        # SQLite's JSON has no booleans of its own. As a BLOB, since text would be
-        # decoded and encoded again for nothing.
+        # SQLite has no booleans, so json() makes them. A BLOB, since text would be
+        # decoded and encoded again needlessly.
         pairs = [f"'{name}', {value}" for name, value in members.items()]
         pairs += [
             f"'{name}', json(iif({condition}, 'true', 'false'))"
@@ -32,7 +32,7 @@ class SqliteDialect:
         return f"CAST(json_object({', '.join(pairs)}) AS BLOB)"
 
     def contains(self, columns: Iterable[str]) -> str:
-        # One call for all of them; no text that is searched for contains a NUL.
+        # One call for all columns, joined by NUL, which no search text contains.
         searched = " || char(0) || ".join([f"coalesce({name}, '')" for name in columns])
         return f"lea_fleet_contains(CAST({searched} AS BLOB), :q)"
 
@@ -42,11 +42,11 @@ class SqliteDialect:
     def begin_writing(
         self, session: sqlite3.Connection, about: str | Iterable[str], durable: bool
     ) -> None:
-        # The file has one lock, whatever the transaction is about.
+        # SQLite locks the whole file, whatever the transaction is about.
         begin_writing(session, durable=durable)
 
     def hand_out(self, session: sqlite3.Connection) -> sqlite3.Connection:
-        with suppress(AttributeError):  # one that a host has opened is its own
+        with suppress(AttributeError):  # a plain connection that the host opened
             session.handed_out = True  # type: ignore[attr-defined]
         return session
 
@@ -56,10 +56,10 @@ class SqliteDialect:
     def write_once(
         self, session: sqlite3.Connection, statement: str, values: Mapping[str, Any]
     ) -> int:
-        """Run one statement as a transaction of its own that may be lost.
+        """Run one statement as its own transaction; return the number of rows.
 
-        Nothing looks once more, after it, whether the file is still there. Raises
-        what :meth:`begin_writing` does.
+        A power cut may undo it. Unlike Connection.commit(), this does not check that
+        the file is still there. Raises what :meth:`begin_writing` does.
         """
         set_synchronous(session, durable=False)
         return session.execute(statement, values).rowcount
@@ -67,7 +67,10 @@ class SqliteDialect:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Write all or nothing, durably. Raises what :func:`begin_writing` does."""
+    """Run the block in a durable transaction: commit, or roll back if it raises.
+
+    Raises what :func:`begin_writing` does.
+    """
     begin_writing(connection, durable=True)
     try:
         yield
@@ -78,26 +81,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def begin_writing(connection: sqlite3.Connection, *, durable: bool) -> None:
-    """Take the file's one write lock.
+    """Begin a transaction and take the file's write lock.
 
-    IMMEDIATE, since a deferred transaction that reads before it writes loses
-    updates to other processes: 924 of 1,600 in a measurement with 8 of them.
-    Raises sqlite3.OperationalError when another writer keeps the file locked
-    for longer than the busy timeout.
+    IMMEDIATE, since a deferred transaction that reads before it writes loses updates to
+    other processes: 924 of 1,600 in a measurement with 8 of them. Raises
+    sqlite3.OperationalError if another writer holds the lock for longer than the busy
+    timeout.
     """
     set_synchronous(connection, durable=durable)
     connection.execute("BEGIN IMMEDIATE")
 
 
 def set_synchronous(connection: sqlite3.Connection, *, durable: bool) -> None:
-    """Set the level of what is written next, outside of a transaction.
+    """Set how durable the next commits are; call it outside of a transaction.
 
-    What is committed survives a power cut with ``FULL``; ``NORMAL`` is for what
-    may be lost, such as a heartbeat.
+    With ``FULL``, a commit survives a power cut; with ``NORMAL``, it may be lost, as a
+    heartbeat may.
     """
     level = "FULL" if durable else "NORMAL"
-    # SQLite parses a PRAGMA each time: 17 µs of an enrollment's 420. What a connection
-    # is set to is not known while somebody else has it, or if it is not ours.
+    # Skipped if it is set already: a PRAGMA takes 17 µs of an enrollment's 420. The
+    # setting is not known if other code has used the connection, or opened it.
     is_known = not getattr(connection, "handed_out", True)
     if not (is_known and getattr(connection, "synchronous", None) == level):
         connection.execute(f"PRAGMA synchronous = {level}")
@@ -106,6 +109,6 @@ def set_synchronous(connection: sqlite3.Connection, *, durable: bool) -> None:
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Let the statements on *connection* search and sort names as people do."""
+    """Add the SQL functions that statements use to search and sort text."""
     connection.create_function("lea_fleet_contains", 2, contains, deterministic=True)
     connection.create_function("lea_fleet_sort_key", 1, sort_key, deterministic=True)

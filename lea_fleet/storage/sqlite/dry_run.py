@@ -1,4 +1,4 @@
-"""A copy of the database in memory, for what must not change the file."""
+"""Copy the database to memory for dry runs, which must not change the file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .schema import ensure_schema, is_complete, new_database
 
 
 def copy_for_dry_run(path: Path, busy_timeout: float) -> sqlite3.Connection | None:
-    """Return a copy in memory of the database at *path*, with our whole schema.
+    """Return a copy in memory of the database at *path*, with our complete schema.
 
-    None where no copy is needed: the file lacks no table, column or index of ours.
-    Raises DatabaseUnavailable for a table that is not ours.
+    Return None if no copy is needed, since the file has our complete schema already.
+    Raises DatabaseUnavailable if a table with one of our names is not ours.
     """
     if not os.path.exists(path):
-        # A WAL without a database is a fault, which opening the fleet reports.
+        # A WAL without a database is an error that opening the database reports.
         return None if os.path.exists(f"{path}-wal") else new_database()
-    # Not read-only, or what SQLite makes beside a file with a WAL would stay there.
+    # Not read-only, or SQLite would leave its -wal and -shm files behind.
     with closing(connect(path, "rw", busy_timeout)) as original:
         original.execute("PRAGMA query_only = ON")
         if is_complete(original):

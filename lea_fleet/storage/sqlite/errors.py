@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to whoever asked the database."""
+"""Convert SQLite's errors to problems for the caller."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ...core.problems import DatabaseBusy, DatabaseProblem, DatabaseUnavailable
 
 
 def is_locked(error: Exception) -> bool:
-    """Tell whether another connection holds the lock that was wanted.
+    """Return whether *error* means that another connection holds the lock.
 
-    By the message: Python 3.10's sqlite3 carries no error code.
+    The message tells, since errors have no code in Python 3.10's sqlite3.
     """
     return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def database_problem(error: Exception, path: Path) -> DatabaseProblem:
-    """Return what *error*, raised on the database at *path*, means to a caller."""
+    """Return the problem to raise for an *error* of the database at *path*."""
     if is_locked(error):
         return DatabaseBusy(f"Another process is writing to {path}: {error}.")
     return DatabaseUnavailable(f"{path} cannot be used: {error}.")

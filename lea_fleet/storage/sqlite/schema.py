@@ -1,4 +1,4 @@
-"""The schema: create and complete our tables; refuse tables that are not ours."""
+"""Create and complete our tables, and refuse tables that are not ours."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .dialect import transaction
 #: The first version with ``RETURNING``.
 OLDEST_SQLITE = (3, 35, 0)
 
-#: The columns that came after 0.1.0, by table and name, and how each is declared: word
-#: for word as in schema.sql, at the table's end. NOT NULL needs a DEFAULT, which is
-#: what rows of an older process get. An index needs its line in schema.sql only.
+#: The columns added after 0.1.0, by table and name, with their declarations: word for
+#: word as in schema.sql, at the table's end. NOT NULL needs a DEFAULT, which rows of an
+#: older process get. A new index needs only its line in schema.sql.
 ADDITIONS = {("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0"}
 
 
 def refuse_old_sqlite() -> None:
-    """Raise RuntimeError if SQLite is older than the statements need."""
+    """Raise RuntimeError if SQLite is too old for our statements."""
     if sqlite3.sqlite_version_info >= OLDEST_SQLITE:
         return
     oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -33,17 +33,16 @@ def refuse_old_sqlite() -> None:
 def ensure_schema(connection: sqlite3.Connection) -> None:
     """Create the tables, columns and indexes that the database lacks.
 
-    Nothing is written where nothing is missing, so that this neither waits for
-    another writer nor fails on its lock. Raises DatabaseUnavailable, naming
-    it, for a table that bears one of our names and is not ours.
+    If nothing is missing, nothing is written, so that this does not wait for another
+    writer. Raises DatabaseUnavailable if a table with one of our names is not ours.
     """
     if is_complete(connection):
         return
     with transaction(connection):
-        # Another process may have created them while this one waited.
+        # Another process may have created them while this one waited for the lock.
         if is_complete(connection):
             return
-        # The columns first: an index may be on one of them.
+        # Columns before indexes, which may be on one of them.
         for table, column in missing_columns(connection):
             declared = ADDITIONS[table, column]
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declared}")
@@ -52,9 +51,9 @@ def ensure_schema(connection: sqlite3.Connection) -> None:
 
 
 def is_complete(connection: sqlite3.Connection) -> bool:
-    """Tell whether every table, column and index of ours is there.
+    """Return whether all our tables, columns and indexes exist.
 
-    Raises DatabaseUnavailable for a table that is not ours.
+    Raises DatabaseUnavailable if a table with one of our names is not ours.
     """
     names = _names(connection)
     lacking = _lacking(connection, names)
@@ -70,19 +69,19 @@ def is_complete(connection: sqlite3.Connection) -> bool:
 def foreign_tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
     """Return tables with one of our names that are not ours, and the columns they lack.
 
-    A table that lacks only what came after 0.1.0 is ours.
+    A table that lacks only columns added after 0.1.0 is ours.
     """
     return _foreign(_lacking(connection, _names(connection)))
 
 
 def missing_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Return the table and name of each column to add to a table of ours."""
+    """Return the (table, column) pairs that are missing in our tables."""
     lacking = _lacking(connection, _names(connection))
     return [column for column in ADDITIONS if column in lacking]
 
 
 def missing_tables(connection: sqlite3.Connection) -> set[str]:
-    """Return our tables that do not exist yet, as before the first request."""
+    """Return our tables that do not exist, which is normal before the first request."""
     return _expected_columns().keys() - _names(connection)
 
 
@@ -122,7 +121,7 @@ def _expected_columns() -> dict[str, set[str]]:
 
 
 def new_database() -> sqlite3.Connection:
-    """Return a database in memory that has our schema and nothing else."""
+    """Return a new database in memory with our schema."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     for statement in _statements():
         connection.execute(statement)
@@ -130,7 +129,7 @@ def new_database() -> sqlite3.Connection:
 
 
 def _names(connection: sqlite3.Connection) -> set[str]:
-    # Names are compared without regard to case; SQLite's own tables do not count.
+    # SQLite ignores the case of names; its own tables do not count.
     rows = connection.execute(
         "SELECT lower(name) FROM sqlite_master WHERE substr(name, 1, 7) <> 'sqlite_'"
     )

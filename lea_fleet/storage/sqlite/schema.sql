@@ -1,6 +1,6 @@
--- Everything that lea_fleet keeps in the host's database. Only CREATE … IF NOT
--- EXISTS: the file belongs to the host, and an older server may be writing it. A column
--- that is new in a table of ours stands here and in ADDITIONS (schema.py).
+-- Everything that lea_fleet stores in the host's database. Only CREATE … IF NOT EXISTS,
+-- since the file belongs to the host and an older server may be writing to it. A new
+-- column in a table of ours must be here and in ADDITIONS (schema.py).
 
 -- The older server's table, exactly as that server creates it. Do not change it.
 CREATE TABLE IF NOT EXISTS enrolled_agents (
@@ -27,12 +27,12 @@ CREATE INDEX IF NOT EXISTS lea_fleet_listing ON enrolled_agents(status, enrolled
 CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
   WHERE status IS NOT 'active';
 
--- A token belongs to one enrolment: machine_id and enrolled_at are that row's.
--- When the row's enrolled_at moves on, through whichever server, the token is dead.
--- No foreign key: the older server knows nothing of this table.
--- pending: issued by a rotation and not used yet; the one before is still good.
--- replaced: revoked because another one took its place; not so by an uninstall.
--- Found by its hash and by nothing else: one tree to search and to write, not two.
+-- Agent tokens. Each belongs to one enrollment, which machine_id and enrolled_at name.
+-- When a re-enrollment through either server changes the machine's enrolled_at, the
+-- token is no longer valid. No foreign key: the older server does not know this table.
+-- pending: issued by a rotation and not used yet; the previous token is still valid.
+-- replaced: revoked because another token took its place, not by an uninstall.
+-- WITHOUT ROWID, since only the hash is looked up: one B-tree to search and to write.
 CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   token_hash TEXT PRIMARY KEY,
   machine_id TEXT NOT NULL,
@@ -57,8 +57,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
   revoked_at TEXT
 );
 
--- The request of a machine's current enrollment if it had an Idempotency-Key, so that it
--- can be repeated if the response was lost. Void if enrolled_at differs from the machine's.
+-- The request of a machine's current enrollment if it had an Idempotency-Key, so that
+-- it can be repeated after a lost response. Void if enrolled_at is not the machine's.
 CREATE TABLE IF NOT EXISTS lea_fleet_enrollments (
   machine_id TEXT PRIMARY KEY,
   enrolled_at TEXT NOT NULL,
@@ -74,9 +74,9 @@ CREATE TABLE IF NOT EXISTS lea_fleet_releases (
   released_until TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Hostnames and users that a machine recently stopped reporting, in lower case. One that
--- comes back within a day is not a change; a hostname that does indicates two machines
--- with one identity.
+-- Hostnames and users that a machine recently stopped reporting, in lower case. One
+-- that comes back within a day is not a change; a hostname that does so makes the
+-- machine a suspected clone.
 CREATE TABLE IF NOT EXISTS lea_fleet_identities (
   machine_id TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -92,8 +92,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_clones (
   reported_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Heartbeat intervals; the last row is the current one. Each is taken into account for as
--- long as a machine that was told it may be silent and still be online.
+-- Heartbeat intervals; the last row is the current one. Each is taken into account for
+-- as long as a machine that was told it may be silent and still be online.
 CREATE TABLE IF NOT EXISTS lea_fleet_intervals (
   id INTEGER PRIMARY KEY,
   seconds INTEGER NOT NULL UNIQUE,
