@@ -1,4 +1,4 @@
-"""Bad input: a problem that names the fault, whichever route; nothing half-written."""
+"""Bad input is answered by a problem that names the fault, and changes nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def dump(database):
 
 @pytest.fixture
 def unchanged(operator, database):
-    """A fleet of one machine, in which the test must change nothing."""
+    """A fleet of one machine, which the test must leave unchanged."""
     operator.enroll("PC-1", hostname="H-1")
     before = dump(database)
     yield
@@ -50,12 +50,12 @@ def unchanged(operator, database):
 
 
 def padded(size, body=VALID):
-    """Return *body*, as long as *size* says."""
+    """Pad *body* to *size* bytes."""
     return body.ljust(size)
 
 
 def with_member(value):
-    """Return a body that would do, were it not for the text of one member."""
+    """Return a body that is valid except for the text of one member."""
     return b'{"machine_id": "PC-1", "x": %s}' % value
 
 
@@ -143,7 +143,7 @@ def test_no_body_is_an_empty_object(operator, unchanged, path, content_type):
 @every_writing_route
 @pytest.mark.parametrize("server_says", [{}, {"wsgi.input_terminated": True}])
 def test_a_body_that_breaks_off(operator, unchanged, path, server_says):
-    """Also where the server takes the end of the body upon itself."""
+    """Also if the server completes the truncated body itself."""
     announced = {"CONTENT_LENGTH": str(len(VALID) + 1), **server_says}
 
     response = operator.post(
@@ -237,7 +237,7 @@ def test_the_limit_is_ours_whatever_the_hosts_is(make_app, hosts_limit):
     ids=["data", "json", "form", "values"],
 )
 def nosy_host(request, app):
-    """A host that looks into every body, in one of the ways there are."""
+    """A host that reads every body before the view, in one of the possible ways."""
     look = request.param
 
     @app.before_request
@@ -359,13 +359,13 @@ def test_a_member_that_nobody_asked_for_may_hold_anything(operator, value):
 
 @pytest.mark.parametrize("query", ["\xff=1", "machine_id=\xff", "é"])
 def test_a_query_in_raw_bytes_that_are_not_utf_8(operator, query):
-    """As a server hands it on that took the bytes as they came."""
+    """Some servers pass the query on as the raw bytes that they received."""
     response = operator.get("/fleet", environ_overrides={"QUERY_STRING": query})
 
     assert_problem(response, 400, "invalid_field", "fix_request")
 
 
-# Half-way
+# All or nothing
 
 
 def test_an_enrollment_whose_token_cannot_be_kept_leaves_nothing(

@@ -1,4 +1,4 @@
-"""Cloned machines: a hostname that comes back within a day is suspicious."""
+"""Suspected clones: a hostname that comes back within a day."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_what_is_new_is_recorded_under_suspicion_too(agent, operator, the_clock)
 
 
 def test_who_is_back_is_named_with_what_is_new(agent, operator, the_clock):
-    """So that the history tells whose the news is."""
+    """The event has all changed values, so that it shows whose the new ones are."""
     for said in ({"user_email": "a@b.c"}, {"user_email": "d@e.f"}):
         agent.heartbeat(**said)
     agent.heartbeat(user_email="a@b.c", user_name="Anna")

@@ -1,4 +1,4 @@
-"""POST /enroll: a new machine gets a row and a token, a known one is recognised."""
+"""POST /enroll: a new machine gets a row and a token; a known one is recognized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Enrollment tokens: they enroll, so many times, until a day, and nothing else."""
+"""Enrollment tokens: they only enroll, a limited number of times, until they expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what happened, who did it and from where; nothing is ever forgotten."""
+"""Events: what happened, who did it and from where. None is ever deleted."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_an_enrollment_token_leaves_events_of_no_machine(operator, app):
 
 
 def test_an_older_servers_machine_is_adopted(operator, database, make_app):
-    """A row without a token gets one by force, by release, and by rotation."""
+    """A machine without a token gets one by force, by a release and by a rotation."""
     operator.get("/fleet")
     connection = sqlite3.connect(database)
     for number in (1, 2, 3):

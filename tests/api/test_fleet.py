@@ -1,4 +1,4 @@
-"""GET /fleet and GET /machines/<machine_id>: everything, in order, of one moment."""
+"""GET /fleet and GET /machines/<machine_id>: complete, ordered, from one snapshot."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_parameter_that_means_nothing_is_named(operator, query, fields):
 
 
 def test_lists_and_totals_are_of_one_moment(operator, elsewhere, monkeypatch):
-    """A machine that enrolls while the list is made is in neither."""
+    """A machine that enrolls while the list is being read is in neither."""
     operator.enroll("PC-1")
     totals = Listing.totals
 

@@ -1,4 +1,4 @@
-"""GET /fleet as CSV: the same machines, for a spreadsheet that does as it is told."""
+"""GET /fleet as CSV: the same machines, safe to open in a spreadsheet program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def table(response, delimiter=","):
 
 
 def cells(agent):
-    """Return what the cells of an agent have to be."""
+    """Return the expected cells of an agent."""
     return {name: cell(value) for name, value in agent.items()}
 
 
@@ -205,7 +205,7 @@ def test_whatever_a_machine_says_is_read_back_as_it_is(
 
 
 def test_a_table_is_of_one_moment(operator, elsewhere, monkeypatch):
-    """A machine that moves to the other list while it is read comes once."""
+    """A machine that moves to the other list during the reading appears once."""
     operator.enroll("PC-1")
     operator.enroll("PC-2")
     batches = Listing.batches

@@ -1,4 +1,4 @@
-"""GET /fleet with parameters: those machines only, counted and in the order asked."""
+"""GET /fleet with parameters: matching machines only, counted, in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lea_fleet.core import clock
 from tests.support.api import assert_invalid, assert_problem
 from tests.support.fleets import ask, fill, listed
 
-#: What no HTTP server hands on in a header field.
+#: Characters that no HTTP server accepts in a header field.
 NO_CONTROLS = dict.fromkeys([*range(32), 127])
 
 PARIS = {
@@ -40,7 +40,7 @@ SILENT = {"machine_id": "SILENT-1"}
 
 @pytest.fixture
 def fleet(operator, database, the_clock):
-    """A machine that is online, one that is offline, one stale and one gone."""
+    """Four machines: one online, one offline, one stale and one uninstalled."""
     now = the_clock.now()
     seen = [now, now - timedelta(hours=1), now, now - timedelta(days=14, seconds=1)]
     rows = [
@@ -86,7 +86,7 @@ def test_those_that_fit_everything_are_listed_and_counted(fleet, parameters, exp
 
     assert listed(answer)[: len(expected)] == expected
     agents = answer["active"] + answer["uninstalled"]
-    if "" not in parameters.values():  # what is empty asks for nothing
+    if "" not in parameters.values():  # empty parameters are ignored
         assert len(agents) == len(expected)
     count = [agent["presence"] for agent in agents].count
     assert answer["totals"] == {

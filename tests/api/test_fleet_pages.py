@@ -1,4 +1,4 @@
-"""GET /fleet in pages: one order, and whoever stays as he is is in it exactly once."""
+"""GET /fleet in pages: a machine that does not change appears exactly once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ examples = settings(
 
 
 def some_fleet(size, *, gone=3):
-    """Return rows with many ties: each *gone*-th machine is uninstalled."""
+    """Return rows with many ties; each *gone*-th machine is uninstalled."""
     names = [None, "Zoé", "zoe", "Émile", "Adam", ""]
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)
     return [
@@ -179,12 +179,12 @@ def test_keys_that_are_no_text_or_no_utf_8_are_paged_too(operator, database, ord
     assert len(set(found)) == 10
 
 
-# While machines come and go
+# While machines are added, changed and removed
 
 
 @st.composite
 def lives(draw):
-    """Return what happens after each page: an action, and the machine's number."""
+    """Return the changes after each page: an action, and the machine's number."""
     actions = st.sampled_from(["enroll", "uninstall", "return", "heartbeat"])
     return draw(st.lists(st.tuples(actions, st.integers(0, 11)), max_size=12))
 
@@ -213,7 +213,7 @@ def test_who_stays_as_he_is_comes_exactly_once_and_in_order(
 
 
 def happen(operator, action, number, order):
-    """Let something happen to a machine; return those whose place it may change."""
+    """Apply a change to a machine; return the machines whose place it may change."""
     machine_id = f"PC-{number}"
     if action == "heartbeat":
         operator.post("/heartbeat", {"machine_id": machine_id})
@@ -228,7 +228,7 @@ def happen(operator, action, number, order):
 
 
 def test_a_page_is_of_one_moment(operator, elsewhere, database, monkeypatch):
-    """The cursor and the totals belong to what the page shows."""
+    """The cursor and the totals are from the same snapshot as the page."""
     fill(database, some_fleet(6, gone=99))
     position = Listing.position
 
@@ -388,7 +388,7 @@ def test_a_made_up_cursor_of_no_place_is_refused(operator, monkeypatch, place):
     assert_invalid(operator.get("/fleet", query_string={"cursor": forged}), "cursor")
 
 
-# How SQLite goes about it
+# SQLite's query plans
 
 
 @pytest.mark.parametrize("status", ["active", "uninstalled"])

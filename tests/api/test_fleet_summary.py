@@ -1,4 +1,4 @@
-"""GET /fleet/summary: the fleet in numbers, by presence, by version and by day."""
+"""GET /fleet/summary: counts by presence, by version and by day."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def summary(operator, **parameters):
 
 
 def happened(operator, **parameters):
-    """Return the days on which something happened, with their numbers."""
+    """Return the days that are not all zero, with their counts."""
     return {
         day["date"]: (day["enrollments"], day["uninstalls"])
         for day in summary(operator, **parameters)["by_day"]
@@ -116,7 +116,7 @@ def test_a_day_is_one_of_utc_from_its_first_to_its_last_instant(
         "2026-03-01T00:00:00+00:00",
         "2026-03-01T23:59:59.999999+00:00",
         "2026-03-02T00:00:00+00:00",
-        "2026-03-03T00:00:00+00:00",  # in the future: the clock was set back
+        "2026-03-03T00:00:00+00:00",  # in the future, since the clock was set back
     ]
     fill(
         database,
@@ -138,7 +138,7 @@ def test_what_an_older_server_did_is_counted_as_far_as_the_row_tells(
     fill(database, [gone])
     assert happened(operator) == {"2026-02-20": (1, 0), "2026-02-27": (0, 1)}
 
-    operator.enroll("older")  # its row now tells of this, and the event does too
+    operator.enroll("older")  # the row has this uninstall now, and so has the event
     assert happened(operator) == {"2026-03-02": (1, 0)}
 
 

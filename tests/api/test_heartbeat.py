@@ -1,4 +1,4 @@
-"""POST /heartbeat: cheap, about oneself, and never a way back for the dead."""
+"""POST /heartbeat: cheap, about the agent's own machine, no way to re-enroll."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_proble
 
 @pytest.fixture
 def writes(database):
-    """Return how often anybody has written to the database."""
+    """Return how many writes the database has seen."""
     connection = sqlite3.connect(database)
 
     def data_version():
@@ -25,7 +25,7 @@ def writes(database):
 
 @pytest.fixture
 def agent(operator, the_clock):
-    """An agent that has used its token, so that only beats write from here on."""
+    """An agent that has used its token, so that only heartbeats write from here on."""
     enrolled = operator.enroll("PC-1", hostname="H-1", version="1.0")
     enrolled.heartbeat()
     return enrolled
@@ -149,7 +149,7 @@ def test_an_agent_beats_for_itself_only(agent, operator):
 def test_nothing_is_written_for_a_machine_uninstalled_in_the_meantime(
     agent, operator, elsewhere, the_clock, before_writing
 ):
-    """The guard saw a live agent; by the time of the write it is gone."""
+    """The guard saw a live token; the machine is uninstalled before the write."""
     before_writing(lambda: elsewhere.uninstall("PC-1"))
     the_clock.advance(minutes=5)
 

@@ -1,4 +1,4 @@
-"""How often agents beat: as suits the fleet, never in step; nobody turns offline."""
+"""Heartbeat intervals: they follow the fleet's size, and no change turns it offline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 
 @pytest.fixture
 def worker(make_app):
-    """Make a worker; of one that has four machines, each beats every two minutes."""
+    """Make a worker for which four machines send a heartbeat every two minutes each."""
 
     def make(**settings):
         settings = {"LEA_FLEET_HEARTBEAT_RATE": 1 / 30, **settings}
@@ -100,7 +100,7 @@ def test_who_has_left_is_not_counted(operator, the_clock):
 
 
 def test_a_growing_fleet_does_not_turn_offline(operator, worker, the_clock):
-    """Those that were told the shorter interval are online, and so are the others."""
+    """Both those that were told the shorter interval and the others are online."""
     elsewhere = worker()
     shorter, *longer = enroll(operator, 1, 2, 3, 4, 5)
     assert told(shorter) <= 66
@@ -116,7 +116,7 @@ def test_a_growing_fleet_does_not_turn_offline(operator, worker, the_clock):
 
 
 def test_a_shrinking_fleet_does_not_turn_offline(operator, the_clock):
-    """Who was told the longer interval has not heard yet of the shorter one."""
+    """A machine that was told the longer interval does not know the shorter one yet."""
     agents = enroll(operator, 1, 2, 3, 4, 5)
     the_clock.advance(seconds=60)
     waits = [told(agent) for agent in agents]

@@ -1,8 +1,8 @@
-"""Whatever happens to a few machines, in whatever order, goes by the rules.
+"""Random sequences of steps on a few machines keep to the rules of the reference.
 
-The rules stand here a second time, as a model in plain Python. After each step the
-fleet has to be as the model says: what was answered, which tokens are good, how often
-each enrollment token was used, what became of each machine, and its events.
+The rules are implemented a second time here, as a model in plain Python. After each
+step, the fleet is compared with the model: the response, the valid tokens, the uses of
+each enrollment token, the state of each machine and its events.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ GOOD = ("live", "pending")
 
 @dataclass(eq=False)
 class Caller:
-    """Who enrolls: the operator, or an installer with an enrollment token."""
+    """The sender of an enrollment: the operator, or an installer with its token."""
 
     api: Api
     token_id: int | None = None
@@ -60,8 +60,8 @@ class Caller:
 
 
 @dataclass(eq=False)
-class Enrolment:
-    """How a machine came into the fleet, the last time."""
+class Enrollment:
+    """The last enrollment of a machine."""
 
     at: datetime
     status: str
@@ -72,12 +72,12 @@ class Enrolment:
 
 @dataclass(eq=False)
 class Token:
-    """An agent's token. Its state is
+    """An agent's token, in one of these states:
 
-    live: it is good;
-    pending: good too, and it ends the others when it is first used;
-    departed: ended by the uninstall that the machine is in;
-    dead: ended by anything else.
+    live: it is valid;
+    pending: it is valid, and its first use revokes the others;
+    departed: revoked by the uninstall that the machine's state is from;
+    dead: revoked by anything else.
     """
 
     api: Api
@@ -87,11 +87,11 @@ class Token:
 
 @dataclass(eq=False)
 class Machine:
-    """A machine; what is done to it returns what has to be answered."""
+    """A machine. Methods that change it return the expected response."""
 
     machine_id: str
     status: str | None = None
-    enrolment: Enrolment | None = None
+    enrollment: Enrollment | None = None
     uninstalled_at: datetime | None = None
     reason: str | None = None
     released_until: datetime | None = None
@@ -108,7 +108,7 @@ class Machine:
         if self.is_replay(now, caller, key):
             if self.end_tokens("dead"):
                 self.events.append(("token_revoked", caller.role))
-            return 201, self.enrolment.status
+            return 201, self.enrollment.status
         if self.status == "active" and not force and not self.is_released(now):
             return 409, "already_enrolled"
         if self.status == "uninstalled" and not allow_reactivate:
@@ -117,26 +117,26 @@ class Machine:
             return 403, "enrollment_token_exhausted"
         caller.uses += 1
         again = {None: "enrolled", "uninstalled": "reactivated", "active": "reenrolled"}
-        self.begin(Enrolment(now, again[self.status], caller, key))
-        self.events.append((self.enrolment.status, caller.role))
-        return 201, self.enrolment.status
+        self.begin(Enrollment(now, again[self.status], caller, key))
+        self.events.append((self.enrollment.status, caller.role))
+        return 201, self.enrollment.status
 
     def is_replay(self, now, caller, key):
         return (
             key is not None
             and self.status == "active"
-            and (self.enrolment.caller, self.enrolment.key) == (caller, key)
-            and now < self.enrolment.at + DAY
-            and not self.enrolment.token_used
+            and (self.enrollment.caller, self.enrollment.key) == (caller, key)
+            and now < self.enrollment.at + DAY
+            and not self.enrollment.token_used
         )
 
-    def begin(self, enrolment):
-        self.status, self.enrolment = "active", enrolment
+    def begin(self, enrollment):
+        self.status, self.enrollment = "active", enrollment
         self.uninstalled_at = self.reason = self.released_until = None
         self.end_tokens("dead", *GOOD, "departed")
 
     def uninstall(self, now, reason, role=None):
-        """Without a *role* it is the older server, which leaves no event."""
+        """Without a *role*, the older server uninstalls it and records no event."""
         if self.status is None:
             return 404, "unknown_agent"
         if self.status == "active":
@@ -178,7 +178,7 @@ class Machine:
         return 409, "machine_uninstalled"
 
     def use(self, token):
-        """Return how a token is refused, or None: then it has been used."""
+        """Return the code that a token is refused with, or None if it is accepted."""
         if token.state not in GOOD:
             uninstalled = self.status == "uninstalled"
             return 401, "agent_uninstalled" if uninstalled else "token_revoked"
@@ -186,18 +186,18 @@ class Machine:
         if before == "pending" and self.end_tokens("dead"):
             self.events.append(("token_revoked", "agent"))
         token.state = "live"
-        self.enrolment.token_used = True
+        self.enrollment.token_used = True
         return None
 
     def end_tokens(self, state, *which):
-        """Put the good tokens, or those in *which* states, into another one."""
+        """Move the valid tokens, or those in the states *which*, to another state."""
         ended = [token for token in self.tokens if token.state in (which or GOOD)]
         for token in ended:
             token.state = state
         return len(ended)
 
 
-# The steps, taken by the fleet and by the model
+# The steps, on the fleet and on the model
 
 
 machine_ids = st.sampled_from(["PC-1", "PC-1", "PC-2"])
@@ -208,7 +208,7 @@ pauses = st.sampled_from([6, 24])  # hours
 
 
 class Lifecycle(RuleBasedStateMachine):
-    """A fleet, from the first day of its server."""
+    """A fleet, beginning with an empty database."""
 
     tokens = Bundle("tokens")
 
@@ -227,13 +227,13 @@ class Lifecycle(RuleBasedStateMachine):
         self.reasons = (f"reason {number}" for number in count(1))
 
     def teardown(self):
-        """Leave an empty database to the next fleet."""
+        """Leave an empty database for the next fleet."""
         tables = self._query("SELECT name FROM sqlite_master WHERE type = 'table'")
         with self.database:
             for (table,) in tables:
                 self.database.execute(f"DELETE FROM {table}")
 
-    # An answer is lost where no later step uses the token in it.
+    # A response is lost if no later step uses its token.
 
     @rule(target=tokens, machine_id=machine_ids, caller=callers, key=keys)
     def enroll(self, machine_id, caller, key):
@@ -250,7 +250,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(target=tokens, machine_id=machine_ids)
     def retry(self, machine_id):
-        """Ask as the last time with a key, whatever came of it and happened since."""
+        """Repeat the last request that had a key, whatever its result was."""
         if machine_id not in self.asked:
             return multiple()
         return self._enroll(machine_id, *self.asked[machine_id])
@@ -288,7 +288,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert answered(response) == machine.rotate("operator")
         return self._keep(machine, response, "pending")
 
-    # An agent, with any token that there ever was
+    # An agent, with any token that was ever issued
 
     @rule(token=tokens)
     def heartbeat(self, token):
@@ -335,7 +335,7 @@ class Lifecycle(RuleBasedStateMachine):
         machine = self.machines[machine_id]
         if machine.status != "active":
             self.older.enroll(machine_id)
-            machine.begin(Enrolment(self.now, "enrolled"))
+            machine.begin(Enrollment(self.now, "enrolled"))
 
     @rule(pause=pauses)
     def time_passes(self, pause):
@@ -362,7 +362,7 @@ class Lifecycle(RuleBasedStateMachine):
             (
                 machine.machine_id,
                 machine.status,
-                to_the_second(machine.enrolment.at),
+                to_the_second(machine.enrollment.at),
                 to_the_second(machine.uninstalled_at),
                 machine.reason,
             )
@@ -371,7 +371,7 @@ class Lifecycle(RuleBasedStateMachine):
         ]
 
     def _check_good_tokens(self):
-        """Heartbeats show it too, but a first use would change what is good."""
+        """A heartbeat would not do: a first use changes which tokens are valid."""
         found = self._query(
             "SELECT token_hash FROM lea_fleet_tokens"
             " JOIN enrolled_agents USING (machine_id, enrolled_at)"
@@ -400,11 +400,11 @@ class Lifecycle(RuleBasedStateMachine):
         )
         assert found == machine.events
 
-    # Inside
+    # Helpers
 
     @property
     def now(self):
-        """The second of this step; no step takes as long."""
+        """The second in which this step takes place; no step takes longer."""
         return self.clock.time.replace(microsecond=0)
 
     def _query(self, query, *values):
@@ -433,7 +433,7 @@ class Lifecycle(RuleBasedStateMachine):
         return self._keep(machine, response, "live")
 
     def _keep(self, machine, response, state):
-        """Keep the token that was handed out, if there is one."""
+        """Remember the token in a response, if there is one."""
         if response.status_code != 201:
             return multiple()
         agent = Api(self.operator.client, response.json["api_token"])
@@ -455,7 +455,7 @@ def to_the_second(moment):
 
 
 class RunningClock(Clock):
-    """A clock that moves on whenever it is read: no two instants are the same."""
+    """A clock that advances with each reading, so that no timestamps are equal."""
 
     def now(self):
         self.advance(microseconds=1)
@@ -464,7 +464,7 @@ class RunningClock(Clock):
 
 @pytest.fixture
 def running_clock(monkeypatch):
-    """Let both servers go by one clock."""
+    """Make both servers use the same clock."""
     running = RunningClock()
     monkeypatch.setattr(clock, "now", running.now)
     monkeypatch.setattr(older_server, "_now", lambda: clock.iso(running.now()))

@@ -1,4 +1,4 @@
-"""The answer that never arrived: the same key, from the same caller, asks again."""
+"""Lost responses: a repeated request with the same key gets its response again."""
 
 from __future__ import annotations
 

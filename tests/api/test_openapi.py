@@ -1,6 +1,6 @@
-"""The OpenAPI document, against the routes, the errors, the answers and the reference.
+"""The OpenAPI document matches the routes, errors, responses and the reference.
 
-Both ways: nothing that the program does is missing in it, and nothing in it is made up.
+In both directions: it documents everything that the program does, and nothing else.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPERATIONS = {
 
 
 def resolved(node):
-    """Return what *node* stands for, where it is a reference."""
+    """Follow a reference, if *node* is one."""
     while "$ref" in node:
         target = DOCUMENT
         for name in node["$ref"].removeprefix("#/").split("/"):
@@ -46,13 +46,13 @@ def resolved(node):
 
 
 def codes_of(schema):
-    """Return the codes of the problems in a schema."""
+    """Return the problem codes in a schema."""
     found = [resolved(part) for part in schema.get("oneOf", [schema])]
     return [problem["properties"]["code"]["const"] for problem in found]
 
 
 def problems():
-    """Yield each route with each status and code that the document gives it."""
+    """Yield each route with each status and code that the document lists for it."""
     for (method, path), operation in OPERATIONS.items():
         for status, response in operation["responses"].items():
             content = resolved(response)["content"]
@@ -63,13 +63,13 @@ def problems():
 
 
 def assert_fits(instance, schema):
-    """Assert that *instance* is as *schema*, a part of the document, says."""
+    """Assert that *instance* matches *schema*, a part of the document."""
     whole = {**schema, "components": DOCUMENT["components"]}
     Draft202012Validator(whole, format_checker=FormatChecker()).validate(instance)
 
 
 def assert_documented(response, method, path):
-    """Assert that an answer of a route is as the document says."""
+    """Assert that a response of a route is as documented."""
     documented = OPERATIONS[method, path]["responses"][str(response.status_code)]
     content = resolved(documented)["content"][response.mimetype]
     sent = response.json if response.is_json else response.text
@@ -122,11 +122,11 @@ def test_every_example_fits_its_schema():
         assert_fits(example, schema)
 
 
-# Served, and printed
+# How it is served and printed
 
 
 def prefixed(prefix, **options):
-    """Return applications that serve below *prefix*, each in another way."""
+    """Return applications that serve below *prefix*, each by a different method."""
     by_setting, by_option, nested = (
         Flask(__name__, static_folder=None) for _ in range(3)
     )
@@ -188,7 +188,7 @@ def test_it_has_the_metrics_where_they_are_on(make_app, on):
 
 
 def views(app):
-    """Return the view of each route, as the document names the route."""
+    """Return the view of each documented route."""
     return {
         (method, re.sub(r"<(?:.*:)?(\w+)>", r"{\1}", rule.rule.removeprefix(PREFIX))): (
             rule.endpoint,
@@ -216,7 +216,7 @@ def test_each_operation_is_for_the_roles_of_its_view(app):
         admitted = getattr(view, "admitted_roles", ("operator",))
         entries = OPERATIONS[route]["security"]
         roles = [role for entry in entries for role in entry["bearer"]]
-        # A departed agent is an agent still, to whom it is.
+        # A departed agent still has the role of an agent.
         assert roles == [role for role in admitted if role != "departed"]
 
 
@@ -258,7 +258,7 @@ def test_each_query_has_every_parameter_and_no_other(operator, monkeypatch, path
 
 
 def classes(family=Problem):
-    """Return the class of each code that the program knows."""
+    """Return the class of each problem code."""
     found = {family.code: family} if hasattr(family, "code") else {}
     for child in family.__subclasses__():
         found |= classes(child)
@@ -280,7 +280,7 @@ def test_each_code_has_the_status_action_and_title_of_its_class():
 
 @pytest.fixture
 def host(database):
-    """An application whose every visitor is signed in as an operator."""
+    """An application in which every visitor is signed in as an operator."""
     app = Flask(__name__)
     app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
     LeaFleet(app).operator_loader(lambda: True)
@@ -290,7 +290,7 @@ def host(database):
 
 @pytest.fixture
 def provoke(client, operator, host, database, monkeypatch, the_clock):
-    """Return a function that asks a route so that it answers with a code."""
+    """Return a function that provokes an error code on a route."""
 
     def send(caller, method, path, *, machine="PC-1", token_id=1, **options):
         url = path.replace("{machine_id}", machine).replace("{token_id}", str(token_id))
@@ -414,7 +414,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     agent = Api(client, enrolled.json["api_token"])
     check(agent.post("/heartbeat", {"version": "1"}), "POST", "/heartbeat")
     agent.post("/heartbeat", {"hostname": "B"})
-    agent.post("/heartbeat", {"hostname": "A"})  # a clone, it seems
+    agent.post("/heartbeat", {"hostname": "A"})  # a suspected clone
     on_machine = "/machines/{machine_id}"
     check(agent.get("/machines/PC-1"), "GET", on_machine)
     rotated = agent.post("/machines/PC-1/token")
@@ -463,7 +463,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
 
 
 def test_every_answer_is_closed():
-    """An answer with a member more, or one less, would not pass for as documented."""
+    """No schema accepts a response with an additional or a missing member."""
     for (_, path), operation in OPERATIONS.items():
         for status, response in operation["responses"].items():
             schema = resolved(response)["content"].get("application/json")
@@ -494,7 +494,7 @@ def words(node):
 
 
 def terms(part):
-    """Return what the definition lists of *part* say of each term."""
+    """Return what the definition list in *part* says about each term."""
     return {
         name: words(item[-1])
         for item in part.findall(nodes.definition_list_item)
@@ -541,6 +541,6 @@ def test_each_member_of_a_body_is_in_the_reference(reference, title, name):
 
     assert described.keys() == members.keys()
     for member, schema in members.items():
-        if schema != {"$ref": "#/components/schemas/Detail"}:  # has words of its own
+        if schema != {"$ref": "#/components/schemas/Detail"}:  # has its own text
             said = schema.get("description") or resolved(schema)["description"]
             assert said == described[member]

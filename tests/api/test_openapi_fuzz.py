@@ -1,9 +1,9 @@
-"""Schemathesis: what the OpenAPI document promises, asked of a server that runs.
+"""Schemathesis against a running server: it keeps what the OpenAPI document promises.
 
-Its own engine, with the same cases in every run and every check that it has: what is
-valid is accepted, what is not is refused, and each answer is as documented.
+All of its checks, with the same cases in every run: valid requests are accepted,
+invalid ones are refused, and each response is as documented.
 
-Two things that no schema says are seen to before a request goes out, see ``fitting``.
+``fitting`` adapts requests to two rules that a schema cannot express.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.support.api import OPERATOR_TOKEN, PREFIX
 
-#: As the operator, since the other roles are refused before a body is read.
+#: As the operator, since other roles are refused before the body is read.
 AUTHORIZATION = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 
 CHECKS = {
@@ -40,7 +40,7 @@ CHECKS = {
 
 
 class Quiet(WSGIRequestHandler):
-    """Keeps connections open, and says nothing of each request."""
+    """Keeps connections open, and does not log requests."""
 
     protocol_version = "HTTP/1.1"
 
@@ -50,7 +50,7 @@ class Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def url(app, operator):
-    """Where a server answers, with a machine and an enrollment token in its fleet."""
+    """The URL of a server with a machine and an enrollment token in its fleet."""
     operator.enroll("PC-1")
     operator.installer()
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
@@ -64,10 +64,10 @@ def url(app, operator):
 
 @schemathesis.hook("before_call")
 def fitting(context, case, kwargs):
-    """Make a valid request one that this caller, now, may succeed with.
+    """Make a valid request one that can succeed for this caller.
 
-    The operator, unlike an agent, has to say which machine beats or goes; and no
-    ``cursor`` but one that this very listing has given leads anywhere in it.
+    An operator, unlike an agent, has to name the machine of a heartbeat or uninstall,
+    and a ``cursor`` is only valid if this listing has issued it.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
@@ -84,7 +84,7 @@ def test_the_server_keeps_every_promise_of_the_document(url):
     config = schemathesis.Config.from_dict(
         {
             "seed": 1,
-            "cache": {"enabled": False},  # it would bring in other cases each time
+            "cache": {"enabled": False},  # or each run would have other cases
             "headers": AUTHORIZATION,
             "continue-on-failure": True,
             "generation": {"deterministic": True, "max-examples": 30},

@@ -1,4 +1,4 @@
-"""An active machine that lost its token: by force, by release, by a long silence."""
+"""An active machine without its token: force, release or long silence re-enroll it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotation: another token, and the old one lasts until the new one is used."""
+"""Rotation: the old token stays valid until the new one is used."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_an_uninstall_that_comes_between_leaves_no_live_token(
 def test_a_first_use_that_a_rotation_overtakes_ends_no_other_token(
     agent, elsewhere, before_writing
 ):
-    """Else nobody would be left with a live token."""
+    """Otherwise, the machine would have no live token left."""
     overtaken = rotate(agent)
     found = []
     before_writing(lambda: found.append(rotate(elsewhere)))
@@ -129,7 +129,7 @@ def test_a_first_use_that_a_rotation_overtakes_ends_no_other_token(
 
 
 def test_a_rotation_that_was_never_picked_up_is_no_use_of_the_enrollment(operator):
-    """The installer whose answer was lost may still ask again."""
+    """The installer that lost its response may still repeat the request."""
     key = {"headers": {"Idempotency-Key": "key"}}
     operator.post("/enroll", {"machine_id": "PC-1"}, **key)
     pending = rotate(operator)

@@ -1,4 +1,4 @@
-"""POST /uninstall: a soft delete that may be repeated and never comes undone."""
+"""POST /uninstall: a soft delete that may be repeated and is never undone by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two users in turn on one machine, in any order: each one's data is their own."""
+"""Two users of one machine, in any order: each one's data belongs to them only."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from lea_fleet.storage.sqlite.schema import ensure_schema
 
 _PEOPLE = ("Zoé", "Bob")
 
-# What happens: somebody takes the machine over, or who has it says another name of
-# theirs, installs anew, or leaves; after a while in which a name may come back.
+# The steps: somebody takes over the machine, or its user reports another name,
+# re-enrolls or uninstalls it; within the shorter time, a name may come back.
 _STEPS = st.tuples(
-    st.sampled_from(["beat", "rename", "enrol", "enrol silently", "uninstall"]),
+    st.sampled_from(["beat", "rename", "enroll", "enroll silently", "uninstall"]),
     st.sampled_from(_PEOPLE),
     st.integers(1, 3),
     st.sampled_from([1, 30]),
@@ -34,7 +34,7 @@ _STEPS = st.tuples(
 
 
 def details(person, number=0):
-    """Return all that a machine says of its user, under one of their names."""
+    """Return the details that a machine reports, under one of its user's names."""
     return {
         "user_email": f"{person}@example.com",
         "user_name": f"{person}-{number}",
@@ -45,7 +45,7 @@ def details(person, number=0):
 
 @contextmanager
 def machine():
-    """Yield a repository with one machine of Zoé's, and a clock to move."""
+    """Yield a repository with one machine of Zoé's, and a clock that can be moved."""
     moment = [datetime(2026, 3, 2, tzinfo=timezone.utc)]
 
     def later(hours):
@@ -64,9 +64,9 @@ def machine():
 
 
 def live(repository, steps, later):
-    """Let *steps* happen; return whose the machine is in the end.
+    """Apply *steps*; return whose the machine is in the end.
 
-    An enrollment says what was known: nobody new comes by one.
+    An enrollment reports the user that is known already, so it never adds one.
     """
     holder = "Zoé"
     for step, person, number, hours in steps:
@@ -84,13 +84,13 @@ def live(repository, steps, later):
             name = repository.require("PC-1")["user_name"]
             repository.uninstall("PC-1", f"{name} left")
         else:
-            said = {} if step == "enrol silently" else details(holder)
+            said = {} if step == "enroll silently" else details(holder)
             repository.enroll("PC-1", force=True, **said)
     return holder
 
 
 def stored(repository):
-    """Return every row that may hold personal data, as text."""
+    """Return every row that may contain personal data, as text."""
     tables = ("enrolled_agents", "lea_fleet_events", "lea_fleet_identities")
     rows = []
     for table in tables:

@@ -1,4 +1,4 @@
-"""The log: one line for each change, whoever made it, and nothing about people."""
+"""The change log: one line for each change by anybody, without personal data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOGGER = logging.getLogger("lea_fleet")
 
 @pytest.fixture
 def lines(caplog):
-    """Return the lines that have been logged since it was last asked."""
+    """Return the lines that were logged since the last call."""
     caplog.set_level("INFO", "lea_fleet")
 
     def logged():
@@ -129,7 +129,7 @@ def test_an_erasure_is_a_line_that_tells_what_kinds_were_erased(
     ]
 
 
-# Whatever is said
+# Whatever the values contain
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_where_nobody_listens_nothing_is_made(operator, caplog, monkeypatch):
 
 @pytest.fixture
 def configured():
-    """Put the logger back as it was, after a test that configures it."""
+    """Restore the logger after a test that configures it."""
     before = (LOGGER.level, LOGGER.handlers[:], LOGGER.propagate)
     yield
     LOGGER.level, LOGGER.handlers[:], LOGGER.propagate = before
@@ -233,7 +233,7 @@ def test_the_recipe_shows_each_change_as_json(operator, configured, capsys):
     assert fault["message"] == "It went wrong" and "a fault" in fault["exception"]
 
 
-# Who sees it
+# Where it is written
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def database(tmp_path):
 
 
 def shell(command, database):
-    """Run a command of the standalone application; return what it printed, where."""
+    """Run a command of the standalone application; return its output and its log."""
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "lea_fleet", *command],
         env=docs.environment(
@@ -308,7 +308,7 @@ def test_whoever_has_said_how_to_log_is_heeded(database, before, make, state, sh
 
 
 def test_a_fault_in_a_command_is_shown(configured, monkeypatch):
-    """What a command does not say by itself is not lost with its changes."""
+    """Errors that the command does not report itself are shown."""
     monkeypatch.setattr(logging.root, "handlers", [])
     LOGGER.handlers[:], LOGGER.level = [], logging.NOTSET
     extension._show_changes()

@@ -1,4 +1,4 @@
-"""What Prometheus is told: right across workers, safe whatever machines say."""
+"""Metrics for Prometheus: correct across workers, safe whatever machines report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.fleets import fill
 from tests.support.processes import at_once
 from tests.support.server import running_server
 
-#: As Prometheus 2 and 3 ask.
+#: The Accept header fields of Prometheus 2 and 3.
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;q=0.5,"
     "application/openmetrics-text;version=0.0.1;q=0.4,"
@@ -39,7 +39,7 @@ PROMETHEUS = (
 
 
 def scrape(caller, **headers):
-    """Return every sample of an answer, by its name and labels; none comes twice."""
+    """Return each sample of a response by name and labels; none may appear twice."""
     response = caller.get("/metrics", headers=headers)
     assert response.status_code == 200, response.text
     parse = parse_openmetrics if "openmetrics" in response.mimetype else parse_text
@@ -54,7 +54,7 @@ def scrape(caller, **headers):
 
 @pytest.fixture
 def risen(monitor):
-    """Return what has risen since the test began: the counts are the process's."""
+    """Return the increase since the test began: counters are those of the process."""
     before = scrape(monitor)
 
     def rise():
@@ -66,11 +66,11 @@ def risen(monitor):
 
 
 def only(told, name):
-    """Return the values of one series, by its one label."""
+    """Return the values of one series by its only label."""
     return {names[1]: told[names] for names in told if names[0] == name}
 
 
-# Switched on, or not
+# Enabled or not
 
 
 def test_it_is_off_unless_it_is_switched_on(make_app):
@@ -116,9 +116,9 @@ def test_a_monitor_is_nobody_to_the_hosts_own_routes(make_app):
 
 
 def python(code, **variables):
-    """Run *code* in a Python of its own; return the lines it prints, and its log."""
+    """Run *code* in a new Python process; return the lines it prints, and its log."""
     done = subprocess.run(
-        # The files of prometheus_client stay open until the end.
+        # prometheus_client leaves its files open until the process ends.
         [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-c", code],
         env=docs.environment(RPA_API_TOKEN=OPERATOR_TOKEN, **variables),
         capture_output=True,
@@ -261,7 +261,7 @@ def test_a_busy_database_is_counted_wherever_it_shows(make_app, database, risen)
         writer.execute("BEGIN IMMEDIATE")
         refused = operator.post("/enroll", {"machine_id": "PC-2"})
         assert_problem(refused, 503, "database_busy")
-        # The first use of a token is written down.
+        # The first use of a token is written.
         headers = {"Authorization": f"Bearer {agent.token}"}
         assert operator.client.get("/mine", headers=headers).status_code == 503
         assert scrape(Api(app.test_client(), MONITOR_TOKEN))["agents", "active"] == 1
@@ -329,7 +329,7 @@ def test_every_name_is_as_prometheus_would_have_it(operator, monitor):
             assert not family.name.endswith(("_total", "_count", "_sum", "_created"))
 
 
-# What machines say
+# What machines report
 
 
 HOSTILE = [
@@ -354,14 +354,14 @@ def test_no_version_breaks_the_text(database, operator, monitor):
     rows += [{"machine_id": "A", "version": None}, {"machine_id": "B", "version": ""}]
     rows += [{"machine_id": "C", "version": "x" * 10**6}]
     rows += [{"machine_id": "D", "version": b"\xff"}, {"machine_id": "E", "version": 7}]
-    rows += [{"machine_id": "F", "version": "\0"}]  # which ends it, to SQLite
+    rows += [{"machine_id": "F", "version": "\0"}]  # which ends the string, for SQLite
     fill(database, rows)
 
     for accept in ("text/plain", PROMETHEUS):
         told = scrape(monitor, Accept=accept)
         versions = only(told, "agents_by_version")
         assert sum(versions.values()) == told["agents", "active"] == len(rows)
-        assert versions["other"] == 1  # that which a machine calls itself
+        assert versions["other"] == 1  # the one that a machine reports
         assert versions[""] == 3
         assert versions['1" , evil="x'] == versions["🦊{}"] == versions["7"] == 1
         assert versions["x" * 255] == 1
@@ -417,13 +417,13 @@ METRICS = {"LEA_FLEET_METRICS": "true", "LEA_FLEET_METRICS_TOKEN": MONITOR_TOKEN
 
 @pytest.fixture(scope="module")
 def page():
-    """The section about metrics of the operators' page."""
+    """The section on metrics in operations.rst."""
     return docs.section(docs.parse(docs.OPERATIONS), "Metrics and alerts")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where the processes of a server count, with something from an earlier one."""
+    """The folder for the counters of a server, with a file from an earlier run."""
     folder = tmp_path / "metrics"
     folder.mkdir()
     (folder / "counter_1.db").write_bytes(b"junk" * 16)
@@ -516,7 +516,7 @@ def test_one_process_needs_no_folder(tmp_path, monkeypatch):
 def test_without_a_folder_that_can_be_used_only_the_counts_are_missing(
     tmp_path, there
 ):
-    """The folder is the server's, and gone when that is: commands go on."""
+    """The server deletes its folder when it stops; commands still have to work."""
     path = tmp_path / "metrics"
     if there == "a file":
         path.touch()
@@ -657,7 +657,7 @@ def test_a_hosts_own_metrics_stay_as_they_are(database):
 
 
 def exposed(monitor):
-    """Return the name of each series."""
+    """Return the name of each exposed series."""
     families = parse_text(monitor.get("/metrics").text)
     return {sample.name for family in families for sample in family.samples}
 

@@ -1,6 +1,6 @@
-"""What a host calls from Python: the fleet's repository, without HTTP.
+"""The repository that hosts call from Python, without HTTP.
 
-It bears the names that the older server's registry had.
+It has the method names of the older server's registry.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def test_what_the_host_enrolls_is_in_the_fleet(app, operator):
 
 
 def test_what_a_host_writes_in_a_transaction_of_its_own_is_one(app, operator):
-    """Rolled back by the host, or with the context that it leaves open."""
+    """The end of the context rolls it back if the host has not committed it."""
     with app.app_context():
         get_db().execute("BEGIN IMMEDIATE")
         LeaFleet().repository.enroll("PC-1")
@@ -180,7 +180,7 @@ def test_an_unknown_machine_is_not_uninstalled(repository):
 def test_lists_and_counts_are_by_status_and_newest_first(repository, the_clock):
     for number in range(5):
         repository.enroll(f"PC-{number}")
-        if number % 2:  # so that some are of the same moment
+        if number % 2:  # so that some have the same timestamp
             the_clock.advance(minutes=1)
     repository.uninstall("PC-1")
     repository.uninstall("PC-3")
@@ -206,7 +206,7 @@ def test_an_empty_fleet_has_counts(repository):
     assert repository.count_by_status() == {"active": 0, "uninstalled": 0}
 
 
-# Being seen
+# Marking as seen
 
 
 def seen(repository):

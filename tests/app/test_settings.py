@@ -1,4 +1,4 @@
-"""Settings: where each comes from, what it may be, and what is said when it is not."""
+"""Settings: their sources, their valid values, and the errors for other values."""
 
 from __future__ import annotations
 

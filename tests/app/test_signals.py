@@ -1,4 +1,4 @@
-"""Signals: sent once, after the commit, and no receiver stands in the way."""
+"""Signals: sent once, after the commit; a failing receiver breaks nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def on():
 
 @pytest.fixture
 def heard(on):
-    """What was sent so far: the name of each signal, and what it said."""
+    """The signals sent so far: each one's name and arguments."""
     sent = []
     for signal in signals():
         on(signal, note(signal, sent))
@@ -60,12 +60,12 @@ def note(signal, sent):
 
 
 def machines(heard):
-    """Return which machine each signal was about."""
+    """Return the machine of each signal."""
     return [(name, about["machine_id"]) for name, about in heard]
 
 
 def committed(database, machine_id):
-    """Return the machine's row and events as another connection finds them."""
+    """Return the machine's row and events as another connection reads them."""
     with closing(sqlite3.connect(database)) as connection:
         connection.row_factory = sqlite3.Row
         row = connection.execute(
@@ -79,7 +79,7 @@ def fail(*args, **options):
     raise sqlite3.OperationalError("disk I/O error")
 
 
-# What each of them tells
+# The arguments of each signal
 
 
 def uninstalled(operator):
@@ -107,8 +107,8 @@ def beat(operator, hostname):
     assert response.status_code == 200
 
 
-# Of each signal: what is there before, what happens, which event, and what the
-# row says then.
+# For each signal: the state before, the change, the event, and what the row has
+# afterwards.
 CASES = {
     agent_enrolled: (
         lambda operator: None,
@@ -273,7 +273,7 @@ def test_an_answer_that_is_given_again_is_no_second_enrollment(operator, heard):
 
 @pytest.fixture
 def fault(caplog):
-    """A receiver that raises; afterwards, the log has to have it."""
+    """A receiver that raises; the log must have the error afterwards."""
 
     def raise_it(sender, **about):
         raise ValueError("the receiver's own fault")
@@ -297,7 +297,7 @@ def test_a_receiver_that_raises_neither_undoes_nor_hides_an_enrollment(
 
 
 def test_a_receiver_that_raises_keeps_it_from_no_other(operator, on, caplog):
-    """Whichever of them comes first: all of them raise."""
+    """In any order, since all of them raise."""
     called = []
 
     def receiver(name):
@@ -360,7 +360,7 @@ def test_a_receiver_may_change_the_fleet_itself(operator, on, heard):
     assert [event["event"] for event in page] == ["released", "enrolled"]
 
 
-# Who hears
+# Which receivers are called
 
 
 def test_an_application_is_heard_by_those_who_listen_to_it(make_app, tmp_path, on):

@@ -1,4 +1,4 @@
-"""Who may do what: every route asks for a token, and again where it writes."""
+"""Authorization: every route requires a token, which is checked again on writing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
 UNINSTALLED = (401, "agent_uninstalled")
 FORBIDDEN = (403, "insufficient_scope")
 
-# What each role gets, where it names its own machine.
+# What each role gets if it names its own machine.
 MATRIX = {
     ("POST", "/enroll"): ("operator", "installer"),
     ("POST", "/uninstall"): ("operator", "agent", "departed"),
@@ -76,7 +76,7 @@ def test_every_route_answers_401_without_a_token(app, client):
 
 
 def test_nothing_is_said_without_a_token(anonymous):
-    """Neither whether a machine exists nor what is wrong with the body."""
+    """It reveals neither whether a machine exists nor what is wrong with the body."""
     assert_problem(anonymous.get("/machines/nobody"), 401, "missing_token")
     assert_problem(anonymous.post("/enroll", data=b"{"), 401, "missing_token")
     large = anonymous.post("/enroll", data=b"x" * 1_000_000)
@@ -163,7 +163,7 @@ def test_401_and_403_challenge_as_rfc_6750_says(operator, client):
         assert challenge == [f'Bearer realm="lea_fleet", error="{error}"']
 
 
-# What becomes of an agent's token
+# The states of an agent's token
 
 
 RENEW = "UPDATE enrolled_agents SET enrolled_at = '2026-03-03T08:00:00+00:00'"
@@ -242,7 +242,7 @@ def test_a_token_that_an_uninstall_revoked_is_dead_whatever_the_host_undoes(
 def test_a_token_does_not_outlive_an_enrollment_of_the_same_instant(
     operator, database, the_clock
 ):
-    """The older server uninstalls without revoking, and a clock may stand still."""
+    """The older server uninstalls without revoking, and clocks may stand still."""
     first = operator.enroll("PC-1")
     sql(database, UNINSTALL)
     second = operator.enroll("PC-1")
@@ -396,12 +396,12 @@ def test_an_operator_token_may_be(make_app, token):
 
 
 def test_an_operator_token_that_is_no_unicode_is_refused_at_the_start(make_app):
-    """An environment variable of other bytes reads so; nobody could send it."""
+    """Such bytes in an environment variable decode to a token that nobody can send."""
     with pytest.raises(ConfigurationError, match="RPA_API_TOKEN"):
         make_app(RPA_API_TOKEN="cl\udce9")
 
 
-# Kept as a hash
+# Stored as a hash
 
 
 def test_a_token_is_kept_as_sha_256_and_written_nowhere_else(
@@ -455,7 +455,7 @@ def test_what_an_agent_or_installer_writes_is_confirmed_in_the_transaction(
     assert seen == [True] * 4
 
 
-# With news and without: the two are written by different statements.
+# With and without changes, which are written by different statements.
 BEATS = pytest.mark.parametrize("said", [{}, {"version": "9"}])
 
 
@@ -516,7 +516,7 @@ def test_a_heartbeat_that_a_used_rotation_overtakes(
 def test_a_revocation_holds_at_the_very_next_request_at_every_worker(
     operator, elsewhere, the_clock
 ):
-    """No worker remembers a token, however often and lately it was good."""
+    """No worker caches a token, however recently it was valid."""
     agent = operator.enroll("PC-1")
     there = Api(elsewhere.client, agent.token)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The host's own routes, for agents or for operators; its own pages for the others."""
+"""The host's own routes, for agents or operators, with its own error pages."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def add_routes(app):
 
 
 def page(error):
-    """A page of the host's own, which passes on what it was told."""
+    """A page of the host, which passes on what it was given."""
     headers = {
         name: value for name, value in error.get_headers() if name != "Content-Type"
     }
@@ -100,13 +100,13 @@ def agent(operator):
 
 
 def own(caller):
-    """Turn a caller to the host's own routes."""
+    """Address a caller's requests to the host's own routes."""
     return Api(caller.client, caller.token, prefix="")
 
 
 @pytest.fixture
 def callers(operator, agent):
-    """Whoever there is, by role."""
+    """One caller of each role, by role."""
     installer = operator.installer()
     departed = operator.enroll("PC-2")
     departed.post("/uninstall")
@@ -173,7 +173,7 @@ def test_an_operator_is_no_agent_and_an_agent_no_operator(callers):
 
 
 def test_any_authentication_is_a_use(operator, agent):
-    """As on the routes of the fleet: a rotation ends the token before it."""
+    """As on the fleet's routes, the first use of a new token revokes the old one."""
     rotated = operator.post("/machines/PC-1/token", {}).json["api_token"]
     assert agent.get("/mine/1").status_code == 200
 
@@ -202,7 +202,7 @@ def test_a_session_makes_no_agent(host, agent):
     assert agent.get("/mine/1", headers=SAME_ORIGIN).status_code == 401
 
 
-# Who current_agent is
+# current_agent
 
 
 def test_no_other_view_has_a_current_agent(host, operator, agent):
@@ -274,7 +274,7 @@ def test_a_session_lends_an_agent_nothing(browser, agent):
     assert browser.get("/all", headers=SAME_ORIGIN).status_code == 403
 
 
-# The host's own pages
+# The host's own error pages
 
 
 @pytest.fixture
@@ -310,7 +310,7 @@ def test_a_page_for_what_another_site_sent_is_the_hosts_too(with_pages):
     assert (response.status_code, response.json) == (403, {"page": 403})
 
 
-# A database that cannot be asked
+# An unusable database
 
 
 @pytest.fixture

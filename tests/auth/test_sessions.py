@@ -1,7 +1,7 @@
-"""Operators who are signed in to the host: read at will, write from its own pages only.
+"""Operators signed in to the host: they may read; only its own pages may write.
 
-The host says who that is. A request with an ``Authorization`` of its own is judged
-by that alone, and what another site's page may have sent changes nothing.
+The host says who is signed in. A request with an ``Authorization`` header is judged by
+that alone. Requests that another site's page may have sent change nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from werkzeug.exceptions import Forbidden
 from lea_fleet import LeaFleet, blueprint
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 
-#: What a browser adds by itself where a page of the host asks.
+#: The headers that a browser adds to requests from a page of the host.
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
-#: Every route that writes, with what it takes.
+#: Every route that writes, with a valid body.
 WRITES = [
     ("POST", "/enroll", {"machine_id": "PC-2"}),
     ("POST", "/uninstall", {"machine_id": "PC-1"}),
@@ -33,7 +33,7 @@ every_write = pytest.mark.parametrize(("method", "path", "body"), WRITES)
 
 @pytest.fixture
 def make_host(database):
-    """Make hosts with sessions, each with a database of its own."""
+    """Make hosts with sessions, each with its own database."""
     made = []
 
     def make(name="host", **settings):
@@ -60,7 +60,7 @@ def make_host(database):
 
 @pytest.fixture
 def host(make_host):
-    """A host whose users are all operators."""
+    """A host in which all users are operators."""
     app = make_host()
     LeaFleet(app).operator_loader(signed_in)
     return app
@@ -76,7 +76,7 @@ def browser(host):
 
 
 def browser_of(app, user):
-    """Return the browser of someone who has signed in."""
+    """Return the browser of a user who has signed in."""
     client = app.test_client()
     assert client.post(f"/login/{user}").text == "welcome"
     return Api(client)
@@ -84,7 +84,7 @@ def browser_of(app, user):
 
 @pytest.fixture
 def operator(host):
-    """The operator, by the shared token; a machine and a token are there."""
+    """The operator with the shared token, in a fleet with a machine and a token."""
     operator = Api(host.test_client(), OPERATOR_TOKEN)
     operator.enroll("PC-1")
     operator.installer()
@@ -122,7 +122,7 @@ def test_a_signed_in_operator_reads_without_a_token(operator, browser):
 
 
 def test_reading_needs_nothing_else_whoever_asks(browser):
-    """The answer does not reach a page of another site."""
+    """A page of another site cannot read the response."""
     for site in ("cross-site", "none"):
         response = browser.get("/fleet", headers={"Sec-Fetch-Site": site})
         assert response.status_code == 200
@@ -328,7 +328,7 @@ def test_json_may_say_its_charset(operator, browser):
     assert response.status_code == 200
 
 
-# A credential of its own
+# A request with its own credential
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_a_session_rescues_no_authorization(operator, browser, sent, code):
 
 
 def test_a_session_lends_nobody_its_reach(operator, browser):
-    """An agent, or an installer, is what its token says, whoever is signed in."""
+    """The role of an agent or installer is that of its token, whoever is signed in."""
     agent = operator.enroll("PC-2")
     for holder in (agent, operator.installer()):
         caller = Api(browser.client, holder.token)
@@ -368,7 +368,7 @@ def test_a_session_lends_nobody_its_reach(operator, browser):
 
 
 def test_who_holds_a_token_has_nothing_to_show(operator, host):
-    """A program has no cookies that another site could make use of."""
+    """A program has no cookies that another site could use."""
     agent = operator.enroll("PC-2")
     cross_site = {"Sec-Fetch-Site": "cross-site"}
 
@@ -393,7 +393,7 @@ def test_a_loader_is_not_asked_about_who_holds_a_token(make_host):
     assert operator.enroll("PC-1").heartbeat().status_code == 200
 
 
-# Who it was
+# The actor in events
 
 
 @pytest.mark.parametrize(
@@ -426,7 +426,7 @@ def test_an_event_names_the_user(make_host, vouched, actor):
 
 
 def test_a_signed_in_operator_is_a_whole_operator(operator, browser):
-    """What only an operator may do, and see, is open to one who is signed in."""
+    """Nothing that an operator may do or see is closed to a signed-in one."""
     assert admitted(
         browser.post(
             "/enroll", {"machine_id": "PC-1", "force": True}, headers=SAME_ORIGIN
@@ -439,7 +439,7 @@ def test_a_signed_in_operator_is_a_whole_operator(operator, browser):
 
 @pytest.mark.parametrize("odd", [1, object(), ["admin"], {"admin": True}, b"admin"])
 def test_a_loader_that_returns_anything_else_vouches_for_nobody(make_app, odd):
-    """Such as an anonymous user, who is an object and so true."""
+    """For example an anonymous user, an object that is true in a condition."""
     app = make_app()
     app.extensions["lea_fleet"].operator_loader = lambda: odd
 

@@ -1,4 +1,4 @@
-"""Measure what the fleet costs, each figure beside a floor from the same run.
+"""Measure the costs of the fleet, each next to a floor from the same run.
 
-Run by ``python -m tests.benchmarks``. Linux only: costs are read from /proc.
+Run it with ``python -m tests.benchmarks``. Linux only: costs are read from /proc.
 """

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks``: print the table, and fail where a bar is missed."""
+"""``python -m tests.benchmarks``: print the table; fail if a bar is missed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _parser():
 
 
 def _table(heading, rows):
-    """Yield the lines of a simple table, as reStructuredText has them."""
+    """Yield the lines of a simple table in reStructuredText."""
     rows = [heading, *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     rule = "  ".join("=" * width for width in widths)

@@ -1,10 +1,10 @@
-"""Measure this package beside that of another commit, in one run.
+"""Measure this package against another commit of it, in one run.
 
-Each figure is processor time of a process of its own that calls the application
-without a network. A pair is two processes that have just been started and are measured
-alternately, block by block, of which the cheapest counts: noise only adds. The median
-of the pairs' ratios is reported, for one process may be a few percent faster than the
-next one of the same code for as long as it runs.
+Each figure is the processor time of a process that calls the application without a
+network. A pair is two newly started processes that are measured alternately, block by
+block; the cheapest block counts, since noise only adds. The result is the median of
+the pairs' ratios, since one process can be a few percent faster than another one of
+the same code for as long as it runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from statistics import median
 from tests.benchmarks import measures
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 1.03  # less is within the noise
+LIMIT = 1.03  # smaller differences are noise
 HEADING = ("Figure", "here", "there", "ratio", "min..max", "bar")
 
 _BLOCKS = 20
@@ -35,7 +35,7 @@ class Size:
     share: float = 1.0  # of the requests in a block
 
 
-#: The requests in a block: some 10 ms, so that what else runs spoils only a few.
+#: Requests in a block: about 10 ms, so that other processes disturb few blocks.
 _REQUESTS = {
     "heartbeat": ("Fresh heartbeat", 100),
     "written": ("Written heartbeat", 60),
@@ -94,7 +94,7 @@ def lines(folder, other, size, say):
 
 
 def _checkout(folder, other):
-    """Return a folder that holds the package of *other*."""
+    """Return a folder that contains the package of *other*."""
     if Path(other).is_dir():
         return Path(other).resolve()
     folder.mkdir()
@@ -105,7 +105,7 @@ def _checkout(folder, other):
 
 
 def _home(folder, checkout):
-    """Make a folder to run a process in, which imports the package of *checkout*."""
+    """Make a working folder for a process, which imports the package of *checkout*."""
     folder.mkdir()
     (folder / "lea_fleet").symlink_to(checkout / "lea_fleet")
     return folder
@@ -113,7 +113,7 @@ def _home(folder, checkout):
 
 @contextmanager
 def _process(home, *words):
-    """Run one side in *home*; yield a function that asks it for a figure."""
+    """Run one side in *home*; yield a function that requests a figure from it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.side", *words],
         cwd=home,
@@ -133,7 +133,7 @@ def _process(home, *words):
 
 
 def _pair(folder, homes, size, swapped):
-    """Return the figures of new processes: by side, then by figure."""
+    """Return the figures of new processes, by side and by figure."""
     with ExitStack() as stack:
         sides = {}
         for name, home in homes.items():
@@ -155,7 +155,7 @@ def _pair(folder, homes, size, swapped):
 
 
 def _alternately(sides, figure, number):
-    """Return the seconds of a request in the cheapest block of each side."""
+    """Return the seconds per request in the cheapest block of each side."""
     for ask in sides.values():
         ask(figure, number)  # to warm up
     blocks = [
@@ -176,7 +176,7 @@ def _compared(pairs, size):
 
 
 def _beside_bare(pairs, folder, size, say):
-    """Yield what is held against bare Flask, which is *there* in these lines."""
+    """Yield the lines that are compared with bare Flask, which is *there* in them."""
     here = [pair["here"]["heartbeat"] for pair in pairs]
     bare = [pair["bare"]["heartbeat"] for pair in pairs]
     above = [(one - floor) * 1e6 for one, floor in zip(here, bare)]

@@ -1,7 +1,7 @@
-"""The floor: a Flask application that does as little as it can behind the same routes.
+"""The floor: a minimal Flask application with the same routes.
 
-One shared token compared in constant time, JSON in, JSON of the same size out.
-No database, but for the listing, which is rows, dicts and ``jsonify``.
+It compares one shared token in constant time, reads JSON and returns JSON of the same
+size. It has no database except for the listing: rows, dicts and ``jsonify``.
 """
 
 from __future__ import annotations

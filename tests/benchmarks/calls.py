@@ -1,7 +1,7 @@
-"""Count the Python calls that a request makes in the package, and the files it touches.
+"""Count the Python calls of a request in the package, and the files they are in.
 
-A count is the same in every run, which no time is. The figures are those of Python
-3.11: later versions call no function for a comprehension.
+Unlike a time, a count is the same in every run. The figures are for Python 3.11: later
+versions call no function for a comprehension.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Count(NamedTuple):
     files: int
 
 
-#: The most that a request may need.
+#: The maximum for each request.
 BARS = {
     "Fresh heartbeat": Count(42, 19),
     "Enrollment by the operator": Count(100, 24),
@@ -57,13 +57,13 @@ def counts(app):
     }
     counted = {}
     for name, request in requests.items():
-        request()  # what is done once for each process is not counted
+        request()  # not counted: what is done once for each process
         counted[name] = count(request)
     return {name: counted[name] for name in BARS}
 
 
 def count(request):
-    """Return the calls and files of *request*, which must be answered by a success."""
+    """Return the calls and files of *request*, whose response must be a success."""
     codes = []
 
     def profile(frame, event, _):

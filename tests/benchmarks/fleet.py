@@ -1,4 +1,4 @@
-"""Write a fleet of any size straight into the database."""
+"""Write a fleet of any size directly to the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lea_fleet.storage.sqlite.schema import ensure_schema
 
 
 def token_of(number):
-    """Return the token of that machine: as long as a real one, but not secret."""
+    """Return the token of the machine with that number: full length, but not secret."""
     return f"lea_agent_{number:043d}"
 
 
@@ -26,7 +26,7 @@ def hostname_of(number):
 def make_fleet(path, machines):
     """Write that many machines, all seen now, each with a token and an event."""
     now = datetime.now(timezone.utc)
-    # In the order of their index: any other takes most of the time.
+    # In index order: inserting in any other order takes most of the time.
     hashes = sorted((hash_token(token_of(n).encode()), n) for n in range(machines))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -1,7 +1,7 @@
-"""Put load on a server by clients in processes of their own.
+"""Put load on a server from clients in their own processes.
 
-They use an HTTP library and a connection for each request, as an agent does. What
-they cost is the same for every server.
+They use an HTTP library and a new connection for each request, as agents do. Their own
+cost is the same for every server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from http.client import HTTPConnection
 from tests.support.api import PREFIX
 from tests.support.processes import in_processes
 
-#: Concurrent clients: enough that neither of two workers ever waits for one.
+#: Concurrent clients: enough that neither of two workers is ever idle.
 _CLIENTS = 4
 
 
@@ -34,7 +34,7 @@ def _bearer(token):
 
 
 def send(port, request):
-    """Send *request*; return the body of the answer, which must be a success."""
+    """Send *request*; return the body of the response, which must be a success."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request(*request)
         answer = connection.getresponse()
@@ -44,9 +44,9 @@ def send(port, request):
 
 
 def throughput(port, make_request, seconds):
-    """Return how many requests a second are answered.
+    """Return the number of requests answered per second.
 
-    *make_request* is called with a number that is different each time.
+    *make_request* is called with a different number each time.
     """
 
     def client(first):
@@ -63,9 +63,9 @@ def throughput(port, make_request, seconds):
 
 
 def latencies(port, make_request, rate, seconds):
-    """Return the seconds that each request took, sent at *rate* a second.
+    """Return the seconds that each request took, at *rate* requests per second.
 
-    They are sent at random times, and each is timed from when it was due, so that a
+    Requests are sent at random times. Each is timed from when it was due, so that a
     server that falls behind does not slow its clients down.
     """
     clients = 4 * _CLIENTS

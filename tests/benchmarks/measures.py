@@ -1,7 +1,7 @@
-"""Measure each figure of the fleet beside its floor, in one run.
+"""Measure each figure of the fleet next to its floor, in one run.
 
-Whatever is compared is measured alternately, round by round, and the median of the
-rounds is reported: machines are noisy.
+What is compared is measured alternately, round by round. The median of the rounds is
+reported, since machines are noisy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _runs = itertools.count(1)
 
 @dataclass(frozen=True)
 class Size:
-    """How large the fleets are, and how long it is measured, in seconds."""
+    """The sizes of the fleets, and how long to measure, in seconds."""
 
     machines: int = 100_000
     few: int = 1_000
@@ -75,7 +75,7 @@ class Figure:
 
 
 def figures(folder, size, say):
-    """Yield every figure. *say* is called with what is being done."""
+    """Yield every figure. *say* is called with a description of the current work."""
     yield from _calls(folder)
     with ExitStack() as servers:
         say(f"making a fleet of {size.machines:,}")
@@ -97,7 +97,7 @@ def figures(folder, size, say):
 
 
 def _calls(folder):
-    """Yield the calls in the package and the files that they are in, not a time."""
+    """Yield the number of calls in the package and of files that they are in."""
     settings = {
         "RPA_API_TOKEN": OPERATOR_TOKEN,
         "RPA_AGENTS_DB_PATH": str(folder / "counted.db"),
@@ -117,8 +117,8 @@ def _server(folder, app="tests.benchmarks.quiet:create_app()", **settings):
 
 
 def _heartbeat_requests(machines, token=None):
-    """Return a function that makes the heartbeats of one machine after another."""
-    start = next(_runs) * 1_000_003  # each time other machines
+    """Return a function that makes heartbeats of one machine after another."""
+    start = next(_runs) * 1_000_003  # different machines in each round
 
     def make(number):
         machine = (start + number * 7919) % machines
@@ -144,7 +144,7 @@ def _newcomers():
 
 
 def _work(server, make_request, seconds):
-    """Return the requests a second, and the processor time that each one took."""
+    """Return the requests per second, and the processor time per request."""
     before = usage.processor_seconds(server)
     began = time.perf_counter()
     rate = load.throughput(server.port, make_request, seconds)
@@ -153,10 +153,10 @@ def _work(server, make_request, seconds):
 
 
 def _work_anew(server, requests, seconds):
-    """Return what :func:`_work` does, of processes that have just been started.
+    """Return what :func:`_work` does, of newly started processes.
 
-    One server is up to 5 % faster than the next one of the same code for as long as
-    it runs. *requests* returns the function that makes the requests of one load.
+    A server can be up to 5 % faster than another one of the same code for as long as it
+    runs. *requests* returns the function that makes the requests of one load.
     """
     server.stop()
     server.start_again()
@@ -219,7 +219,7 @@ def _enrollments(bare, ours, size, say):
 
 
 def enrollments_beside_bare(folder, size, say):
-    """Return the processor times of bare Flask's POST and of an enrollment, in turn."""
+    """Alternate between bare Flask's POST and an enrollment; return processor times."""
     with ExitStack() as servers:
         bare, ours = (
             servers.enter_context(_server(folder / name, **_SERVERS[kind]))

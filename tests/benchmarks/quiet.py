@@ -1,4 +1,4 @@
-"""The fleet with its change log switched off, for bare Flask logs no change."""
+"""The fleet without its change log, since bare Flask logs no changes either."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other floor: the three rows of an enrollment, written straight into SQLite."""
+"""The other floor: the three rows of an enrollment, written directly to SQLite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lea_fleet.core.tokens import hash_token
 
 
 def enrollment_seconds(path, enrollments):
-    """Return the processor time of an enrollment, over so many of them."""
+    """Return the processor time of an enrollment, averaged over that many."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         began = time.process_time()

@@ -1,8 +1,7 @@
-"""One side of a comparison: a process that calls one application, without a network.
+"""One side of a comparison: a process that calls one application without a network.
 
-The package that it imports may be of another commit, so that it uses ``create_app``
-and HTTP requests and nothing else. It reads commands, one a line, and answers each
-with a line of JSON.
+The package may be of another commit, so this uses only ``create_app`` and HTTP
+requests. It reads one command per line, and answers each with a line of JSON.
 """
 
 from __future__ import annotations
@@ -58,9 +57,9 @@ def main():
 
 
 def _fill(app, machines):
-    """Enroll that many machines; leave their tokens beside the database.
+    """Enroll that many machines; write their tokens to a file next to the database.
 
-    Each token is used once, for the first time is a write.
+    Each token is used once, since the first use is a write.
     """
     tokens = []
     for request in itertools.islice(_enrollments(), machines):
@@ -83,7 +82,7 @@ def _seconds(app, requests, number):
 
 
 def _answer(app, environ):
-    """Return the body of the answer, which must be a success."""
+    """Return the body of the response, which must be a success."""
     statuses = []
     body = app(environ, lambda status, headers, _=None: statuses.append(status))
     try:
@@ -117,7 +116,7 @@ def _get(path):
 
 
 def _heartbeats():
-    """Yield the heartbeats of one machine after another, none beside the last."""
+    """Yield heartbeats of different machines, not in the order of their ids."""
     shared = sys.argv[1:] == ["bare"]
     machines = json.loads(_TOKENS.read_text())
     for number in itertools.count():

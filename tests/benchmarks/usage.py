@@ -1,4 +1,4 @@
-"""Read what a server has used from Linux's /proc."""
+"""Read a server's resource usage from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def processor_seconds(server):
 
 
 def peak_bytes(server):
-    """Return the sum of the workers' peak resident memory."""
+    """Return the sum of the workers' peak resident memory, in bytes."""
     return sum(_peak(pid) for pid in _workers(server))
 
 

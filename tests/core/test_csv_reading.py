@@ -1,4 +1,4 @@
-"""CSV as others write it: any of their delimiters, encodings and ends of lines."""
+"""CSV of other programs: any common delimiter, encoding and line ending."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 
 def read(content):
-    """Return the lines of a file, and the columns of it that are not known."""
+    """Return the lines of a file, and its unknown columns."""
     if isinstance(content, str):
         content = content.encode()
     with closing(io.BytesIO(content)) as file:
         table = CsvFile(file, COLUMNS, required="machine_id")
         lines = list(table.lines())
-        assert list(table.lines()) == lines  # as often as one likes
+        assert list(table.lines()) == lines  # may be read repeatedly
         assert table.position() == table.size == len(content)
         return lines, table.ignored
 
@@ -38,7 +38,7 @@ def cells(content):
     return [line.cells for line in lines]
 
 
-# Excel, and everybody else
+# Excel and other programs
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
@@ -70,7 +70,7 @@ def test_damaged_utf_8_is_not_read_as_windows_1252(mark, names, line):
 
 
 def writable(encoding):
-    """Return texts that Excel could have in a cell, and write in *encoding*."""
+    """Return texts that Excel could have in a cell and write in *encoding*."""
     letters = st.characters(codec=encoding, exclude_characters="\0")
     return st.text(letters, max_size=20)
 
@@ -81,7 +81,7 @@ def test_what_was_written_is_read(encoding, data, delimiter, sep):
     codec = "cp1252" if encoding == "cp1252" else "utf-8"
     texts = writable(codec)
     order = data.draw(st.permutations(COLUMNS))
-    ids = st.builds("PC-{}é".format, texts)  # in Windows-1252, é at an end is no UTF-8
+    ids = st.builds("PC-{}é".format, texts)  # in Windows-1252, a final é is not UTF-8
     row = st.fixed_dictionaries({"machine_id": ids} | {n: texts for n in DETAILS})
     rows = data.draw(st.lists(row, max_size=4))
     text = io.StringIO(newline="")
@@ -91,7 +91,7 @@ def test_what_was_written_is_read(encoding, data, delimiter, sep):
     writer.writeheader()
     writer.writerows({n: protected(v) for n, v in each.items()} for each in rows)
     content = MARKS.get(encoding, b"") + text.getvalue().encode(encoding)
-    if encoding == "cp1252":  # and nothing that would be letters in UTF-8 besides
+    if encoding == "cp1252":  # and no other bytes that are letters in UTF-8
         assume(content.decode("utf-8", "ignore").isascii())
 
     expected = [{n: unprotected(protected(v)) for n, v in r.items()} for r in rows]
@@ -100,7 +100,7 @@ def test_what_was_written_is_read(encoding, data, delimiter, sep):
 
 @given(text=st.text())
 def test_protection_is_taken_off_again(text):
-    if text == unprotected(text) and "\0" not in text:  # not a text that looks so
+    if text == unprotected(text) and "\0" not in text:  # not protected already
         assert unprotected(protected(text)) == text
 
 

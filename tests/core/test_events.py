@@ -1,4 +1,4 @@
-"""Each event is declared once, and everything that names events follows or is held."""
+"""Each event is declared once; all else is derived from it or checked against it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 
 @pytest.fixture
 def noted(monkeypatch):
-    """Declare an event that there is not, with a member that a person writes."""
+    """Declare an additional event, with a member that a person writes."""
     monkeypatch.setitem(EVENTS, "noted", None)
     events.holds.cache_clear()
 
@@ -40,7 +40,7 @@ def noted(monkeypatch):
 
 @pytest.fixture
 def note(app, operator, noted):
-    """Write a note on PC-1, which is Bob's."""
+    """Record the additional event on PC-1, which is Bob's."""
     operator.enroll("PC-1", user_email="bob@example.com")
     told = {"note": f"Lent to {ZOE['user_email'].upper()}"}
     with app.app_context():
@@ -118,7 +118,7 @@ def test_a_new_side_of_an_identity_is_erased_and_tells_the_user(noted):
     }
 
 
-# What names the events names all of them
+# Every list of events is complete
 
 
 def test_each_signal_of_an_event_is_one_that_a_host_can_connect_to():
@@ -182,4 +182,4 @@ def test_the_timeline_tells_of_no_event_and_no_member_that_there_is_not():
     assert names and set(names) <= set(EVENTS)
     assert set(members) == {
         name for each in OF_MACHINE for name in EVENTS[each].members
-    } - {"fields"}  # which kinds were erased is of no interest to an operator
+    } - {"fields"}  # operators need not know which kinds were erased

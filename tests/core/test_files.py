@@ -1,4 +1,4 @@
-"""Files are whole on the disk before they get their names, or leave nothing behind."""
+"""Files are on the disk before they get their names, or leave nothing behind."""
 
 from __future__ import annotations
 

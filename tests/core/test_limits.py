@@ -1,4 +1,4 @@
-"""Each bound is promised in the documents as the number that the program uses."""
+"""The documents promise each limit as the number that the program uses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parameter(path, name):
 
 
 def lengths(node, name):
-    """Yield the maxLength of every member of that name in the OpenAPI document."""
+    """Yield the maxLength of every member with that name in the OpenAPI document."""
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
         if key == name and isinstance(value, dict):
             schema = value

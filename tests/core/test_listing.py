@@ -1,4 +1,4 @@
-"""A filter is declared once; whatever else it needs is derived, or named here."""
+"""A filter is declared once; the rest is derived from it or checked here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def list_in(file, name):
 
 
 def test_each_filter_has_a_condition_in_sql():
-    # Which status it is decides on the list, not on a condition.
+    # The status chooses the list, and is not a condition.
     assert set(CONDITIONS) == set(FILTERS) - {"status"}
 
 

@@ -1,4 +1,4 @@
-"""Whose a machine was when: what each one's machine said, and what is not known."""
+"""Whose a machine was when, by its row and events, and when that is not known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def row(said, enrolled_at=OLD):
 
 
 def events(*happened):
-    """Return events, one a day: their names, or a pair for a change."""
+    """Return events, one a day, from names, or from (before, after) for a change."""
     return [
         {
             "event": what if isinstance(what, str) else "identity_changed",
@@ -36,7 +36,7 @@ def day(number):
 
 
 def held(history):
-    """Return who may have had it after each event, nobody known as a dot."""
+    """Return who may have had the machine after each event; a dot is nobody known."""
     names = {A: "A", B: "B", "": "."}
     return ["".join(sorted(names[who] for who in holders)) for holders in history.after]
 

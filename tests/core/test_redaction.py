@@ -1,4 +1,4 @@
-"""What is personal goes from an event; all else stays as it is."""
+"""Personal data is removed from an event; everything else stays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHANGE = {
     "after": {"user_name": "Bob", "hostname": "PC-BOB"},
 }
 
-# No value has one of these letters, so that none is in what has to stay.
+# Values have none of these letters, so texts of them must stay.
 _VALUES = st.text("abcÉéßŒ-", min_size=2, max_size=8).map("§{}§".format)
 _FIELDS = st.sampled_from(["user_name", "user_email", "user_id", "hostname"])
 _SIDE = st.dictionaries(_FIELDS, st.none() | _VALUES)
@@ -36,7 +36,7 @@ _DETAILS = st.fixed_dictionaries(
 
 
 def texts(detail):
-    """Return every text in *detail*, folded."""
+    """Return every text in *detail*, case-folded."""
     if isinstance(detail, dict):
         return [text for value in detail.values() for text in texts(value)]
     if isinstance(detail, list):

@@ -1,4 +1,4 @@
-"""The operator's page as a browser gets it: where it stands, and what comes with it."""
+"""The operator's page as a browser receives it: its address, headers and files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLICY = {
 
 
 class Page(HTMLParser):
-    """What the page says about itself in its markup."""
+    """The parts of the page's markup that the tests look at."""
 
     def __init__(self, text):
         super().__init__()
@@ -55,7 +55,7 @@ def page_of(client, address="/fleet"):
 
 @pytest.fixture
 def make_host(database):
-    """Make hosts that have yet to register lea_fleet."""
+    """Make hosts that have not registered lea_fleet yet."""
     made = []
 
     def make(**settings):
@@ -79,7 +79,7 @@ def test_anybody_gets_the_page_and_all_that_it_loads(client, database):
     assert len(page.links) > 4
     for link in page.links:
         assert client.get(link).status_code == 200
-    assert not database.exists()  # nobody's data was asked for
+    assert not database.exists()  # no data was requested
 
 
 def test_it_may_load_from_its_own_server_only(client):
@@ -147,7 +147,7 @@ def test_it_can_only_be_read(client, method):
     assert head.headers["ETag"] == client.get("/fleet").headers["ETag"]
 
 
-# Where it stands
+# Its address
 
 
 @pytest.mark.parametrize(

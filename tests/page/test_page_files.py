@@ -1,4 +1,4 @@
-"""The page's own files: both languages whole, and nothing in them parses markup."""
+"""The page's files: both languages are complete, and no script parses markup."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def catalogue(language):
 
 
 def places(wording):
-    """Return the names of the places that a text has for values."""
+    """Return the names of the placeholders in a text."""
     forms = wording.values() if isinstance(wording, dict) else [wording]
     return {name for form in forms for _, name, _, _ in Formatter().parse(form) if name}
 
@@ -39,7 +39,7 @@ def test_everything_is_said_in_both_languages():
 
 
 def test_every_text_is_there_and_none_is_left_over():
-    """A key is named as it is, or put together: where it is used, or in a list."""
+    """A key is written out in the code or in a list, or put together in the code."""
     code = sources()
     used = set(re.findall(r'\b(?:t|phrase)\(\s*"([\w.]+)"', code))
     named = set(re.findall(r'"([\w.]+)"', code))

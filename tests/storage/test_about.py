@@ -1,8 +1,8 @@
-"""A transaction that writes about a machine says which.
+"""A transaction that writes about a machine names it.
 
-SQLite locks the whole file and does not need it; an engine that locks rows locks the
-machines that are named, and no others. So whatever happens to a machine, in whichever
-way, its event is written in a transaction that has named it.
+SQLite does not need this, since it locks the whole file; an engine that locks rows
+locks only the machines that are named. So each event about a machine must be written
+in a transaction that has named the machine.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Connections: one for each application context, opened on first use and reused.
 
-Never used after a fork, nor when the file behind the path is another one. A
-database that cannot be used is a 503 that names the path to the operator and to
-nobody else, and one line in the shell.
+None is used after a fork, or when the file at the path is another one. A database that
+cannot be used gives a 503 that names the path, to operators only, and one line in the
+shell.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def connection_of(app):
 
 def is_open(connection):
     try:
-        connection.total_changes  # asks SQLite nothing
+        connection.total_changes  # sends SQLite no statement
     except sqlite3.ProgrammingError:
         return False
     return True
@@ -64,13 +64,13 @@ def is_sound(database):
 
 @contextmanager
 def write_lock(database):
-    """Another writer that is in no hurry."""
+    """Hold the write lock in another connection."""
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
 
 
-# The life of a connection
+# From opening to closing
 
 
 def test_a_context_has_one_connection(app):
@@ -216,7 +216,7 @@ def test_the_name_of_the_file_may_be_any(make_app, tmp_path, name):
 
 
 def test_nothing_idle_is_open_when_a_process_forks(app):
-    """SQLite in the child would take the parent's locks for its own."""
+    """In the child, SQLite would take the parent's locks for its own."""
     connection = connection_of(app)
 
     def in_the_child():
@@ -227,7 +227,7 @@ def test_nothing_idle_is_open_when_a_process_forks(app):
 
 
 def test_what_a_child_writes_outlives_the_connections_of_the_parent(app, operator):
-    """The last that SQLite knows of deletes the log when it is closed."""
+    """SQLite deletes the WAL when what it knows as the last connection is closed."""
     operator.enroll("PC-1")
 
     def child(ready, over):
@@ -244,7 +244,7 @@ def test_what_a_child_writes_outlives_the_connections_of_the_parent(app, operato
 
 
 def test_a_child_that_was_forked_in_a_context_writes_to_no_lost_log(app, operator):
-    """What is in use is inherited, and the parent's last close deletes the log."""
+    """Connections in use are inherited, and the parent's last close deletes the WAL."""
     operator.enroll("PC-1")
 
     def child(ready, over):
@@ -323,7 +323,7 @@ def test_a_context_that_ends_in_the_child_leaves_the_transaction_alone(app):
 
 
 def test_an_inherited_connection_is_never_closed(app):
-    """SQLite forbids to close it, also by way of the garbage collector."""
+    """SQLite forbids closing it, also by the garbage collector."""
     context = app.app_context()
     context.push()
     connection = weakref.ref(get_db())
@@ -354,12 +354,12 @@ def test_forked_servers_write_to_the_same_fleet(app, operator):
         assert Api(app.test_client(), token).post("/heartbeat").status_code == 200
 
 
-# Another file behind the path
+# Another file at the path
 
 
 @pytest.fixture
 def another_file(make_app, tmp_path):
-    """A closed database with the one machine PC-OTHER."""
+    """A closed database with one machine, PC-OTHER."""
     path = tmp_path / "other.db"
     app = make_app(RPA_AGENTS_DB_PATH=path)
     operator_of(app).enroll("PC-OTHER")
@@ -373,7 +373,7 @@ def test_a_file_that_takes_the_place_of_the_database_is_used(
     old = operator.enroll("PC-1")
 
     os.replace(another_file, database)
-    remove_logs(database)
+    remove_wal(database)
 
     assert machines(operator) == ["PC-OTHER"]
     assert_problem(old.heartbeat(), 401, "invalid_token", "ask_operator")
@@ -388,7 +388,7 @@ def test_a_database_that_disappears_is_not_begun_anew(operator, database, logs):
 
     database.unlink()
     if not logs:
-        remove_logs(database)
+        remove_wal(database)
 
     for response in (operator.get("/fleet"), operator.uninstall("PC-1")):
         problem = assert_problem(response, 503, "database_unavailable", "retry")
@@ -417,13 +417,13 @@ def test_a_backup_that_is_put_in_the_place_of_a_lost_database_is_used(
     database.unlink()
     assert_problem(operator.get("/fleet"), 503, "database_unavailable")
     os.replace(another_file, database)
-    remove_logs(database)
+    remove_wal(database)
 
     assert machines(operator) == ["PC-OTHER"]
 
 
 def test_the_log_of_one_file_is_not_read_into_another(operator, database, another_file):
-    """SQLite would: it finds the write-ahead log by its name."""
+    """SQLite would do so, since it finds the WAL by its name."""
     operator.enroll("PC-1")
     before = another_file.read_bytes()
 
@@ -433,7 +433,7 @@ def test_the_log_of_one_file_is_not_read_into_another(operator, database, anothe
         problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
         assert f"{database}-wal" in problem["detail"]
     assert database.read_bytes() == before
-    remove_logs(database)
+    remove_wal(database)
     assert machines(operator) == ["PC-OTHER"]
     assert is_sound(database)
 
@@ -452,7 +452,7 @@ def test_nor_is_it_after_a_fault_that_left_no_connection(
     operator, database, another_file
 ):
     operator.enroll("PC-1")
-    with closing(sqlite3.connect(database)) as other:  # keeps the log there
+    with closing(sqlite3.connect(database)) as other:  # keeps the WAL
         other.execute("DROP TABLE lea_fleet_events")
         assert_problem(operator.uninstall("PC-1"), 503, "database_unavailable")
         before = another_file.read_bytes()
@@ -465,7 +465,7 @@ def test_nor_is_it_after_a_fault_that_left_no_connection(
 
 
 def test_a_log_without_its_database_is_kept(operator, elsewhere, database, tmp_path):
-    """SQLite would delete it, and what only the log holds with it."""
+    """SQLite would delete it, with the data that only the WAL has."""
     operator.enroll("PC-1")
     away = tmp_path / "away.db"
     os.rename(database, away)
@@ -533,14 +533,14 @@ def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
         assert [*alone.execute("SELECT machine_id FROM enrolled_agents")] == [("PC-1",)]
 
 
-@pytest.fixture(params=["deleted", "moved away", "replaced", "without its log"])
+@pytest.fixture(params=["deleted", "moved away", "replaced", "without its WAL"])
 def lose(request, database, another_file, tmp_path):
-    """A way for the database to get lost."""
+    """Lose the database in one of several ways."""
 
     def lose():
         if request.param == "moved away":
             os.rename(database, tmp_path / "away.db")
-        elif request.param == "without its log":
+        elif request.param == "without its WAL":
             os.unlink(f"{database}-wal")
         else:
             database.unlink()
@@ -553,7 +553,7 @@ def lose(request, database, another_file, tmp_path):
 def test_what_is_written_to_a_lost_file_is_not_acknowledged(
     operator, before_writing, lose
 ):
-    """It gets lost between the beginning of the request and its transaction."""
+    """The file is lost between the beginning of the request and its transaction."""
     operator.enroll("PC-1")
     before_writing(lose)
     told = []
@@ -565,13 +565,13 @@ def test_what_is_written_to_a_lost_file_is_not_acknowledged(
     assert not told
 
 
-def remove_logs(database):
-    """Take away what SQLite keeps beside a database, as one does who replaces it."""
+def remove_wal(database):
+    """Delete the WAL and its index, as an operator who replaces a database does."""
     for end in ("-wal", "-shm"):
         database.with_name(database.name + end).unlink()
 
 
-# Many at once, and for long
+# Many connections, for a long time
 
 
 def test_more_threads_than_are_kept_idle(app):
@@ -604,7 +604,7 @@ def test_threads_that_enroll_at_once(app):
 def test_a_log_that_another_thread_has_just_begun_is_not_taken_for_a_lost_one(
     app, database, monkeypatch
 ):
-    fill(database, [])  # by a program that keeps no log
+    fill(database, [])  # by a program that does not use a WAL
     look = connections.files_at
 
     def look_while_another_opens(path):
@@ -650,12 +650,12 @@ def test_descriptors_do_not_pile_up_on_a_file_that_is_no_database(operator, data
     assert open_descriptors() <= before
 
 
-# What is no usable database
+# Databases that cannot be used
 
 
 @contextmanager
 def unprivileged():
-    """Be nobody for a while, since root may write everything."""
+    """Run as the user nobody for a while, since root may write everywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -668,7 +668,7 @@ def unprivileged():
 
 @pytest.fixture
 def open_folder():
-    """A folder that nobody may enter and write; that of pytest is root's alone."""
+    """A folder that the user nobody may write to; only root may enter pytest's."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o777)
     yield folder
@@ -715,7 +715,7 @@ def garbage_in_the_tables(path):
 
 
 def garbage_in_the_schema(path):
-    """SQLite says so in words that are no UTF-8."""
+    """SQLite's message is not valid UTF-8."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE traces (at)")
         connection.execute("PRAGMA writable_schema = ON")
@@ -759,12 +759,12 @@ def folder_that_may_not_be_entered(path):
     ids=lambda make: make.__name__,
 )
 def unusable(request, open_folder, make_app):
-    """An application on a path where no database can be used, and that path."""
+    """An application at a path where no database can be used, and that path."""
     path = open_folder / "folder" / "rpa.db"
     path.parent.mkdir()
     path.parent.chmod(0o777)
     request.param(path)
-    # What is imported on first use may lie where nobody may not read.
+    # Modules imported on first use may be in folders that the user cannot read.
     operator_of(make_app()).get("/fleet")
     yield make_app(RPA_AGENTS_DB_PATH=path), path
     path.parent.chmod(0o777)
@@ -828,7 +828,7 @@ def test_a_database_that_becomes_usable_is_used(operator, database):
 
 @pytest.fixture
 def hasty(make_app):
-    """An operator of a server that does not wait for long."""
+    """An operator of a server that does not wait long for a lock."""
     return operator_of(make_app(LEA_FLEET_BUSY_TIMEOUT=0.05))
 
 
@@ -874,7 +874,7 @@ def test_the_first_use_of_a_token_waits_for_the_writer_too(hasty, database):
 @pytest.mark.parametrize("idle", [True, False])
 def test_readers_do_not_wait_for_a_writer(hasty, silent_agent, database, idle):
     assert silent_agent.heartbeat().status_code == 200
-    if not idle:  # what is opened anew writes nothing either
+    if not idle:  # opening a new connection writes nothing either
         app = hasty.client.application
         app.extensions["lea_fleet"].store.close_idle()
 
@@ -922,7 +922,7 @@ def test_a_writer_waits_for_another_one_to_end(app, operator, database):
 def test_the_first_connection_waits_until_the_file_can_be_in_wal_mode(
     operator, database, monkeypatch
 ):
-    """SQLite says "locked" at once where another one writes in the older mode."""
+    """SQLite reports "locked" at once while another process writes in the old mode."""
     refused = threading.Event()
 
     class Refused(connections.Connection):
@@ -942,14 +942,14 @@ def test_the_first_connection_waits_until_the_file_can_be_in_wal_mode(
         assert answer.result() == []
 
 
-# A table that goes
+# A table that is dropped
 
 
 @pytest.mark.parametrize("idle", [1, 3])
 @pytest.mark.parametrize("table", ["enrolled_agents", "lea_fleet_tokens"])
 def test_a_dropped_table_is_a_503_once_at_most(app, operator, database, table, idle):
     operator.enroll("PC-1")
-    with ExitStack() as contexts:  # as many connections in use, and then idle
+    with ExitStack() as contexts:  # so that as many connections are open, and then idle
         for _ in range(idle):
             contexts.enter_context(app.app_context())
             get_db()

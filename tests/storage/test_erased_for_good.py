@@ -1,4 +1,4 @@
-"""What was erased is in no file any longer, or the command says so and fails."""
+"""Erased data is in no file any more, or the command fails and says so."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def app(make_app):
 
 @pytest.fixture
 def reader(database):
-    """A connection that reads what is there at this moment, until it is closed."""
+    """A connection that reads a snapshot until it is closed."""
 
     def begin():
         connection = sqlite3.connect(database, isolation_level=None)

@@ -1,7 +1,7 @@
-"""On a database of the older server's: it works at once, and changes what is ours.
+"""On a database of the older server: it works at once, and changes only our tables.
 
-The file is in WAL mode, with ``user_version`` 7 and with tables of the host's, one
-of them called ``agent_events``.
+The file is in WAL mode, with ``user_version`` 7 and with tables of the host, one of
+which is called ``agent_events``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def legacy(database):
 
 
 def contents(database):
-    """Return the pragmas, the schema, and the rows of every table of a database."""
+    """Return the pragmas, the schema and the rows of every table of a database."""
     with closing(sqlite3.connect(database)) as connection:
         schema = connection.execute("SELECT name, type, sql FROM sqlite_master")
         schema = {name: made for name, *made in schema}
@@ -174,7 +174,7 @@ def test_what_is_not_ours_stays_exactly_as_it_was(app, operator, database):
 
 
 def others(rows):
-    """Return the machines that the test has nothing to do with."""
+    """Return the machines that the test does not use."""
     touched = {"AIVA-PC-002", "AIVA-PC-004", "AIVA-PC-005", "PC-NEW"}
     return [agent for agent in rows["enrolled_agents"] if agent[1] not in touched]
 

@@ -1,7 +1,7 @@
 """Beside the older server, on one file at the same time: neither loses anything.
 
-It knows our tables no more than our rules, and nothing of ours comes back to life
-through it.
+The older server knows neither our tables nor our rules, and no token becomes valid
+again because of it.
 """
 
 from __future__ import annotations

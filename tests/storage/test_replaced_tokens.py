@@ -1,7 +1,7 @@
-"""A token that another one replaced stays dead, whatever comes in its transaction.
+"""A token that was replaced stays invalid, whatever else its transaction does.
 
-A token that died with its machine's uninstall may repeat the uninstall. It is told by
-the uninstall's timestamp, which everything in one transaction has.
+A token that was revoked by its machine's uninstall may repeat the uninstall. It is
+recognized by the uninstall's timestamp, which all of one transaction has.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def test_a_token_that_is_only_uninstalled_may_repeat_that(repository, agent):
 
 
 def test_a_replaced_token_is_written_once(repository, operator, agent):
-    """What an enrollment writes does not grow with the enrollments before it."""
+    """What an enrollment writes does not grow with the number of earlier ones."""
     for _ in range(3):
         repository.uninstall("PC-1")
         repository.enroll("PC-1")

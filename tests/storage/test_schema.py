@@ -1,6 +1,6 @@
-"""The schema: made where something is missing, and nothing is written otherwise.
+"""The schema: missing parts are created, and nothing else is written.
 
-What the host has under one of our names is never used, and named in the answer.
+A table of the host with one of our names is never used; the error names it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ TABLES = {"enrolled_agents", "lea_fleet_tokens"}
 
 @contextmanager
 def connected(database):
-    """The host, on its own file; what it does is committed at once."""
+    """The host's connection to its file; each statement is committed at once."""
     database.parent.mkdir(exist_ok=True)
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         yield connection
 
 
 def objects(database):
-    """Return every table, index, view and trigger, and the SQL that made it."""
+    """Return every table, index, view and trigger with its SQL."""
     with connected(database) as connection:
         return connection.execute(
             "SELECT type, name, sql FROM sqlite_master ORDER BY name"
@@ -98,7 +98,7 @@ def test_nothing_is_written_where_nothing_is_missing(database):
     assert after == before
 
 
-#: What counts the changes of other connections, and those of the schema.
+#: Pragmas that count the changes of other connections and of the schema.
 VERSIONS = ("data_version", "schema_version")
 
 
@@ -162,7 +162,7 @@ def test_a_table_with_columns_of_the_hosts_is_used(operator, database):
 
 
 def test_a_table_that_was_made_in_another_way_is_not_missing(database):
-    """By one index more and no AUTOINCREMENT: no reason to write, or to wait."""
+    """An additional index or no AUTOINCREMENT: no reason to write or to wait."""
     first_request(database)
     with connected(database) as host:
         columns = [row[1] for row in host.execute("PRAGMA table_info(enrolled_agents)")]

@@ -1,4 +1,4 @@
-"""Writing is all or nothing, alone among the writers, and durable when acknowledged."""
+"""Transactions: all or nothing, one writer at a time, durable when acknowledged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def connection(path):
 
 @pytest.fixture
 def other(path):
-    """Another connection, which does not wait."""
+    """Another connection, which does not wait for locks."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
         yield other
 
@@ -171,12 +171,12 @@ def test_a_snapshot_ends_with_an_error(connection):
     assert not connection.in_transaction
 
 
-# What the server asks of them
+# The server's transactions
 
 
 @pytest.fixture
 def statements(app):
-    """What the next requests say to SQLite, on the connection that they reuse."""
+    """The statements of the next requests, which reuse one connection."""
     said = []
     with app.app_context():
         get_db().set_trace_callback(said.append)
@@ -184,7 +184,7 @@ def statements(app):
 
 
 def levels(statements):
-    """Return the synchronous level of each transaction among *statements*."""
+    """Return the synchronous level of each transaction in *statements*."""
     level, within, found = None, False, []
     for statement in statements:
         if statement.startswith("PRAGMA synchronous = "):
@@ -231,7 +231,7 @@ def test_a_heartbeat_is_cheap(operator, the_clock, statements):
     assert levels(statements) == []
     the_clock.advance(seconds=20)
     assert agent.heartbeat().status_code == 200
-    assert levels(statements) == ["NORMAL"] * 2  # it is time to count the fleet, too
+    assert levels(statements) == ["NORMAL"] * 2  # the machines are counted again, too
 
 
 def test_an_enrollment_after_a_heartbeat_is_durable(operator, the_clock, statements):

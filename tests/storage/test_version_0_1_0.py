@@ -1,6 +1,6 @@
-"""Beside 0.1.0, on one file at the same time: it is completed, and both go on.
+"""Beside 0.1.0, on one file at the same time: the file is upgraded, and both work.
 
-The wheel is 0.1.0 as it was. It runs in processes of its own.
+0.1.0 is installed from its wheel, and runs in processes of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WHEEL = Path(__file__).parents[1] / "support/data/lea_fleet-0.1.0-py3-none-any.w
 SERVER = ("-w", "2", "--threads", "4")
 ALTERNATING = [("old", "new"), ("new", "old")]
 
-#: What 0.1.0 does to make the file: machines in every state.
+#: Run by 0.1.0 to make the file: machines in every state.
 FLEET = """
 import sys
 from lea_fleet import create_app
@@ -64,7 +64,7 @@ app.extensions["lea_fleet"].connections.close_idle()
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    """A folder that has 0.1.0 installed, and nothing else."""
+    """A folder with 0.1.0 installed, and nothing else."""
     folder = tmp_path_factory.mktemp("0.1.0")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     options = ["--no-deps", "--no-index", "--no-compile", "--target", folder]
@@ -74,7 +74,7 @@ def packages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, packages):
-    """A database that 0.1.0 has made, and the token of each machine in it."""
+    """A database made by 0.1.0, and the token of each machine in it."""
     database = tmp_path_factory.mktemp("made") / "rpa_data.db"
     told = subprocess.run(
         [sys.executable, "-c", FLEET, str(packages)],
@@ -94,7 +94,7 @@ def made(tmp_path_factory, packages):
 
 @pytest.fixture
 def old_file(made, database):
-    """A copy of that database, where this process has its own."""
+    """A copy of that database, at the path that this process uses."""
     database.parent.mkdir()
     shutil.copy(made[0], database)
     return database
@@ -102,7 +102,7 @@ def old_file(made, database):
 
 @pytest.fixture(scope="module")
 def sides(made, packages, tmp_path_factory):
-    """An operator at a server of each version, on one file that 0.1.0 has made."""
+    """An operator at a server of each version, on one file made by 0.1.0."""
     folder = tmp_path_factory.mktemp("sides")
     database = folder / "rpa_data.db"
     shutil.copy(made[0], database)
@@ -125,7 +125,7 @@ def is_completed(database):
 
 
 def shape(database):
-    """Return every column and index, but for the order in which they were made."""
+    """Return every column and index, regardless of the order of their creation."""
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name"
     columns = {
@@ -143,7 +143,7 @@ def first_request(database):
     return response.status_code
 
 
-# Completing a file
+# Upgrading a file
 
 
 def test_a_file_of_0_1_0_and_a_new_one_have_the_same_columns_and_indexes(
@@ -249,7 +249,7 @@ def test_a_completed_file_keeps_its_query_plans(old_file, make_app):
 
 
 def listing_queries(operator):
-    """Return what the default listing and the one of the departed ask."""
+    """Return the queries of the default listing and of the uninstalled machines'."""
     assert operator.get("/fleet").status_code == 200
     store = operator.client.application.extensions["lea_fleet"].store
     (connection,) = store._idle
@@ -315,7 +315,7 @@ def test_a_file_is_completed_while_0_1_0_and_the_older_server_write(
     over, numbers, statuses, agents, faults = Event(), count(), Counter(), [], []
 
     def live(one, other):
-        """Have machines that live at one server, and are administered at the other."""
+        """Let machines use one server; an operator administers them at the other."""
         while not over.is_set():
             agent = one.enroll(f"PC-{next(numbers)}")
             statuses[agent.heartbeat().status_code] += 1

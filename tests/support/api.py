@@ -1,4 +1,4 @@
-"""A caller with one token, and what every answer has to look like."""
+"""A client with one token, and assertions on the form of responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ACTIONS = {"fix_request", "retry", "reenroll", "stop", "ask_operator"}
 
 
 class Api:
-    """Sends requests to a Flask test client with one token, or with none."""
+    """Sends requests to a Flask test client, with one token or with none."""
 
     def __init__(self, client, token=None, prefix=PREFIX):
         self.client = client
@@ -23,7 +23,7 @@ class Api:
         headers = dict(headers or {})
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
-        # Buffered, so that the answer is read to its end and closed, as by a server.
+        # Buffered, so that the response is read to its end and closed, as by a server.
         options.update(method=method, headers=headers, buffered=True)
         return self.client.open(self.prefix + path, **options)
 
@@ -31,19 +31,19 @@ class Api:
         return self.request("GET", path, **options)
 
     def post(self, path, body=None, **options):
-        """Send *body* as JSON; without one, what *options* say."""
-        if body is not None:  # not json=, which goes by the host's own app.json
+        """Send *body* as JSON; if there is none, send what *options* say."""
+        if body is not None:  # not json=, which uses the host's own app.json
             options.update(data=json.dumps(body), content_type="application/json")
         return self.request("POST", path, **options)
 
     def enroll(self, machine_id="PC-1", **members):
-        """Enroll a machine; return the agent that holds its token."""
+        """Enroll a machine; return the agent with its token."""
         response = self.post("/enroll", {"machine_id": machine_id, **members})
         assert response.status_code == 201, response.text
         return Agent(self.client, response.json, self.prefix)
 
     def installer(self, **members):
-        """Make an enrollment token; return the installer that holds it."""
+        """Create an enrollment token; return the installer with it."""
         response = self.post("/enrollment-tokens", members)
         assert response.status_code == 201, response.text
         return Api(self.client, response.json["token"], self.prefix)
@@ -68,7 +68,7 @@ class Agent(Api):
 
 
 def assert_problem(response, status, code, action=None) -> dict[str, Any]:
-    """Assert the one error body, and return it."""
+    """Assert the one form of error body, and return it."""
     assert (response.status_code, response.json.get("code")) == (status, code)
     assert response.mimetype == "application/problem+json"
     assert response.headers["Cache-Control"] == "no-store"
@@ -86,7 +86,7 @@ def assert_problem(response, status, code, action=None) -> dict[str, Any]:
 
 
 def assert_invalid(response, *fields) -> list[dict[str, str]]:
-    """Assert a 400 that names *fields*, each once, and return its errors."""
+    """Assert a 400 that names each of *fields* once, and return its errors."""
     errors = assert_problem(response, 400, "invalid_field", "fix_request")["errors"]
     assert [error["field"] for error in errors] == list(fields)
     assert all(error["message"] for error in errors)

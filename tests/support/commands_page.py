@@ -1,8 +1,7 @@
-"""Write each command's help into ``commands.rst``.
+"""Write each command's help to ``commands.rst``.
 
-Run it with ``python -m tests.support.commands_page``.
-
-What stands between the helps is written by hand and is kept.
+Run it with ``python -m tests.support.commands_page``. Text between the helps is written
+by hand and is kept.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _FIRST = "flask fleet\n-----------\n"
 
 
 def commands(command: click.Command, name: str) -> Iterator[str]:
-    """Yield the name of each command of a group, as it is typed, in order."""
+    """Yield the name of each command in a group as users type it, in order."""
     yield name
     if isinstance(command, click.Group):
         for child in sorted(command.commands):
@@ -32,7 +31,7 @@ def commands(command: click.Command, name: str) -> Iterator[str]:
 
 
 def page(written: str) -> str:
-    """Return what the page says, *written* before, with the helps of today."""
+    """Return the new text of the page, from what is *written* and the current helps."""
     app = create_app({"RPA_API_TOKEN": "change-me"})
     names = list(commands(app.cli.commands["fleet"], "flask fleet"))
     intro, _, rest = written.partition(_FIRST)
@@ -45,7 +44,7 @@ def page(written: str) -> str:
 
 
 def _by_hand(sections: str) -> dict[str, str]:
-    """Return what follows the help in each command's section."""
+    """Return the text after the help in each command's section."""
     heading = re.compile(r"^(flask fleet.*)\n-+\n", re.MULTILINE)
     _, *parts = heading.split(sections)
     shown = re.compile(r"\s*\.\. code-block:: console\n(\n|   .*\n?)+")

@@ -1,4 +1,4 @@
-"""The documentation as data, and a terminal that does what its examples say."""
+"""Read the documentation as data, and run its examples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTRIBUTING = _FOLDER / "contributing.rst"
 GLOSSARY = _FOLDER / "glossary.rst"
 CHANGES = _FOLDER / "changes.rst"
 
-#: What a set-up command does before the program itself starts.
+#: The part of a set-up command that comes before the program itself.
 SET_UP = re.compile(r"(python3 -m venv \.venv && )?\.venv/bin/pip install .*? && ")
 
 _DEADLINE = 60  # seconds
@@ -39,20 +39,20 @@ _ASSIGNMENT = re.compile(r"[A-Z_]+=\S+")
 _SERVER = re.compile(r" run$| gunicorn ")
 _ADDRESS = r"127\.0\.0\.1:\d+"
 _TOKEN = r"lea_(?:agent|enroll)_[\w-]{43}"
-_INSTANT = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?)?"
+_TIMESTAMP = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?)?"
 _INTERVAL = r'(?<="heartbeat_interval":)\d+|(?<="heartbeat_interval": )\d+'
-_VARIES = re.compile(f"{_ADDRESS}|{_TOKEN}|{_INSTANT}|{_INTERVAL}")
+_VARIES = re.compile(f"{_ADDRESS}|{_TOKEN}|{_TIMESTAMP}|{_INTERVAL}")
 _AGE = re.compile(r"\b(now|\d+ (s|min|h|d) ago)$", re.MULTILINE)
 
 
 def parse(path: Path) -> nodes.document:
-    """Return the tree of a document. Raises for whatever docutils warns about."""
+    """Return the tree of a document. Raises for everything docutils warns about."""
     overrides = {"halt_level": 2, "syntax_highlight": "none"}
     return publish_doctree(path.read_text("utf-8"), settings_overrides=overrides)
 
 
 def section(document: nodes.document, title: str) -> nodes.section:
-    """Return the one section of that title."""
+    """Return the one section with that title."""
     sections = document.findall(nodes.section)
     found = [part for part in sections if title_of(part) == title]
     assert len(found) == 1, f"{len(found)} sections are called {title!r}"
@@ -64,7 +64,7 @@ def title_of(part: nodes.section) -> str:
 
 
 def subsections(part: nodes.Element) -> dict[str, nodes.section]:
-    """Return the sections right below *part*, by their titles."""
+    """Return the sections directly below *part*, by their titles."""
     children = [child for child in part if isinstance(child, nodes.section)]
     return {title_of(child): child for child in children}
 
@@ -90,10 +90,10 @@ def steps(part: nodes.Element) -> Iterator[tuple[str, str]]:
 
 
 class Terminal(ExitStack):
-    """A folder in which a reader types what the documentation says.
+    """A folder in which the commands of the documentation are run.
 
-    Tokens, instants, addresses and intervals differ from those in the text: what it
-    calls by one name is found under one real name, in outputs and in commands.
+    Real tokens, timestamps, addresses and intervals differ from those in the text: each
+    of these is replaced by its real value in all outputs and commands.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class Terminal(ExitStack):
         self._real: dict[str, str] = {}
 
     def type(self, command: str) -> str:
-        """Run *command*; return what it printed. A server stays up behind it."""
+        """Run *command*; return its output. A server runs on in the background."""
         command = self._translate(SET_UP.sub("", command).replace(".venv/bin/", ""))
         if _SERVER.search(command):
             self._serve(command)
@@ -124,7 +124,7 @@ class Terminal(ExitStack):
         return shell.stdout.rstrip()
 
     def expect(self, documented: str, output: str) -> tuple[str, str]:
-        """Return both texts without what differs from one run to the next."""
+        """Return both texts without what differs from run to run."""
         names = zip(_VARIES.findall(documented), _VARIES.findall(output))
         here = dict(names)
         tokens = {name: real for name, real in here.items() if re.match(_TOKEN, name)}
@@ -177,7 +177,7 @@ def free_port() -> int:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return an environment as a newcomer's, with this Python's programs first."""
+    """Return a newcomer's environment; this Python's programs are first in PATH."""
     ours = ("FLASK_", "RPA_", "COV_")
     kept = {name: os.environ[name] for name in os.environ if not name.startswith(ours)}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -1,4 +1,4 @@
-"""Fleets as they may stand in the database, whoever has written them."""
+"""Fill and read fleets in the database, whichever program would have written them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lea_fleet.core import tokens
 from lea_fleet.storage.sqlite.schema import ensure_schema
 from tests.support.api import OPERATOR_TOKEN
 
-#: What a row has unless a test says otherwise.
+#: The columns of a row that a test does not give.
 DEFAULTS = {"status": "active", "enrolled_at": "2026-03-01T08:00:00+00:00"}
 
 
 def fill(database, rows):
-    """Make *rows*, each a mapping of columns, all that there is in the fleet."""
+    """Replace all machines by *rows*, each a mapping of columns."""
     database.parent.mkdir(exist_ok=True)
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         ensure_schema(connection)
@@ -34,12 +34,12 @@ def fill(database, rows):
 
 
 def listed(fleet):
-    """Return the machine_ids of an answer, in the one order of its two lists."""
+    """Return the machine_ids of a response, in the common order of its two lists."""
     return [agent["machine_id"] for agent in fleet["active"] + fleet["uninstalled"]]
 
 
 def ask(operator, path="/fleet", **parameters):
-    """Return what a listing answers, once it is known to be a 200."""
+    """Return the body of a listing, which must be a 200."""
     response = operator.get(path, query_string=parameters)
     assert response.status_code == 200, response.text
     return response.json

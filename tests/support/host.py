@@ -1,4 +1,4 @@
-"""An RPA server as it stood before lea_fleet: everything it has must stay as it is."""
+"""An RPA server as it was before lea_fleet, none of which may change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PUBLIC_PATHS = {"/health"}
 
 
 class HostJson(DefaultJSONProvider):
-    """Writes JSON in a way of the host's own."""
+    """Writes JSON in the host's own format."""
 
     indent = 4
 
@@ -21,7 +21,7 @@ class HostJson(DefaultJSONProvider):
 
 
 def make_host(database, token):
-    """Return a host with error pages, a guard, routes, tables and a JSON of its own."""
+    """Return a host with its own error pages, guard, routes, tables and JSON format."""
     app = Flask("host")
     app.json = HostJson(app)
     app.config.update(

@@ -1,7 +1,7 @@
-"""A stand-in for the older server: it shares the file and knows nothing of ours.
+"""A stand-in for the older server: it shares the file and does not know our tables.
 
-A connection for each call, deferred transactions, a lock of its own process, one
-table, and the journal mode that the file is in.
+It opens a connection for each call, uses deferred transactions, a lock within its own
+process, one table, and the file's journal mode.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class OlderServer:
             return [dict(row) for row in rows]
 
     def enroll(self, machine_id, user_name=None):
-        """Enroll a machine that is new, or reactivate one; it must not be active."""
+        """Enroll a new machine, or reactivate one; it must not be active."""
         with self._connected() as connection:
             known = _find(connection, machine_id)
             if known is None:

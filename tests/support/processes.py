@@ -1,4 +1,4 @@
-"""Work in processes and threads of its own, for the test that asks for it."""
+"""Run parts of a test in processes and threads of their own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _DEADLINE = 120  # seconds
 
 
 def in_processes(*works: Callable[[], Any]) -> list[Any]:
-    """Run each of *works* in a process of its own; return what they return.
+    """Run each of *works* in its own process; return their results.
 
-    They start at the same moment. One that raises fails the test, and its
-    traceback is in the captured standard error.
+    They start at the same time. If one raises, the test fails, and the traceback is in
+    the captured standard error.
     """
     start = _FORK.Barrier(len(works))
     children = [_start(work, start) for work in works]
@@ -31,10 +31,10 @@ def in_processes(*works: Callable[[], Any]) -> list[Any]:
 
 @contextmanager
 def beside(work: Callable[[Any, Any], None]) -> Iterator[None]:
-    """Run ``work(ready, over)`` in a process of its own beside the block.
+    """Run ``work(ready, over)`` in another process during the block.
 
-    The block begins when *work* sets the one event; at its end the other one is
-    set, and *work* is waited for. Where it raises, the test fails.
+    The block begins when *work* sets the event *ready*. At its end, *over* is set and
+    *work* is waited for. If *work* raises, the test fails.
     """
     ready, over = _FORK.Event(), _FORK.Event()
     process = _FORK.Process(target=work, args=(ready, over), daemon=True)
@@ -49,20 +49,20 @@ def beside(work: Callable[[Any, Any], None]) -> Iterator[None]:
 
 
 def at_once(call: Callable[[Any], Any], arguments: Iterable[Any], threads: int) -> Any:
-    """Call with each of *arguments* in so many threads; return what was returned."""
+    """Call with each of *arguments*, in so many threads; return the results."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(call, arguments))
 
 
 def open_descriptors(pid: int | None = None) -> int:
-    """Return how many files a process has open: this one, or that of *pid* (Linux)."""
+    """Return how many files this process, or that of *pid*, has open (Linux)."""
     return len(os.listdir("/dev/fd" if pid is None else f"/proc/{pid}/fd"))
 
 
 def taken_by_a_script(database, *words):
-    """Return what a shell's script did that takes what a command prints, as ``<…>``.
+    """Run a command in a shell script that prints its output as ``<…>``.
 
-    *words* are what follows ``flask fleet``.
+    *words* follow ``flask fleet``. Return the completed process of the script.
     """
     return run_script(
         database,
@@ -72,7 +72,7 @@ def taken_by_a_script(database, *words):
 
 
 def run_script(database, script):
-    """Return what a shell's *script* did, in which ``$0`` is Python."""
+    """Run a shell *script* in which ``$0`` is Python; return the completed process."""
     return subprocess.run(
         ["sh", "-c", script, sys.executable],
         env={
@@ -88,8 +88,8 @@ def run_script(database, script):
 def heed_interrupts() -> None:
     """Let Ctrl-C end a new process, for ``preexec_fn=``.
 
-    What a shell without job control runs in its background is told to ignore it, and
-    so is whatever that starts: perhaps these very tests.
+    A shell without job control makes its background processes ignore it, and so do the
+    processes that these start: perhaps these tests.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -1,4 +1,4 @@
-"""A real server for the tests: gunicorn in processes of its own, asked over TCP."""
+"""A real server for the tests: gunicorn in its own processes, used over TCP."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def running_server(
 ):
     """Run gunicorn with *options* on *app*, with the database in *folder* or elsewhere.
 
-    What is in the folder *packages* is imported from there. *settings* are those of
-    lea_fleet, as text. Whatever happens in the test, no process of the server is left
-    at the end.
+    Modules in the folder *packages* are imported from there. *settings* are those of
+    lea_fleet, as text. No process of the server remains at the end, even if the test
+    fails.
     """
     server = Server(folder, options, app, settings, database, packages)
     try:
@@ -46,7 +46,7 @@ def running_server(
 
 
 class Server:
-    """A server that runs, and ways to talk to it and to end it."""
+    """A running server, with methods to use it and to end it."""
 
     def __init__(self, folder, options, app, settings, database=None, packages=None):
         folder.mkdir(exist_ok=True)
@@ -55,7 +55,7 @@ class Server:
             **os.environ,
             "RPA_API_TOKEN": OPERATOR_TOKEN,
             "RPA_AGENTS_DB_PATH": str(self.database),
-            "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts a socket of its own
+            "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts its own socket
             **{f"FLASK_{name}": value for name, value in settings.items()},
         }
         if packages is not None:
@@ -90,12 +90,12 @@ class Server:
         return Api(self.client, OPERATOR_TOKEN)
 
     def read(self, query):
-        """Return the first column of what the database says, past the server."""
+        """Return the first column of a query, read from the database directly."""
         with closing(sqlite3.connect(self.database)) as connection:
             return [row[0] for row in connection.execute(query)]
 
     def workers(self):
-        """Return the ids of the processes that answer, once all are there (Linux)."""
+        """Return the ids of the worker processes, once all of them run (Linux)."""
         master = self.process.pid
         deadline = time.monotonic() + _DEADLINE
         while True:
@@ -114,7 +114,7 @@ class Server:
             time.sleep(0.02)
 
     def stop(self):
-        """End it as an operator does; by force, where that does not help."""
+        """Stop it as an operator does; kill it if that does not help."""
         self.process.terminate()
         try:
             self.process.wait(_DEADLINE)
@@ -123,22 +123,22 @@ class Server:
             raise
 
     def kill(self):
-        """End all its processes at once, so that none can say goodbye."""
+        """Kill all its processes at once, so that none can clean up."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def kill_workers(self):
-        """End all who answer at once; the master starts others."""
+        """Kill all workers at once; the master process starts new ones."""
         for pid in self.workers():
             os.kill(pid, signal.SIGKILL)
 
     def kill_and_restart(self):
-        """End all its processes at once, and run it again on the same port."""
+        """Kill all its processes at once, and run it again on the same port."""
         self.kill()
         self.start_again()
 
     def start_again(self):
-        """Run it again, on the same port, after its end."""
+        """Run it again on the same port, after its end."""
         self._start(self.port)
         self.wait_until_it_answers()
 
@@ -154,7 +154,7 @@ class Server:
 
 
 class TcpClient:
-    """Stands in for Flask's test client, with a connection for each request."""
+    """Replaces Flask's test client; opens a connection for each request."""
 
     def __init__(self, port):
         self.port = port
@@ -167,7 +167,7 @@ class TcpClient:
         headers=(),
         data=None,
         content_type=None,
-        buffered=True,  # what comes is always read to its end
+        buffered=True,  # the response is always read to its end
     ):
         headers = dict(headers)
         if content_type is not None:
@@ -181,9 +181,9 @@ class TcpClient:
             return _read(connection.getresponse())
 
     def send(self, *parts, finish=False):
-        """Send bytes as they are; return the answer, or None where there is none.
+        """Send raw bytes; return the response, or None if there is none.
 
-        With *finish*, nothing more can follow them.
+        If *finish*, end the sending side, so that nothing can follow.
         """
         address = ("127.0.0.1", self.port)
         with socket.create_connection(address, _DEADLINE) as connection:
@@ -201,7 +201,7 @@ class TcpClient:
 
 
 class KeptClient(TcpClient):
-    """One whose connection is kept from request to request, for one thread."""
+    """A client that keeps its connection between requests, for one thread."""
 
     def __init__(self, port):
         super().__init__(port)
@@ -214,7 +214,7 @@ class KeptClient(TcpClient):
         try:
             self._connection.request(*request)
             return _read(self._connection.getresponse())
-        except ConnectionError:  # the server has not waited for so long
+        except ConnectionError:  # the server closed the idle connection
             self._connection.close()
             self._connection.request(*request)
             return _read(self._connection.getresponse())

@@ -1,4 +1,4 @@
-"""People, and what is left of them in the files of a database."""
+"""People, and traces of them in the files of a database."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ BOB = {
 
 
 def traces(database: Path, *texts: str) -> list[str]:
-    """Return those of *texts* that are in the database or its log, in any form."""
+    """Return those of *texts* that are in the database or its WAL, in any form."""
     files = [Path(f"{database}{end}") for end in ("", "-wal")]
     stored = b"".join(file.read_bytes() for file in files if file.exists())
     return [text for text in texts if any(form in stored for form in _forms(text))]
 
 
 def _forms(text: str) -> list[bytes]:
-    """Return how a text is written down: as it is, as in events, in lower case."""
+    """Return the forms of a stored text: as it is, as in events, in lower case."""
     cases = (text, text.casefold())
     plain = [case.encode() for case in cases]
     return plain + [json.dumps(case)[1:-1].encode() for case in cases]

@@ -1,4 +1,4 @@
-"""The benchmark still runs and prints all its lines; no time is held to its bar."""
+"""The benchmark runs and prints all its lines; times are not compared with the bars."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def table(*options):
     assert run.returncode == 0, run.stderr
     rule, heading, _, *lines, last = run.stdout.splitlines()
     assert rule == last
-    # The columns are as wide as the rule says.
+    # The rule gives the widths of the columns.
     starts = [0] + [end + 2 for end in range(len(rule)) if rule[end : end + 2] == "  "]
     return [
         [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None])]

@@ -1,6 +1,6 @@
-"""What holds for one caller holds for many at the same moment.
+"""What holds for one client also holds for many at the same time.
 
-The server has several processes and threads, and so have those who call it.
+The server has several processes and threads, and so have its clients.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.older_server import OlderServer
 from tests.support.processes import in_processes
 from tests.support.server import running_server
 
-THREADS = 16  # of each calling process
+THREADS = 16  # in each client process
 RACES = 40
 DEADLINE = 30  # seconds
 
@@ -79,7 +79,7 @@ def rotate(caller, machine_id):
 
 
 def holders(caller, answers):
-    """Return the agents that hold the tokens in those *answers* that bring one."""
+    """Return the agents with the tokens in *answers*; some have none."""
     return [Agent(caller.client, a.json) for a in answers if a.status_code == 201]
 
 
@@ -132,7 +132,7 @@ def test_50_uses_are_50(server, fleet):
     assert machines(server, "PC-fifty-%") == unrevoked(server, "PC-fifty-%") == 50
 
 
-# The answer that is lost
+# Lost responses
 
 
 @pytest.mark.parametrize("max_uses", [1, 5])
@@ -152,7 +152,7 @@ def test_an_answer_that_the_connection_lost_is_given_again(server, fleet, max_us
 
 
 def send_and_hang_up(server, installer, machine_id, key):
-    """Cut the connection when the enrollment is committed, without reading."""
+    """Cut the connection after the commit, without reading the response."""
     body = json.dumps({"machine_id": machine_id}).encode()
     head = (
         f"POST {PREFIX}/enroll HTTP/1.1\r\nHost: localhost\r\n"
@@ -186,7 +186,7 @@ def test_of_all_the_answers_to_one_key_one_token_is_good(server, fleet):
 
 
 def test_who_rotates_and_then_keeps_to_the_new_token_is_never_refused(fleet):
-    """The new one is first used by many at once, among them the next rotation."""
+    """Many requests at once are its first use, one of them the next rotation."""
     agent = fleet.enroll("PC-switch")
 
     for _ in range(RACES // 2):
@@ -217,7 +217,7 @@ def rotated_among_heartbeats(agent, by):
     return rotated
 
 
-# An uninstall that comes between
+# A concurrent uninstall
 
 
 @pytest.mark.parametrize("role", ["agent", "operator"])
@@ -257,7 +257,7 @@ def among_uninstalls(fleet, race, agents):
 
     def act(number):
         agent = agents[number // 2]
-        # Now the one, now the other is sent first.
+        # Sent first in turn: the uninstall, or the other request.
         if number % 4 in (1, 2):
             return race(agent)
         response = fleet.uninstall(agent.machine_id)
@@ -307,9 +307,9 @@ def test_the_older_server_brings_no_token_back_to_life(server, fleet):
 
 
 def live_until(over, fleet, agent):
-    """Beat and rotate all the time; return all who ever had a token, and the answers.
+    """Send heartbeats and rotate all the time; return all agents and responses.
 
-    The last two that were refused go on trying.
+    An agent for each token is returned. The last two that were refused keep on trying.
     """
     live, dead, answers = [agent], [], set()
     while not over.is_set():
@@ -325,7 +325,7 @@ def live_until(over, fleet, agent):
     return live + dead, answers
 
 
-# The first use of a token, and what comes right before it is written down
+# The first use of a token, and what happens right before it is written
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def pending(operator, old):
         (lambda caller: rotate(caller, "PC-1"), [REVOKED, BEATS, BEATS]),
         (lambda caller: enroll(caller, "PC-1", force=True), [REVOKED, REVOKED, BEATS]),
     ],
-    ids=["rotation", "enrolment"],
+    ids=["rotation", "enrollment"],
 )
 def test_what_overtakes_a_first_use_stands(
     operator, elsewhere, old, pending, before_writing, meanwhile, expected

@@ -1,7 +1,7 @@
-"""The pages for developers, against the files.
+"""The pages for developers match the files.
 
-The list of rooms is that of the folders and modules, each function of a walk is where
-the walk says, each path is there, and each list of places begins with the file of the
+The list of rooms names each folder and module. Each function in a walk is where the
+walk says. Each path exists. Each list of places begins with the file of the
 declaration.
 """
 
@@ -24,7 +24,7 @@ from tests.support import docs
 PACKAGE = docs.ROOT / "lea_fleet"
 SCHEMA = PACKAGE / "storage" / "sqlite" / "schema.sql"
 
-#: What a list is about, and where that is declared; None where it is not in Python.
+#: Where the subject of each list is declared; None if not in Python.
 DECLARED = {
     "A detail of a machine": None,
     "An event": EventType,
@@ -49,7 +49,7 @@ def lists():
 
 
 def rooms():
-    """Return each folder and module, but for __init__.py, from the package on."""
+    """Return each folder and module in the package, except __init__.py."""
     paths = [path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts]
     modules = {path for path in paths if path.suffix == ".py"}
     folders = {path for path in paths if path.is_dir() and path.name != "static"}
@@ -59,7 +59,7 @@ def rooms():
 
 
 def paths(part):
-    """Return the paths of the repository that *part* names, in their order."""
+    """Return the paths of the repository that *part* names, in order."""
     named = [literal.astext() for literal in part.findall(nodes.literal)]
     return [name for name in named if PATH.fullmatch(name)]
 
@@ -95,7 +95,7 @@ def test_every_module_that_the_rest_names_is_there(architecture, title):
             assert (below / name).is_file(), name
 
 
-# How to change them
+# How to change things
 
 
 @pytest.mark.parametrize("page", [docs.CONTRIBUTING, docs.ARCHITECTURE])
@@ -127,7 +127,7 @@ def test_each_list_ends_with_the_tests_that_notice(lists, title):
         assert "def test_" in (docs.ROOT / path).read_text("utf-8"), path
 
 
-# What the words mean, and what has changed
+# Glossary and changes
 
 
 def test_the_glossary_explains_each_term_once():

@@ -1,8 +1,8 @@
-"""The documentation: every example runs as shown, and nothing is missing or made up.
+"""The documentation: every example works as shown; it is complete and correct.
 
-The README is for a newcomer who types what it says; the reference names every
-setting, route, code, command, column and Python name, and none that is not there; the
-page about the kit does so for the scripts.
+The README is for a newcomer who types the commands in it. The reference names every
+setting, route, code, command, column and Python name, and no others. The page about
+the kit does so for the scripts.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def reference():
 
 @DOCUMENTS
 def test_it_is_plain_restructuredtext(path):
-    # Without a warning; single backquotes are a slip for double ones.
+    # Without a warning; single backquotes are a mistake for double ones.
     assert not list(docs.parse(path).findall(nodes.title_reference))
 
 
@@ -63,7 +63,7 @@ def test_it_is_plain_restructuredtext(path):
 def test_every_command_prints_what_the_text_shows(path, tmp_path):
     with docs.Terminal(tmp_path) as terminal:
         for command, documented in docs.steps(docs.parse(path)):
-            if command != TEST:  # that is this very run
+            if command != TEST:  # this test run
                 expected, output = terminal.expect(documented, terminal.type(command))
                 assert output == expected, command
 
@@ -84,7 +84,7 @@ def test_the_first_30_lines_are_all_that_a_newcomer_needs():
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    """Return what the Python examples of a section of a document define."""
+    """Return what the Python examples in a section of a document define."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RPA_API_TOKEN", OPERATOR_TOKEN)
     apps = []
@@ -103,7 +103,7 @@ def host(tmp_path, monkeypatch):
 
 
 def run(code):
-    """Run *code* as a module of its own; return its globals."""
+    """Run *code* as a new module; return its globals."""
     module = {"__name__": "example"}
     exec(compile(code, "example.py", "exec"), module)
     return module
@@ -130,7 +130,7 @@ def test_each_way_to_add_it_to_a_host_serves_the_fleet(host, title, prefix):
 
 
 def statuses(client, token):
-    """Return what a host with a guard answers to the holder of *token*."""
+    """Return the statuses of a host with a guard for the holder of *token*."""
     headers = {"Authorization": f"Bearer {token}"}
     requests = [
         ("GET", "/health"),
@@ -166,11 +166,11 @@ def test_such_a_guard_leaves_the_fleets_own_routes_to_the_fleet(host):
     agent = Api(client, OPERATOR_TOKEN).enroll("PC-1")
 
     assert agent.post("/uninstall").status_code == 200
-    assert agent.post("/uninstall").status_code == 200  # a departed agent's repetition
+    assert agent.post("/uninstall").status_code == 200  # repeated by a departed agent
     assert agent.heartbeat().json["code"] == "agent_uninstalled"
     assert statuses(client, agent.token) == [200, 401, 401, 401]
     assert Api(client, "wrong").get("/fleet").json["code"] == "invalid_token"
-    assert client.get("/fleet").status_code == 200  # the page, which has no data
+    assert client.get("/fleet").status_code == 200  # the page, which contains no data
 
 
 def test_a_hosts_views_know_agents_and_operators(host, caplog):
@@ -217,7 +217,7 @@ def test_the_references_python_runs(reference, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == "enrolled online\nalready_enrolled ask_operator\n"
 
 
-# The reference, against the program
+# The reference and the program
 
 
 def test_every_setting_has_its_default_and_an_example(reference, make_app):
@@ -263,7 +263,7 @@ def test_every_route_has_an_example_that_calls_it(reference, app):
 
 
 def codes(family=Problem):
-    """Return the status and action of each code that the program knows."""
+    """Return the status and action of each problem code of the program."""
     concrete = hasattr(family, "code")
     found = {family.code: (str(family.status), family.action)} if concrete else {}
     for child in family.__subclasses__():
@@ -272,7 +272,7 @@ def codes(family=Problem):
 
 
 def definitions(part):
-    """Return the terms of the definition lists in *part*, with what says of them."""
+    """Return the terms of the definition lists in *part*, with their definitions."""
     for item in part.findall(nodes.definition_list_item):
         (term,) = item.findall(nodes.term)
         classifiers = [found.astext() for found in item.findall(nodes.classifier)]
@@ -335,7 +335,7 @@ def rows(connection, query):
 
 
 def signature(name, function):
-    """Return how *function* is called, without types and without self."""
+    """Return the signature of *function* without types and without self."""
     found = inspect.signature(function)
     parameters = [
         parameter.replace(annotation=parameter.empty)
@@ -387,7 +387,7 @@ def test_every_method_for_hosts_is_called_as_documented(reference, owner, promis
         assert name == signature(bare, getattr(owner, bare))
 
 
-# The page about the kit, against the scripts
+# The page about the kit and the scripts
 
 SCRIPTS = ("enroll.sh", "uninstall.sh", "lea-fleet.sh")
 
@@ -435,7 +435,7 @@ def test_every_exit_code_of_the_scripts_is_there(posix, scripts):
     assert set(terms(posix["Exit codes"])) == codes
 
 
-# Both documents, against the program
+# Both documents and the program
 
 
 @WHOLE

@@ -1,8 +1,8 @@
-"""What breaks under a running server: nothing that it acknowledged is lost.
+"""Faults under a running server: nothing that it acknowledged is lost.
 
-Its processes are killed, its disk is full, its database is taken away, its clock
-is set back, it runs for long. What single connections do about a lost file, or
-after a fork, is in test_connections.py.
+Processes are killed, the disk is full, the database is removed, the clock is set back,
+and the server runs for a long time. What a single connection does about a lost file or
+after a fork is in test_connections.py.
 """
 
 from __future__ import annotations
@@ -47,42 +47,42 @@ def wait_until(happens):
 class Storm:
     """Installers that enroll one machine after another, as fast as they can.
 
-    Each sends its request, under its key, until it is answered 201.
+    Each repeats its request with the same key until the response is a 201.
     """
 
     def __init__(self, server):
         self._server = server
         self.installer = server.operator.installer(max_uses=1_000_000)
-        self.answers = {}  # by machine_id: each 201 that arrived
-        self.lost = 0  # requests that were cut off
-        self.refused = 0  # that were answered 503
+        self.answers = {}  # by machine_id: each 201 that was received
+        self.lost = 0  # requests whose connection was cut
+        self.refused = 0  # requests answered with 503
         self._numbers = itertools.count()
         self._over = threading.Event()
 
     @contextmanager
     def raging(self):
-        """Let the installers work; at the end of the block each gets to its own."""
+        """Let the installers work during the block; each completes its last request."""
         with ThreadPoolExecutor(THREADS) as pool:
             installers = [pool.submit(self._install) for _ in range(THREADS)]
             try:
                 yield
             finally:
                 self._over.set()
-                for installer in installers:  # what ended one tells more than a wait
+                for installer in installers:  # its error says more than a timeout
                     installer.result()
 
     def go_on(self, count=20):
-        """Wait until so many more are enrolled."""
+        """Wait until that many more machines are enrolled."""
         enough = len(self.answers) + count
         wait_until(lambda: len(self.answers) >= enough)
 
     def be_refused(self, count=20):
-        """Wait until so many more are refused, since the server can write nothing."""
+        """Wait until that many more are refused, since the server can write nothing."""
         enough = self.refused + count
         wait_until(lambda: self.refused >= enough)
 
     def assert_kept(self):
-        """Assert that each 201 is in the database, and nothing else."""
+        """Assert that the database has each 201, and nothing else."""
         hashes = {
             hash_token(answer["api_token"].encode()) for answer in self.answers.values()
         }
@@ -146,7 +146,7 @@ def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path):
 
 @contextmanager
 def full_disk(server):
-    """Fill the disk that the server runs on."""
+    """Fill the disk of the server."""
     ballast = server.database.with_name("ballast")
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while True:
@@ -157,7 +157,7 @@ def full_disk(server):
 
 @contextmanager
 def limited_files(server):
-    """Let no file of the server's become longer than 64 KiB (EFBIG)."""
+    """Limit the server's files to 64 KiB each (EFBIG)."""
     limit_files(server, 64 * 1024)
     yield
     limit_files(server, resource.RLIM_INFINITY)
@@ -181,7 +181,7 @@ def small_disk(tmp_path):
 
 @pytest.fixture(params=["full_disk", "limited_files"])
 def shortage(request):
-    """A folder to run a server in, and a way to let it be without space in a block."""
+    """A folder for a server, and a context in which it has no space left."""
     if request.param == "full_disk":
         return request.getfixturevalue("small_disk"), full_disk
     return request.getfixturevalue("tmp_path"), limited_files
@@ -221,7 +221,7 @@ def test_a_listing_that_finds_no_space_is_refused(shortage, monkeypatch):
 
 
 def test_a_listing_is_sent_whole_or_not_at_all(tmp_path):
-    """Also where what does not fit is no more than its last byte."""
+    """Also if only the last byte does not fit."""
     make_fleet(tmp_path / "rpa_data.db", 1200, os_info="x" * 1000)
     with running_server(tmp_path) as server:
         whole = list_fleet(server).data
@@ -236,7 +236,7 @@ def list_fleet(server):
     return server.operator.get("/fleet")
 
 
-# A database that is taken away
+# A database that is removed
 
 
 def test_a_database_that_is_moved_away_and_back_loses_nothing(tmp_path):
@@ -254,7 +254,7 @@ def test_a_database_that_is_moved_away_and_back_loses_nothing(tmp_path):
 
 
 def test_a_database_that_is_deleted_is_not_begun_anew(tmp_path):
-    """Neither by a worker that has used it nor by one that has not."""
+    """Not by a worker that has used it, nor by one that has not."""
     with running_server(tmp_path, "-w", "2") as server:
         server.operator.enroll("PC-1")
         server.database.unlink()
@@ -269,7 +269,7 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
     with running_server(tmp_path, "-w", "2", "--threads", "4") as server:
         storm = Storm(server)
         with storm.raging():
-            storm.go_on(300)  # until no connection has to be opened any more
+            storm.go_on(300)  # until no new connection has to be opened
             wait_until(lambda: all(map(partial(uses, server), server.workers())))
             for end in ("-wal", "-shm"):
                 os.unlink(f"{server.database}{end}")
@@ -281,7 +281,7 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
 
 
 def uses(server, pid):
-    """Tell whether a worker has the database open."""
+    """Return whether a worker has the database open."""
     return f"{server.database}-shm" in Path(f"/proc/{pid}/maps").read_text()
 
 
@@ -302,7 +302,7 @@ app = create_app()
 
 @pytest.fixture
 def clocked(tmp_path):
-    """A server whose clock is ahead by as many hours as a file says: by 48."""
+    """A server whose clock is ahead by the hours in a file: 48 at first."""
     (tmp_path / "clocked.py").write_text(CLOCKED)
     (tmp_path / "ahead").write_text("48")
     with running_server(tmp_path, "-w", "2", app="clocked:app") as server:
@@ -372,7 +372,7 @@ def test_a_clock_that_is_set_back_mixes_up_no_history(clocked):
     assert [event["at"] for event in shown] == sorted(event["at"] for event in shown)
 
 
-# For long, and across a fork
+# For a long time, and after a fork
 
 SERVED = """
 import os
@@ -406,7 +406,7 @@ def test_workers_may_be_forked_after_the_first_request(tmp_path):
 
 def test_descriptors_do_not_pile_up_over_10000_requests(tmp_path):
     make_fleet(tmp_path / "rpa_data.db", 1200, os_info="x" * 1000)
-    # One connection to the database each: what is open is then the same each time.
+    # One connection per worker, so that the number of open files is the same each time.
     options = ("-k", "gthread", "-w", "2", "--threads", "1")
     with running_server(tmp_path, *options) as server:
         life = partial(live, server, server.operator.enroll("PC-mine"))
@@ -445,7 +445,7 @@ def live(server, agent, number):
 
 
 def hang_up_during_the_listing(server):
-    """Reset the connection when the answer, of more than a megabyte, has begun."""
+    """Reset the connection once the response, of more than a megabyte, has begun."""
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         reset = struct.pack("ii", 1, 0)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)

@@ -1,4 +1,4 @@
-"""GET /fleet of a large fleet, from a real server: no memory grows with it."""
+"""GET /fleet of a large fleet on a real server: its memory does not grow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.server import running_server
 
 MACHINES = 40_000
 
-#: Bytes that a server may grow by. The answer alone has 18 MB, and rows and
+#: Bytes that a server may grow by. The response alone has 18 MB; rows and
 #: dictionaries of as many machines take 75 MB.
 ROOM = 32 * 1024 * 1024 * MACHINES // 100_000
 
@@ -40,7 +40,7 @@ def server(tmp_path_factory):
 
 
 def most_memory(server):
-    """Return the most bytes that the server's worker has ever had in memory."""
+    """Return the peak memory of the server's worker, in bytes."""
     process = server.process.pid
     children = Path(f"/proc/{process}/task/{process}/children").read_text()
     (worker,) = children.split()

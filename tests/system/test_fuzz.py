@@ -1,4 +1,4 @@
-"""Whatever anybody sends to any route: never a 5xx, and every refusal is a problem."""
+"""Random requests to every route: never a 5xx, and every refusal is a problem."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ every_role = pytest.mark.parametrize(
 
 @pytest.fixture
 def caller(client, operator, database):
-    """Return a function that makes the caller of a role, in a fleet that is as new."""
-    operator.get("/fleet")  # makes the tables
+    """Return a function that makes a client of a role, in a fleet as at first."""
+    operator.get("/fleet")  # creates the tables
 
     def of(role):
         with closing(sqlite3.connect(database)) as connection:
@@ -60,7 +60,7 @@ def caller(client, operator, database):
 
 @pytest.fixture
 def routes(app):
-    """Every method and path of ours, in an order that uninstalls last."""
+    """Every method and path of ours, in an order in which uninstalls come last."""
     return sorted(
         (path_of(rule).removeprefix(PREFIX), method)
         for rule in app.url_map.iter_rules()
@@ -74,7 +74,7 @@ def path_of(rule):
 
 
 def check(response):
-    """Assert an answer of a route of ours: a success or one of the problems."""
+    """Assert that a response of our routes is a success or one of the problems."""
     status = response.status_code
     if status in (200, 201):
         return
@@ -85,10 +85,10 @@ def check(response):
         assert_problem(response, status, code)
 
 
-# What is sent
+# The requests
 
 
-any_text = st.text(st.characters(), max_size=300)  # lone surrogates among it
+any_text = st.text(st.characters(), max_size=300)  # including lone surrogates
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | any_text,
     lambda inner: st.lists(inner) | st.dictionaries(any_text, inner),
@@ -121,13 +121,13 @@ media_types = st.sampled_from(
         "",
     ]
 )
-# What may stand in a header field once a server has taken it (PEP 3333).
+# Header values as a server passes them on (PEP 3333).
 any_field = st.text(
     st.characters(max_codepoint=255, exclude_characters="\0\r\n"), max_size=100
 )
 
 
-# Who sends it where
+# The clients and routes
 
 
 @every_role
@@ -163,7 +163,7 @@ def test_any_path_and_query(caller, routes, role, segment, query):
     for path, method in routes:
         raw = {"QUERY_STRING": query}
         check(someone.request(method, path, environ_overrides=raw))
-        # Beside our routes the host answers, whatever it likes but no redirect.
+        # The host answers what is beside our routes, with anything but a redirect.
         raw["PATH_INFO"] = f"{PREFIX}{path}/{segment.decode('latin-1')}"
         response = someone.request(method, path, environ_overrides=raw)
         assert response.status_code < 500
@@ -210,7 +210,7 @@ def test_any_header_fields(caller, routes, fields):
 @fuzz
 @given(host=any_field)
 def test_any_host_name(caller, routes, host):
-    """Flask refuses one that cannot be before it looks for a route."""
+    """Flask refuses invalid ones before it looks for a route."""
     operator = caller("operator")
 
     for path, method in routes:

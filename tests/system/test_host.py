@@ -1,4 +1,4 @@
-"""A host that was there first: nothing of it changes, and agents come in on request."""
+"""An existing host: nothing of it changes, and agents may use its routes on request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def release():
 
 
 def answers(app, token):
-    """Return what *app* says to requests that are none of lea_fleet's business."""
+    """Return the responses of *app* to requests that are not for lea_fleet."""
     client = app.test_client()
     headers = {"Authorization": f"Bearer {token}"}
     found = []
@@ -114,7 +114,7 @@ def test_a_database_fault_is_our_503_whatever_the_hosts_pages_are(
     assert_problem(response, 503, "database_unavailable", "retry")
 
 
-# A guard that compares every request with the shared token
+# A guard that compares every request's token with the shared one
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_a_host_that_cannot_ask_the_database_answers_its_own_503(guarded, databa
     assert (response.status_code, response.text) == (503, "the host's 503")
 
 
-# Ways in
+# Ways to register it
 
 
 def test_a_plain_blueprint_is_the_same_plugin(database, release):

@@ -1,7 +1,7 @@
-"""Imports run down the rooms of the package and never up, and never in a circle.
+"""Imports go down the rooms of the package, never up, and never in a circle.
 
-They are read from the syntax trees, so that those in functions and those for type
-checkers count as well.
+They are read from the syntax trees, which include those in functions and those for
+type checkers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.docs import ROOT
 
 PACKAGE = ROOT / "lea_fleet"
 
-#: From the top down; a module belongs to the narrowest room that its name begins with.
+#: From the top down; the longest matching name is the room of a module.
 LAYERS = (
     ("lea_fleet", "lea_fleet.extension", "lea_fleet.standalone"),
     ("lea_fleet.cli",),
@@ -67,7 +67,7 @@ def _imports(path, module, modules):
                 base = package.split(".")[: 1 - node.level or None]
                 source = ".".join([*base, *filter(None, [source])])
             inner = {f"{source}.{alias.name}" for alias in node.names}
-            # What is not a module is a name that the source has.
+            # A name that is not a module is a name in the imported module.
             targets = {name if name in modules else source for name in inner}
             yield from ((node.lineno, target) for target in sorted(targets))
 
@@ -92,7 +92,7 @@ def _broken_rules(module, target):
 
 
 def _circles(graph):
-    """Yield a line for one import of each circle of *graph*, which is used up."""
+    """Yield a line for one import of each circle in *graph*, which is emptied."""
     while True:
         try:
             return TopologicalSorter(graph).prepare()

@@ -1,7 +1,7 @@
-"""The package as it is handed out: whole, described as it is, and able to start.
+"""The built package: complete, with correct metadata, and able to start.
 
-What is built comes from a copy of the project's files without a trace of earlier
-builds, as they are in a fresh clone.
+It is built from a copy of the project's files without earlier builds, as in a fresh
+clone.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from tests.support.server import TcpClient
 PACKAGE = ROOT / "lea_fleet"
 TOP = {"MANIFEST.in", "README.rst", "lea_fleet", "setup.cfg", "setup.py", "tests"}
 
-#: What building, running and unpacking leave beside it.
+#: What building, running and unpacking add to the folder.
 LEFTOVERS = {"PKG-INFO", "__pycache__", "build", "data", "dist", "lea_fleet.egg-info"}
 
-#: Nothing of the project's own folder is found by the programs that run.
+#: Keeps programs from importing from the project's folder.
 ALONE = {"PYTHONPATH": ""}
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """The folder of a copy of the project, as a fresh clone has it."""
+    """A copy of the project's folder, as in a fresh clone."""
 
     def others(folder, names):
         ours = TOP if Path(folder) == ROOT else set(names) - {"__pycache__"}
@@ -44,7 +44,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(source, tmp_path_factory):
-    """The folder with the sdist, and with the wheel that was built from it."""
+    """The folder with the sdist, and with the wheel built from it."""
     folder = tmp_path_factory.mktemp("built")
     run(sys.executable, "-m", "build", "--outdir", folder, source, cwd=folder)
     return folder
@@ -65,7 +65,7 @@ def metadata(wheel):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """The programs of a fresh virtual environment with the wheel and no more."""
+    """The programs of a new virtual environment with only the wheel installed."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, symlinks=True, with_pip=True)
     programs = folder / "bin"
@@ -74,7 +74,7 @@ def installed(wheel, tmp_path_factory):
 
 
 def run(*command, cwd, **variables):
-    """Return what a command printed; it fails the test where it fails."""
+    """Return the output of a command; fail the test if it fails."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -88,13 +88,13 @@ def run(*command, cwd, **variables):
 
 
 def files(folder):
-    """Return the path of every file in *folder*, from there on."""
+    """Return the path of every file in *folder*, relative to it."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix() for path in found}
 
 
 def written(names):
-    """Return *names* without those of the files that a build makes."""
+    """Return *names* without those of files that a build creates."""
     made = ("PKG-INFO", "lea_fleet.egg-info/")
     return {name for name in names if not name.startswith(made)}
 

@@ -1,4 +1,4 @@
-"""More than comes on an ordinary day: refused politely or done, and never a 500."""
+"""Overload: requests are served or refused with a problem, never with a 500."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.support.server import KeptClient, running_server
 THREADS = 16
 
 
-# Another writer that keeps the database for itself
+# Another writer that holds the lock for long
 
 
-#: Does not wait for long for a writer, and a fresh machine is fresh for an hour.
+#: Waits only briefly for a lock, and writes heartbeats only once an hour.
 HASTY = {
     "LEA_FLEET_BUSY_TIMEOUT": "0.2",
     "LEA_FLEET_HEARTBEAT_INTERVAL": "1h",
@@ -35,7 +35,7 @@ HASTY = {
 
 
 def locked(database):
-    """Return work that holds the write lock for as long as it is let."""
+    """Return work that holds the write lock until it is told to stop."""
 
     def hold(ready, over):
         with closing(sqlite3.connect(database, isolation_level=None)) as connection:
@@ -58,7 +58,7 @@ def test_while_another_process_writes_for_long_only_writers_are_sent_away(tmp_pa
             lambda n: installer.post("/enroll", {"machine_id": f"PC-new-{n}"}),
             lambda n: operator.uninstall(f"PC-{n}"),
             lambda n: operator.post(f"/machines/PC-{n}/token", {}),
-            lambda n: fresh[n].post("/heartbeat", {"version": "2"}),  # is written
+            lambda n: fresh[n].post("/heartbeat", {"version": "2"}),  # needs a write
         ]
 
         def write(number):
@@ -75,18 +75,18 @@ def test_while_another_process_writes_for_long_only_writers_are_sent_away(tmp_pa
             assert_problem(response, 503, "database_busy", "retry")
         assert {response.status_code for response in answers[::2]} == {200}
 
-        # They come again, one kind after the other: who is uninstalled beats no more.
+        # Sent again, uninstalls last: an uninstalled machine's heartbeat is refused.
         numbers = [4 * n + kind for kind in (0, 3, 2, 1) for n in range(20)]
         again = Counter(write(number).status_code for number in numbers)
         assert again == {201: 40, 200: 40}
         assert operator.get("/fleet").json["totals"]["active"] == 20
 
 
-# A thousand installers at one moment
+# A thousand installers at once
 
 
 def test_1000_that_enroll_at_once_are_1000_machines(tmp_path):
-    """Every second one hangs up before it is answered, and asks again."""
+    """Every second one cuts the connection before the response, and asks again."""
     names = [f"PC-{number}" for number in range(1000)]
     with running_server(tmp_path, "-w", "2", "--threads", "8") as server:
         installer = server.operator.installer(max_uses=1000)
@@ -116,7 +116,7 @@ def install(server, installer, names):
 
 
 def request(server, installer, name):
-    """Send an enrollment, without waiting for the answer."""
+    """Send an enrollment without waiting for the response."""
     body = json.dumps({"machine_id": name})
     connection = socket.create_connection(("127.0.0.1", server.port), 60)
     connection.sendall(
@@ -129,9 +129,9 @@ def request(server, installer, name):
 
 
 def answers_on(connections):
-    """Read each answer as soon as it comes; return the tokens, in their order.
+    """Read each response as soon as it arrives; return the tokens, in order.
 
-    None where a machine was told to come again.
+    None stands for a machine that was told to try again.
     """
     machines = {connection: name for name, connection in connections.items()}
     tokens = {}
@@ -146,10 +146,11 @@ def answers_on(connections):
 
 
 def finished(server, installer, name, token=None):
-    """Return a machine and the token that it was heard with.
+    """Return a machine and its valid token.
 
-    One that overtook its own first request finds its token replaced by that one's
-    answer, which nobody got, and asks once more; so does one that is sent away.
+    If a repeated request overtook the first one, the valid token is in the response to
+    the first one, which nobody read; the machine then asks once more. So does one that
+    was told to try again.
     """
     for _ in range(20):
         if token is not None:
@@ -168,7 +169,7 @@ def finished(server, installer, name, token=None):
 
 
 def test_10000_machines_beat_beside_another_writer(tmp_path):
-    """At 60 seconds: 167 beats a second, each of which has to be written."""
+    """At 60 seconds: 167 heartbeats a second, each of which has to be written."""
     database = tmp_path / "rpa_data.db"
     tokens = make_fleet(database, 10_000)
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -183,7 +184,7 @@ def test_10000_machines_beat_beside_another_writer(tmp_path):
 
 
 def writing(database):
-    """Return work that writes to a table of the host's, now and again."""
+    """Return work that writes to a table of the host's from time to time."""
 
     def write(ready, over):
         connect = partial(sqlite3.connect, timeout=60, isolation_level=None)
@@ -201,7 +202,7 @@ def writing(database):
 
 
 def beats(server, tokens, rate, seconds):
-    """Let machines beat at that rate, as far as this one can; return the answers."""
+    """Send heartbeats at that rate, or as fast as possible; return the responses."""
     begin = time.monotonic()
     numbers = itertools.count()
 

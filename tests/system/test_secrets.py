@@ -1,8 +1,8 @@
-"""No token is kept or logged anywhere, nor is any Idempotency-Key: only their SHA-256.
+"""No token and no Idempotency-Key is stored or logged: only their SHA-256.
 
-One long story is told to a real file with everything logged. Then the file, its
-write-ahead log, its shared memory and every log record are searched. SQLite is kept
-from wiping what it deletes, which would hide a secret that was written for a moment.
+One long scenario runs on a real file with everything logged. Then the file, its WAL,
+its shared memory and every log record are searched. SQLite's secure_delete is off, so
+that a secret that was stored only for a moment is found as well.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tests.support.api import (
 )
 from tests.support.server import running_server
 
-KEYS = ["key-of-the-first-enrolment", "key-of-the-second-enrolment"]
+KEYS = ["key-of-the-first-enrollment", "key-of-the-second-enrollment"]
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_wiped(monkeypatch):
-    """Turn secure_delete off, which some builds of SQLite have on by default."""
+    """Turn off secure_delete, which is on by default in some builds of SQLite."""
     ensure_schema = connections.ensure_schema
 
     def prepare(connection):
@@ -70,13 +70,13 @@ def records():
 
 
 def written(record):
-    """Return whatever a handler may write of a record."""
+    """Return everything that a handler may write of a record."""
     with_traceback = logging.Formatter().format(record)
     return f"{with_traceback}\n{vars(record)!r}"
 
 
 def assert_hidden(secrets, text):
-    """Assert that *text* has none of *secrets*; of a token, not even its core."""
+    """Assert that *text* has none of *secrets*, nor the random part of a token."""
     for secret in secrets:
         core = secret.removeprefix("lea_agent_").removeprefix("lea_enroll_")
         assert len(core) > 20
@@ -84,17 +84,17 @@ def assert_hidden(secrets, text):
 
 
 def kept(database):
-    """Return what is in the database and in what stands beside it, by name."""
+    """Return the contents of the database and of the files beside it, by name."""
     paths = [path for path in database.parent.iterdir() if path.is_file()]
     return {path.name: path.read_bytes().decode("latin-1") for path in paths}
 
 
-# The story
+# The scenario
 
 
 @pytest.fixture
 def secrets(records, app, operator):
-    """Let everything happen that has to do with tokens; return what was secret."""
+    """Do everything that involves tokens; return the secrets."""
     story = [OPERATOR_TOKEN, MONITOR_TOKEN, *KEYS]
     agent = enroll(operator, story)
     agent = rotate(operator, agent, story)
@@ -106,7 +106,7 @@ def secrets(records, app, operator):
 
 
 def enroll(operator, story):
-    """An installer has to ask twice for the answer, and a receiver fails."""
+    """An installer has to ask twice for the response, and a signal receiver fails."""
     installer = operator.installer(label="Paris")
     with agent_enrolled.connected_to(fail):
         lost = enrolled(installer, KEYS[0])
@@ -128,7 +128,7 @@ def enrolled(caller, key):
 
 
 def rotate(operator, agent, story):
-    """The agent gets another token, which is lost, and one from the operator."""
+    """The agent rotates its token, which is lost, and gets one from the operator."""
     agent.heartbeat(hostname="A")
     for caller in (agent, operator):
         response = caller.post("/machines/PC-1/token", {})
@@ -169,7 +169,7 @@ def use_the_shell(app, operator, story):
 
 
 def mislay(operator, secret):
-    """A secret turns up wherever it does not belong, and is refused there."""
+    """Secrets are sent where they do not belong, and are refused."""
     stranger = Api(operator.client)
     query = {"access_token": secret, "machine_id": secret}
     assert stranger.get("/fleet", query_string=query).status_code == 401
@@ -193,7 +193,7 @@ def mislay(operator, secret):
 
 
 def break_down(operator, database, monkeypatch):
-    """Whatever an enrollment needs is missing, one thing after the other."""
+    """Take away what an enrollment needs, one thing after the other."""
 
     def enroll():
         headers = {"Idempotency-Key": KEYS[0]}
@@ -210,11 +210,11 @@ def break_down(operator, database, monkeypatch):
     database.with_suffix(".away").rename(database)
 
 
-# What is found of it
+# The search
 
 
 def test_what_was_deleted_would_be_found(app, operator, database):
-    """Else the search below would be worth nothing."""
+    """Otherwise, the search below would prove nothing."""
     operator.enroll("PC-1")
     with app.app_context():
         connection = get_db()
@@ -277,7 +277,7 @@ def test_no_answer_but_the_one_that_hands_it_out_tells_a_token(operator, secrets
 
 
 def test_no_secret_is_in_the_log_of_a_server(tmp_path):
-    """With its own debug log, and each request in it."""
+    """With its debug log, and with each request in it."""
     options = ("--log-level", "debug", "--access-logfile", "-", "--capture-output")
     story = [OPERATOR_TOKEN, *KEYS]
 

@@ -1,4 +1,4 @@
-"""A production server with several processes on one file, driven over TCP."""
+"""A production server with several processes on one file, used over TCP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def operator(server):
 
 @pytest.fixture
 def send(server):
-    """Send a POST /enroll as it is written here, from the first header field on."""
+    """Send a POST /enroll exactly as given, from the first header field on."""
 
     def send(*fields, body=b"", **options):
         head = [f"POST {PREFIX}/enroll HTTP/1.1".encode(), b"Host: localhost"]
@@ -132,7 +132,7 @@ def test_heartbeats_do_not_undo_the_uninstall_that_they_race(operator):
     assert_problem(agent.heartbeat(), 401, "agent_uninstalled")
 
 
-# What only a real connection can carry
+# What only a real connection can send
 
 
 def test_a_body_of_a_megabyte_is_too_large(send):
@@ -147,7 +147,7 @@ def test_a_body_of_a_hundred_megabytes_is_not_waited_for(send):
 
 
 def test_a_body_whose_end_is_not_announced_is_too_large(server, send):
-    """Also where its first 64 KiB would do by themselves."""
+    """Also if its first 64 KiB would be a valid body."""
     first = b'{"machine_id": "PC-endless"}'.ljust(0x10000)
     chunks = [first, b" " * 0x10000, b" " * 0x10000, b""]
 
@@ -162,7 +162,7 @@ def chunked(chunks):
 
 
 def assert_too_large(answer):
-    """A server may also close the connection before it reads all that comes."""
+    """Assert a 413, or that the server closed the connection without reading it all."""
     if answer is not None:
         assert_problem(answer, 413, "body_too_large", "fix_request")
 

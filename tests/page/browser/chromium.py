@@ -1,4 +1,4 @@
-"""Debian's Chromium without a screen, and what a page in it must never do."""
+"""Debian's headless Chromium, and checks that every test of a page makes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ try:
 except ImportError:
     axe = expect = sync_playwright = None
 
-#: Where CI keeps what the pages looked like.
+#: Where CI keeps the screenshots.
 SCREENSHOTS = Path(__file__).parents[3] / ".screenshots"
 
 _SETUP = Path(__file__).parent / "setup_browser.sh"
 
-#: As root, and without a word to anybody but the page's own server.
+#: To run as root, and to connect to the page's own server only.
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -27,12 +27,12 @@ _ARGUMENTS = (
     "--disable-sync",
 )
 
-#: What Chromium itself writes where a server refuses, or is not there.
+#: What Chromium logs if a server refuses a request or is not running.
 _REFUSED = "Failed to load resource"
 
 
 def why_there_is_no_browser():
-    """Return why no browser is to be had on this machine, or None."""
+    """Return why the tests cannot run a browser on this machine, or None."""
     if sync_playwright is None:
         return f"Playwright or axe is not installed: run {_SETUP}"
     if shutil.which("chromium") is None:
@@ -46,7 +46,7 @@ def launch(playwright):
 
 
 class Tab:
-    """A page of the browser that notes what it asks for and complains about."""
+    """A page of the browser that records its requests and the browser's complaints."""
 
     def __init__(self, browser, url, **options):
         options = {"locale": "en-GB", "timezone_id": "Europe/Paris", **options}
@@ -61,7 +61,7 @@ class Tab:
         self.page.on("console", self._on_console)
 
     def open(self, path="", token=None):
-        """Go to the page; with a *token*, signed in with it."""
+        """Open the page; with a *token*, sign in with it."""
         if token is not None:
             kept = f"sessionStorage.setItem('lea_fleet_token', '{token}')"
             self.page.add_init_script(kept)
@@ -69,7 +69,7 @@ class Tab:
         return self.page
 
     def close(self):
-        """Close it; nothing may have gone elsewhere or broken the policy."""
+        """Close the page; fail if it asked another server or complained."""
         self.context.close()
         origin = "/".join(self.url.split("/")[:3]) + "/"
         own = (origin, f"blob:{origin}")
@@ -81,15 +81,15 @@ class Tab:
             self.complaints.append(message.text)
 
     def expect_refusals(self):
-        """Take out what Chromium wrote about refused requests: one at least."""
+        """Remove the complaints about refused requests; fail if there is none."""
         others = [text for text in self.complaints if _REFUSED not in text]
         assert len(others) < len(self.complaints)
         self.complaints[:] = others
 
 
 def faults(page):
-    """Return what axe finds wrong with what is shown, each with where it is."""
-    # Half-transparent, in the middle of an animation, no colour is what it will be.
+    """Return what axe finds wrong with the page, each with its element."""
+    # In the middle of an animation, half-transparent colors fail the contrast check.
     page.wait_for_load_state("networkidle")
     found = axe.Axe().run(page).response["violations"]
     return [
@@ -100,7 +100,7 @@ def faults(page):
 
 
 def overflow(page):
-    """Return by how many pixels the page is wider than the window."""
+    """Return how many pixels the page is wider than the window."""
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 

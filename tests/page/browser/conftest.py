@@ -1,4 +1,4 @@
-"""A browser, where it is to be had, and real servers for it to talk to."""
+"""A browser, if one is installed, and real servers for it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Quiet(WSGIRequestHandler):
 
 
 class Fleet:
-    """A server that runs in this process, and the operator's other ways to it."""
+    """A server in this process, and the operator's other ways to use it."""
 
     def __init__(self, app, port, page="/fleet"):
         self.app = app
@@ -64,7 +64,7 @@ def served(app, page="/fleet"):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Skip the tests where there is no browser; fail them where there has to be."""
+    """The browser. Without one, skip the tests, or fail them if it is required."""
     reason = why_there_is_no_browser()
     if reason is not None:
         if os.environ.get("LEA_REQUIRE_BROWSER"):
@@ -78,7 +78,7 @@ def browser():
 
 @pytest.fixture
 def serve(browser):
-    """Run servers until the test ends."""
+    """Start servers that run until the test ends."""
     running = []
 
     def start(app, page="/fleet"):
@@ -93,7 +93,7 @@ def serve(browser):
 
 @pytest.fixture
 def fleet(serve, database):
-    """A server whose fleet is empty."""
+    """A server with an empty fleet."""
     settings = {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database}
     return serve(create_app(settings))
 
@@ -110,7 +110,7 @@ def many(browser, tmp_path_factory):
 
 
 def machine(number):
-    """Return one of many: every hundredth is silent, every fiftieth is gone."""
+    """Return one of many: every hundredth is silent, every fiftieth uninstalled."""
     now = datetime.now(timezone.utc)
     enrolled = now - timedelta(days=60, seconds=number)
     seen = now - timedelta(days=20) if number % 100 == 0 else now - timedelta(hours=1)
@@ -129,7 +129,7 @@ def machine(number):
 
 @pytest.fixture
 def tab(browser):
-    """Open tabs, each a browser of its own; in the end none may have complained."""
+    """Open tabs, each in its own browser; fail at the end if one has complaints."""
     opened = []
 
     def new(fleet, **options):

@@ -1,4 +1,4 @@
-"""The list: a machine among 100,000, found, ordered and paged by the server."""
+"""The list: search, sort and page through 100,000 machines on the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.page.browser.conftest import MANY
 
 
 def shown(page):
-    """Return the machines on the page, once the list is no longer the old one."""
+    """Return the machines on the page, once the list has been replaced."""
     expect(page.locator(".listing.old")).to_have_count(0)
     return page.locator("a.machine").all_inner_texts()
 

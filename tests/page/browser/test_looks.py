@@ -1,6 +1,6 @@
-"""How it looks and behaves: languages, schemes, widths, keyboard, faults, axe.
+"""Looks and behavior: languages, color schemes, widths, keyboard, errors, axe.
 
-Each view is kept as a picture, for people to look at.
+A screenshot of each view is kept for people to look at.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WIDTHS = pytest.mark.parametrize("width", [1440, 360])
 
 @pytest.fixture
 def busy(fleet):
-    """A fleet with something in each part of the page."""
+    """A fleet with content for each part of the page."""
     installer = fleet.operator.installer(label="Paris, vague 1", max_uses=3)
     agent = installer.enroll("PC-1", hostname="PARIS-1", version="1.3.1")
     installer.enroll("PC-2", user_name="Zoé", user_email="zoe@exemple.fr")
@@ -140,7 +140,7 @@ def _datetime(element):
 
 
 def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
-    """The tests above can fail: axe looks, and a broken policy is a complaint."""
+    """The tests above can fail: axe reports faults, and so does the content policy."""
     visit = tab(fleet)
     page = visit.open()
     assert faults(page) == []

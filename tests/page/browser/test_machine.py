@@ -1,4 +1,4 @@
-"""One machine: its story, and what is done to it."""
+"""The view of one machine: its history and actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Into the page: by a token that stays in the tab, or through the host."""
+"""Signing in to the page: by a token that stays in the tab, or through the host."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_token_that_is_changed_meanwhile_leads_back_to_the_form(fleet, tab):
 
 @pytest.fixture
 def host(serve, database):
-    """A host with users of its own, whose login stands before the page."""
+    """A host with users of its own, who must sign in to see the page."""
     app = Flask("host")
     app.secret_key = "of the host"
     app.config.update(
