@@ -37,11 +37,6 @@ def get_unit(state: FleetState) -> UnitOfWork:
     return unit
 
 
-def get_db() -> Any:
-    """Return this application context's connection. Raises what get_unit() does."""
-    return get_host_repository().connection
-
-
 def close_db(store: Store, error: BaseException | None = None) -> None:
     """Release this context's session, if it has one."""
     unit = g._get_current_object().__dict__.pop(_UNIT, None)

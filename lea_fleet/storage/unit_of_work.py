@@ -39,8 +39,9 @@ class UnitOfWork:
         self.rule = rule
         self.actor = actor or HOST
         self._announce = announce
-        # The unit that keeps the state of the transaction on this session.
-        self._root = self
+        # The unit that keeps the state of the transaction on this session, unless this
+        # one does. A unit that referred to itself would keep its session alive.
+        self._outer: UnitOfWork | None = None
         self._now: datetime | None = None
         self._timestamp = ""
         self._recorded: list[tuple[UnitOfWork, Event]] = []
@@ -50,7 +51,7 @@ class UnitOfWork:
         unit = UnitOfWork(
             self.session, self.dialect, self.rule, actor=actor, announce=self._announce
         )
-        unit._root = self._root
+        unit._outer = self._outer or self
         return unit
 
     @property
@@ -60,29 +61,28 @@ class UnitOfWork:
         It is read once the lock is held, so that a transaction that waited for another
         one has a later timestamp.
         """
-        return self._root._now or clock.now()
+        return (self._outer or self)._now or clock.now()
 
     @property
     def timestamp(self) -> str:
         """:attr:`now` as ISO 8601 UTC."""
-        if self._root._now is None:
-            return clock.iso(clock.now())
-        return self._root._timestamp
+        root = self._outer or self
+        return clock.iso(clock.now()) if root._now is None else root._timestamp
 
     def limits(self, interval: int) -> dict[str, str]:
         """Return the query parameters for presence and suspected clones.
 
         *interval* is the longest heartbeat interval in use, in seconds.
         """
-        now = self.now
+        root, now = self._outer or self, self.now
         limits = self.rule.limits(now, interval)
-        limits["now"] = self._root._timestamp if self._root._now else clock.iso(now)
+        limits["now"] = root._timestamp if root._now else clock.iso(now)
         limits["clone_since"] = clock.before(now, CLONE_MEMORY)
         return limits
 
     def record(self, event: Event) -> None:
         """Announce *event*, which is already written, after the commit."""
-        self._root._recorded.append((self, event))
+        (self._outer or self)._recorded.append((self, event))
 
     @contextmanager
     def transaction(
@@ -97,14 +97,15 @@ class UnitOfWork:
         if self.dialect.in_transaction(self.session):
             yield
             return
-        root = self._root
+        root = self._outer or self
         self.dialect.begin_writing(self.session, about, durable)
+        # What a host's own BEGIN left here was not committed by us, perhaps not at all.
+        root._recorded = []
         try:
             root._read_clock()
             yield
             self.session.commit()
         except BaseException:
-            root._recorded.clear()
             self.session.rollback()
             raise
         finally:
@@ -118,7 +119,7 @@ class UnitOfWork:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Run the block so that all its reads see the same snapshot."""
-        root = self._root
+        root = self._outer or self
         self.dialect.begin_reading(self.session)
         try:
             root._read_clock()

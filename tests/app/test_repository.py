@@ -5,6 +5,11 @@ It has the method names of the older server's registry.
 
 from __future__ import annotations
 
+import gc
+import sqlite3
+import weakref
+from contextlib import closing
+
 import pytest
 
 from lea_fleet import (
@@ -15,7 +20,7 @@ from lea_fleet import (
     ReactivationRefused,
     UnknownAgent,
 )
-from lea_fleet.app.database import get_db
+from tests.support.fleets import get_db
 from tests.support.processes import in_processes
 
 DETAILS = {
@@ -288,3 +293,25 @@ def test_a_machine_that_was_never_seen_is(repository, the_clock):
     repository.touch_last_seen("PC-1")
 
     assert seen(repository) == the_clock.iso()
+
+
+def test_a_repository_keeps_nothing_alive_once_it_is_dropped(app, database):
+    """A host may make one for each question: neither unit nor dialect may pile up."""
+    with app.app_context():
+        get_db()  # makes the tables
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        gc.collect()
+        gc.disable()
+        try:
+            units = []
+            for _ in range(3):
+                repository = AgentRepository(connection)
+                assert repository.list_by_status("active") == []
+                units.append(weakref.ref(repository.unit))
+                dialect = repository.unit.dialect
+                del repository
+        finally:
+            gc.enable()
+
+        assert [unit() for unit in units] == [None] * 3
+        assert AgentRepository(connection).unit.dialect is dialect

@@ -459,6 +459,18 @@ def test_a_transaction_is_told_whole_though_a_receiver_makes_another(app, on, he
     ]
 
 
+def test_what_the_host_rolls_back_itself_is_never_told(app, heard):
+    """In a transaction that the host began, the host commits, or does not."""
+    with app.app_context():
+        repository = LeaFleet().repository
+        repository.connection.execute("BEGIN IMMEDIATE")
+        repository.enroll("PC-1")
+        repository.connection.execute("ROLLBACK")
+        repository.enroll("PC-2")
+
+    assert machines(heard) == [("agent-enrolled", "PC-2")]
+
+
 def test_what_the_host_takes_back_is_never_told(app, heard):
     with app.app_context():
         repository = LeaFleet().repository

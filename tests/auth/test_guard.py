@@ -11,9 +11,9 @@ from contextlib import closing
 import pytest
 
 from lea_fleet import ConfigurationError, Problem
-from lea_fleet.app.database import get_db
 from lea_fleet.auth import guard as auth
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
+from tests.support.fleets import get_db
 
 UNINSTALLED = (401, "agent_uninstalled")
 FORBIDDEN = (403, "insufficient_scope")

@@ -23,11 +23,10 @@ from pathlib import Path
 import pytest
 
 from lea_fleet import create_app
-from lea_fleet.app.database import get_db
 from lea_fleet.app.signals import agent_enrolled
 from lea_fleet.storage.sqlite import connections
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
-from tests.support.fleets import fill
+from tests.support.fleets import fill, get_db
 from tests.support.processes import beside, in_processes, open_descriptors
 
 NOBODY = 65534

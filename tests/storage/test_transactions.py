@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from lea_fleet import AgentRepository, LeaFleet
-from lea_fleet.app.database import get_db
+from tests.support.fleets import get_db
 from tests.support.processes import in_processes
 
 FULL, NORMAL = 2, 1

@@ -7,13 +7,18 @@ from contextlib import closing
 from pathlib import Path
 
 from lea_fleet import create_app
-from lea_fleet.app.database import get_repository
+from lea_fleet.app.database import get_host_repository, get_repository
 from lea_fleet.core import tokens
 from lea_fleet.storage.sqlite.schema import ensure_schema
 from tests.support.api import OPERATOR_TOKEN
 
 #: The columns of a row that a test does not give.
 DEFAULTS = {"status": "active", "enrolled_at": "2026-03-01T08:00:00+00:00"}
+
+
+def get_db():
+    """Return the connection of the active application context."""
+    return get_host_repository().connection
 
 
 def fill(database, rows):

@@ -15,7 +15,6 @@ from contextlib import closing
 import pytest
 
 from lea_fleet import agent_enrolled
-from lea_fleet.app.database import get_db
 from lea_fleet.storage.agent_tokens import AgentTokens
 from lea_fleet.storage.sqlite import connections
 from tests.support.api import (
@@ -26,6 +25,7 @@ from tests.support.api import (
     assert_invalid,
     assert_problem,
 )
+from tests.support.fleets import get_db
 from tests.support.server import running_server
 
 KEYS = ["key-of-the-first-enrollment", "key-of-the-second-enrollment"]

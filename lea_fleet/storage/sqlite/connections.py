@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
-from .dialect import SqliteDialect, add_functions
+from .dialect import DIALECT, add_functions
 from .errors import database_problem, is_locked
 from .files import File, Files, files_at, identity, is_writable
 from .schema import ensure_schema
@@ -75,7 +75,7 @@ class Connections:
     before the first :meth:`acquire`.
     """
 
-    dialect: Dialect = SqliteDialect()
+    dialect: Dialect = DIALECT
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: Path, *, busy_timeout: float, reuse: bool) -> None:

@@ -65,6 +65,10 @@ class SqliteDialect:
         return session.execute(statement, values).rowcount
 
 
+#: The one dialect of every SQLite session: it has no state.
+DIALECT = SqliteDialect()
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run the block in a durable transaction: commit, or roll back if it raises.

@@ -11,7 +11,7 @@ from pathlib import Path
 from ....core.findings import CannotCheck, NothingYet
 from ....core.problems import DatabaseUnavailable, Problem
 from ..connections import connect
-from ..dialect import SqliteDialect
+from ..dialect import DIALECT
 from ..errors import database_problem
 from ..schema import foreign_tables, missing_tables
 from .files import Database, look
@@ -37,7 +37,7 @@ class Reading:
     alone: bool
     found: sqlite3.Connection | CannotCheck | Problem | OSError
 
-    dialect = SqliteDialect()
+    dialect = DIALECT
 
     @property
     def session(self) -> sqlite3.Connection:
