@@ -69,9 +69,7 @@ def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
     listing = Listing(unit)
     reader = PageReader(partial(listing.batches, SELECT), page)
     with spooled() as file, unit.snapshot():
-        batches = (batch for status in STATUSES for batch in reader.of_status(status))
-        agents = (agent_of(row) for batch in batches for row in batch)
-        write_table(file, agents, delimiter)
+        write_table(file, map(agent_of, reader.rows()), delimiter)
         next_cursor = _next_cursor(listing, reader, page)
     return Document(file, next_cursor)
 

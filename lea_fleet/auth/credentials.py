@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hmac import compare_digest
+from typing import Any
 
 from flask import has_request_context, request
 
@@ -54,15 +55,26 @@ def _use(found: AgentToken) -> Principal:
     In one transaction: a rotation in the meantime has revoked this token, whose use
     must then not revoke the new one.
     """
-    actor = {"role": "agent"}
-    if has_request_context() and request.remote_addr is not None:
-        actor["address"] = request.remote_addr
-    repository = get_repository(actor)
+    repository = get_repository(actor_of(Principal("agent")))
     with repository.transaction(about=found["machine_id"]):
         principal = _agent(repository.tokens.find(found["token_hash"]))
         if principal.agent:
             repository.use_token(principal.agent)
         return principal
+
+
+def actor_of(principal: Principal) -> dict[str, Any]:
+    """Return the actor that events name for *principal*, with the request's address."""
+    role = "agent" if principal.role == "departed" else principal.role
+    actor: dict[str, Any] = {"role": role}
+    if principal.enrollment_token is not None:
+        actor["enrollment_token"] = principal.enrollment_token
+    if principal.user is not None:
+        actor["user"] = principal.user
+    address = request.remote_addr if has_request_context() else None
+    if address is not None:
+        actor["address"] = address
+    return actor
 
 
 def _agent(token: AgentToken | None) -> Principal:

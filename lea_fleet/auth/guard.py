@@ -18,7 +18,7 @@ from ..core.problems import (
     MissingToken,
     WrongMachine,
 )
-from .credentials import resolve_token
+from .credentials import actor_of, resolve_token
 from .principals import Principal, Role
 from .sessions import signed_in_operator
 
@@ -131,7 +131,7 @@ def caller_is_operator() -> bool:
 
 def acting_repository() -> AgentRepository:
     """Return a repository that records the caller as the actor of its events."""
-    return get_repository(_actor(caller()))
+    return get_repository(actor_of(caller()))
 
 
 def target(principal: Principal, machine_id: str | None) -> str:
@@ -149,19 +149,6 @@ def target(principal: Principal, machine_id: str | None) -> str:
     if machine_id is not None and own not in (machine_id, machine_id.strip()):
         raise WrongMachine("This token belongs to another machine.")
     return str(own)
-
-
-def _actor(principal: Principal) -> dict[str, Any]:
-    role = "agent" if principal.role == "departed" else principal.role
-    actor: dict[str, Any] = {"role": role}
-    if principal.enrollment_token is not None:
-        actor["enrollment_token"] = principal.enrollment_token
-    if principal.user is not None:
-        actor["user"] = principal.user
-    address = request.remote_addr
-    if address is not None:
-        actor["address"] = address
-    return actor
 
 
 auth = BearerAuth(scheme="Bearer", realm=REALM)

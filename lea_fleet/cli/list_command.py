@@ -162,8 +162,7 @@ def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
     with open_fleet() as repository, repository.snapshot():
         listing = Listing(repository.unit)
         reader = PageReader(partial(listing.batches, SELECT), page)
-        batches = (batch for status in STATUSES for batch in reader.of_status(status))
-        agents = [agent_of(row) for batch in batches for row in batch]
+        agents = list(map(agent_of, reader.rows()))
         return agents, listing.totals(replace(page.wanted, status=None))
 
 

@@ -252,6 +252,12 @@ class PageReader:
                 self.broken_off = self._last
                 return
 
+    def rows(self) -> Iterator[Any]:
+        """Yield all rows of the page, one status after the other."""
+        for status in STATUSES:
+            for batch in self.of_status(status):
+                yield from batch
+
     def _reaches(self, status: Status) -> bool:
         wanted, after = self._page.wanted, self._page.after
         if wanted.status not in (None, status):

@@ -49,7 +49,8 @@ SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
 _VALUES = ", ".join(f":{name}" for name in DETAILS)
 _INSERT = (
     f"INSERT INTO enrolled_agents (machine_id, {', '.join(DETAILS)}, enrolled_at,"
-    f" last_seen_at) VALUES (:machine_id, {_VALUES}, :now, :seen) RETURNING id"
+    f" last_seen_at) VALUES (:machine_id, {_VALUES}, :enrolled_at, :last_seen_at)"
+    " RETURNING id"
 )
 _RESET = (
     "UPDATE enrolled_agents SET status = 'active', enrolled_at = :now,"
@@ -123,9 +124,8 @@ class Agents(Repository):
             "uninstalled_at": None,
             "uninstall_reason": None,
         }
-        values = {**columns, "now": now, "seen": columns["last_seen_at"]}
         # fetchall(), since an unfinished statement would stay open after COMMIT.
-        ((row_id,),) = self._unit.session.execute(_INSERT, values).fetchall()
+        ((row_id,),) = self._unit.session.execute(_INSERT, columns).fetchall()
         return _seen_now({"id": row_id, **columns})
 
     def reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
