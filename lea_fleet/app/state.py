@@ -57,7 +57,9 @@ def current_state() -> FleetState:
 
     Raises RuntimeError if the plugin is not registered on it.
     """
-    state = current_app.extensions.get(KEY)
+    # Not through the proxy, which costs a heartbeat 2 µs at each attribute.
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    state = app.extensions.get(KEY)
     if not isinstance(state, FleetState):
         raise RuntimeError(
             "lea_fleet is not registered on this application: call LeaFleet(app)."

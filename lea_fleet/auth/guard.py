@@ -36,7 +36,7 @@ class BearerAuth(HTTPTokenAuth):
         """Return None: :meth:`authenticate` reads the header field itself."""
 
     def authenticate(self, auth: None, stored_password: None) -> Any:
-        field = request.environ.get("HTTP_AUTHORIZATION")
+        field = _authorization()
         if field is None:
             return signed_in_operator()
         token = _bearer(field)
@@ -59,8 +59,15 @@ class BearerAuth(HTTPTokenAuth):
 
 def bearer_token() -> str:
     """Return the Bearer token of this request; empty if there is none."""
-    # From the environment, as Werkzeug's headers do, at a lower cost.
-    return _bearer(request.environ.get("HTTP_AUTHORIZATION", ""))
+    return _bearer(_authorization() or "")
+
+
+def _authorization() -> str | None:
+    # From the environment, as Werkzeug's headers do, and not through the proxy: each
+    # of the two would cost a heartbeat 2 µs.
+    asked = request._get_current_object()  # type: ignore[attr-defined]
+    field: str | None = asked.environ.get("HTTP_AUTHORIZATION")
+    return field
 
 
 def _bearer(field: str) -> str:
