@@ -22,6 +22,9 @@ from .credentials import actor_of, resolve_token
 from .principals import Principal, Role
 from .sessions import signed_in_operator
 
+#: Return the request itself: the proxy costs a heartbeat 2 µs at each attribute.
+_request = request._get_current_object  # type: ignore[attr-defined]
+
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
@@ -36,7 +39,7 @@ class BearerAuth(HTTPTokenAuth):
         """Return None: :meth:`authenticate` reads the header field itself."""
 
     def authenticate(self, auth: None, stored_password: None) -> Any:
-        field = _authorization()
+        field = _request().environ.get("HTTP_AUTHORIZATION")
         if field is None:
             return signed_in_operator()
         token = _bearer(field)
@@ -59,15 +62,7 @@ class BearerAuth(HTTPTokenAuth):
 
 def bearer_token() -> str:
     """Return the Bearer token of this request; empty if there is none."""
-    return _bearer(_authorization() or "")
-
-
-def _authorization() -> str | None:
-    # From the environment, as Werkzeug's headers do, and not through the proxy: each
-    # of the two would cost a heartbeat 2 µs.
-    asked = request._get_current_object()  # type: ignore[attr-defined]
-    field: str | None = asked.environ.get("HTTP_AUTHORIZATION")
-    return field
+    return _bearer(_request().environ.get("HTTP_AUTHORIZATION", ""))
 
 
 def _bearer(field: str) -> str:
