@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import sqlite3
-import threading
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.benchmarks import calls, load, quiet, raw, usage
+from tests.benchmarks import calls, latency, load, quiet, raw, usage
 from tests.benchmarks.fleet import hostname_of, machine_of, make_fleet, token_of
 from tests.support.api import OPERATOR_TOKEN
 from tests.support.server import running_server
@@ -94,6 +92,7 @@ def figures(folder, size, say):
         yield from _enrollments(bare, written, size, say)
     yield from _growth(folder, size, say)
     yield from _latency(folder, size, say)
+    yield from _queues(folder, size, say)
 
 
 def _calls(folder):
@@ -334,7 +333,7 @@ def _latency(folder, size, say):
         requests = _heartbeat_requests(size.reporting)
         most = load.throughput(server.port, requests, size.seconds)
         requests = _heartbeat_requests(size.reporting)
-        with _another_writer(server.database):
+        with latency.another_writer(server.database):
             seconds = 5 * size.seconds
             took = load.latencies(server.port, requests, most / 2, seconds)
     percentiles = quantiles(took, n=100, method="inclusive")
@@ -348,25 +347,28 @@ def _latency(folder, size, say):
     )
 
 
-@contextmanager
-def _another_writer(path):
-    """Write to a table of the host's twenty times a second."""
-    stop = threading.Event()
-
-    def write():
-        with closing(sqlite3.connect(path, timeout=30)) as connection:
-            connection.execute("CREATE TABLE traces (at REAL)")
-            while not stop.wait(0.05):
-                with connection:
-                    connection.execute("INSERT INTO traces VALUES (?)", [time.time()])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        writer.join()
+def _queues(folder, size, say):
+    """Yield how long eight enrolling clients wait, by the shape of the server."""
+    rates = {}
+    for shape, options in latency.SHAPES.items():
+        say(f"enrollments of {latency.CLIENTS} clients, {shape}")
+        took = latency.enrollments(folder / shape, options, _newcomers(), size.seconds)
+        rates[shape] = len(took) / size.seconds
+        percentiles = quantiles(took, n=100, method="inclusive")
+        ours, beside = f"{rates[shape]:.0f}/s", f"median {percentiles[49] * 1e3:.1f} ms"
+        name, slowest = f"{latency.CLIENTS} clients enroll, {shape}", max(took) * 1e3
+        yield Figure(
+            f"{name}, p99", ours, beside, percentiles[98] * 1e3, " ms", "<= 60"
+        )
+        yield Figure(f"{name}, slowest", ours, beside, slowest, " ms", "<= 200")
+    fastest = max(rates, key=rates.__getitem__)
+    slowest = min(rates, key=rates.__getitem__)
+    ours, beside = (
+        f"{slowest} {rates[slowest]:.0f}/s",
+        f"{fastest} {rates[fastest]:.0f}/s",
+    )
+    ratio = rates[slowest] / rates[fastest]
+    yield Figure("Rate of the slowest of these shapes", ours, beside, ratio)
 
 
 def _rate(rates):

@@ -22,6 +22,7 @@ from .errors import database_problem, is_locked
 from .files import File, Files, files_at, identity, is_writable
 from .schema import ensure_schema
 from .wal import refuse_wrong_wal, tries
+from .write_queue import WriteQueue, end_turn, join_queue
 
 #: Idle connections that a process keeps. If more threads are active at once, the others
 #: open and close a connection for each request.
@@ -51,6 +52,10 @@ class Connection(sqlite3.Connection):
     suspect = False
     synchronous: str | None = None  # as it was last set
     handed_out = False  # whether other code may have changed synchronous
+    queue: WriteQueue | None = None
+    busy_timeout: float  # seconds
+    has_turn = False
+    sqlite_waits = True
 
     def commit(self) -> None:
         """Commit, and check that the files at the path are still the same.
@@ -60,11 +65,19 @@ class Connection(sqlite3.Connection):
         """
         if self.in_transaction:
             super().commit()
+        end_turn(self)
         if files_at(self.path) != self.files:
             raise DatabaseUnavailable(
                 f"{self.path} or its WAL was moved, replaced or deleted during this"
                 " request; what the request wrote may not be there."
             )
+
+    def rollback(self) -> None:
+        """Roll back, and end this connection's turn to write."""
+        try:
+            super().rollback()
+        finally:
+            end_turn(self)
 
 
 class Connections:
@@ -85,6 +98,7 @@ class Connections:
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()  # the idle ones and those in use
         self._seen = False
+        self.queue = WriteQueue()
         weakref.finalize(self, _close_all, self._idle, self._open)
         _all.add(self)
 
@@ -125,7 +139,8 @@ class Connections:
             self.discard(connection)
             return
         try:
-            connection.rollback()
+            if connection.in_transaction or connection.has_turn:
+                connection.rollback()
         except sqlite3.Error:  # closed or broken while it was in use
             self.discard(connection)
             return
@@ -179,6 +194,7 @@ class Connections:
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
             connection.files = self._opened_files(file)
+            join_queue(connection, self.queue)
             ensure_schema(connection)
         except sqlite3.Error as error:
             connection.close()
@@ -257,6 +273,7 @@ def connect(path: Path, mode: str, busy_timeout: float) -> Connection:
         check_same_thread=False,  # one thread at a time: see acquire()
         factory=Connection,
     )
+    connection.busy_timeout = busy_timeout
     connection.row_factory = sqlite3.Row
     connection.text_factory = _decode
     return connection
@@ -269,6 +286,7 @@ def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:
 
 def _close(connection: Connection, open_ones: set[Connection]) -> None:
     open_ones.discard(connection)
+    end_turn(connection)
     if connection.pid == os.getpid():
         connection.close()
     else:
@@ -289,5 +307,11 @@ def _before_fork() -> None:
         connections.close_idle()
 
 
+def _in_child() -> None:
+    """Make new queues: the threads that others wait for here are the parent's."""
+    for connections in list(_all):
+        connections.queue = WriteQueue()
+
+
 if sys.platform != "win32":
-    os.register_at_fork(before=_before_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_in_child)

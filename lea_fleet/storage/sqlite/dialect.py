@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from ...core.text import contains, sort_key
+from .write_queue import end_turn, leave_queue, take_turn
 
 
 class SqliteDialect:
@@ -46,8 +47,9 @@ class SqliteDialect:
         begin_writing(session, durable=durable)
 
     def hand_out(self, session: sqlite3.Connection) -> sqlite3.Connection:
-        with suppress(AttributeError):  # a plain connection that the host opened
+        if not getattr(session, "handed_out", True):  # True: the host opened it
             session.handed_out = True  # type: ignore[attr-defined]
+            leave_queue(session)
         return session
 
     def begin_reading(self, session: sqlite3.Connection) -> None:
@@ -62,7 +64,9 @@ class SqliteDialect:
         the file is still there. Raises what :meth:`begin_writing` does.
         """
         set_synchronous(session, durable=False)
-        return session.execute(statement, values).rowcount
+        changed = take_turn(session, statement, values).rowcount
+        end_turn(session)
+        return changed
 
 
 #: The one dialect of every SQLite session: it has no state.
@@ -93,7 +97,7 @@ def begin_writing(connection: sqlite3.Connection, *, durable: bool) -> None:
     timeout.
     """
     set_synchronous(connection, durable=durable)
-    connection.execute("BEGIN IMMEDIATE")
+    take_turn(connection, "BEGIN IMMEDIATE")
 
 
 def set_synchronous(connection: sqlite3.Connection, *, durable: bool) -> None:

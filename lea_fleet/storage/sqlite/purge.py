@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .errors import database_problem
 from .wal import tries
+from .write_queue import end_turn, take_turn
 
 #: Milliseconds that one try may keep other writers waiting.
 _TRY = 100
@@ -42,9 +43,11 @@ def vacuum(connection: sqlite3.Connection, path: Path) -> None:
     Needs twice the size of the file, and keeps writers waiting. Raises DatabaseProblem.
     """
     try:
-        connection.execute("VACUUM")
+        take_turn(connection, "VACUUM")
     except sqlite3.Error as error:
         raise database_problem(error, path) from error
+    finally:
+        end_turn(connection)
 
 
 def _truncated(connection: sqlite3.Connection) -> bool:
