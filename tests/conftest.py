@@ -106,7 +106,7 @@ def before_writing(monkeypatch):
                     waiting.pop()()
                 return begin(*args)
 
-            monkeypatch.setattr(SqliteDialect, name, delayed)
+            monkeypatch.setattr(SqliteDialect, name, staticmethod(delayed))
 
         delay("begin_writing")
         delay("write_once")

@@ -20,16 +20,16 @@ def events(monkeypatch):
     begin, add = SqliteDialect.begin_writing, Events.add
     named, written = [], []
 
-    def begin_noting(self, session, about, durable):
+    def begin_noting(session, about, durable):
         named[:] = [about] if isinstance(about, str) else about
-        begin(self, session, about, durable)
+        begin(session, about, durable)
 
     def add_noting(self, event, machine_id, **detail):
         if machine_id is not None:
             written.append((event, machine_id, list(named)))
         add(self, event, machine_id, **detail)
 
-    monkeypatch.setattr(SqliteDialect, "begin_writing", begin_noting)
+    monkeypatch.setattr(SqliteDialect, "begin_writing", staticmethod(begin_noting))
     monkeypatch.setattr(Events, "add", add_noting)
     return written
 

@@ -21,8 +21,8 @@ from .dialect import DIALECT, add_functions
 from .errors import database_problem, is_locked
 from .files import File, Files, files_at, identity, is_writable
 from .schema import ensure_schema
+from .transactions import WriteQueue, end_turn, join_queue
 from .wal import refuse_wrong_wal, tries
-from .write_queue import WriteQueue, end_turn, join_queue
 
 #: Idle connections that a process keeps. If more threads are active at once, the others
 #: open and close a connection for each request.
@@ -65,7 +65,8 @@ class Connection(sqlite3.Connection):
         """
         if self.in_transaction:
             super().commit()
-        end_turn(self)
+        if self.has_turn:
+            end_turn(self)
         if files_at(self.path) != self.files:
             raise DatabaseUnavailable(
                 f"{self.path} or its WAL was moved, replaced or deleted during this"

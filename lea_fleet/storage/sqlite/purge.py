@@ -13,8 +13,8 @@ import sqlite3
 from pathlib import Path
 
 from .errors import database_problem
+from .transactions import end_turn, take_turn
 from .wal import tries
-from .write_queue import end_turn, take_turn
 
 #: Milliseconds that one try may keep other writers waiting.
 _TRY = 100

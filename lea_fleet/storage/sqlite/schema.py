@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from ...core.problems import DatabaseUnavailable
-from .dialect import transaction
+from .transactions import transaction
 
 #: The first version with ``RETURNING``.
 OLDEST_SQLITE = (3, 35, 0)

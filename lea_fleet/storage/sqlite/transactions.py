@@ -1,4 +1,4 @@
-"""The queue of a process's writers: first in, first out.
+"""Begin and end write transactions, for which the threads of a process queue.
 
 SQLite's own busy handler has no queue: a writer that finds the file locked sleeps for
 up to 100 ms, while later ones overtake it. Measured with eight enrolling clients and
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from threading import Lock, get_ident
 from time import monotonic, sleep
 from typing import Any
@@ -72,6 +74,65 @@ class WriteQueue:
             return True
 
 
+def begin_writing(
+    session: sqlite3.Connection, about: str | Iterable[str] = (), durable: bool = True
+) -> None:
+    """Begin a transaction and take the file's write lock, whatever it is *about*.
+
+    IMMEDIATE, since a deferred transaction that reads before it writes loses updates to
+    other processes: 924 of 1,600 in a measurement with 8 of them. Raises
+    sqlite3.OperationalError if other writers hold the lock for longer than the busy
+    timeout.
+    """
+    set_synchronous(session, durable=durable)
+    take_turn(session, "BEGIN IMMEDIATE")
+
+
+def write_once(
+    session: sqlite3.Connection, statement: str, values: Mapping[str, Any]
+) -> int:
+    """Run one statement as its own transaction; return the number of rows.
+
+    A power cut may undo it. Unlike Connection.commit(), this does not check that the
+    file is still there. Raises what :func:`begin_writing` does.
+    """
+    set_synchronous(session, durable=False)
+    changed = take_turn(session, statement, values).rowcount
+    end_turn(session)
+    return changed
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block in a durable transaction: commit, or roll back if it raises.
+
+    Raises what :func:`begin_writing` does.
+    """
+    begin_writing(connection)
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def set_synchronous(connection: sqlite3.Connection, *, durable: bool) -> None:
+    """Set how durable the next commits are; call it outside of a transaction.
+
+    With ``FULL``, a commit survives a power cut; with ``NORMAL``, it may be lost, as a
+    heartbeat may.
+    """
+    level = "FULL" if durable else "NORMAL"
+    # Skipped if it is set already: a PRAGMA takes 17 µs of an enrollment's 420. The
+    # setting is not known if other code has used the connection, or opened it.
+    is_known = not getattr(connection, "handed_out", True)
+    if not (is_known and getattr(connection, "synchronous", None) == level):
+        connection.execute(f"PRAGMA synchronous = {level}")
+        with suppress(AttributeError):
+            connection.synchronous = level  # type: ignore[attr-defined]
+
+
 def join_queue(connection: Any, queue: WriteQueue) -> None:
     """Let *connection* wait in *queue* instead of in SQLite's busy handler.
 
@@ -104,7 +165,14 @@ def take_turn(connection: Any, statement: str, values: Any = ()) -> sqlite3.Curs
     try:
         if connection.sqlite_waits:
             _let_sqlite_wait(connection, 0)
-        return _execute_until(deadline, connection, statement, values)
+        while True:
+            try:
+                cursor: sqlite3.Cursor = connection.execute(statement, values)
+                return cursor
+            except sqlite3.OperationalError as error:
+                if not is_locked(error) or monotonic() >= deadline:
+                    raise
+            sleep(_PAUSE)
     except BaseException:
         end_turn(connection)
         raise
@@ -118,18 +186,6 @@ def end_turn(connection: Any) -> None:
     if getattr(connection, "has_turn", False):
         connection.has_turn = False
         connection.queue.leave()
-
-
-def _execute_until(
-    deadline: float, connection: sqlite3.Connection, statement: str, values: Any
-) -> sqlite3.Cursor:
-    while True:
-        try:
-            return connection.execute(statement, values)
-        except sqlite3.OperationalError as error:
-            if not is_locked(error) or monotonic() >= deadline:
-                raise
-        sleep(_PAUSE)
 
 
 def _let_sqlite_wait(connection: Any, seconds: float) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 import pytest
 
 from lea_fleet.core.problems import DatabaseUnavailable
-from lea_fleet.storage.sqlite import write_queue
+from lea_fleet.storage.sqlite import transactions
 from lea_fleet.storage.sqlite.connections import Connections
 from lea_fleet.storage.sqlite.dialect import DIALECT
 from lea_fleet.storage.sqlite.purge import vacuum
@@ -120,7 +120,7 @@ def test_only_the_first_in_the_queue_asks_for_the_lock(open_store, how):
         with locked(store):
             waiting = [pool.submit(how, connection) for connection in connections]
             arrive(store, 3)
-            time.sleep(20 * write_queue._PAUSE)
+            time.sleep(20 * transactions._PAUSE)
             assert len(asked) == 1
         for each in waiting:
             each.result()
@@ -130,8 +130,8 @@ def test_only_the_first_in_the_queue_asks_for_the_lock(open_store, how):
 @pytest.mark.parametrize("how", [write, note])
 def test_one_deadline_covers_the_queue_and_the_lock(open_store, monkeypatch, how):
     now, store = [0.0], open_store(10)
-    monkeypatch.setattr(write_queue, "monotonic", lambda: now[0])
-    monkeypatch.setattr(write_queue, "sleep", lambda _: now.append(now.pop() + 1))
+    monkeypatch.setattr(transactions, "monotonic", lambda: now[0])
+    monkeypatch.setattr(transactions, "sleep", lambda _: now.append(now.pop() + 1))
     connection = store.acquire()
     entered = store.queue.enter
 
@@ -244,11 +244,11 @@ def test_a_hosts_own_statement_waits_for_the_lock_as_sqlite_does(app):
 
 def test_after_many_turns_another_process_gets_the_lock(open_store, monkeypatch):
     slept, store = [], open_store(LONG)
-    monkeypatch.setattr(write_queue, "sleep", slept.append)
-    connections = [store.acquire() for _ in range(write_queue._TURNS + 1)]
+    monkeypatch.setattr(transactions, "sleep", slept.append)
+    connections = [store.acquire() for _ in range(transactions._TURNS + 1)]
     first, *others = connections
     with ThreadPoolExecutor(len(others)) as pool, writing(first):
         for number, connection in enumerate(others):
             pool.submit(write, connection)
             arrive(store, number + 1)
-    assert slept == [2 * write_queue._PAUSE]
+    assert slept == [2 * transactions._PAUSE]
