@@ -58,7 +58,7 @@ def _use(found: AgentToken) -> Principal:
     repository = get_repository(actor_of(Principal("agent")))
     with repository.transaction(about=found["machine_id"]):
         principal = _agent(repository.tokens.find(found["token_hash"]))
-        if principal.agent:
+        if principal.role == "agent" and principal.agent is not None:
             repository.use_token(principal.agent)
         return principal
 
@@ -85,7 +85,7 @@ def _agent(token: AgentToken | None) -> Principal:
     if token["state"] == "uninstalled":
         raise AgentUninstalled("This machine has been uninstalled.")
     if token["state"] == "departed":
-        return Principal("departed", token["machine_id"])
+        return Principal("departed", token["machine_id"], agent=token)
     return Principal("agent", token["machine_id"], agent=token)
 
 
@@ -100,14 +100,20 @@ def _installer(token: EnrollmentToken | None) -> Principal:
     return Principal("installer", enrollment_token=token["id"])
 
 
-def issue_token(repository: AgentRepository, settings: Settings, agent: Agent) -> str:
+def issue_token(
+    repository: AgentRepository,
+    settings: Settings,
+    agent: Agent,
+    said: int | None = None,
+) -> str:
     """Issue the token of an *agent* that has just been enrolled, and return it.
 
-    It is stored in the open transaction. If LEA_FLEET_ISSUE is ``shared``, it is the
-    operator's token, and nothing is stored.
+    It is stored in the open transaction, with what its installer has *said*; None if
+    that is stored with another token of this enrollment. If LEA_FLEET_ISSUE is
+    ``shared``, it is the operator's token, and nothing is stored.
     """
     if settings.issue == "shared":
         return settings.api_token
     token = new_agent_token()
-    repository.tokens.add(agent, token)
+    repository.tokens.add(agent, token, said)
     return token

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ..core.rows import AgentToken
+from ..core.machine import as_said
+from ..core.rows import Agent, AgentToken
 
 Role = Literal["operator", "installer", "agent", "departed", "monitor"]
 
@@ -43,3 +44,21 @@ class Principal(NamedTuple):
         if self.role == "installer":
             return f"enrollment_token:{self.enrollment_token}"
         return self.role if self.user is None else f"{self.role}:{self.user}"
+
+
+def visible_to(
+    principal: Principal, agent: Agent, *, with_reason: bool = False
+) -> Agent:
+    """Return *agent* as *principal* may see it: whole, if it is an operator.
+
+    An agent sees of the personal columns only what it or its installer has said in the
+    machine's current enrollment, and the reason of an uninstall only *with_reason*: a
+    machine passes from one person to another, and an operator may have stored the rest.
+    """
+    if principal.is_operator:
+        return agent
+    token = principal.agent
+    is_same = token is not None and token["enrolled_at"] == agent["enrolled_at"]
+    said = token["said"] if token is not None and is_same else 0
+    reason = agent["uninstall_reason"] if with_reason else None
+    return {**as_said(agent, said), "uninstall_reason": reason}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 
+from collections.abc import Mapping
+from typing import cast
+
 from .limits import LONGEST_MACHINE_ID
 from .problems import InvalidField
+from .rows import Agent
 
 #: The columns that a machine reports, at enrollment and by heartbeat.
 DETAILS = ("user_name", "user_email", "user_id", "hostname", "os_info", "version")
@@ -28,6 +32,9 @@ IDENTITY = ("hostname", "user_name", "user_email", "user_id")
 #: The columns with personal data. An installer does not get to see them.
 PERSONAL = ("user_name", "user_email", "user_id", "hostname")
 
+#: A bit for each of them. Files keep these numbers, so that only new ones may follow.
+_BITS = {name: 1 << number for number, name in enumerate(PERSONAL)}
+
 #: Control characters, and the line and paragraph separators.
 _UNPRINTABLE = ("Cc", "Zl", "Zp")
 
@@ -43,6 +50,21 @@ def new_machine_id(sent: str) -> str:
     if fault:
         raise InvalidField([{"field": "machine_id", "message": fault}])
     return machine_id
+
+
+def said_in(details: Mapping[str, str | None]) -> int:
+    """Return which of :data:`PERSONAL` have a value in *details*, as a sum of bits."""
+    said = 0
+    for name, bit in _BITS.items():
+        if details.get(name) is not None:
+            said |= bit
+    return said
+
+
+def as_said(agent: Agent, said: int) -> Agent:
+    """Return *agent* without personal data, but for what the bits of *said* name."""
+    hidden = {name: None for name, bit in _BITS.items() if not said & bit}
+    return cast(Agent, {**agent, **hidden})
 
 
 def _fault(machine_id: str) -> str | None:

@@ -38,10 +38,15 @@ TokenState = Literal["used", "unused", "pending", "revoked", "departed", "uninst
 
 
 class AgentToken(KnownMachine):
-    """An agent's token, with the columns of its machine that a heartbeat needs."""
+    """An agent's token, with the columns of its machine that a heartbeat needs.
+
+    ``said`` is what :func:`core.machine.said_in` returns for all that the machine and
+    its installer have reported since it was enrolled.
+    """
 
     token_hash: str
     state: TokenState
+    said: int
 
 
 class TokenDates(TypedDict):

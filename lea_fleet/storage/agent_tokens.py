@@ -23,7 +23,7 @@ LIVE_TOKEN = (
 
 # Only what a heartbeat needs: each column costs it 0.3 of its 115 µs (measured).
 _NEEDED = ("id", "machine_id", *DETAILS, "enrolled_at", "last_seen_at")
-_FOUND = (*_NEEDED, "state")
+_FOUND = (*_NEEDED, "state", "said")
 # 'departed' is a token that was live until the uninstall: the older server does not
 # revoke it, ours revokes it with the uninstall's timestamp. 0.1.0 always leaves
 # replaced at 0, so that its rows can be told apart by the timestamps only.
@@ -37,16 +37,19 @@ _FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
     WHEN ({LIVE} OR revoked_at = {AS_TEXT["uninstalled_at"]})
       AND token_enrolled_at = enrolled_at AND NOT token.replaced THEN 'departed'
     ELSE 'uninstalled'
-  END
+  END, said
   FROM (
     SELECT machine_id AS holder, enrolled_at AS token_enrolled_at,
-      pending, first_used_at, revoked_at, replaced
+      pending, first_used_at, revoked_at, replaced, said
     FROM lea_fleet_tokens WHERE token_hash = :token_hash
   ) AS token JOIN enrolled_agents ON machine_id = holder"""
 
 _ADD = """INSERT INTO lea_fleet_tokens
-  (token_hash, machine_id, enrolled_at, issued_at, pending)
-  VALUES (:token_hash, :machine_id, :enrolled_at, :now, :pending)"""
+  (token_hash, machine_id, enrolled_at, issued_at, pending, said)
+  VALUES (:token_hash, :machine_id, :enrolled_at, :now, :pending, coalesce(:said, (
+    SELECT max(said) FROM lea_fleet_tokens
+    WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at
+  ), 0))"""
 
 
 class AgentTokens(Repository):
@@ -63,14 +66,26 @@ class AgentTokens(Repository):
             return None
         return cast(AgentToken, dict(zip(_FOUND, row), token_hash=token_hash))
 
-    def add(self, agent: Agent, token: str, *, pending: bool = False) -> None:
-        """Store the hash of *token* for the *agent*'s current enrollment."""
+    def add(
+        self,
+        agent: Agent,
+        token: str,
+        said: int | None = None,
+        *,
+        pending: bool = False,
+    ) -> None:
+        """Store the hash of *token* for the *agent*'s current enrollment.
+
+        *said* is what was said in this enrollment so far; if it is None, that of the
+        enrollment's other tokens.
+        """
         self._unit.session.execute(
             _ADD,
             {
                 **self._values(agent),
                 "token_hash": hash_token(token.encode()),
                 "pending": pending,
+                "said": said,
             },
         )
 
@@ -80,6 +95,14 @@ class AgentTokens(Repository):
             "UPDATE lea_fleet_tokens SET first_used_at = :now, pending = false"
             " WHERE token_hash = :token_hash AND first_used_at IS NULL",
             {"token_hash": token["token_hash"], "now": self._unit.timestamp},
+        )
+
+    def note_said(self, machine: Mapping[str, Any], said: int, stored: int) -> None:
+        """Record what a machine has *said* now, and what an operator has *stored*."""
+        self._unit.session.execute(
+            "UPDATE lea_fleet_tokens SET said = (said | :said) & ~:stored"
+            " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at",
+            {**enrollment_of(machine), "said": said, "stored": stored},
         )
 
     def was_used(self, agent: Agent) -> bool:

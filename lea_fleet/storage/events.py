@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.events import require_declared
-from ..core.rows import Event
+from ..core.rows import Agent, Event
 from .unit_of_work import Repository
 
 _SELECT = "SELECT id, machine_id, event, at, actor, detail FROM lea_fleet_events"
@@ -75,6 +75,19 @@ class Events(Repository):
             {"machine_id": machine_id},
         )
         return [_event(row) for row in rows]
+
+    def is_own_reason(self, agent: Agent) -> bool:
+        """Return whether the machine's own agent gave the reason of its uninstall."""
+        rows = self._unit.session.execute(
+            f"{_SELECT} WHERE machine_id = :machine_id AND event = 'uninstalled'"
+            " ORDER BY id DESC LIMIT 1",
+            {"machine_id": agent["machine_id"]},
+        )
+        return any(
+            event["actor"].get("role") == "agent"
+            and event["detail"].get("reason") == agent["uninstall_reason"]
+            for event in map(_event, rows.fetchall())
+        )
 
     def rewrite(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Overwrite the stored actor and detail of *events*, found by their ids."""

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from ..core import clock
-from ..core.machine import IDENTITY
+from ..core.machine import IDENTITY, said_in
 from ..core.rows import Agent, AgentToken
 from ..core.text import folded
-from .agent_tokens import LIVE
+from .agent_tokens import LIVE, AgentTokens
 from .clones import Clones
 from .events import Events
 from .unit_of_work import Repository
@@ -31,6 +31,14 @@ def changes(machine: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str,
         if value is not None and machine[name] != value:
             changed[name] = value
     return changed
+
+
+def unsaid(machine: Mapping[str, Any], details: Mapping[str, Any]) -> int:
+    """Return which personal *details* an agent has not said before, as bits.
+
+    *machine* is its token; an operator says nothing for a machine.
+    """
+    return said_in(details) & ~machine["said"] if details and "said" in machine else 0
 
 
 class Heartbeats(Repository):
@@ -64,6 +72,7 @@ class Heartbeats(Repository):
             " WHERE id = :id",
             {**changed, "id": machine["id"], "now": self._unit.timestamp},
         )
+        self._note_said(machine, details, changed)
 
     def mark_seen(self, machine_id: str) -> None:
         """Record that a machine was seen, whatever its status."""
@@ -72,6 +81,19 @@ class Heartbeats(Repository):
             " WHERE machine_id = :machine_id",
             {"machine_id": machine_id, "now": self._unit.timestamp},
         )
+
+    def _note_said(
+        self,
+        machine: Agent | AgentToken,
+        details: Mapping[str, Any],
+        changed: Mapping[str, str],
+    ) -> None:
+        """Record what the machine itself has said, or what an operator has changed."""
+        said, stored = unsaid(machine, details), said_in(changed)
+        if "said" in machine and said:
+            AgentTokens(self._unit).note_said(machine, said, stored=0)
+        elif "said" not in machine and stored:
+            AgentTokens(self._unit).note_said(machine, 0, stored)
 
     def _note_identity(
         self, machine: Agent | AgentToken, changed: Mapping[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.privacy.export import acts_of, events_of, mentions_of
+from ..core.privacy.export import acts_of, events_of, is_theirs, mentions_of
 from ..core.text import folded
 from .erasure import Erasure
 from .unit_of_work import UnitOfWork
@@ -38,7 +38,6 @@ class PersonalData:
     def _machine(self, machine_id: str, email: str) -> list[dict[str, Any]]:
         """Return the data about the person on one machine: one item or none."""
         history = self._erasure.history(machine_id)
-        theirs = history.of(email) | {email}
         about: dict[str, Any] = {
             "machine_id": machine_id,
             "agent": history.row if history.holder == email else None,
@@ -46,7 +45,7 @@ class PersonalData:
             "identities": [
                 identity
                 for identity in self._identities(machine_id)
-                if folded(identity["value"]) in theirs
+                if is_theirs(history, email, identity["name"], identity["value"])
             ],
             "events": events_of(history, email),
         }

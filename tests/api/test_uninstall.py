@@ -111,7 +111,8 @@ def test_an_uninstall_by_the_older_server_may_be_repeated_too(operator, database
 
     assert_problem(agent.heartbeat(), 401, "agent_uninstalled")
     response = agent.post("/uninstall", {"reason": "ours"})
-    assert response.json["agent"]["uninstall_reason"] == "older"
+    assert response.json["agent"]["uninstall_reason"] is None  # not its own
+    assert operator.machine("PC-1")["uninstall_reason"] == "older"
 
 
 def test_an_unknown_machine_is_a_404(operator):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lea_fleet import AgentRepository
@@ -41,6 +41,10 @@ def details(person, number=0):
         "user_id": f"id of {person}",
         "hostname": f"PC-{person}-{number}",
     }
+
+
+#: Bob comes back at the end, which records no event.
+BACK_AND_FORTH = [("beat", "Bob", 2, 1), ("beat", "Zoé", 1, 1), ("beat", "Bob", 2, 1)]
 
 
 @contextmanager
@@ -133,6 +137,8 @@ def test_an_erasure_takes_one_and_leaves_the_other(steps, erased):
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_STEPS, max_size=9), st.sampled_from(_PEOPLE))
+@example([("beat", "Bob", 1, 1), ("rename", "Bob", 2, 1), ("beat", "Zoé", 0, 1)], "Zoé")
+@example([*BACK_AND_FORTH, ("rename", "Bob", 1, 1), ("beat", "Zoé", 1, 1)], "Zoé")
 def test_an_export_tells_of_one_and_not_of_the_other(steps, asked):
     (other,) = set(_PEOPLE) - {asked}
     with machine() as (repository, later):

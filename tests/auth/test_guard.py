@@ -564,4 +564,5 @@ def test_an_uninstall_that_another_overtakes_repeats_it(
 
     response = agent.post("/uninstall", {"reason": "second"})
 
-    assert response.json["agent"]["uninstall_reason"] == "first"
+    assert response.json["agent"]["uninstall_reason"] is None  # not its own
+    assert operator.machine("PC-1")["uninstall_reason"] == "first"

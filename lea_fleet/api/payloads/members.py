@@ -50,6 +50,9 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
+_NOT_STORABLE = "must be Unicode text without NUL"
+
+
 class Members:
     """The members of one JSON object, and the faults found in them."""
 
@@ -177,18 +180,16 @@ def _either(choices: Collection[str]) -> str:
 
 
 def fault_of_text(text: str, longest: int) -> str | None:
-    """Return why *text* cannot be stored or is too long; None if it is valid."""
-    if not _is_storable(text):
-        return "must be Unicode text without NUL"
-    if len(text) > longest:
-        return f"must have at most {longest} characters"
-    return None
+    """Return why *text* cannot be stored or is too long; None if it is valid.
 
-
-def _is_storable(text: str) -> bool:
-    """Tell whether *text* fits UTF-8 and has no NUL, which ends a string in C."""
+    It must fit UTF-8 and have no NUL, which ends a string in C.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate
-        return False
-    return "\0" not in text
+        return _NOT_STORABLE
+    if "\0" in text:
+        return _NOT_STORABLE
+    if len(text) > longest:
+        return f"must have at most {longest} characters"
+    return None

@@ -16,8 +16,8 @@ from ...auth.guard import (
     holds_operator_token,
     target,
 )
-from ...auth.principals import Principal
-from ...core.machine import PERSONAL
+from ...auth.principals import Principal, visible_to
+from ...core.machine import PERSONAL, said_in
 from ...core.problems import InsufficientScope
 from ...core.rows import Agent, Enrollment
 from ...core.tokens import as_bytes, hash_token
@@ -40,10 +40,13 @@ def enroll() -> Response:
     with repository.transaction(about=wanted.machine_id):
         confirm()
         key_hash = None if wanted.key is None else hash_token(as_bytes(wanted.key))
-        enrollment = _replayed(repository, wanted, principal, key_hash)
+        enrollment, said = None, None
+        if key_hash is not None:
+            enrollment = _replayed(repository, wanted, principal, key_hash)
         if enrollment is None:
             enrollment = _enrolled(repository, wanted, principal, key_hash)
-        api_token = issue_token(repository, state.settings, enrollment.agent)
+            said = said_in(wanted.details)
+        api_token = issue_token(repository, state.settings, enrollment.agent, said)
         now = repository.unit.now
         interval = state.interval.next(now)
         if interval is None:
@@ -68,10 +71,15 @@ def uninstall() -> Response:
     machine_id = target(caller(), wanted.machine_id)
     repository = acting_repository()
     with repository.transaction(about=machine_id):
-        confirm()
+        principal = confirm()
         agent = repository.uninstall(machine_id, wanted.reason)
+        is_own = principal.is_operator or repository.events.is_own_reason(agent)
     return json_response(
-        {"status": "uninstalled", "machine_id": agent["machine_id"], "agent": agent}
+        {
+            "status": "uninstalled",
+            "machine_id": agent["machine_id"],
+            "agent": visible_to(principal, agent, with_reason=is_own),
+        }
     )
 
 
@@ -91,11 +99,9 @@ def _replayed(
     repository: AgentRepository,
     wanted: EnrollPayload,
     principal: Principal,
-    key_hash: str | None,
+    key_hash: str,
 ) -> Enrollment | None:
     """Return the enrollment that this request repeats, or None."""
-    if key_hash is None:
-        return None
     return repository.replay(
         wanted.machine_id, credential=principal.credential, key_hash=key_hash
     )

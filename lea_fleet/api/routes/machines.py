@@ -10,11 +10,11 @@ from ...app.database import get_unit
 from ...app.signals import agent_seen, send
 from ...app.state import FleetState, current_state
 from ...auth.guard import acting_repository, admits, caller, confirm, target
-from ...auth.principals import Principal
+from ...auth.principals import Principal, visible_to
 from ...core import clock
 from ...core.rows import Agent, KnownMachine
 from ...core.tokens import new_agent_token
-from ...storage.heartbeats import Heartbeats, changes
+from ...storage.heartbeats import Heartbeats, changes, unsaid
 from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
 from ..payloads.bodies import heartbeat_payload, no_payload
@@ -35,10 +35,10 @@ def heartbeat() -> Response:
         machine = principal.agent
     else:
         machine = acting_repository().agents.require_active(machine_id)
-    changed = changes(machine, sent.details)
+    news = changes(machine, sent.details) or unsaid(machine, sent.details)
     interval = state.interval.next(now)
-    if changed or not state.rule.is_fresh(machine["last_seen_at"], now):
-        if changed or not _touched(principal, state, now):
+    if news or not state.rule.is_fresh(machine["last_seen_at"], now):
+        if news or not _touched(principal, state, now):
             _record(machine_id, sent.details)
         outcome, learn = "written", decide_interval
     else:
@@ -78,8 +78,9 @@ def _record(machine_id: str, details: dict[str, str | None]) -> None:
 @admits("operator", "agent")
 def machine(machine_id: str) -> Response:
     """Show a machine."""
-    machine_id = target(caller(), machine_id)
-    return json_response({"agent": acting_repository().require(machine_id)})
+    principal = caller()
+    agent = acting_repository().require(target(principal, machine_id))
+    return json_response({"agent": visible_to(principal, agent)})
 
 
 @blueprint.get("/machines/<machine_id>/events")

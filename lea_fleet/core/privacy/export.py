@@ -61,21 +61,24 @@ def _member(history: History, email: str, held: Holds, value: Any) -> Any:
     if held is Holds.FREE_TEXT:
         return None if _names_others(history, email, value) else value
     if held is Holds.HOSTNAMES:
-        mine = history.of(email)
-        return [name for name in value if folded(name) in mine]
+        return [name for name in value if is_theirs(history, email, "hostname", name)]
     if held is Holds.NOTHING_PERSONAL or not isinstance(value, dict):
         return value
     return {
-        name: text if _is_theirs(history, email, name, text) else None
+        name: text if is_theirs(history, email, name, text) else None
         for name, text in value.items()
     }
 
 
-def _is_theirs(history: History, email: str, name: str, value: object) -> bool:
+def is_theirs(history: History, email: str, name: str, value: object) -> bool:
+    """Tell whether *value* of the column *name* is certainly data of that person.
+
+    *email* is theirs, folded.
+    """
     text = folded(value)
     if name == "hostname":  # stays the same when the machine gets another user
-        return text in history.of(email)
-    return text in history.only_of(email)
+        return text in history.certainly_of(email)
+    return text in history.only_of(email) | {email}
 
 
 def _names_others(history: History, email: str, text: object) -> bool:

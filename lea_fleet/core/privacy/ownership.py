@@ -57,6 +57,7 @@ class History:
             if number:  # the first event of this stretch changes the user
                 self.before[first] = self._giver(first, ends[number - 1])
                 self.after[first] = frozenset({start})
+        self._doubt_gaps(frozenset(starts) | frozenset(ends))
         self._attribute_values()
 
     @property
@@ -74,6 +75,10 @@ class History:
         whose = self._certain.items()
         others = [values for name, values in whose if name not in (email, "")]
         return frozenset().union(*others)
+
+    def certainly_of(self, email: str) -> frozenset[str]:
+        """Return the values reported while that person certainly had it, folded."""
+        return frozenset(self._certain[email])
 
     def only_of(self, email: str) -> frozenset[str]:
         """Return the values that were certainly that person's and nobody else's."""
@@ -118,6 +123,29 @@ class History:
             rest = last - enrollments[-1]
             holders[len(holders) - rest :] = [frozenset({end})] * rest
         return holders
+
+    def _doubt_gaps(self, everyone: Holders) -> None:
+        """Let *everyone* be a possible user where the history has a gap.
+
+        A user who comes back records no event, so that a later event may tell of values
+        that differ from those known until then. The next change of the user ends that.
+        """
+        known: dict[str, Any] = {}
+        in_doubt = False
+        for number, event in enumerate(self.events):
+            if _may_change_user(event):
+                known = {}
+            before, after = _sides(event)
+            gap = any(
+                name in known and folded(known[name]) != folded(value)
+                for name, value in before.items()
+            )
+            if in_doubt or gap:
+                self.before[number] = everyone
+            in_doubt = (in_doubt or gap) and not _changes_user(event)
+            if in_doubt:
+                self.after[number] = everyone
+            known = {**known, **after}
 
     def _enrollments(self) -> list[int]:
         """Return the numbers of the events at which an enrollment takes effect."""

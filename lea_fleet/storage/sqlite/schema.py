@@ -16,7 +16,10 @@ OLDEST_SQLITE = (3, 35, 0)
 #: The columns added after 0.1.0, by table and name, with their declarations: word for
 #: word as in schema.sql, at the table's end. NOT NULL needs a DEFAULT, which rows of an
 #: older process get. A new index needs only its line in schema.sql.
-ADDITIONS = {("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0"}
+ADDITIONS = {
+    ("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0",
+    ("lea_fleet_tokens", "said"): "INTEGER NOT NULL DEFAULT 0",
+}
 
 
 def refuse_old_sqlite() -> None:

@@ -32,6 +32,8 @@ CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
 -- token is no longer valid. No foreign key: the older server does not know this table.
 -- pending: issued by a rotation and not used yet; the previous token is still valid.
 -- replaced: revoked because another token took its place, not by an uninstall.
+-- said: which personal columns the machine or its installer has reported since it was
+-- enrolled, as bits (core/machine.py); an agent does not get to see the others.
 -- WITHOUT ROWID, since only the hash is looked up: one B-tree to search and to write.
 CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   token_hash TEXT PRIMARY KEY,
@@ -41,7 +43,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   pending INTEGER NOT NULL DEFAULT 0,
   first_used_at TEXT,
   revoked_at TEXT,
-  replaced INTEGER NOT NULL DEFAULT 0
+  replaced INTEGER NOT NULL DEFAULT 0,
+  said INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
 
