@@ -14,6 +14,7 @@ from importlib import metadata
 import pytest
 from docutils import nodes
 
+from lea_fleet.api import routes
 from lea_fleet.app.settings import Settings
 from lea_fleet.cli import register_commands
 from lea_fleet.core.events import EventType
@@ -28,6 +29,7 @@ SCHEMA = PACKAGE / "storage" / "sqlite" / "schema.sql"
 DECLARED = {
     "A detail of a machine": None,
     "An event": EventType,
+    "A route": routes,
     "An error code": Problem,
     "A filter of the listing": FleetFilter,
     "A setting": Settings,
