@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..storage.interface import Dialect, Session, Store
 from ..storage.sqlite.backup import BackupFailed, back_up
 from ..storage.sqlite.checks import Reading, engine_checks, reading
-from ..storage.sqlite.connections import Connections, connect
+from ..storage.sqlite.connection import connect
+from ..storage.sqlite.connections import Connections
 from ..storage.sqlite.dialect import DIALECT
 from ..storage.sqlite.dry_run import copy_for_dry_run
 from ..storage.sqlite.files import is_part_of

@@ -24,6 +24,7 @@ import pytest
 
 from lea_fleet import create_app
 from lea_fleet.app.signals import agent_enrolled
+from lea_fleet.storage.sqlite import connection as one_connection
 from lea_fleet.storage.sqlite import connections
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.support.fleets import fill, get_db
@@ -924,7 +925,7 @@ def test_the_first_connection_waits_until_the_file_can_be_in_wal_mode(
     """SQLite reports "locked" at once while another process writes in the old mode."""
     refused = threading.Event()
 
-    class Refused(connections.Connection):
+    class Refused(one_connection.Connection):
         def execute(self, *arguments):
             try:
                 return super().execute(*arguments)
@@ -932,7 +933,7 @@ def test_the_first_connection_waits_until_the_file_can_be_in_wal_mode(
                 refused.set()
                 raise
 
-    monkeypatch.setattr(connections, "Connection", Refused)
+    monkeypatch.setattr(one_connection, "Connection", Refused)
     database.parent.mkdir()
     with ThreadPoolExecutor() as pool:
         with write_lock(database):

@@ -12,14 +12,14 @@ import sqlite3
 import sys
 import weakref
 from collections import deque
-from operator import methodcaller
 from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
+from .connection import Connection, connect
 from .dialect import DIALECT, add_functions
 from .errors import database_problem, is_locked
-from .files import File, Files, files_at, identity, is_writable
+from .files import File, Files, Place, files_at, identity, is_writable, place_of
 from .schema import ensure_schema
 from .transactions import WriteQueue, end_turn, join_queue
 from .wal import refuse_wrong_wal, tries
@@ -38,47 +38,6 @@ _PAUSE = 0.01
 #: Connections inherited through a fork. SQLite forbids using or closing them; the
 #: reference here keeps the garbage collector from closing them.
 _inherited: list[Connection] = []
-
-#: Decodes text, even if another program stored it in another encoding.
-_decode = methodcaller("decode", "utf-8", "replace")
-
-
-class Connection(sqlite3.Connection):
-    """A connection that remembers its files and the process that opened it."""
-
-    path: Path
-    files: Files
-    pid: int
-    suspect = False
-    synchronous: str | None = None  # as it was last set
-    handed_out = False  # whether other code may have changed synchronous
-    queue: WriteQueue | None = None
-    busy_timeout: float  # seconds
-    has_turn = False
-    sqlite_waits = True
-
-    def commit(self) -> None:
-        """Commit, and check that the files at the path are still the same.
-
-        Raises DatabaseUnavailable if they were moved, deleted or replaced since the
-        connection was opened: the commit may be lost and must not be acknowledged.
-        """
-        if self.in_transaction:
-            super().commit()
-        if self.has_turn:
-            end_turn(self)
-        if files_at(self.path) != self.files:
-            raise DatabaseUnavailable(
-                f"{self.path} or its WAL was moved, replaced or deleted during this"
-                " request; what the request wrote may not be there."
-            )
-
-    def rollback(self) -> None:
-        """Roll back, and end this connection's turn to write."""
-        try:
-            super().rollback()
-        finally:
-            end_turn(self)
 
 
 class Connections:
@@ -100,6 +59,8 @@ class Connections:
         self._open: set[Connection] = set()  # the idle ones and those in use
         self._seen = False
         self.queue = WriteQueue()
+        #: Where the path led when it was last followed, and the file there.
+        self._followed: tuple[Place, File | None] = place_of(path), None
         weakref.finalize(self, _close_all, self._idle, self._open)
         _all.add(self)
 
@@ -109,20 +70,18 @@ class Connections:
         Raises DatabaseBusy or DatabaseUnavailable, which name the path.
         """
         known = list(self._open)  # before files_at(): their files existed by then
-        files = files_at(self.path)
+        place, files = self._look()
         if files.database is None and self._seen:
             # A new, empty database would refuse every agent's token.
             raise DatabaseUnavailable(
-                f"{self.path} has disappeared while the server was running. Put it"
+                f"{place} has disappeared while the server was running. Put it"
                 " back, or restart the server to begin with an empty one."
             )
         for connection in known:
             if connection.files != files and connection.pid == os.getpid():
                 is_ours = connection in self._idle  # otherwise another thread's
                 patience = self._busy_timeout if is_ours else None
-                refuse_wrong_wal(
-                    connection, self.path, connection.files, files, patience
-                )
+                refuse_wrong_wal(connection, place, connection.files, files, patience)
         while self._idle:
             try:
                 connection = self._idle.pop()
@@ -132,7 +91,7 @@ class Connections:
             if usable and connection.files == files:
                 return connection
             self.discard(connection)
-        return self._opened(files.database)
+        return self._opened(place, files.database)
 
     def release(self, connection: Connection) -> None:
         """Return *connection* to the pool, and roll back an open transaction."""
@@ -173,20 +132,34 @@ class Connections:
         """Close *connection*; one inherited through a fork is only set aside."""
         _close(connection, self._open)
 
-    def _opened(self, file: File | None) -> Connection:
+    def _look(self) -> tuple[Place, Files]:
+        """Return where the database is, and its files, by three stat calls.
+
+        The path is followed anew if it leads to another file, and before a connection
+        is opened: a file that was moved, and linked to, keeps its WAL at the old place.
+        """
+        place, file = self._followed
+        files = files_at(place)
+        if files.database is None or files.database != file or not self._idle:
+            place = place_of(self.path)
+            files = files_at(place)
+            self._followed = place, files.database
+        return place, files
+
+    def _opened(self, place: Place, file: File | None) -> Connection:
         """Open a connection to *file*, as acquire() found it; None creates the file."""
-        self._prepare(file)
-        if file not in (None, identity(self.path)):
+        self._prepare(place, file)
+        if file not in (None, identity(place.file)):
             # SQLite would apply the WAL of one file to the other.
-            raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")
+            raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
         # A file that disappears before it is opened must not be created again.
         mode = "rwc" if file is None else "rw"
         try:
-            connection = connect(self.path, mode, self._busy_timeout)
+            connection = connect(place.file, mode, self._busy_timeout)
         except sqlite3.Error as error:
             raise database_problem(error, self.path) from error
         try:
-            connection.path = self.path
+            connection.place = place
             connection.pid = os.getpid()
             add_functions(connection)
             # Overwrite deleted data with zeros: personal data must not remain.
@@ -194,7 +167,7 @@ class Connections:
             self._use_wal(connection)
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
-            connection.files = self._opened_files(file)
+            connection.files = self._opened_files(place, file)
             join_queue(connection, self.queue)
             ensure_schema(connection)
         except sqlite3.Error as error:
@@ -202,7 +175,7 @@ class Connections:
             raise database_problem(error, self.path) from error
         except UnicodeDecodeError as error:  # SQLite quotes the damaged schema
             connection.close()
-            raise DatabaseUnavailable(f"{self.path} is damaged.") from error
+            raise DatabaseUnavailable(f"{place} is damaged.") from error
         except BaseException:
             connection.close()
             raise
@@ -210,7 +183,7 @@ class Connections:
         self._open.add(connection)
         return connection
 
-    def _prepare(self, file: File | None) -> None:
+    def _prepare(self, place: Place, file: File | None) -> None:
         """Detect faults that SQLite would report without naming the path.
 
         Raises DatabaseUnavailable.
@@ -218,29 +191,30 @@ class Connections:
         if file is not None:
             # Opening the file to find out is no option: closing it would drop the
             # locks that SQLite holds on it in this process (POSIX).
-            if not is_writable(self.path):
-                raise DatabaseUnavailable(f"{self.path} is read-only for this process.")
+            if not is_writable(place.file):
+                raise DatabaseUnavailable(f"{place} is read-only for this process.")
             return
-        wal = f"{self.path}-wal"
         # In this order, since another process may be creating both, the database first.
-        if os.path.exists(wal) and not os.path.exists(self.path):
+        if os.path.exists(place.wal) and not os.path.exists(place.file):
             # SQLite would delete the WAL, and with it data of the database.
             raise DatabaseUnavailable(
-                f"{wal} is there, but the database that it belongs to is not. Put"
-                f" {self.path} back, or remove that WAL to begin with an empty one."
+                f"{place.wal} is there, but the database that it belongs to is not."
+                f" Put {place.file} back, or remove that WAL to begin with an empty"
+                " one."
             )
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            place.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseUnavailable(
-                f"The folder {self.path.parent} cannot be created: {error.strerror}."
+                f"The folder {place.file.parent} cannot be created: {error.strerror}."
             ) from error
 
-    def _opened_files(self, before: File | None) -> Files:
-        after = files_at(self.path)
-        if after.database is None or before not in (None, after.database):
+    def _opened_files(self, place: Place, before: File | None) -> Files:
+        after = files_at(place)
+        file = identity(place.file)  # another one, if a link was turned meanwhile
+        if file is None or file != after.database or before not in (None, file):
             # It is not known which file was opened; the next attempt will find out.
-            raise DatabaseUnavailable(f"{self.path} was replaced while it was opened.")
+            raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
         return after
 
     def _use_wal(self, connection: Connection) -> None:
@@ -258,26 +232,6 @@ class Connections:
                     raise
                 locked = error
         raise locked
-
-
-def connect(path: Path, mode: str, busy_timeout: float) -> Connection:
-    """Open the file without changing anything in it.
-
-    *mode* is SQLite's: ``rwc`` creates a missing file, ``rw`` and ``ro`` do not.
-    *busy_timeout* is in seconds. Raises sqlite3.Error, here or on first use.
-    """
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?mode={mode}",
-        uri=True,
-        timeout=busy_timeout,
-        isolation_level=None,  # transactions begin only with an explicit BEGIN
-        check_same_thread=False,  # one thread at a time: see acquire()
-        factory=Connection,
-    )
-    connection.busy_timeout = busy_timeout
-    connection.row_factory = sqlite3.Row
-    connection.text_factory = _decode
-    return connection
 
 
 def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:

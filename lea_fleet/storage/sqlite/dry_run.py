@@ -7,7 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from .connections import connect
+from .connection import connect
+from .files import place_of
 from .schema import ensure_schema, is_complete, new_database
 
 
@@ -19,7 +20,7 @@ def copy_for_dry_run(path: Path, busy_timeout: float) -> sqlite3.Connection | No
     """
     if not os.path.exists(path):
         # A WAL without a database is an error that opening the database reports.
-        return None if os.path.exists(f"{path}-wal") else new_database()
+        return None if os.path.exists(place_of(path).wal) else new_database()
     # Not read-only, or SQLite would leave its -wal and -shm files behind.
     with closing(connect(path, "rw", busy_timeout)) as original:
         original.execute("PRAGMA query_only = ON")

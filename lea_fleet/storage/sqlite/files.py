@@ -19,11 +19,37 @@ class Files(NamedTuple):
     shm: File | None
 
 
-def files_at(path: Path) -> Files:
-    """Return which files the database at *path* has now."""
-    name = str(path)
+class Place(NamedTuple):
+    """Where a database is: the *path* to it, and the *file* that it leads to.
+
+    They differ by symbolic links. SQLite keeps the WAL and its index beside the file.
+    """
+
+    path: Path
+    file: Path
+    watched: tuple[str, str, str]
+
+    def __str__(self) -> str:
+        if self.path == self.file:
+            return str(self.path)
+        return f"{self.path} (a link to {self.file})"
+
+    @property
+    def wal(self) -> str:
+        return self.watched[1]
+
+
+def place_of(path: Path) -> Place:
+    """Follow the links at *path*, also if they lead to a file that is not there."""
+    file = os.path.realpath(path)
+    # The database by its path, which tells for nothing if a link leads elsewhere now.
+    return Place(path, Path(file), (str(path), f"{file}-wal", f"{file}-shm"))
+
+
+def files_at(place: Place) -> Files:
+    """Return which files the database at *place* has now."""
     found: list[File | None] = []
-    for file in (name, name + "-wal", name + "-shm"):
+    for file in place.watched:
         try:
             stat = os.stat(file)
         except OSError:
@@ -35,7 +61,11 @@ def files_at(path: Path) -> Files:
 
 def identity(path: Path) -> File | None:
     """Return which file is at *path*, or None."""
-    return files_at(path).database
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def size_of(path: str) -> int:
@@ -58,8 +88,7 @@ def may(path: Path, how: int) -> bool:
 
 def is_part_of(file: Path, database: Path) -> bool:
     """Tell whether *file* is the database, or a file that belongs to it."""
-    itself = os.path.realpath(database)
-    return any(_same(file, Path(itself + end)) for end in ("", "-wal", "-shm"))
+    return any(_same(file, Path(name)) for name in place_of(database).watched)
 
 
 def _same(file: Path, other: Path) -> bool:

@@ -9,10 +9,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from ...core.problems import DatabaseUnavailable
-from .files import Files, size_of
+from .files import Files, Place, size_of
 
 _SAVED = "Restart the server: what was in that WAL is saved."
 _NOT_SAVED = "Do not stop the server yet: what was in that WAL is not saved."
@@ -23,28 +22,27 @@ _PAUSE = 0.01
 
 def refuse_wrong_wal(
     connection: sqlite3.Connection,
-    path: Path,
+    place: Place,
     opened: Files,
     now: Files,
     patience: float | None,
 ) -> None:
     """Refuse a database without its WAL, or with the WAL of another one.
 
-    *connection* to *path* was *opened* to other files than there are *now*. While it
+    *connection* to *place* was *opened* to other files than there are *now*. While it
     is open, no other file gets the inode of the old WAL. What is in a WAL that was
     removed is saved within *patience* seconds, or not at all where that is None: the
     connection is in use by another thread. Raises DatabaseUnavailable.
     """
-    wal = f"{path}-wal"
     if now.database == opened.database:
         saved = patience is not None and _save_wal(connection, opened, now, patience)
         raise DatabaseUnavailable(
-            f"{wal} or its -shm was removed while the server was running. "
+            f"{place.wal} or its -shm was removed while the server was running. "
             + (_SAVED if saved else _NOT_SAVED)
         )
-    if now.wal is not None and now.wal == opened.wal and size_of(wal):
+    if now.wal is not None and now.wal == opened.wal and size_of(place.wal):
         raise DatabaseUnavailable(
-            f"{path} was replaced while the server was running, and {wal}"
+            f"{place} was replaced while the server was running, and {place.wal}"
             " still belongs to the file before. Stop the server, remove that WAL"
             " and its -shm, and start again."
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, some, warning
 from ....core.problems import DatabaseBusy, Problem
-from ..connections import connect
+from ..connection import connect
 from ..errors import is_locked
 from ..files import is_writable
 from ..schema import foreign_tables, missing_columns, missing_tables

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ....core.findings import CannotCheck, NothingYet
 from ....core.problems import DatabaseUnavailable, Problem
-from ..connections import connect
+from ..connection import connect
 from ..dialect import DIALECT
 from ..errors import database_problem
 from ..schema import foreign_tables, missing_tables
