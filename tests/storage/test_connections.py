@@ -8,6 +8,7 @@ shell.
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -21,11 +22,12 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from flask import Flask, send_file
 
 from lea_fleet import create_app
 from lea_fleet.app.signals import agent_enrolled
 from lea_fleet.storage.sqlite import connection as one_connection
-from lea_fleet.storage.sqlite import connections
+from lea_fleet.storage.sqlite import connections, opening
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.support.fleets import fill, get_db
 from tests.support.processes import beside, in_processes, open_descriptors
@@ -512,13 +514,13 @@ def test_nor_is_one_that_disappears_when_it_has_been_looked_at(
         os.replace(other, path) if replaced else path.unlink()
         return True
 
-    monkeypatch.setattr(connections, "is_writable", look_and_lose)
+    monkeypatch.setattr(opening, "is_writable", look_and_lose)
 
     assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
     assert unopened.exists() is replaced
 
 
-@pytest.mark.parametrize("ends", [["-wal"], ["-shm"], ["-wal", "-shm"]], ids=" ".join)
+@pytest.mark.parametrize("ends", [["-wal"], ["-shm"]], ids=" ".join)
 def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
     operator.enroll("PC-1")
     for end in ends:
@@ -531,6 +533,211 @@ def test_a_log_that_disappears_is_noticed_and_saved(operator, database, ends):
 
     with closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as alone:
         assert [*alone.execute("SELECT machine_id FROM enrolled_agents")] == [("PC-1",)]
+
+
+def test_a_log_that_disappears_with_its_index_is_saved_and_begun_anew(
+    operator, elsewhere, database
+):
+    operator.enroll("PC-1")
+    remove_wal(database)
+
+    assert machines(operator) == ["PC-1"]
+    operator.enroll("PC-2")
+
+    assert in_another_process(database) == ["PC-1", "PC-2"]
+    assert machines(operator) == machines(elsewhere) == ["PC-1", "PC-2"]
+    assert is_sound(database)
+
+
+# A host that opens the file in the server's process
+
+
+def in_another_process(database):
+    """Read all machines in a process that closes the database at its end."""
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "[print(m) for (m,) in c.execute('SELECT machine_id FROM enrolled_agents"
+        " ORDER BY 1')]; c.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(database)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+HOST_READS = {
+    "read": lambda path: path.read_bytes(),
+    "hashed": lambda path: hashlib.sha256(path.read_bytes()).hexdigest(),
+    "copied": lambda path: shutil.copy(path, path.with_name("copy.db")),
+    "sent": lambda path: send(path),
+    "its index read": lambda path: [
+        path.with_name(path.name + end).read_bytes() for end in ("", "-wal", "-shm")
+    ],
+}
+
+
+def send(path):
+    host = Flask("host")
+    host.add_url_rule("/", view_func=lambda: send_file(path))
+    response = host.test_client().get("/")
+    assert response.data.startswith(b"SQLite format 3")
+    response.close()
+
+
+@pytest.mark.parametrize("read", HOST_READS.values(), ids=HOST_READS)
+def test_a_host_that_drops_the_locks_costs_no_request(operator, database, read):
+    """Then another process takes itself for the last one, and removes the WAL."""
+    tokens = []
+    for number in range(3):
+        tokens.append(operator.enroll(f"PC-{number}"))
+        read(database)
+        assert len(in_another_process(database)) == number + 1
+        assert not database.with_name(f"{database.name}-wal").exists()
+
+        assert [agent.heartbeat().status_code for agent in tokens] == [200] * len(
+            tokens
+        )
+
+    assert machines(operator) == ["PC-0", "PC-1", "PC-2"]
+    assert is_sound(database)
+
+
+def test_the_locks_are_back_when_the_database_has_been_reopened(operator, database):
+    operator.enroll("PC-1")
+    database.read_bytes()
+    in_another_process(database)
+    operator.enroll("PC-2")
+
+    assert in_another_process(database) == ["PC-1", "PC-2"]
+
+    assert database.with_name(f"{database.name}-wal").exists()
+
+
+def test_nothing_is_reopened_while_another_part_of_the_process_has_it_open(
+    operator, database
+):
+    """SQLite would go on with the index of the WAL that was removed."""
+    operator.enroll("PC-1")
+    with closing(sqlite3.connect(database)) as host:
+        assert host.execute("SELECT count(*) FROM enrolled_agents").fetchone() == (1,)
+        database.read_bytes()
+        in_another_process(database)
+
+        for _ in range(2):
+            problem = assert_problem(
+                operator.get("/fleet"), 503, "database_unavailable"
+            )
+            assert "another part of this process" in problem["detail"]
+
+    assert machines(operator) == ["PC-1"]
+    operator.enroll("PC-2")
+    assert in_another_process(database) == ["PC-1", "PC-2"]
+
+
+def test_another_application_of_the_process_leaves_the_removed_wal_too(
+    operator, elsewhere, database
+):
+    operator.enroll("PC-1")
+    elsewhere.enroll("PC-2")
+    database.read_bytes()
+    in_another_process(database)
+
+    operator.enroll("PC-3")
+    elsewhere.enroll("PC-4")
+
+    assert machines(operator) == machines(elsewhere)
+    assert in_another_process(database) == ["PC-1", "PC-2", "PC-3", "PC-4"]
+
+
+def test_a_request_waits_for_those_that_still_use_the_removed_wal(
+    app, operator, database
+):
+    operator.enroll("PC-1")
+    in_use, removed = threading.Event(), threading.Event()
+
+    def use():
+        with app.app_context():
+            get_db()
+            in_use.set()
+            assert removed.wait(30)
+
+    with ThreadPoolExecutor(1) as other:
+        ends = other.submit(use)
+        assert in_use.wait(30)
+        database.read_bytes()
+        in_another_process(database)
+        removed.set()
+        assert machines(operator) == ["PC-1"]
+        ends.result(30)
+    operator.enroll("PC-2")
+
+    assert in_another_process(database) == ["PC-1", "PC-2"]
+
+
+def test_what_only_the_removed_wal_has_is_saved_before_it_is_left(
+    operator, database, tmp_path
+):
+    """As where a commit came between another process's checkpoint and its end."""
+    operator.enroll("PC-1")
+    before = database.read_bytes()
+    remove_wal(database)
+
+    assert machines(operator) == ["PC-1"]
+
+    assert database.read_bytes() != before
+
+
+def test_a_wal_of_another_process_is_not_written_over(operator, database):
+    """What was acknowledged is only in the WAL that was removed: nobody guesses."""
+    operator.enroll("PC-1")
+    remove_wal(database)
+
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.execute('CREATE TABLE theirs (x)'); c.commit(); print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", script, str(database)]
+    with subprocess.Popen(command, stdin=-1, stdout=-1) as another:
+        another.stdout.readline()
+        problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+        another.communicate(b"\n")
+
+    assert problem["detail"].endswith("what was in that WAL is not saved.")
+
+
+def test_a_file_that_is_moved_and_linked_to_is_not_used_by_two_wals(
+    operator, make_app, database, tmp_path
+):
+    operator.enroll("PC-1")
+    moved = tmp_path / "moved.db"
+    os.rename(database, moved)
+    database.symlink_to(moved)
+
+    response = operator.post("/enroll", {"machine_id": "PC-2"})
+    assert_problem(response, 503, "database_unavailable")
+    for _ in range(2):
+        problem = assert_problem(operator.get("/fleet"), 503, "database_unavailable")
+        assert f"was moved to {moved}" in problem["detail"]
+    assert not moved.with_name("moved.db-wal").exists()
+
+    operator.client.application.extensions["lea_fleet"].store.close_idle()
+    assert "PC-1" in machines(operator_of(make_app()))
+    assert is_sound(moved)
+
+
+def test_a_link_that_is_made_anew_is_still_the_same(operator, database, tmp_path):
+    operator.enroll("PC-1")
+    app = operator.client.application
+    app.extensions["lea_fleet"].store.close_idle()
+    moved = tmp_path / "moved.db"
+    os.rename(database, moved)
+    for number in range(3):
+        database.unlink(missing_ok=True)
+        database.symlink_to(moved)
+        operator.enroll(f"PC-again-{number}")
 
 
 @pytest.fixture(params=["deleted", "moved away", "replaced", "without its WAL"])

@@ -89,6 +89,20 @@ def test_a_wal_that_is_removed_is_noticed(operator, file):
     assert str(wal_of(file)) in problem["detail"]
 
 
+def test_what_is_in_a_wal_that_is_removed_with_its_index_is_saved(operator, file):
+    operator.enroll("PC-1")
+    os.unlink(wal_of(file))
+    os.unlink(f"{file}-shm")
+
+    assert machines(operator) == ["PC-1"]
+    operator.enroll("PC-2")
+    operator.client.application.extensions["lea_fleet"].store.close_idle()
+
+    with closing(sqlite3.connect(file)) as alone:
+        rows = alone.execute("SELECT count(*) FROM enrolled_agents")
+        assert rows.fetchone() == (2,)
+
+
 def test_a_wal_without_its_database_is_kept(operator, elsewhere, file, tmp_path):
     operator.enroll("PC-1")
     os.rename(file, tmp_path / "away.db")

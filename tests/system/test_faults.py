@@ -50,8 +50,9 @@ class Storm:
     Each repeats its request with the same key until the response is a 201.
     """
 
-    def __init__(self, server):
+    def __init__(self, server, name="1"):
         self._server = server
+        self._name = name
         self.installer = server.operator.installer(max_uses=1_000_000)
         self.answers = {}  # by machine_id: each 201 that was received
         self.lost = 0  # requests whose connection was cut
@@ -88,10 +89,10 @@ class Storm:
         }
         read = self._server.read
         assert hashes <= set(read("SELECT token_hash FROM lea_fleet_tokens"))
-        enrolled = read(f"{_MACHINES} LIKE 'storm-%'")
+        enrolled = read(f"{_MACHINES} LIKE 'storm-{self._name}-%'")
         assert sorted(enrolled) == sorted(self.answers)
-        (uses,) = read("SELECT uses FROM lea_fleet_enrollment_tokens")
-        assert uses == len(enrolled)
+        uses = sum(read("SELECT uses FROM lea_fleet_enrollment_tokens"))
+        assert uses == len(read(f"{_MACHINES} LIKE 'storm-%'"))
         assert read("PRAGMA integrity_check") == ["ok"]
 
     def assert_all_beat(self):
@@ -102,7 +103,7 @@ class Storm:
 
     def _install(self):
         while not self._over.is_set():
-            machine_id = f"storm-{next(self._numbers)}"
+            machine_id = f"storm-{self._name}-{next(self._numbers)}"
             self.answers[machine_id] = self._enrolled(machine_id)
 
     def _enrolled(self, machine_id):
@@ -267,17 +268,56 @@ def test_a_database_that_is_deleted_is_not_begun_anew(tmp_path):
 
 def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
     with running_server(tmp_path, "-w", "2", "--threads", "4") as server:
+        workers = server.workers()
         storm = Storm(server)
         with storm.raging():
-            storm.go_on(300)  # until no new connection has to be opened
-            wait_until(lambda: all(map(partial(uses, server), server.workers())))
-            for end in ("-wal", "-shm"):
-                os.unlink(f"{server.database}{end}")
-            wait_until(lambda: "that WAL is saved" in server.log)
-            storm.be_refused(40)
-            server.kill_and_restart()
+            for _ in range(5):
+                storm.go_on(100)
+                wait_until(lambda: all(map(partial(uses, server), workers)))
+                for end in ("-wal", "-shm"):
+                    os.unlink(f"{server.database}{end}")
+                storm.go_on(100)
+        assert server.workers() == workers
         storm.assert_all_beat()
         storm.assert_kept()
+
+
+HOST = """
+import hashlib, os
+from pathlib import Path
+
+from lea_fleet import create_app
+
+app = create_app()
+
+
+@app.get("/checksum")
+def checksum():
+    database = Path(os.environ["RPA_AGENTS_DB_PATH"])
+    return [os.getpid(), hashlib.sha256(database.read_bytes()).hexdigest()]
+"""
+
+
+def test_a_host_that_opens_the_file_takes_nothing_with_it(tmp_path):
+    """It drops the locks, so that a command takes the WAL away under the workers."""
+    (tmp_path / "host.py").write_text(HOST)
+    options = ("-w", "2", "--threads", "4")
+    with running_server(tmp_path, *options, app="host:app") as server:
+        workers, storms = server.workers(), []
+        for _ in range(5):
+            storms.append(Storm(server, len(storms)))
+            with storms[-1].raging():
+                storms[-1].go_on(50)
+                wait_until(lambda: all(map(partial(uses, server), workers)))
+            read = set()
+            while read != set(workers):
+                read.add(server.client.open("/checksum").json[0])
+            server.read("SELECT count(*) FROM enrolled_agents")
+            assert not Path(f"{server.database}-wal").exists()
+        assert server.workers() == workers
+        for storm in storms:
+            storm.assert_all_beat()
+            storm.assert_kept()
 
 
 def uses(server, pid):

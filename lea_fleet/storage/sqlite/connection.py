@@ -7,8 +7,9 @@ from operator import methodcaller
 from pathlib import Path
 
 from ...core.problems import DatabaseUnavailable
-from .files import Files, Place, files_at
+from .files import Files, Place, files_at, place_of
 from .transactions import WriteQueue, end_turn
+from .wal_index import WalUse
 
 #: Decodes text, even if another program stored it in another encoding.
 _decode = methodcaller("decode", "utf-8", "replace")
@@ -24,6 +25,7 @@ class Connection(sqlite3.Connection):
     synchronous: str | None = None  # as it was last set
     handed_out = False  # whether other code may have changed synchronous
     queue: WriteQueue | None = None
+    wal: WalUse | None = None
     busy_timeout: float  # seconds
     has_turn = False
     sqlite_waits = True
@@ -38,11 +40,23 @@ class Connection(sqlite3.Connection):
             super().commit()
         if self.has_turn:
             end_turn(self)
-        if files_at(self.place) != self.files:
+        if files_at(self.place) != self.files or self._is_moved():
             raise DatabaseUnavailable(
                 f"{self.place} or its WAL was moved, replaced or deleted during this"
                 " request; what the request wrote may not be there."
             )
+        if self.wal is not None:
+            self.wal.committed(self.files.shm)
+
+    def _is_moved(self) -> bool:
+        """Tell whether the path leads to the file by another name, with another WAL."""
+        if self.place.is_same_entry():
+            return False
+        place = place_of(self.place.path)
+        if place.file != self.place.file:
+            return True
+        self.place = place  # the same link, made anew
+        return False
 
     def rollback(self) -> None:
         """Roll back, and end this connection's turn to write."""

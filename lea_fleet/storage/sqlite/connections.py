@@ -12,27 +12,27 @@ import sqlite3
 import sys
 import weakref
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
-from .connection import Connection, connect
-from .dialect import DIALECT, add_functions
-from .errors import database_problem, is_locked
-from .files import File, Files, Place, files_at, identity, is_writable, place_of
-from .schema import ensure_schema
-from .transactions import WriteQueue, end_turn, join_queue
-from .wal import refuse_wrong_wal, tries
+from .connection import Connection
+from .dialect import DIALECT
+from .errors import database_problem
+from .files import File, Files, Place, files_at, place_of
+from .opening import open_connection
+from .transactions import WriteQueue, end_turn
+from .wal import refuse_wrong_wal, save_removed_wal, tries
+from .wal_index import WalUse
 
 #: Idle connections that a process keeps. If more threads are active at once, the others
 #: open and close a connection for each request.
 _MOST_IDLE = 8
 
-#: Pages in the WAL at which SQLite checkpoints it: 8 MB. Each checkpoint waits for the
-#: disk, but a WAL that fills the disk can never be checkpointed.
-_WAL_PAGES = 2000
-
-#: Seconds between two attempts where SQLite does not apply its busy timeout.
+#: Seconds for which a request waits until other threads have left a WAL that was
+#: removed, and between two looks.
+_LONGEST_WAIT = 1.0
 _PAUSE = 0.01
 
 #: Connections inherited through a fork. SQLite forbids using or closing them; the
@@ -59,6 +59,7 @@ class Connections:
         self._open: set[Connection] = set()  # the idle ones and those in use
         self._seen = False
         self.queue = WriteQueue()
+        self.wal = WalUse()
         #: Where the path led when it was last followed, and the file there.
         self._followed: tuple[Place, File | None] = place_of(path), None
         weakref.finalize(self, _close_all, self._idle, self._open)
@@ -78,10 +79,11 @@ class Connections:
                 " back, or restart the server to begin with an empty one."
             )
         for connection in known:
+            if _is_left(connection, files):
+                self._leave_removed_wal()
+                return self.acquire()
             if connection.files != files and connection.pid == os.getpid():
-                is_ours = connection in self._idle  # otherwise another thread's
-                patience = self._busy_timeout if is_ours else None
-                refuse_wrong_wal(connection, place, connection.files, files, patience)
+                refuse_wrong_wal(connection.files, place, files)
         while self._idle:
             try:
                 connection = self._idle.pop()
@@ -91,7 +93,11 @@ class Connections:
             if usable and connection.files == files:
                 return connection
             self.discard(connection)
-        return self._opened(place, files.database)
+        opened = open_connection(place, files.database, self._busy_timeout, self.queue)
+        opened.wal = self.wal
+        self._seen = True
+        self._open.add(opened)
+        return opened
 
     def release(self, connection: Connection) -> None:
         """Return *connection* to the pool, and roll back an open transaction."""
@@ -121,6 +127,7 @@ class Connections:
         The next :meth:`acquire` closes them. They stay open until then so that it can
         detect a replaced file.
         """
+        self._followed = self._followed[0], None  # follow the path anew
         for connection in list(self._idle):
             connection.suspect = True
 
@@ -131,6 +138,46 @@ class Connections:
     def discard(self, connection: Connection) -> None:
         """Close *connection*; one inherited through a fork is only set aside."""
         _close(connection, self._open)
+
+    def _leave_removed_wal(self) -> None:
+        """Save what is in a WAL that was removed, and close what has it open.
+
+        All connections of a process share one index of the WAL: none can be opened
+        before the last one is closed that other threads still use. Raises
+        DatabaseUnavailable.
+        """
+        for _ in tries(min(self._busy_timeout, _LONGEST_WAIT), _PAUSE):
+            known = list(self._open)
+            place, files = self._look()
+            left = [found for found in known if _is_left(found, files)]
+            if not left:
+                return
+            idle = self._taken(left)
+            try:
+                for connection in idle[:1]:
+                    acknowledged = self.wal.acknowledged
+                    save_removed_wal(connection, place, files, acknowledged)
+            except BaseException:
+                self._idle.extend(idle)
+                raise
+            for connection in idle:
+                self.discard(connection)
+            for pool in list(_all):  # of another application in this process
+                if pool.path == self.path:
+                    pool.close_idle()
+        raise DatabaseUnavailable(
+            f"{place.wal} or its -shm was removed while the server was running. It is"
+            " opened anew when the requests that still use it have ended."
+        )
+
+    def _taken(self, connections: list[Connection]) -> list[Connection]:
+        """Take those of *connections* that are idle, and return them."""
+        taken = []
+        for connection in connections:
+            with suppress(ValueError):  # another thread has it
+                self._idle.remove(connection)
+                taken.append(connection)
+        return taken
 
     def _look(self) -> tuple[Place, Files]:
         """Return where the database is, and its files, by three stat calls.
@@ -146,93 +193,6 @@ class Connections:
             self._followed = place, files.database
         return place, files
 
-    def _opened(self, place: Place, file: File | None) -> Connection:
-        """Open a connection to *file*, as acquire() found it; None creates the file."""
-        self._prepare(place, file)
-        if file not in (None, identity(place.file)):
-            # SQLite would apply the WAL of one file to the other.
-            raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
-        # A file that disappears before it is opened must not be created again.
-        mode = "rwc" if file is None else "rw"
-        try:
-            connection = connect(place.file, mode, self._busy_timeout)
-        except sqlite3.Error as error:
-            raise database_problem(error, self.path) from error
-        try:
-            connection.place = place
-            connection.pid = os.getpid()
-            add_functions(connection)
-            # Overwrite deleted data with zeros: personal data must not remain.
-            connection.execute("PRAGMA secure_delete = ON")
-            self._use_wal(connection)
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-            connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
-            connection.files = self._opened_files(place, file)
-            join_queue(connection, self.queue)
-            ensure_schema(connection)
-        except sqlite3.Error as error:
-            connection.close()
-            raise database_problem(error, self.path) from error
-        except UnicodeDecodeError as error:  # SQLite quotes the damaged schema
-            connection.close()
-            raise DatabaseUnavailable(f"{place} is damaged.") from error
-        except BaseException:
-            connection.close()
-            raise
-        self._seen = True
-        self._open.add(connection)
-        return connection
-
-    def _prepare(self, place: Place, file: File | None) -> None:
-        """Detect faults that SQLite would report without naming the path.
-
-        Raises DatabaseUnavailable.
-        """
-        if file is not None:
-            # Opening the file to find out is no option: closing it would drop the
-            # locks that SQLite holds on it in this process (POSIX).
-            if not is_writable(place.file):
-                raise DatabaseUnavailable(f"{place} is read-only for this process.")
-            return
-        # In this order, since another process may be creating both, the database first.
-        if os.path.exists(place.wal) and not os.path.exists(place.file):
-            # SQLite would delete the WAL, and with it data of the database.
-            raise DatabaseUnavailable(
-                f"{place.wal} is there, but the database that it belongs to is not."
-                f" Put {place.file} back, or remove that WAL to begin with an empty"
-                " one."
-            )
-        try:
-            place.file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatabaseUnavailable(
-                f"The folder {place.file.parent} cannot be created: {error.strerror}."
-            ) from error
-
-    def _opened_files(self, place: Place, before: File | None) -> Files:
-        after = files_at(place)
-        file = identity(place.file)  # another one, if a link was turned meanwhile
-        if file is None or file != after.database or before not in (None, file):
-            # It is not known which file was opened; the next attempt will find out.
-            raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
-        return after
-
-    def _use_wal(self, connection: Connection) -> None:
-        """Switch the file to WAL mode if it is not in it.
-
-        While another process does the same, SQLite reports "locked" at once, without
-        waiting for the busy timeout: seen once in 2,400 first requests.
-        """
-        for _ in tries(self._busy_timeout, _PAUSE):
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if not is_locked(error):
-                    raise
-                locked = error
-        raise locked
-
 
 def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:
     while idle:
@@ -240,12 +200,18 @@ def _close_all(idle: deque[Connection], open_ones: set[Connection]) -> None:
 
 
 def _close(connection: Connection, open_ones: set[Connection]) -> None:
-    open_ones.discard(connection)
     end_turn(connection)
     if connection.pid == os.getpid():
         connection.close()
     else:
         _inherited.append(connection)
+    open_ones.discard(connection)  # last: who finds none open may open one
+
+
+def _is_left(connection: Connection, files: Files) -> bool:
+    """Tell whether *connection* uses another WAL than the database now has."""
+    is_open = connection.pid == os.getpid() and connection.files != files
+    return is_open and connection.files.database == files.database
 
 
 #: The pools whose idle connections are closed before this process forks.

@@ -28,6 +28,7 @@ class Place(NamedTuple):
     path: Path
     file: Path
     watched: tuple[str, str, str]
+    entry: File | None  # what the path itself is: a link, or the file
 
     def __str__(self) -> str:
         if self.path == self.file:
@@ -38,12 +39,25 @@ class Place(NamedTuple):
     def wal(self) -> str:
         return self.watched[1]
 
+    def is_same_entry(self) -> bool:
+        """Tell whether the path still is the same link, or the same file."""
+        return _entry(self.path) == self.entry
+
 
 def place_of(path: Path) -> Place:
     """Follow the links at *path*, also if they lead to a file that is not there."""
     file = os.path.realpath(path)
     # The database by its path, which tells for nothing if a link leads elsewhere now.
-    return Place(path, Path(file), (str(path), f"{file}-wal", f"{file}-shm"))
+    watched = (str(path), f"{file}-wal", f"{file}-shm")
+    return Place(path, Path(file), watched, _entry(path))
+
+
+def _entry(path: Path) -> File | None:
+    try:
+        stat = os.lstat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def files_at(place: Place) -> Files:

@@ -9,9 +9,14 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ...core.problems import DatabaseUnavailable
 from .files import Files, Place, size_of
+from .wal_index import Frames, frames_of
+
+if TYPE_CHECKING:
+    from .connection import Connection
 
 _SAVED = "Restart the server: what was in that WAL is saved."
 _NOT_SAVED = "Do not stop the server yet: what was in that WAL is not saved."
@@ -20,26 +25,13 @@ _NOT_SAVED = "Do not stop the server yet: what was in that WAL is not saved."
 _PAUSE = 0.01
 
 
-def refuse_wrong_wal(
-    connection: sqlite3.Connection,
-    place: Place,
-    opened: Files,
-    now: Files,
-    patience: float | None,
-) -> None:
-    """Refuse a database without its WAL, or with the WAL of another one.
+def refuse_wrong_wal(opened: Files, place: Place, now: Files) -> None:
+    """Refuse a database that was replaced, if its WAL is still that of the former file.
 
-    *connection* to *place* was *opened* to other files than there are *now*. While it
-    is open, no other file gets the inode of the old WAL. What is in a WAL that was
-    removed is saved within *patience* seconds, or not at all where that is None: the
-    connection is in use by another thread. Raises DatabaseUnavailable.
+    A connection, which must stay open, *opened* other files than there are *now*:
+    while it is open, no other file gets the inode of the old WAL. Raises
+    DatabaseUnavailable.
     """
-    if now.database == opened.database:
-        saved = patience is not None and _save_wal(connection, opened, now, patience)
-        raise DatabaseUnavailable(
-            f"{place.wal} or its -shm was removed while the server was running. "
-            + (_SAVED if saved else _NOT_SAVED)
-        )
     if now.wal is not None and now.wal == opened.wal and size_of(place.wal):
         raise DatabaseUnavailable(
             f"{place} was replaced while the server was running, and {place.wal}"
@@ -60,17 +52,47 @@ def tries(patience: float, pause: float) -> Iterator[None]:
         yield
 
 
-def _save_wal(
-    connection: sqlite3.Connection, opened: Files, now: Files, patience: float
+def save_removed_wal(
+    connection: Connection, place: Place, now: Files, acknowledged: Frames | None
+) -> None:
+    """Save what is in a WAL that was removed, for *connection* to be closed.
+
+    SQLite itself removes the WAL and its index, once saved, if a host dropped the locks
+    of this process by opening and closing the database's file: then all is well again
+    when no connection here uses them. If somebody removed one of the two, or moved the
+    database, other processes may go on with the other one. *acknowledged* are the
+    frames at this process's last commit. Raises DatabaseUnavailable.
+    """
+    opened = connection.files
+    if connection.place.file != place.file:
+        raise DatabaseUnavailable(
+            f"{connection.place} was moved to {place.file} while the server was"
+            f" running; its WAL is still {connection.place.wal}. Stop all servers,"
+            " which saves what is in it, and start them again."
+        )
+    saved = _save(connection, opened, now, acknowledged)
+    if saved and not {now.wal, now.shm} & {opened.wal, opened.shm} - {None}:
+        return
+    raise DatabaseUnavailable(
+        f"{place.wal} or its -shm was removed while the server was running. "
+        + (_SAVED if saved else _NOT_SAVED)
+    )
+
+
+def _save(
+    connection: Connection, opened: Files, now: Files, acknowledged: Frames | None
 ) -> bool:
     """Write what is in a removed WAL into the database; tell whether all of it is.
 
-    Not where another process has made another WAL by now: what it writes must not be
-    overwritten.
+    Where another process has made another WAL by *now*, what it writes must not be
+    overwritten: then it is enough that nothing is lost that was acknowledged.
     """
+    frames = opened.shm and frames_of(opened.shm)
+    if frames and frames.saved == frames.written:
+        return True
     if not {now.wal, now.shm} <= {None, *opened}:
-        return False
-    for _ in tries(patience, _PAUSE):
+        return bool(frames and acknowledged and frames.have_saved(acknowledged))
+    for _ in tries(connection.busy_timeout, _PAUSE):
         with suppress(sqlite3.Error):  # another connection may be saving it
             answer = connection.execute("PRAGMA wal_checkpoint").fetchone()
             busy, pages, saved = answer

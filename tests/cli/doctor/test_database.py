@@ -23,7 +23,6 @@ from tests.cli.doctor.calling import (
 )
 from tests.support.processes import beside
 
-
 #: How the doctor names a process that has the lock.
 WRITER = r"process \d+" if Path("/proc/locks").exists() else "another process"
 

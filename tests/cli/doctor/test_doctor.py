@@ -25,6 +25,7 @@ CHECKS = {
         "file",
         "permissions",
         "log_owner",
+        "log_removed",
         "log_size",
         "free_space",
         "file_system",

@@ -201,6 +201,20 @@ def test_a_link_is_followed_to_the_file_and_its_log(make_app, operator, database
 
 
 @pytest.mark.parametrize("ending", ["-wal", "-shm"])
+def test_a_process_that_uses_a_log_that_was_removed(app, operator, database, ending):
+    """The server's own, here; it answers 503 where only one of the two is gone."""
+    operator.enroll("PC-1")
+    assert call(app)["log_removed"]["level"] == "ok"
+    os.unlink(f"{database}{ending}")
+    refused = operator.get("/fleet").status_code
+
+    found = call(app)["log_removed"]
+
+    assert (refused, found["level"]) == (503, "fault")
+    assert found["detail"].startswith(f"process {os.getpid()} still uses a WAL")
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
 def test_a_log_that_this_user_may_not_write(app, operator, monkeypatch, ending):
     operator.enroll("PC-1").heartbeat()
     monkeypatch.setattr(os, "access", lambda path, *_, **__: ending not in str(path))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, warning
 from ..files import may
+from .lockers import users_of_removed
 
 _MOUNTS = Path("/proc/self/mounts")
 
@@ -90,6 +91,7 @@ def file_checks(database: Database) -> Checks:
         "file": lambda: _file(database),
         "permissions": lambda: _permissions(database),
         "log_owner": lambda: _owners(database),
+        "log_removed": lambda: _removed_wal(database),
         "log_size": lambda: _wal_size(database),
         "free_space": lambda: _space(database),
         "file_system": lambda: _file_system(database.path),
@@ -205,6 +207,20 @@ def _owners(database: Database) -> Verdict:
             f" {shlex.quote(str(database.path))}-*  and run commands as that user.",
         )
     return ok(f"all files belong to {_user(owner)}")
+
+
+def _removed_wal(database: Database) -> Verdict:
+    database.required()
+    users = users_of_removed(database.path)
+    if not users:
+        return ok("no process is known to use a WAL that was removed")
+    told = " and ".join(f"process {pid}" for pid in users)
+    return fault(
+        f"{told} still uses a WAL that was removed while it was running",
+        "It saves what is in that WAL and opens the database anew with its next"
+        " request; if it answers 503 instead, restart it when it says that all is"
+        " saved. Let nothing in the server's process open the database's files.",
+    )
 
 
 def _wal_size(database: Database) -> Verdict:

@@ -1,12 +1,14 @@
-"""Find the processes that lock the database, on Linux."""
+"""Find the processes that lock the database, or lost a file of it, on Linux."""
 
 from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 _LOCKS = Path("/proc/locks")
+_PROCESSES = Path("/proc")
 
 #: A lock in /proc/locks: process, file, first byte.
 _WRITE_LOCK = re.compile(r"^\d+: POSIX +\w+ +WRITE (\d+) (\S+) (\d+) ", re.MULTILINE)
@@ -30,6 +32,28 @@ def lockers(path: Path) -> list[int]:
     return sorted(
         {int(pid) for pid, file, byte in found if byte in bytes_of.get(file, ())}
     )
+
+
+def users_of_removed(path: Path) -> list[int]:
+    """Return the ids of the processes that have a removed WAL of *path* open.
+
+    The list is empty where they are not known: on other systems, of other users.
+    """
+    removed = {f"{path}-wal (deleted)", f"{path}-shm (deleted)"}
+    return sorted(
+        int(process.name)
+        for process in _PROCESSES.glob("[0-9]*")
+        if removed & _open_files(process)
+    )
+
+
+def _open_files(process: Path) -> set[str]:
+    found = set()
+    with suppress(OSError):  # it ended, or is another user's
+        for descriptor in os.listdir(process / "fd"):
+            with suppress(OSError):
+                found.add(os.readlink(process / "fd" / descriptor))
+    return found
 
 
 def _name(path: str) -> str:

@@ -1,0 +1,135 @@
+"""Open a connection to the database, and refuse what SQLite would spoil.
+
+SQLite would make a file anew that has disappeared, delete a WAL without its database,
+and read the WAL of one file into another.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from ...core.problems import DatabaseUnavailable
+from .connection import Connection, connect
+from .dialect import add_functions
+from .errors import database_problem, is_locked
+from .files import File, Files, Place, files_at, identity, is_writable
+from .schema import ensure_schema
+from .transactions import WriteQueue, join_queue
+from .wal import tries
+from .wal_index import descriptor_of
+
+#: Pages in the WAL at which SQLite checkpoints it: 8 MB. Each checkpoint waits for the
+#: disk, but a WAL that fills the disk can never be checkpointed.
+_WAL_PAGES = 2000
+
+#: Seconds between two attempts where SQLite does not apply its busy timeout.
+_PAUSE = 0.01
+
+
+def open_connection(
+    place: Place, file: File | None, busy_timeout: float, queue: WriteQueue
+) -> Connection:
+    """Open a connection to *file*, which was just seen at *place*; None creates it.
+
+    The schema is created if needed. Raises DatabaseBusy or DatabaseUnavailable, which
+    name the path.
+    """
+    _prepare(place, file)
+    if file not in (None, identity(place.file)):
+        # SQLite would apply the WAL of one file to the other.
+        raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
+    # A file that disappears before it is opened must not be created again.
+    mode = "rwc" if file is None else "rw"
+    try:
+        connection = connect(place.file, mode, busy_timeout)
+    except sqlite3.Error as error:
+        raise database_problem(error, place.file) from error
+    try:
+        connection.place = place
+        connection.pid = os.getpid()
+        add_functions(connection)
+        # Overwrite deleted data with zeros: personal data must not remain.
+        connection.execute("PRAGMA secure_delete = ON")
+        _use_wal(connection, busy_timeout)
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
+        connection.files = _opened_files(place, file)
+        join_queue(connection, queue)
+        ensure_schema(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise database_problem(error, place.file) from error
+    except UnicodeDecodeError as error:  # SQLite quotes the damaged schema
+        connection.close()
+        raise DatabaseUnavailable(f"{place} is damaged.") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(place: Place, file: File | None) -> None:
+    """Detect faults that SQLite would report without naming the path.
+
+    Raises DatabaseUnavailable.
+    """
+    if file is not None:
+        # Opening the file to find out is no option: closing it would drop the
+        # locks that SQLite holds on it in this process (POSIX).
+        if not is_writable(place.file):
+            raise DatabaseUnavailable(f"{place} is read-only for this process.")
+        return
+    # In this order, since another process may be creating both, the database first.
+    if os.path.exists(place.wal) and not os.path.exists(place.file):
+        # SQLite would delete the WAL, and with it data of the database.
+        raise DatabaseUnavailable(
+            f"{place.wal} is there, but the database that it belongs to is not. Put"
+            f" {place.file} back, or remove that WAL to begin with an empty one."
+        )
+    try:
+        place.file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"The folder {place.file.parent} cannot be created: {error.strerror}."
+        ) from error
+
+
+def _opened_files(place: Place, before: File | None) -> Files:
+    after = files_at(place)
+    file = identity(place.file)  # another one, if a link was turned meanwhile
+    if file is None or file != after.database or before not in (None, file):
+        # It is not known which file was opened; the next attempt will find out.
+        raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
+    if after.shm is None or not _uses(after.shm, file):
+        raise DatabaseUnavailable(
+            f"{place.wal} or its -shm was removed while the server was running, and"
+            " another part of this process still has it open. Restart the server."
+        )
+    return after
+
+
+def _uses(shm: File, database: File) -> bool:
+    """Tell whether this process uses *shm* as the index of the *database*'s WAL.
+
+    SQLite goes on with the one that the process has open already, also if that was
+    removed. True where the system does not tell.
+    """
+    return descriptor_of(shm) is not None or descriptor_of(database) is None
+
+
+def _use_wal(connection: Connection, busy_timeout: float) -> None:
+    """Switch the file to WAL mode if it is not in it.
+
+    While another process does the same, SQLite reports "locked" at once, without
+    waiting for the busy timeout: seen once in 2,400 first requests.
+    """
+    for _ in tries(busy_timeout, _PAUSE):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not is_locked(error):
+                raise
+            locked = error
+    raise locked
