@@ -85,6 +85,14 @@ def fleet_families(measured: Measures) -> list[Metric]:
     ]
 
 
+def wal_families(size: int | None) -> list[Metric]:
+    """Return the metrics of the write-ahead log, if its *size* is known."""
+    if size is None:
+        return []
+    help_text = "Bytes of the database's write-ahead log."
+    return [_gauge("lea_fleet_wal_bytes", help_text, None, {"": size})]
+
+
 def expose(families: Iterable[Metric], *, openmetrics: bool) -> tuple[bytes, str]:
     """Return *families* as text, and its media type.
 

@@ -128,5 +128,8 @@ class Store(Protocol):
     def problem_of(self, error: Exception) -> DatabaseProblem:
         """Return the problem to raise for one of :attr:`errors`."""
 
+    def wal_size(self) -> int | None:
+        """Return the bytes of the write-ahead log; None if the engine does not tell."""
+
     def distrust_idle(self) -> None:
         """Stop reusing the sessions that are idle now, after an error."""

@@ -16,13 +16,14 @@ from ..responses import text_response
 @admits("operator", "monitor")
 def metrics() -> Response:
     """Return metrics for Prometheus."""
-    from ...app.metrics import expose, fleet_families  # prometheus-client is optional
+    from ...app.metrics import expose, fleet_families, wal_families  # optional
 
     counters = current_state().counters
     assert counters is not None  # this route exists only with metrics on
     measured = measure(acting_repository().unit)
     several = bool(request.is_multiprocess)
     families = fleet_families(measured) + counters.families(several_processes=several)
+    families += wal_families(current_state().store.wal_size())
     response = text_response(*expose(families, openmetrics=prefers_openmetrics()))
     response.vary.add("Accept")
     return response

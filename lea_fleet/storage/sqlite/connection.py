@@ -46,7 +46,12 @@ class Connection(sqlite3.Connection):
                 " request; what the request wrote may not be there."
             )
         if self.wal is not None:
-            self.wal.committed(self.files.shm)
+            self.wal.committed(self.files.shm, self.place)
+
+    def watch_wal(self) -> None:
+        """Log a warning if the WAL has become large."""
+        if self.wal is not None:
+            self.wal.watch(self.files.shm, self.place)
 
     def _is_moved(self) -> bool:
         """Tell whether the path leads to the file by another name, with another WAL."""

@@ -20,7 +20,7 @@ from ..interface import Dialect
 from .connection import Connection
 from .dialect import DIALECT
 from .errors import database_problem
-from .files import File, Files, Place, files_at, place_of
+from .files import File, Files, Place, files_at, place_of, size_of
 from .opening import open_connection
 from .transactions import WriteQueue, end_turn
 from .wal import refuse_wrong_wal, save_removed_wal, tries
@@ -120,6 +120,9 @@ class Connections:
 
     def problem_of(self, error: Exception) -> DatabaseProblem:
         return database_problem(error, self.path)
+
+    def wal_size(self) -> int | None:
+        return size_of(self._followed[0].wal)
 
     def distrust_idle(self) -> None:
         """Stop reusing the idle connections after an error.

@@ -23,6 +23,10 @@ from .wal_index import descriptor_of
 #: disk, but a WAL that fills the disk can never be checkpointed.
 _WAL_PAGES = 2000
 
+#: Bytes that the WAL's file keeps when it begins anew after a reader that let it grow:
+#: twice of what it has at a checkpoint, since to grow again costs each commit time.
+_WAL_KEPT = 16 * 2**20
+
 #: Seconds between two attempts where SQLite does not apply its busy timeout.
 _PAUSE = 0.01
 
@@ -53,6 +57,7 @@ def open_connection(
         connection.execute("PRAGMA secure_delete = ON")
         _use_wal(connection, busy_timeout)
         connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
         connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
         connection.files = _opened_files(place, file)
         join_queue(connection, queue)

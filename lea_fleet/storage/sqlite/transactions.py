@@ -99,6 +99,9 @@ def write_once(
     set_synchronous(session, durable=False)
     changed = take_turn(session, statement, values).rowcount
     end_turn(session)
+    watch_wal = getattr(session, "watch_wal", None)
+    if watch_wal is not None:  # not a plain connection that the host opened
+        watch_wal()
     return changed
 
 

@@ -6,13 +6,19 @@ its own, all its locks on the file would go (POSIX).
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-from .files import File
+from .files import File, Place
+
+logger = logging.getLogger("lea_fleet")
+
+#: Bytes from which on a WAL is large: a checkpoint should have come at an eighth.
+LARGE = 64_000_000
 
 #: Where the system lists the descriptors of this process.
 _LISTS = {"linux": "/proc/self/fd", "darwin": "/dev/fd"}
@@ -37,6 +43,11 @@ class Frames(NamedTuple):
     salt: bytes
     saved: int
 
+    @property
+    def size(self) -> int:
+        """The bytes that they take, which a WAL's file may exceed by old frames."""
+        return self.written * ((self.page_size if self.page_size > 1 else 65536) + 24)
+
     def have_saved(self, earlier: Frames) -> bool:
         """Tell whether what had been written *earlier* is saved now."""
         return self.salt != earlier.salt or self.saved >= earlier.written
@@ -49,10 +60,27 @@ class WalUse:
     """
 
     acknowledged: Frames | None = None
+    _is_large = False
 
-    def committed(self, shm: File | None) -> None:
-        """Note a commit to the WAL with the index *shm*."""
-        self.acknowledged = shm and frames_of(shm)
+    def committed(self, shm: File | None, place: Place) -> None:
+        """Note a commit to the WAL with the index *shm*, of the database at *place*."""
+        self.acknowledged = self.watch(shm, place)
+
+    def watch(self, shm: File | None, place: Place) -> Frames | None:
+        """Log a warning when the WAL has become large; return its frames."""
+        frames = frames_of(shm) if shm else None
+        is_large = frames is not None and frames.size > LARGE
+        if frames is not None and is_large and not self._is_large:
+            logger.warning(
+                "%s has grown to %d MB: a reader of the database that does not end"
+                " keeps it from being written anew. Find its process (lsof %s), and"
+                " stop it.",
+                place.wal,
+                frames.size // 1_000_000,
+                place.file,
+            )
+        self._is_large = is_large
+        return frames
 
 
 def can_tell() -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, warning
 from ..files import may
+from ..wal_index import LARGE, frames_of
 from .lockers import users_of_removed
 
 _MOUNTS = Path("/proc/self/mounts")
@@ -36,7 +37,6 @@ _PLACE = (
 _MB = 1_000_000
 _TOO_LITTLE = 100 * _MB
 _LITTLE = 500 * _MB
-_LARGE_WAL = 64 * _MB
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,10 @@ def _wal_size(database: Database) -> Verdict:
     if database.wal is None:
         return ok("there is no WAL at present")
     wal = database.wal.st_size
-    if wal > max(_LARGE_WAL, length):
+    frames = frames_of((shm.st_dev, shm.st_ino)) if (shm := database.shm) else None
+    if frames and frames.size <= LARGE < wal:
+        return ok(f"{size(wal)}, of which {size(frames.size)} are in use")
+    if wal > max(LARGE, length):
         return warning(
             f"{size(wal)}, more than the database: a reader keeps it from being"
             " written back",
