@@ -12,6 +12,7 @@ import pytest
 
 from lea_fleet.core import clock
 from lea_fleet.cli import doctor
+from lea_fleet.storage.sqlite.checks import database as checks
 from lea_fleet.storage.sqlite.checks import lockers
 from tests.cli.doctor.calling import (
     call,
@@ -70,6 +71,23 @@ def test_an_index_that_is_not_its_tables_is_found_unless_it_is_quick(app, alter)
     found = call(app, "--quick")
     assert troubles(found) == {}
     assert found["integrity"]["detail"] == "sound; indexes not checked"
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [
+        ((3, 35, 0), "warning"),
+        ((3, 44, 5), "warning"),
+        ((3, 44, 6), "ok"),
+        ((3, 45, 0), "warning"),
+        ((3, 50, 7), "ok"),
+        ((3, 51, 2), "warning"),
+        ((3, 51, 3), "ok"),
+        ((3, 53, 0), "ok"),
+    ],
+)
+def test_a_sqlite_with_the_wal_reset_bug(version, level):
+    assert checks.sqlite_version(version).level == level
 
 
 def test_a_writer_that_does_not_end(app, fleet, database):

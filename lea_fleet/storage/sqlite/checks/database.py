@@ -19,6 +19,10 @@ from .reading import BROKEN, Reading
 #: Faults of the structure that are shown; a broken file has thousands.
 _MOST_FAULTS = 3
 
+#: The versions without SQLite's WAL-reset bug: from the first on, and two more.
+_MENDED = (3, 51, 3)
+_ALSO_MENDED = {(3, 44, 6), (3, 50, 7)}
+
 _RESTORE = "Stop the server, keep a copy of the files, and restore the last backup."
 _RENAME = (
     "Add the columns if it is an older server's table; otherwise rename it, or give"
@@ -32,6 +36,7 @@ def database_checks(reading: Reading, busy_timeout: float, quick: bool) -> Check
         "opening": lambda: _opening(reading),
         "integrity": lambda: _integrity(reading.session, quick),
         "wal_mode": lambda: _wal_mode(reading),
+        "sqlite": lambda: sqlite_version(sqlite3.sqlite_version_info),
         "tables": lambda: _tables(reading.session),
         "triggers": lambda: _triggers(reading.session),
         "write_lock": lambda: _write_lock(reading, busy_timeout),
@@ -74,6 +79,19 @@ def _wal_mode(reading: Reading) -> Verdict:
     if reading.alone or mode == "wal":
         return ok("in WAL mode")
     return ok("not in WAL mode yet: the server sets it with its first request")
+
+
+def sqlite_version(version: tuple[int, ...]) -> Verdict:
+    """Judge SQLite's *version* by the WAL-reset bug (sqlite.org/wal.html)."""
+    shown = ".".join(map(str, version))
+    is_mended = version >= _MENDED or version in _ALSO_MENDED
+    if is_mended:
+        return ok(shown)
+    return warning(
+        f"{shown} may lose committed data if two checkpoints and a commit coincide",
+        "Install SQLite 3.51.3 or later for this Python; see The WAL-reset bug in"
+        " operations.rst.",
+    )
 
 
 def _tables(connection: sqlite3.Connection) -> Verdict:
