@@ -59,6 +59,11 @@ MOST_VERSIONS = 50
 #: Characters of a name that are compared when a list is sorted.
 LONGEST_SORTED = 64
 
+# How much is stored
+
+#: The newest former values of a machine's hostname, and of each detail of its user.
+MOST_FORMER_VALUES = 16
+
 # How long something lasts, in seconds
 
 #: Default lifetime of an enrollment token; default and largest number of uses.

@@ -7,11 +7,12 @@ the suspicion. A day without that, or a new enrollment, clears it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from ..core import clock
-from ..core.limits import CLONE_MEMORY
+from ..core.limits import CLONE_MEMORY, MOST_FORMER_VALUES
 from ..core.rows import Agent, CloneSigns, KnownMachine
 from ..core.text import folded
 from .unit_of_work import Repository, enrollment_of
@@ -40,6 +41,21 @@ _SUSPECT = """INSERT INTO lea_fleet_clones
     reported_at = excluded.reported_at"""
 
 
+# Only so many rows, since a version without a bound may have left any number. The newest
+# of all are among the newest of any part that has them: they are never deleted, and the
+# rest goes with the next changes. Without its own order, SQLite would merge the inner
+# query with the outer one, and read all rows.
+_FORMER = """SELECT name, value, left_at FROM (
+    SELECT name, value, left_at FROM lea_fleet_identities
+    WHERE machine_id = :machine_id ORDER BY name, value LIMIT 256
+  ) AS former ORDER BY left_at DESC, value"""
+
+_FORGET = (
+    "DELETE FROM lea_fleet_identities"
+    " WHERE machine_id = :machine_id AND name = :name AND value = :value"
+)
+
+
 class Clones(Repository):
     """Suspected clones. Methods that write need an open transaction."""
 
@@ -56,8 +72,27 @@ class Clones(Repository):
             " AND enrolled_at = :enrolled_at AND left_at > :since",
             values,
         ).fetchone()
-        self._give_up(agent[name], values)
+        if agent[name] is not None:
+            former = {**values, "value": folded(agent[name])}
+            self._unit.session.execute(_REMEMBER, former)
         return row is not None
+
+    def forget(self, agent: Mapping[str, Any]) -> None:
+        """Delete what the agent gave up a day ago, and all but the newest of the rest.
+
+        The newest are the last MOST_FORMER_VALUES of each detail. A timestamp from
+        before the clock was set back does not count among them.
+        """
+        values = self._values(agent)
+        kept: Counter[str] = Counter()
+        gone = []
+        for name, value, left_at in self._unit.session.execute(_FORMER, values):
+            counts = values["since"] < left_at <= values["now"]
+            if counts and kept[name] < MOST_FORMER_VALUES:
+                kept[name] += 1
+            else:
+                gone.append({**values, "name": name, "value": value})
+        self._unit.session.executemany(_FORGET, gone)
 
     def suspect(self, agent: KnownMachine) -> bool:
         """Record that a hostname came back; return whether to report it.
@@ -100,15 +135,6 @@ class Clones(Repository):
             {"machine_id": agent["machine_id"]},
         ).fetchone()
         return {"alternated_at": alternated_at, "reported_at": reported_at}
-
-    def _give_up(self, former: str | None, values: Mapping[str, str]) -> None:
-        self._unit.session.execute(
-            "DELETE FROM lea_fleet_identities"
-            " WHERE machine_id = :machine_id AND left_at <= :since",
-            values,
-        )
-        if former is not None:
-            self._unit.session.execute(_REMEMBER, {**values, "value": folded(former)})
 
     def _values(self, agent: Mapping[str, Any]) -> dict[str, str]:
         return {

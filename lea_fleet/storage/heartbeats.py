@@ -117,6 +117,7 @@ class Heartbeats(Repository):
             for name, value in reported.items()
             if clones.comes_back(known, name, value)
         }
+        clones.forget(known)
         if "hostname" in returned and clones.suspect(machine):
             hostnames = sorted([known["hostname"], reported["hostname"]])
             events.add("suspected_clone", machine["machine_id"], hostnames=hostnames)
