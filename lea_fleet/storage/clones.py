@@ -41,10 +41,10 @@ _SUSPECT = """INSERT INTO lea_fleet_clones
     reported_at = excluded.reported_at"""
 
 
-# Only so many rows, since a version without a bound may have left any number. The newest
-# of all are among the newest of any part that has them: they are never deleted, and the
-# rest goes with the next changes. Without its own order, SQLite would merge the inner
-# query with the outer one, and read all rows.
+# Only so many rows, since a version without a bound may have left any number. The
+# newest of all are among the newest of any part that has them: they are never deleted,
+# and the rest goes with the next changes. Without its own order, SQLite would merge the
+# inner query with the outer one, and read all rows.
 _FORMER = """SELECT name, value, left_at FROM (
     SELECT name, value, left_at FROM lea_fleet_identities
     WHERE machine_id = :machine_id ORDER BY name, value LIMIT 256

@@ -80,9 +80,7 @@ def test_a_change_is_as_much_work_after_a_hundred_others(repository, change):
     assert many < 1.2 * few
 
 
-def test_what_was_left_without_a_bound_goes_bit_by_bit(
-    repository, change, the_clock
-):
+def test_what_was_left_without_a_bound_goes_bit_by_bit(repository, change, the_clock):
     few = change(0)
     leave(repository, 3_000, the_clock.iso())
     works = [change(number) for number in range(1, 41)]
