@@ -14,6 +14,7 @@ from ..core.problems import AlreadyEnrolled, ReactivationRefused
 from ..core.rows import Agent, AgentToken, Enrollment, Event
 from ..storage.agent_tokens import AgentTokens
 from ..storage.agents import Agents
+from ..storage.budgets import Budget
 from ..storage.enrollment_tokens import EnrollmentTokens
 from ..storage.events import Events
 from ..storage.heartbeats import Heartbeats
@@ -176,7 +177,8 @@ class AgentRepository:
                 return None
             if self.tokens.was_used(agent):
                 return None
-            if self.tokens.revoke_live(agent):
+            budget = Budget(self.unit, agent["machine_id"], "token_revoked")
+            if self.tokens.revoke_live(agent) and budget.spend():
                 self.events.add(
                     "token_revoked", agent["machine_id"], because="answer_lost"
                 )

@@ -154,6 +154,13 @@ class SuspectedClone(EventType):
     signal = "agent-clone-suspected"
 
 
+class NotRecorded(EventType):
+    """A machine has caused so many events of one kind that more are not recorded."""
+
+    name = "not_recorded"
+    members = {"kind": Holds.NOTHING_PERSONAL}
+
+
 class Erased(EventType):
     """Personal data has been erased."""
 

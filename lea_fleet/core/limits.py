@@ -64,6 +64,10 @@ LONGEST_SORTED = 64
 #: The newest former values of a machine's hostname, and of each detail of its user.
 MOST_FORMER_VALUES = 16
 
+#: The events of one kind that an agent may cause in this many seconds.
+AGENT_EVENTS = 20
+BUDGET_PERIOD = _DAY
+
 # How long something lasts, in seconds
 
 #: Default lifetime of an enrollment token; default and largest number of uses.
@@ -82,6 +86,9 @@ CLONE_MEMORY = _DAY
 
 #: The longest heartbeat interval, which a very large fleet gets.
 LONGEST_HEARTBEAT_INTERVAL = _DAY
+
+#: The longest Retry-After of an agent that has to wait for its budget.
+LONGEST_RETRY = _HOUR
 
 #: The longest LEA_FLEET_BUSY_TIMEOUT; SQLite counts milliseconds in 32 bits.
 LONGEST_BUSY_TIMEOUT = _HOUR

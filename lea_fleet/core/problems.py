@@ -204,6 +204,23 @@ class MachineUninstalled(Conflict):
     reason = "This machine is uninstalled; the request needs an active machine."
 
 
+# 429: the budget of a machine
+
+
+class TooManyRotations(Problem):
+    status, code, action = 429, "too_many_rotations", "retry"
+    title = "The machine has rotated its token too often"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "This machine has rotated its token too often; its tokens stay valid."
+        )
+        self.retry_after = retry_after
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+
 # 503: the database
 
 

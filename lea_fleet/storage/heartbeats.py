@@ -11,6 +11,7 @@ from ..core.machine import IDENTITY, said_in
 from ..core.rows import Agent, AgentToken
 from ..core.text import folded
 from .agent_tokens import LIVE, AgentTokens
+from .budgets import Budget
 from .clones import Clones
 from .events import Events
 from .unit_of_work import Repository
@@ -101,7 +102,8 @@ class Heartbeats(Repository):
         """Record an event if the hostname or the user has changed.
 
         Values that come back are not recorded as changes: two machines or users that
-        alternate would add events without end.
+        alternate would add events without end. So would a hostile agent, without its
+        budget.
         """
         known: Mapping[str, Any] = machine
         reported = {
@@ -122,6 +124,8 @@ class Heartbeats(Repository):
             hostnames = sorted([known["hostname"], reported["hostname"]])
             events.add("suspected_clone", machine["machine_id"], hostnames=hostnames)
         if reported.keys() <= returned:
+            return
+        if not Budget(self._unit, machine["machine_id"], "identity_changed").spend():
             return
         # All changes, also those that come back: the event must show whose data it is.
         before = {name: known[name] for name in reported}

@@ -382,6 +382,11 @@ def provoke(client, operator, host, database, monkeypatch, the_clock):
                 return to(operator, data=large, content_type="application/json")
             case "unsupported_media_type":
                 return to(operator, data=b"{}", content_type="text/plain")
+            case "too_many_rotations":
+                agent = operator.enroll("PC-1")
+                for _ in range(20):
+                    assert to(agent).status_code == 201
+                return to(agent)
             case "database_busy":
                 return to(without_database("database is locked"))
             case "database_unavailable":
@@ -419,7 +424,9 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(agent.get("/machines/PC-1"), "GET", on_machine)
     rotated = agent.post("/machines/PC-1/token")
     check(rotated, "POST", f"{on_machine}/token")
-    Api(client, rotated.json["api_token"]).post("/heartbeat")
+    agent.token = rotated.json["api_token"]
+    for number in range(21):
+        agent.post("/heartbeat", {"hostname": f"H{number}"})
     for method in ("POST", "DELETE", "POST"):
         released = operator.request(method, "/machines/PC-1/release")
         check(released, method, f"{on_machine}/release")

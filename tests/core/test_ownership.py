@@ -23,9 +23,15 @@ def events(*happened):
         {
             "event": what if isinstance(what, str) else "identity_changed",
             "at": f"2026-02-{day:02}T00:00:00+00:00",
-            "detail": {}
-            if isinstance(what, str)
-            else {"before": what[0], "after": what[1]},
+            "detail": (
+                {"kind": "identity_changed"}
+                if what == "not_recorded"
+                else (
+                    {}
+                    if isinstance(what, str)
+                    else {"before": what[0], "after": what[1]}
+                )
+            ),
         }
         for day, what in enumerate(happened, 1)
     ]
@@ -137,3 +143,44 @@ def test_everything_is_what_was_ever_said():
     history = History(row(BOB), [*events((ZOE, BOB)), clone])
 
     assert everything(history) == {A, "zoé", "pc-zoe", B, "bob", "pc-bob", "x", "y"}
+
+
+# Changes that were not recorded
+
+
+def test_who_had_it_is_not_known_from_what_was_not_recorded_on():
+    history = History(row(ZOE, day(1)), events("enrolled", "not_recorded", "released"))
+
+    assert held(history) == [".A", ".A", ".A"]
+    assert history.before[2] == {"", A}
+
+    named = ({}, {"user_email": A})
+    history = History(row(ZOE, day(1)), events(named, "not_recorded", "released"))
+    assert held(history) == ["A", ".A", ".A"]
+
+
+def test_it_is_known_again_from_the_next_user_or_enrollment_on():
+    happened = ("enrolled", "not_recorded", "released", (ZOE, BOB), "released")
+    history = History(row(BOB, day(1)), events(*happened))
+    assert held(history)[2:] == [".A", "B", "B"]
+    assert history.before[3] == {A}
+
+    happened = ("enrolled", "not_recorded", "released", "reenrolled", "released")
+    assert held(History(row(ZOE, day(4)), events(*happened)))[2:] == [".A", "A", "A"]
+
+
+def test_what_came_unrecorded_is_not_of_the_one_before():
+    """The row's values came after the gap, and are of its holder only."""
+    happened = ("enrolled", (BOB, ZOE), "not_recorded", "released")
+    history = History(row(BOB, day(1)), events(*happened))
+
+    assert held(history)[1:] == ["A", ".B", ".B"]
+    assert history.of(A) == {A, "zoé", "pc-zoe"}
+    assert "bob" in history.of(B) and "zoé" not in history.of(B)
+
+
+def test_rotations_that_were_refused_leave_no_doubt():
+    happened = events("enrolled", "not_recorded", "released")
+    happened[1]["detail"] = {"kind": "token_rotated"}
+
+    assert held(History(row(ZOE, day(1)), happened)) == ["A", "A", "A"]

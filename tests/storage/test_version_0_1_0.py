@@ -167,12 +167,17 @@ def test_every_addition_is_declared_as_in_the_schema():
 
 def test_completing_touches_nothing_of_the_hosts(old_file):
     query = "SELECT type, name, sql FROM sqlite_master WHERE name <> 'lea_fleet_tokens'"
-    queries = [query, "PRAGMA user_version", "SELECT * FROM enrolled_agents"]
+    queries = ["PRAGMA user_version", "SELECT * FROM enrolled_agents"]
+    known = set(read(old_file, query))
     before = [read(old_file, query) for query in queries]
 
     first_request(old_file)
 
     assert [read(old_file, query) for query in queries] == before
+    now = set(read(old_file, query))
+    assert known <= now
+    added = {name.removeprefix("sqlite_autoindex_") for _, name, _ in now - known}
+    assert all(name.startswith("lea_fleet_") for name in added)
 
 
 def test_what_0_1_0_left_is_judged_as_before(made, old_file, client):

@@ -81,7 +81,7 @@ def assert_problem(response, status, code, action=None) -> dict[str, Any]:
     assert action in (None, body["action"])
     challenge = response.headers.get("WWW-Authenticate", "")
     assert challenge.startswith("Bearer ") is (status in (401, 403))
-    assert ("Retry-After" in response.headers) is (status == 503)
+    assert ("Retry-After" in response.headers) is (status in (429, 503))
     return body
 
 

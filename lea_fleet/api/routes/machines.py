@@ -12,8 +12,10 @@ from ...app.state import FleetState, current_state
 from ...auth.guard import acting_repository, admits, caller, confirm, target
 from ...auth.principals import Principal, visible_to
 from ...core import clock
+from ...core.problems import TooManyRotations
 from ...core.rows import Agent, KnownMachine
 from ...core.tokens import new_agent_token
+from ...storage.budgets import Budget
 from ...storage.heartbeats import Heartbeats, changes, unsaid
 from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
@@ -112,9 +114,16 @@ def rotate(machine_id: str) -> Response:
     no_payload(body(current_state()))
     token = new_agent_token()
     repository = acting_repository()
-    with repository.transaction(about=machine_id):
-        confirm()
-        agent = repository.rotate_token(machine_id, token)
+    budget = Budget(repository.unit, machine_id, "token_rotated")
+    # Asked before, since a refusal need not wait for the lock, nor let others wait.
+    agent = None
+    if not budget.retry_after():
+        with repository.transaction(about=machine_id):
+            confirm()
+            if budget.spend():
+                agent = repository.rotate_token(machine_id, token)
+    if agent is None:
+        raise TooManyRotations(max(1, budget.retry_after()))
     answer = {"machine_id": agent["machine_id"], "api_token": token}
     return json_response(answer, 201)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from ..events import EVENTS, Holds, members, side
+from ..events import ENROLLMENTS, EVENTS, Holds, IdentityChanged, members, side
 from ..machine import PERSONAL
 from ..text import folded, folded_all
 from .redaction import Redaction
@@ -58,6 +58,7 @@ class History:
                 self.before[first] = self._giver(first, ends[number - 1])
                 self.after[first] = frozenset({start})
         self._doubt_gaps(frozenset(starts) | frozenset(ends))
+        self._doubt_what_was_not_recorded()
         self._attribute_values()
 
     @property
@@ -156,6 +157,20 @@ class History:
             found.add(sum(event["at"] < since for event in self.events))
         return sorted(found)
 
+    def _doubt_what_was_not_recorded(self) -> None:
+        """Add the unknown user wherever changes of the user were not recorded.
+
+        That is until an event shows the user, or an enrollment begins.
+        """
+        is_doubtful = False
+        for number, event in enumerate(self.events):
+            is_doubtful = is_doubtful and not _changes_user(event)
+            if is_doubtful:
+                self.before[number] |= {""}
+            is_doubtful = _hides_user(event) or is_doubtful and not _enrolls(event)
+            if is_doubtful:
+                self.after[number] |= {""}
+
     def _attribute_values(self) -> None:
         """Attribute each value to the holders when it was first or last reported."""
         known: set[str] = set()
@@ -207,7 +222,17 @@ def everything(history: History) -> frozenset[str]:
 
 
 def _may_change_user(event: Mapping[str, Any]) -> bool:
-    return event["event"] in EVENTS and EVENTS[event["event"]].may_change_user
+    declared = event["event"] in EVENTS and EVENTS[event["event"]].may_change_user
+    return declared or _hides_user(event)
+
+
+def _enrolls(event: Mapping[str, Any]) -> bool:
+    return event["event"] in ENROLLMENTS
+
+
+def _hides_user(event: Mapping[str, Any]) -> bool:
+    kind: object = event["detail"].get("kind")
+    return kind == IdentityChanged.name
 
 
 def _changes_user(event: Mapping[str, Any]) -> bool:

@@ -48,7 +48,7 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
 }
 
 function details(detail) {
-  const { version, reason, because, until, hostnames, before, after } = detail;
+  const { version, reason, because, until, hostnames, kind, before, after } = detail;
   const lines = [];
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
   if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
@@ -58,6 +58,7 @@ function details(detail) {
     const names = hostnames.flatMap((name) => [", ", foreign(name)]).slice(1);
     lines.push(phrase("detail.hostnames", { names: el("span", {}, names) }));
   }
+  if (has(`event.${kind}`)) lines.push([t("detail.kind", { kind: t(`event.${kind}`) })]);
   for (const name of Object.keys(after ?? {})) lines.push(changed(name, before, after));
   return lines;
 }

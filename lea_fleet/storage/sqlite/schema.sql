@@ -95,6 +95,16 @@ CREATE TABLE IF NOT EXISTS lea_fleet_clones (
   reported_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- What machines may still cause themselves of one kind of event: full_at is when the
+-- budget is full again, noted whether an event says that more are not recorded.
+CREATE TABLE IF NOT EXISTS lea_fleet_budgets (
+  machine_id TEXT NOT NULL,
+  event TEXT NOT NULL,
+  full_at TEXT NOT NULL,
+  noted INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (machine_id, event)
+) WITHOUT ROWID;
+
 -- Heartbeat intervals; the last row is the current one. Each is taken into account for
 -- as long as a machine that was told it may be silent and still be online.
 CREATE TABLE IF NOT EXISTS lea_fleet_intervals (
