@@ -142,11 +142,11 @@ class AgentRepository:
             known = self.require(machine_id)
             if known["status"] == "active":
                 because = self._reason_to_reenroll(known, force)
-                agent = self._reset(known["machine_id"], details)
+                agent = self._reset(known, details)
                 return self._enrolled("reenrolled", agent, because=because)
             if not allow_reactivate:
                 raise ReactivationRefused(known)
-            agent = self._reset(known["machine_id"], details)
+            agent = self._reset(known, details)
             return self._enrolled("reactivated", agent)
 
     def allow_replay(
@@ -273,8 +273,10 @@ class AgentRepository:
         self.events.add(status, agent["machine_id"], version=version, **because)
         return Enrollment(status, agent)
 
-    def _reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
+    def _reset(self, known: Agent, details: Mapping[str, str | None]) -> Agent:
+        machine_id = known["machine_id"]
         self.tokens.replace_all(machine_id)
+        self.tokens.prune_ended(known)
         self.releases.clear(machine_id)
         return self.agents.reset(machine_id, details)
 

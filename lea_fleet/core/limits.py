@@ -64,6 +64,9 @@ LONGEST_SORTED = 64
 #: The newest former values of a machine's hostname, and of each detail of its user.
 MOST_FORMER_VALUES = 16
 
+#: The newest dead agent tokens of a machine's current enrollment.
+MOST_DEAD_TOKENS = 4
+
 #: The events of one kind that an agent may cause in this many seconds.
 AGENT_EVENTS = 20
 BUDGET_PERIOD = _DAY

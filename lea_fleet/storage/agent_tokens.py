@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ..core.limits import MOST_DEAD_TOKENS
 from ..core.machine import DETAILS
 from ..core.rows import Agent, AgentToken, TokenDates
 from ..core.tokens import hash_token
@@ -50,6 +51,16 @@ _ADD = """INSERT INTO lea_fleet_tokens
     SELECT max(said) FROM lea_fleet_tokens
     WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at
   ), 0))"""
+
+# Only so many rows, since a version that kept every token may have left any number. The
+# newest of all, and the last one used, are so among any part that has them: they are
+# never deleted, and the rest goes the next times.
+_BY_USE = """SELECT token_hash, issued_at, revoked_at FROM (
+    SELECT token_hash, issued_at, first_used_at, revoked_at FROM lea_fleet_tokens
+    WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at
+    ORDER BY token_hash LIMIT 256
+  ) AS token
+  ORDER BY coalesce(first_used_at, ''), issued_at, coalesce(revoked_at, :now)"""
 
 
 class AgentTokens(Repository):
@@ -151,6 +162,15 @@ class AgentTokens(Repository):
             {"machine_id": machine_id, "now": self._unit.timestamp},
         )
 
+    def prune_ended(self, agent: Agent) -> None:
+        """Delete the tokens of the *agent*'s enrollment, which has ended, but for one.
+
+        That is the last one used or, if none was, the newest: a machine that was off
+        for a year is still told that it was uninstalled, or that another one has its
+        identity.
+        """
+        self._prune(agent, newest=0)
+
     def revoke_live(self, agent: Mapping[str, Any]) -> int:
         """Revoke all live tokens of the *agent*'s enrollment; return their number."""
         return self._revoke(agent, "true")
@@ -174,12 +194,34 @@ class AgentTokens(Repository):
 
     def _revoke(self, enrollment: Mapping[str, Any], which: str) -> int:
         # Tokens of earlier enrollments are not valid any more, revoked or not.
-        return self._unit.session.execute(
+        revoked = self._unit.session.execute(
             "UPDATE lea_fleet_tokens SET revoked_at = :now, replaced = true"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at"
             f" AND {LIVE} AND {which}",
             self._values(enrollment),
         ).rowcount
+        if revoked:
+            self._prune(enrollment, newest=MOST_DEAD_TOKENS)
+        return revoked
+
+    def _prune(self, enrollment: Mapping[str, Any], newest: int) -> None:
+        """Delete the dead tokens of an enrollment but for the *newest*.
+
+        The last one used or, if none was, the last one issued is kept too, dead or not.
+        """
+        session = self._unit.session
+        rows = session.execute(_BY_USE, self._values(enrollment)).fetchall()
+        last_used = [token for token, _, _ in rows[-1:]]
+        dead = [(revoked, issued, token) for token, issued, revoked in rows if revoked]
+        dead.sort(reverse=True)
+        session.executemany(
+            "DELETE FROM lea_fleet_tokens WHERE token_hash = :token_hash",
+            [
+                {"token_hash": token}
+                for _, _, token in dead[newest:]
+                if token not in last_used
+            ],
+        )
 
     def _values(self, enrollment: Mapping[str, Any]) -> dict[str, Any]:
         return {
