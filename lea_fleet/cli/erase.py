@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from flask.cli import with_appcontext
@@ -104,6 +104,31 @@ def finish(
 
     Raises ClickException where it may still be there: exit code 1.
     """
+    cleaning = clean_files(repository, vacuuming)
+    if as_json:
+        say_json(_report(summaries, done=True) | cleaning.report)
+    else:
+        _say_table(summaries)
+        what = f"Erased from {_rows(summaries)}" if summaries else "Nothing to erase"
+        say_cleaned(what, cleaning, any(summaries))
+    complain(cleaning)
+
+
+class Cleaning(NamedTuple):
+    """Whether the WAL was emptied and the file rewritten, or why it was not."""
+
+    emptied: bool
+    vacuumed: bool
+    fault: str | None
+
+    @property
+    def report(self) -> dict[str, bool]:
+        """The members of the output with ``--json``."""
+        return {"log_emptied": self.emptied, "vacuumed": self.vacuumed}
+
+
+def clean_files(repository: AgentRepository, vacuuming: bool) -> Cleaning:
+    """Remove deleted data from the files: empty the WAL, and rewrite the file."""
     settings = current_state().settings
     fault = None
     if vacuuming:
@@ -111,17 +136,20 @@ def finish(
             vacuum(repository.connection, settings.database)
         except DatabaseProblem as problem:
             fault = problem.detail
-    vacuumed = vacuuming and fault is None
     emptied = empty_wal(repository.connection, settings.busy_timeout)
-    if as_json:
-        about = {"log_emptied": emptied, "vacuumed": vacuumed}
-        say_json(_report(summaries, done=True) | about)
-    else:
-        _say_table(summaries)
-        what = f"Erased from {_rows(summaries)}" if summaries else "Nothing to erase"
-        say(f"{what}. The WAL is {'empty' if emptied else 'NOT empty'}.")
-        if summaries and not vacuumed:
-            say("Free space in the file may still hold copies; --vacuum removes them.")
+    return Cleaning(emptied, vacuuming and fault is None, fault)
+
+
+def say_cleaned(what: str, cleaning: Cleaning, is_any: bool) -> None:
+    """Print *what* was done, and what may be left; *is_any* is whether it was any."""
+    say(f"{what}. The WAL is {'empty' if cleaning.emptied else 'NOT empty'}.")
+    if is_any and not cleaning.vacuumed:
+        say("Free space in the file may still hold copies; --vacuum removes them.")
+
+
+def complain(cleaning: Cleaning) -> None:
+    """Raise ClickException if deleted data may still be in the files: exit code 1."""
+    emptied, _, fault = cleaning
     if not emptied:
         raise click.ClickException(
             "What was erased is still in the WAL beside the database: another program"

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..api.payloads.members import fault_of_text
-from ..core.clock import parse_lifetime
+from ..core.clock import parse_duration, parse_lifetime
 from ..core.limits import LONGEST_BODY, LONGEST_DETAIL
 from .completion import machine_ids
 from .terminal import say
@@ -25,14 +25,17 @@ class Duration(float):
 class DurationType(click.ParamType):  # type: ignore[type-arg]
     """A duration such as ``14d``, converted to a :class:`Duration`.
 
-    *never* is whether ``never`` is accepted, as None; *most* is the text of the
-    longest duration that is accepted.
+    *never* is whether ``never`` is accepted, as None; *least* and *most* are the texts
+    of the shortest and the longest duration that are accepted.
     """
 
     name = "duration"
 
-    def __init__(self, *, never: bool = False, most: str | None = None) -> None:
+    def __init__(
+        self, *, never: bool = False, least: str = "0s", most: str | None = None
+    ) -> None:
         self.never = never
+        self.least = least
         self.most = most
 
     def convert(
@@ -46,6 +49,8 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
             if self.never:
                 return None
             self.fail("must be a duration such as 12h or 14d.", param, ctx)
+        if seconds < (parse_duration(self.least) or 0):
+            self.fail(f"must be at least {self.least}.", param, ctx)
         if self.most is not None and seconds > (parse_lifetime(self.most) or 0):
             self.fail(f"must be at most {self.most}.", param, ctx)
         duration = Duration(seconds)

@@ -6,9 +6,18 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import clock
+from ..storage.pruned_events import PrunedEvents
 from ..storage.retention import Retention
 from .database import open_fleet
-from .erase import erase_option, finish, show, vacuum_option
+from .erase import (
+    clean_files,
+    complain,
+    erase_option,
+    finish,
+    say_cleaned,
+    show,
+    vacuum_option,
+)
 from .list_command import machine_cells
 from .options import Duration, DurationType, json_option, say_json
 from .terminal import ago, say, say_table
@@ -29,6 +38,12 @@ _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "LAST SEEN")
     type=DurationType(),
     help="Erase the personal data of machines uninstalled for this long: 365d.",
 )
+@click.option(
+    "--events-older-than",
+    metavar="DURATION",
+    type=DurationType(least="90d"),
+    help="Delete events from the history that are older than this: 730d.",
+)
 @erase_option
 @vacuum_option
 @json_option
@@ -36,26 +51,33 @@ _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "LAST SEEN")
 def prune_command(
     silent_for: Duration | None,
     uninstalled_for: Duration | None,
+    events_older_than: Duration | None,
     yes: bool,
     vacuuming: bool,
     as_json: bool,
 ) -> None:
-    """Clean up machines that went silent or were uninstalled long ago.
+    """Clean up machines that went silent or left long ago, and old events.
 
     Without --yes it only shows which. Each machine is checked again when it is
-    changed, so that one seen meanwhile is left alone. It never runs by itself.
+    changed, so that one seen meanwhile is left alone. Of the events, those that
+    say when a machine enrolled and left last are kept. It never runs by itself.
 
     \b
     Example: flask fleet prune --silent-for 180d
     """
-    if (silent_for is None) == (uninstalled_for is None):
-        raise click.UsageError("Give either --silent-for or --uninstalled-for.")
+    given = (silent_for, uninstalled_for, events_older_than)
+    if sum(duration is not None for duration in given) != 1:
+        raise click.UsageError(
+            "Give one of --silent-for, --uninstalled-for and --events-older-than."
+        )
     if silent_for is not None:
         if vacuuming:
-            raise click.UsageError("--vacuum needs --uninstalled-for.")
+            raise click.UsageError("--vacuum cannot go with --silent-for.")
         _prune_silent(silent_for, yes, as_json)
     elif uninstalled_for is not None:
         _prune_departed(uninstalled_for, yes, vacuuming, as_json)
+    elif events_older_than is not None:
+        _prune_events(events_older_than, yes, vacuuming, as_json)
 
 
 def _prune_silent(duration: Duration, yes: bool, as_json: bool) -> None:
@@ -95,3 +117,39 @@ def _prune_departed(length: float, yes: bool, vacuuming: bool, as_json: bool) ->
             return
         retention.erase_departed([plan["machine_id"] for plan in plans], length)
         finish(repository, retention.erasure.done, vacuuming, as_json)
+
+
+def _prune_events(
+    duration: Duration, yes: bool, vacuuming: bool, as_json: bool
+) -> None:
+    with open_fleet() as repository:
+        pruned = PrunedEvents(repository.unit)
+        older_than = clock.before(repository.unit.now, duration)
+        if not yes:
+            _show_events(pruned.count(older_than), older_than, duration, as_json)
+            return
+        deleted = pruned.prune(older_than)
+        cleaning = clean_files(repository, vacuuming)
+        if as_json:
+            told = {"done": True, "older_than": older_than, "events": deleted}
+            say_json(told | cleaning.report)
+        else:
+            say_cleaned(f"{_events(deleted)} deleted", cleaning, deleted > 0)
+        complain(cleaning)
+
+
+def _show_events(
+    count: int, older_than: str, duration: Duration, as_json: bool
+) -> None:
+    if as_json:
+        say_json({"done": False, "older_than": older_than, "events": count})
+    elif count:
+        say(
+            f"{_events(count)} older than {duration.text}. Repeat with --yes to delete."
+        )
+    else:
+        say(f"No event to delete is older than {duration.text}.")
+
+
+def _events(count: int) -> str:
+    return f"{count} event{'' if count == 1 else 's'}"

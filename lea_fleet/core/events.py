@@ -42,7 +42,7 @@ class EventType:
     *signal* is the Blinker signal that is sent after the commit. *enrolls* is True
     if it counts as an enrollment, *may_change_user* if the machine may belong to
     another person afterwards without the event saying so, and *of_machine* is False
-    if the event is about an enrollment token.
+    if the event is about no machine.
     """
 
     name: ClassVar[str]
@@ -188,6 +188,17 @@ class EnrollmentTokenRevoked(_OfEnrollmentToken):
     """An enrollment token has been revoked."""
 
     name = "enrollment_token_revoked"
+
+
+class Pruned(EventType):
+    """Old events have been deleted."""
+
+    name = "pruned"
+    members = {
+        "older_than": Holds.NOTHING_PERSONAL,
+        "events": Holds.NOTHING_PERSONAL,
+    }
+    of_machine = False
 
 
 #: The events that count as an enrollment: the ``status`` values of its response.

@@ -90,6 +90,9 @@ CLONE_MEMORY = _DAY
 #: The longest heartbeat interval, which a very large fleet gets.
 LONGEST_HEARTBEAT_INTERVAL = _DAY
 
+#: How long events are kept at least.
+SHORTEST_EVENT_RETENTION = 90 * _DAY
+
 #: The longest Retry-After of an agent that has to wait for its budget.
 LONGEST_RETRY = _HOUR
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -35,11 +36,16 @@ def in_steps(
     while batch:
         about = [machine_id for machine_id in batch if machine_id is not None]
         steps = work(batch)
-        while _step(unit, about, steps):
-            time.sleep(_PAUSE)
+        until_done(partial(_step, unit, about, steps))
         batch = list(islice(waiting, STEP))
         if batch:
             time.sleep(_PAUSE)
+
+
+def until_done(step: Callable[[], bool]) -> None:
+    """Call *step* again and again, with pauses for others, until it returns False."""
+    while step():
+        time.sleep(_PAUSE)
 
 
 def _step(unit: UnitOfWork, about: list[str], steps: Iterator[int]) -> bool:

@@ -18,7 +18,12 @@ _VERSIONS = f"""
 """
 
 # No index on the event's name: each enrollment would have to update it.
-_EVENTS = "SELECT event, count(*) FROM lea_fleet_events GROUP BY event"
+_EVENTS = """
+    SELECT event, CAST(sum(events) AS INTEGER) FROM (
+      SELECT event, count(*) AS events FROM lea_fleet_events GROUP BY event
+      UNION ALL SELECT event, events FROM lea_fleet_pruned
+    ) AS recorded GROUP BY event
+"""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ _BY_DAY = f"""
         CASE WHEN event = 'uninstalled' THEN 1 ELSE 0 END AS uninstalls
       FROM lea_fleet_events WHERE at >= :first
       UNION ALL
+      SELECT date,
+        CASE WHEN event IN ({_ENROLLED}) THEN events ELSE 0 END,
+        CASE WHEN event = 'uninstalled' THEN events ELSE 0 END
+      FROM lea_fleet_pruned WHERE date >= :first
+      UNION ALL
       SELECT substr(enrolled_at, 1, 10), 1, 0 FROM enrolled_agents AS agent
       WHERE enrolled_at >= :first AND NOT EXISTS (
         SELECT 1 FROM lea_fleet_events AS event

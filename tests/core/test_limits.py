@@ -105,6 +105,7 @@ def test_the_id_of_an_enrollment_token_is_bounded_as_it_is_documented(app):
         f"The {limits.MOST_VERSIONS} most frequent versions",
         f"An agent may cause {limits.AGENT_EVENTS} identity_changed",
         f"one more every {limits.BUDGET_PERIOD // limits.AGENT_EVENTS // 60} minutes",
+        f"deletes old ones, of {limits.SHORTEST_EVENT_RETENTION // DAY} days at least",
         f"the newest {limits.MOST_DEAD_TOKENS} of an enrollment are kept",
         f"the newest {limits.MOST_FORMER_VALUES} of each name",
     ],

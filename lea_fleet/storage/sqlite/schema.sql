@@ -125,3 +125,11 @@ CREATE TABLE IF NOT EXISTS lea_fleet_events (
   detail TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS lea_fleet_events_machine ON lea_fleet_events(machine_id, id);
+
+-- How many events of each day and name have been pruned, so that totals stay the same.
+CREATE TABLE IF NOT EXISTS lea_fleet_pruned (
+  date TEXT NOT NULL,
+  event TEXT NOT NULL,
+  events INTEGER NOT NULL,
+  PRIMARY KEY (date, event)
+) WITHOUT ROWID;
