@@ -218,3 +218,87 @@ def beats(server, tokens, rate, seconds):
     with ThreadPoolExecutor(THREADS) as pool:
         clients = [pool.submit(client) for _ in range(THREADS)]
         return sum((client.result() for client in clients), [])
+
+
+# A hostile agent beside a victim that enrolls
+
+
+#: How long the attack lasts, in seconds.
+ATTACK = 40
+
+
+def test_an_agent_that_attacks_for_40_s_hurts_nobody(tmp_path):
+    """It changes its identity with every heartbeat, and rotates its token."""
+    (token,) = make_fleet(tmp_path / "rpa_data.db", 1)
+    with running_server(tmp_path, "-w", "2", "--threads", "4") as server:
+        installer = server.operator.installer(max_uses=100_000)
+        before = size(tmp_path)
+        over = time.monotonic() + ATTACK
+        attacks = [partial(change, over), partial(rotate, over)] * 2
+        with ThreadPoolExecutor(len(attacks)) as pool:
+            work = [pool.submit(attack, server, token) for attack in attacks]
+            waits = sorted(enrolling(installer, over))
+            answers = sum((each.result() for each in work), Counter())
+
+        assert waits[-1] < 1, waits[-9:]
+        assert size(tmp_path) - before < 25e6
+        events = server.operator.get("/machines/PC-0/events?limit=500").json["events"]
+        assert len(events) <= 120
+        told = Counter(event["event"] for event in events)
+        assert (told["identity_changed"], told["token_rotated"]) == (20, 20)
+        assert told["not_recorded"] == 2
+        # Neither side was merely held up: this many were served.
+        assert answers.keys() == {200, 201, 429}
+        assert answers[201] == 20 and answers[429] > 100 and answers[200] > 100
+        assert len(waits) > 20
+
+        agent = Api(server.client, token)
+        assert agent.post("/heartbeat", {"hostname": "last"}).status_code == 200
+        machine = agent.get("/machines/PC-0").json["agent"]
+        assert machine["hostname"] == "last"
+        assert agent.post("/uninstall").status_code == 200
+
+
+def change(over, server, token):
+    """Report four new values with each heartbeat, of the longest text that there is."""
+    return flood(over, server, token, "/heartbeat", changes())
+
+
+def changes():
+    names = ("hostname", "user_name", "user_email", "user_id")
+    for number in itertools.count():
+        yield {
+            name: f"{number}-{time.monotonic_ns()}-".ljust(255, "🦊") for name in names
+        }
+
+
+def rotate(over, server, token):
+    """Rotate the token as often as possible, without using the new one."""
+    return flood(over, server, token, "/machines/PC-0/token", itertools.repeat({}))
+
+
+def flood(over, server, token, path, bodies):
+    """Send requests one after another; count the statuses of the responses."""
+    statuses = Counter()
+    with closing(KeptClient(server.port)) as connection:
+        agent = Api(connection, token)
+        while time.monotonic() < over:
+            statuses[agent.post(path, next(bodies)).status_code] += 1
+    return statuses
+
+
+def enrolling(installer, over):
+    """Enroll new machines, one after another; yield how long each has taken."""
+    for number in itertools.count():
+        begin = time.monotonic()
+        if begin > over:
+            return
+        response = installer.post("/enroll", {"machine_id": f"victim-{number}"})
+        assert response.status_code == 201, response.text
+        yield time.monotonic() - begin
+        time.sleep(0.02)
+
+
+def size(folder):
+    """Return how many bytes the database and all other files in *folder* have."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
