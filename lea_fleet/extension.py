@@ -112,8 +112,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask("lea_fleet")
     app.config.from_prefixed_env()
     app.config.from_mapping(config)
+    _show_changes()  # first, for the warning of a weak token
     LeaFleet(app)
-    _show_changes()
     return app
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from lea_fleet import create_app
+from lea_fleet.app.refusals import forget_refusals
 from lea_fleet.core import clock
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
@@ -26,6 +27,13 @@ def _push_request_context():
 def _no_settings_from_outside(monkeypatch):
     for name in ("RPA_API_TOKEN", "RPA_AGENTS_DB_PATH"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_to_log():
+    """Forget refusals, which a thread would otherwise log during a later test."""
+    yield
+    forget_refusals()
 
 
 @pytest.fixture

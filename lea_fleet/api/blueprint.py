@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import click
 from flask import Blueprint
+from flask.cli import FlaskGroup
 from flask.sansio.app import App
 from flask.sansio.blueprints import BlueprintSetupState
 
 from ..app.database import close_db
-from ..app.engine import open_store
-from ..app.settings import ConfigurationError, Settings
+from ..app.engine import DATABASE_ERRORS, open_store
+from ..app.refusals import Refusals
+from ..app.settings import MAKE_A_TOKEN, ConfigurationError, Settings
 from ..app.state import KEY, Counters, FleetState
 from ..auth.guard import guarded
+from ..core.problems import DatabaseProblem
+from ..core.tokens import SHORTEST_API_TOKEN, weakness
 from ..page import refuse_taken_address, register_page
+from ..storage.interface import Store
+from ..storage.refusals import RefusalCounts
+from ..storage.unit_of_work import UnitOfWork
+
+logger = logging.getLogger("lea_fleet")
 
 
 class FleetBlueprint(Blueprint):
@@ -58,9 +69,11 @@ class FleetBlueprint(Blueprint):
             (options["url_prefix"] or "").rstrip("/"),
             store,
             settings.presence_rule,
+            _make_refusals(store, settings),
             counters=counters,
         )
         app.teardown_appcontext(partial(close_db, store))
+        _warn_of_weak_token(settings)
 
     def add_url_rule(
         self,
@@ -117,6 +130,21 @@ def _load_settings(app: App) -> Settings:
         return Settings.load({"RPA_API_TOKEN": secrets.token_urlsafe()})
 
 
+def _warn_of_weak_token(settings: Settings) -> None:
+    """Log a warning if the operator's token can be guessed, when a server starts.
+
+    Not while ``flask`` looks for a command, such as ``flask fleet list``, or completes
+    one: only the doctor is asked about the token.
+    """
+    context = click.get_current_context(silent=True)
+    is_command = context is not None and isinstance(context.command, FlaskGroup)
+    if is_command or os.environ.get("_FLASK_COMPLETE"):
+        return
+    why = weakness(settings.api_token, SHORTEST_API_TOKEN)
+    if why is not None:
+        logger.warning("RPA_API_TOKEN is weak: %s. Make one: %s", why, MAKE_A_TOKEN)
+
+
 def _make_counters(settings: Settings) -> Counters | None:
     """Return the request counters if *settings* switch metrics on, else None.
 
@@ -132,6 +160,23 @@ def _make_counters(settings: Settings) -> Counters | None:
             " pip install 'lea-fleet[metrics]'"
         ) from None
     return ProcessCounters()
+
+
+def _make_refusals(store: Store, settings: Settings) -> Refusals:
+    """Return what logs refusals, and adds up in *store* what several processes count.
+
+    Saved without a request, by the thread that flushes, on a session of its own.
+    """
+
+    def save(counts: Mapping[str, int]) -> None:
+        session = store.acquire()
+        try:
+            unit = UnitOfWork(session, store.dialect, settings.presence_rule)
+            RefusalCounts(unit).add(counts)
+        finally:
+            store.release(session)
+
+    return Refusals(save, (*DATABASE_ERRORS, DatabaseProblem))
 
 
 #: The routes register on it; the extension adds the commands to it.

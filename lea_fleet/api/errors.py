@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Response
 
 from ..app.database import problem_of
@@ -14,18 +12,14 @@ from ..core.problems import DatabaseProblem, Problem
 from .blueprint import blueprint
 from .responses import json_response
 
-logger = logging.getLogger("lea_fleet")
-
 
 @blueprint.errorhandler(Problem)
 def on_problem(problem: Problem) -> Response:
     """Answer with the problem document; 503 details are for operators only."""
     count_problem(problem)
     body = problem.body()
-    if isinstance(problem, DatabaseProblem):
-        logger.error("%s: %s", problem.code, problem.detail)
-        if not caller_is_operator():
-            body["detail"] = f"{problem.title}."  # the detail may name a path
+    if isinstance(problem, DatabaseProblem) and not caller_is_operator():
+        body["detail"] = f"{problem.title}."  # the detail may name a path
     response = json_response(body, problem.status)
     response.mimetype = "application/problem+json"
     response.headers.update(problem.headers())

@@ -42,8 +42,12 @@ def _line(event: Mapping[str, Any]) -> str:
     actor = dict(event["actor"])
     fields = {"machine_id": event["machine_id"], "by": actor.pop("role"), **actor}
     # An actor has an enrollment_token too, but not the operator who made or revoked it.
-    pairs = without_none({**fields, **event["detail"]})
-    return " ".join([event["event"], *(f"{k}={_quoted(v)}" for k, v in pairs.items())])
+    return line(event["event"], without_none({**fields, **event["detail"]}))
+
+
+def line(name: str, fields: Mapping[str, Any]) -> str:
+    """Format what happened and its *fields* as one line of text."""
+    return " ".join([name, *(f"{k}={_quoted(v)}" for k, v in fields.items())])
 
 
 def _quoted(value: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_client import Counter, values
@@ -92,11 +93,18 @@ class ProcessCounters:
         is_database = isinstance(problem, DatabaseProblem)
         self._count(_database_errors if is_database else _refusals, problem.code)
 
-    def families(self, *, several_processes: bool) -> list[Metric]:
+    def is_alone(self, *, several_processes: bool) -> bool:
+        """Return whether no other process of the server knows what this one counts.
+
+        With *several_processes* and no folder, refusals and database errors are added
+        up in the database; heartbeats, which are many, are not.
+        """
+        return self._folder is None and several_processes
+
+    def families(self) -> list[Metric]:
         """Return the counts since the server started, as metrics.
 
-        Empty if the folder is not usable, or if there are *several_processes* and no
-        folder: each process knows only its own counts, and numbers would jump.
+        Empty if the folder is not usable.
         """
         if not self._is_usable:
             self._warn(
@@ -105,22 +113,22 @@ class ProcessCounters:
                 " refusals and database errors."
             )
             return []
-        if self._folder is None and several_processes:
-            self._warn(
-                f"{_FOLDER} is not set, and this server has several processes: the"
-                " metrics leave out heartbeats, refusals and database errors."
-            )
-            return []
         try:
             return self._collected()
         except Exception as error:  # such as another program's file in the folder
             self._warn(f"The counters in {self._folder} cannot be read: {error!r}")
             return []
 
+    def saved_families(self, totals: Mapping[str, int]) -> list[Metric]:
+        """Return the counts that all processes have saved, as metrics."""
+        self._warn(
+            f"{_FOLDER} is not set, and this server has several processes: the"
+            " metrics leave out heartbeats."
+        )
+        saved = [counter for counter in _LABELS if counter is not _heartbeats]
+        return [_family(counter, totals) for counter in saved]
+
     def _collected(self) -> list[Metric]:
-        for counter, (_, possible) in _LABELS.items():
-            for value in possible:
-                counter.labels(value)  # start at zero, so that an increase shows
         if self._folder is None:
             found = [metric for counter in _LABELS for metric in counter.collect()]
         else:
@@ -128,7 +136,7 @@ class ProcessCounters:
             files = [f for f in self._folder.glob("counter_*.db") if f.stat().st_size]
             found = list(MultiProcessCollector.merge(map(str, files)))
         named = {metric.name: metric for metric in found}
-        return [_family(counter, named) for counter in _LABELS]
+        return [_family(counter, _totals(counter, named)) for counter in _LABELS]
 
     def _warn(self, message: str) -> None:
         if not self._warned:  # once, not at each scrape
@@ -148,12 +156,24 @@ def _is_writable(folder: str) -> bool:
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _family(counter: Counter, found: dict[str, Metric]) -> Metric:
-    """Return the totals of *counter*, without samples of other kinds."""
+def _totals(counter: Counter, found: dict[str, Metric]) -> dict[str, float]:
+    """Return the totals of *counter* by label, without samples of other kinds."""
     (own,) = counter.describe()
     label, _ = _LABELS[counter]
+    if own.name not in found:  # nothing has been counted yet
+        return {}
+    return {
+        sample.labels[label]: sample.value
+        for sample in found[own.name].samples
+        if sample.name.endswith("_total")
+    }
+
+
+def _family(counter: Counter, totals: Mapping[str, float]) -> Metric:
+    """Return *totals* as a metric; it begins at zero, so that an increase shows."""
+    (own,) = counter.describe()
+    label, possible = _LABELS[counter]
     family = CounterMetricFamily(own.name, own.documentation, labels=[label])
-    for sample in found[own.name].samples:
-        if sample.name.endswith("_total"):
-            family.add_metric([sample.labels[label]], sample.value)
+    for value in possible:
+        family.add_metric([value], totals.get(value, 0))
     return family

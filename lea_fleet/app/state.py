@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from flask import current_app
+from flask import current_app, has_request_context, request
 
 from ..core.heartbeat_interval import KnownInterval
 from ..core.presence import PresenceRule
 from ..core.problems import Problem
 from ..storage.interface import Store
+from .refusals import Refusals
 from .settings import Settings
 
 KEY = "lea_fleet"
@@ -31,7 +32,11 @@ class Counters(Protocol):
 
     def count_problem(self, problem: Problem) -> None: ...
 
-    def families(self, *, several_processes: bool) -> list[Any]: ...
+    def is_alone(self, *, several_processes: bool) -> bool: ...
+
+    def families(self) -> list[Any]: ...
+
+    def saved_families(self, totals: Mapping[str, int]) -> list[Any]: ...
 
 
 @dataclass
@@ -47,6 +52,7 @@ class FleetState:
     url_prefix: str
     store: Store
     rule: PresenceRule
+    refusals: Refusals
     operator_loader: OperatorLoader = lambda: None
     interval: KnownInterval = field(default_factory=KnownInterval)
     counters: Counters | None = None
@@ -68,7 +74,13 @@ def current_state() -> FleetState:
 
 
 def count_problem(problem: Problem) -> None:
-    """Count a request that is answered with *problem*, if metrics are on."""
-    counters = current_state().counters
-    if counters is not None:
-        counters.count_problem(problem)
+    """Count and log a request that is answered with *problem*."""
+    state = current_state()
+    is_request = has_request_context()  # a host may ask without one
+    address = request.remote_addr if is_request else None
+    is_alone = False
+    if state.counters is not None:
+        state.counters.count_problem(problem)
+        several = is_request and bool(request.is_multiprocess)
+        is_alone = state.counters.is_alone(several_processes=several)
+    state.refusals.note(problem, address, save=is_alone)

@@ -5,14 +5,18 @@ Callers that are refused get the host's own error pages for 401, 403 and 503.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
 from flask import current_app, g, request
-from werkzeug.exceptions import Forbidden, ServiceUnavailable, Unauthorized
+from werkzeug.exceptions import (
+    Forbidden,
+    HTTPException,
+    ServiceUnavailable,
+    Unauthorized,
+)
 from werkzeug.local import LocalProxy
 
 from ..app.database import get_repository, problem_of
@@ -24,8 +28,6 @@ from . import guard as auth
 from .credentials import resolve_token
 from .principals import Principal
 from .sessions import signed_in_operator
-
-logger = logging.getLogger("lea_fleet")
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -40,10 +42,9 @@ def authenticate(token: str) -> Principal | None:
     """
     with _host_pages():
         try:
-            principal = resolve_token(token)
-        except problems.Unauthorized:
+            return _principal(token)
+        except problems.Unauthorized:  # no refusal: the host decides
             return None
-    return principal if principal.role in ("operator", "agent") else None
 
 
 def agent_required(view: _View) -> _View:
@@ -55,15 +56,13 @@ def agent_required(view: _View) -> _View:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        principal = authenticate(auth.bearer_token())
-        if principal is None:
-            raise TokenRequired
-        if principal.machine_id is None:
-            raise Forbidden("Only an agent may do this.")
         with _host_pages():
+            principal = _principal(auth.bearer_token())
+            if principal.machine_id is None:
+                raise problems.InsufficientScope("Only an agent may do this.")
             agent = get_repository().get(principal.machine_id)
-        if agent is None:  # deleted in between
-            raise TokenRequired
+            if agent is None:  # deleted in between
+                raise problems.InvalidToken("This token is not known here.")
         setattr(g, _AGENT, agent)
         return current_app.ensure_sync(view)(*args, **kwargs)
 
@@ -80,23 +79,31 @@ def operator_required(view: _View) -> _View:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        principal = _operator_or_agent()
-        if principal is None:
-            raise TokenRequired
-        if not principal.is_operator:
-            raise Forbidden("Only an operator may do this.")
+        with _host_pages():
+            if not _operator_or_agent().is_operator:
+                raise problems.InsufficientScope("Only an operator may do this.")
         return current_app.ensure_sync(view)(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
 
 
-def _operator_or_agent() -> Principal | None:
-    if "Authorization" in request.headers:
-        return authenticate(auth.bearer_token())
-    try:
-        return signed_in_operator()
-    except problems.CrossSite as problem:
-        raise Forbidden(problem.detail) from problem
+def _operator_or_agent() -> Principal:
+    operator = None
+    if "Authorization" not in request.headers:
+        operator = signed_in_operator()
+    return operator or _principal(auth.bearer_token())
+
+
+def _principal(token: str) -> Principal:
+    """Resolve *token* to the operator or an active agent. Raises Unauthorized."""
+    if not token:
+        raise problems.MissingToken("A token is required.")
+    principal = resolve_token(token)
+    if principal.role == "departed":
+        raise problems.AgentUninstalled("This machine has been uninstalled.")
+    if principal.role not in ("operator", "agent"):
+        raise problems.InvalidToken("This token is for other routes.")
+    return principal
 
 
 def _current_agent() -> Agent:
@@ -112,19 +119,23 @@ current_agent: Agent = LocalProxy(_current_agent)  # type: ignore[assignment]
 
 @contextmanager
 def _host_pages() -> Iterator[None]:
-    """Turn database errors into a 503 that the host's own error page answers."""
+    """Turn problems into errors that the host's own error pages answer."""
     try:
         yield
     except DATABASE_ERRORS as error:
-        raise _unavailable(problem_of(error)) from error
-    except problems.DatabaseProblem as problem:
-        raise _unavailable(problem) from problem
+        raise _page_of(problem_of(error)) from error
+    except problems.Problem as problem:
+        raise _page_of(problem) from problem
 
 
-def _unavailable(problem: problems.DatabaseProblem) -> ServiceUnavailable:
+def _page_of(problem: problems.Problem) -> HTTPException:
+    """Count *problem*, and return the error of the host's page for it."""
     count_problem(problem)
-    logger.error("%s: %s", problem.code, problem.detail)
-    return ServiceUnavailable(problem.title, retry_after=problem.retry_after)
+    if isinstance(problem, problems.DatabaseProblem):
+        return ServiceUnavailable(problem.title, retry_after=problem.retry_after)
+    if isinstance(problem, problems.Forbidden):
+        return Forbidden(problem.detail)
+    return TokenRequired()
 
 
 class TokenRequired(Unauthorized):

@@ -1,13 +1,36 @@
-"""Generate tokens, and hash them: only their SHA-256 is stored."""
+"""Generate tokens, hash them, and judge those that a person has chosen.
+
+Only the SHA-256 of a token is stored.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 
 AGENT_PREFIX = "lea_agent_"
 ENROLLMENT_PREFIX = "lea_enroll_"
 _RANDOM_BYTES = 32
+
+#: Characters that RPA_API_TOKEN should have at least. Nothing else protects it: nobody
+#: is locked out who tries others.
+SHORTEST_API_TOKEN = 20
+
+#: Characters below which any token can be guessed.
+_SHORTEST = 16
+_FEWEST_DIFFERENT = 8
+
+#: Words that are tried first, in lower case, letters and digits only. Longer words come
+#: before those that they contain.
+_WELL_KNOWN = re.compile(
+    "abcdefghijklmnopqrstuvwxyz|placeholder|motdepasse|password|passwort|changeme"
+    "|changeit|whatever|default|example|letmein|metrics|replace|welcome"
+    "|azerty|change|insert|passwd|please|qwerty|qwertz|sample|secret|server|admin"
+    "|agent|dummy|fleet|hello|local|super|token|demo|here|pass|prod|root|test|this"
+    "|todo|user|your|abc|api|bar|dev|foo|key|lea|rpa|the|xxx|me|my"
+    r"|0?123\d*|20\d\d"
+)
 
 
 def new_agent_token() -> str:
@@ -39,3 +62,15 @@ def as_bytes(presented: str) -> bytes:
         return presented.encode("latin-1")
     except UnicodeEncodeError:
         return presented.encode("utf-8", "surrogatepass")
+
+
+def weakness(token: str, shortest: int = _SHORTEST) -> str | None:
+    """Return why *token* could be guessed, without quoting it, or None."""
+    plain = "".join(letter for letter in token.casefold() if letter.isalnum())
+    if len(_WELL_KNOWN.sub("", plain)) < _FEWEST_DIFFERENT:
+        return "it is made of words that are tried first"
+    if len(token) < shortest:
+        return f"it has fewer than {shortest} characters"
+    if len(set(token)) < _FEWEST_DIFFERENT:
+        return f"it has fewer than {_FEWEST_DIFFERENT} different characters"
+    return None

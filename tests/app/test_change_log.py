@@ -81,7 +81,6 @@ def test_what_changes_nothing_is_no_line(operator, lines):
     agent.heartbeat()
     agent.heartbeat(version="2")
     operator.get("/fleet")
-    operator.post("/enroll", {"machine_id": "PC-7"})
     operator.request("DELETE", "/machines/PC-7/release")
 
     assert lines() == []

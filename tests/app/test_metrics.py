@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import closing
 
@@ -21,7 +22,12 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from lea_fleet import ConfigurationError, LeaFleet, agent_required
+from lea_fleet import (
+    ConfigurationError,
+    LeaFleet,
+    agent_required,
+    operator_required,
+)
 from lea_fleet.app.counters import ProcessCounters
 from lea_fleet.core.limits import MOST_VERSIONS
 from tests.support import docs
@@ -153,7 +159,7 @@ except lea_fleet.ConfigurationError as error:
 def test_where_it_is_off_prometheus_client_is_not_even_loaded():
     code = "import sys, lea_fleet; lea_fleet.create_app(); print(*sys.modules)"
 
-    ((loaded,), _) = python(code)
+    (loaded,), _ = python(code)
 
     assert "lea_fleet.api.routes.metrics" in loaded and "prometheus" not in loaded
 
@@ -245,6 +251,30 @@ def test_refusals_are_counted_by_code(operator, anonymous, client, risen):
         "missing_token": 2,
         "invalid_token": 1,
         "invalid_field": 1,
+    }
+
+
+def test_a_refusal_on_the_hosts_own_routes_is_counted_too(make_app, risen):
+    app = make_app(LEA_FLEET_METRICS=True)
+    app.get("/mine")(agent_required(lambda: "yours"))
+    app.get("/all", endpoint="all")(operator_required(lambda: "all"))
+    client = app.test_client()
+    operator = Api(client, OPERATOR_TOKEN)
+    agent, departed = operator.enroll("PC-1"), operator.enroll("PC-2")
+    departed.post("/uninstall")
+    callers = [None, "wrong", agent.token, departed.token, OPERATOR_TOKEN]
+    answers = [
+        Api(client, token, prefix="").get(path).status_code
+        for path in ("/mine", "/all")
+        for token in callers
+    ]
+
+    assert answers == [401, 401, 200, 401, 403, 401, 401, 403, 401, 200]
+    assert only(risen(), "refusals_total") == {
+        "missing_token": 2,
+        "invalid_token": 2,
+        "insufficient_scope": 2,
+        "agent_uninstalled": 2,
     }
 
 
@@ -487,9 +517,7 @@ def beats(told):
     return sum(only(told, "heartbeats_total").values())
 
 
-def test_without_a_folder_several_processes_tell_only_what_they_know(
-    tmp_path, monkeypatch
-):
+def test_without_a_folder_several_processes_leave_out_heartbeats(tmp_path, monkeypatch):
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     with running_server(tmp_path, "-w", "2", **METRICS) as server:
         server.operator.enroll().heartbeat()
@@ -499,7 +527,41 @@ def test_without_a_folder_several_processes_tell_only_what_they_know(
         assert server.log.count("PROMETHEUS_MULTIPROC_DIR is not set") <= 2
     for names in told:
         assert names["enrolments_total", "enrolled"] == 1
-        assert not {name[0] for name in names} & {"heartbeats_total", "refusals_total"}
+        assert names["refusals_total", "invalid_token"] == 0
+        assert "heartbeats_total" not in {name[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-w", "2"), ("-w", "2", "--threads", "4"), ("-w", "2", "--preload")],
+    ids=["sync", "threads", "preload"],
+)
+def test_without_a_folder_any_process_tells_the_refusals_of_all(
+    tmp_path, monkeypatch, options
+):
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    with running_server(tmp_path, *options, **METRICS) as server:
+        stranger = Api(server.client, "wrong")
+        at_once(lambda _: stranger.get("/fleet"), range(200), threads=8)
+        for _ in range(2):  # the processes that end save what they have counted
+            end_workers(server, by_force=False)
+            server.workers()
+            until(lambda: refused(server) == 200)
+        server.stop()
+        server.start_again()
+        assert refused(server) == 200  # a counter that begins anew with no server
+
+
+def refused(server):
+    return scrape(server.operator)["refusals_total", "invalid_token"]
+
+
+def until(holds):
+    """Wait until *holds*: the server saves its counts within ten seconds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_one_process_needs_no_folder(tmp_path, monkeypatch):
@@ -513,9 +575,7 @@ def test_one_process_needs_no_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("there", ["nothing", "a file"])
-def test_without_a_folder_that_can_be_used_only_the_counts_are_missing(
-    tmp_path, there
-):
+def test_without_a_folder_that_can_be_used_only_the_counts_are_missing(tmp_path, there):
     """The server deletes its folder when it stops; commands still have to work."""
     path = tmp_path / "metrics"
     if there == "a file":

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from lea_fleet import ConfigurationError, LeaFleet, create_app
-from lea_fleet.app.settings import Settings, setting_keys
+from lea_fleet.app.settings import MAKE_A_TOKEN, Settings, setting_keys
+from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, Api
+
+STRONG = "Kp3vXz9QmW7rT2yNbL5d"
 
 
 def load(**config):
@@ -172,3 +177,53 @@ def test_the_operators_token_is_not_the_one_of_the_metrics():
 
 def test_every_setting_is_named_in_the_docstring_of_init_app():
     assert all(key in LeaFleet.init_app.__doc__ for key in setting_keys())
+
+
+# A weak token
+
+
+def warnings_of(command, token, tmp_path):
+    """Return what a process says on standard error about the token *token*."""
+    done = subprocess.run(
+        [sys.executable, *command],
+        env=docs.environment(
+            RPA_API_TOKEN=token, RPA_AGENTS_DB_PATH=str(tmp_path / "a.db")
+        ),
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert token not in done.stderr
+    return [line for line in done.stderr.splitlines() if "RPA_API_TOKEN" in line]
+
+
+START = ["-c", "import lea_fleet; lea_fleet.create_app()"]
+START_A_HOST = [
+    "-c",
+    "import flask, lea_fleet; lea_fleet.LeaFleet(flask.Flask('host'))",
+]
+
+
+@pytest.mark.parametrize("start", [START, START_A_HOST], ids=["alone", "host"])
+@pytest.mark.parametrize("token", ["change-me", "k7Qz!x9Wp", STRONG[:19], "a" * 40])
+def test_a_weak_token_is_a_warning_at_the_start(token, start, tmp_path):
+    (line,) = warnings_of(start, token, tmp_path)
+
+    assert "RPA_API_TOKEN is weak: it " in line and MAKE_A_TOKEN in line
+
+
+@pytest.mark.parametrize("token", [STRONG[:20], STRONG])
+def test_a_strong_token_is_no_warning(token, tmp_path):
+    assert warnings_of(START, token, tmp_path) == []
+
+
+def test_a_command_says_nothing_of_a_weak_token(tmp_path):
+    words = ["-m", "flask", "--app", "lea_fleet", "fleet"]
+    for command in ("list", "summary", "--help"):
+        assert warnings_of([*words, command], "change-me", tmp_path) == []
+
+
+def test_flask_run_is_a_server_that_says_it(tmp_path):
+    """It ends at once, since its port is not valid on this address."""
+    run = ["-m", "flask", "--app", "lea_fleet", "run", "--host", "192.0.2.1"]
+
+    assert len(warnings_of(run, "change-me", tmp_path)) == 1

@@ -190,7 +190,7 @@ def test_an_agent_is_let_in_no_longer_than_it_is_enrolled(operator, agent):
 
 def test_an_agent_whose_row_was_deleted_in_between_is_unauthorized(agent, monkeypatch):
     gone = Principal("agent", "gone")
-    monkeypatch.setattr(access, "authenticate", lambda token: gone)
+    monkeypatch.setattr(access, "resolve_token", lambda token: gone)
 
     assert agent.get("/mine/1").status_code == 401
 

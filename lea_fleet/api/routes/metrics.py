@@ -7,6 +7,7 @@ from flask import Response, request
 from ...app.state import current_state
 from ...auth.guard import acting_repository, admits
 from ...storage.measures import measure
+from ...storage.refusals import RefusalCounts
 from ..blueprint import blueprint
 from ..requests import prefers_openmetrics
 from ..responses import text_response
@@ -20,10 +21,12 @@ def metrics() -> Response:
 
     counters = current_state().counters
     assert counters is not None  # this route exists only with metrics on
-    measured = measure(acting_repository().unit)
-    several = bool(request.is_multiprocess)
-    families = fleet_families(measured) + counters.families(several_processes=several)
-    families += wal_families(current_state().store.wal_size())
+    unit, state = acting_repository().unit, current_state()
+    families = fleet_families(measure(unit)) + wal_families(state.store.wal_size())
+    if counters.is_alone(several_processes=bool(request.is_multiprocess)):
+        families += counters.saved_families(RefusalCounts(unit).totals())
+    else:
+        families += counters.families()
     response = text_response(*expose(families, openmetrics=prefers_openmetrics()))
     response.vary.add("Accept")
     return response

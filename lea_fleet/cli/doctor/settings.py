@@ -8,22 +8,9 @@ from collections.abc import Callable
 from ...app.settings import MAKE_A_TOKEN, Settings
 from ...core.findings import Checks, Verdict, fault, ok, some, warning
 from ...core.text import printable
+from ...core.tokens import SHORTEST_API_TOKEN, weakness
 from ...storage.enrollment_tokens import EnrollmentTokens
 from ...storage.unit_of_work import UnitOfWork
-
-_SHORTEST = 16
-_FEWEST_DIFFERENT = 8
-
-#: Words that are tried first, in lower case, letters and digits only. Longer words come
-#: before those that they contain.
-_WELL_KNOWN = re.compile(
-    "abcdefghijklmnopqrstuvwxyz|placeholder|motdepasse|password|passwort|changeme"
-    "|changeit|whatever|default|example|letmein|metrics|replace|welcome"
-    "|azerty|change|insert|passwd|please|qwerty|qwertz|sample|secret|server|admin"
-    "|agent|dummy|fleet|hello|local|super|token|demo|here|pass|prod|root|test|this"
-    "|todo|user|your|abc|api|bar|dev|foo|key|lea|rpa|the|xxx|me|my"
-    r"|0?123\d*|20\d\d"
-)
 
 #: What a header field can carry as a token (RFC 6750, b64token).
 _SENDABLE = re.compile(r"[\w.~+/-]+=*", re.ASCII)
@@ -42,19 +29,9 @@ def settings_checks(settings: Settings, fleet: Callable[[], UnitOfWork]) -> Chec
     }
 
 
-def weakness(token: str) -> str | None:
-    """Return why *token* could be guessed, without quoting it, or None."""
-    plain = "".join(letter for letter in token.casefold() if letter.isalnum())
-    if len(_WELL_KNOWN.sub("", plain)) < _FEWEST_DIFFERENT:
-        return "it is made of words that are tried first"
-    if len(token) < _SHORTEST:
-        return f"it has fewer than {_SHORTEST} characters"
-    if len(set(token)) < _FEWEST_DIFFERENT:
-        return f"it has fewer than {_FEWEST_DIFFERENT} different characters"
-    return None
-
-
 def _api_token(token: str) -> Verdict:
+    if weakness(token) is None and (why := weakness(token, SHORTEST_API_TOKEN)):
+        return warning(f"RPA_API_TOKEN is weak: {why}", _NEW)
     return _judge("RPA_API_TOKEN", token, fault)
 
 

@@ -114,6 +114,13 @@ CREATE TABLE IF NOT EXISTS lea_fleet_intervals (
   counts_until TEXT NOT NULL
 );
 
+-- Refused requests by error code, since the table was created: the sum of what the
+-- processes of a server have counted, for its metrics.
+CREATE TABLE IF NOT EXISTS lea_fleet_refusals (
+  code TEXT PRIMARY KEY,
+  refused INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Events, recorded in the transaction that makes the change. actor and detail are JSON
 -- objects; machine_id is NULL if the event is not about a machine.
 CREATE TABLE IF NOT EXISTS lea_fleet_events (

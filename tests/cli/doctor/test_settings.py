@@ -8,7 +8,7 @@ import pytest
 
 from lea_fleet import create_app
 from lea_fleet.app.settings import MAKE_A_TOKEN
-from lea_fleet.cli.doctor.settings import weakness
+from lea_fleet.core.tokens import weakness
 from tests.support import docs
 from tests.support.api import Api
 from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles, unchecked
@@ -38,6 +38,15 @@ def test_an_operators_token_that_can_be_guessed_is_never_printed(
     found = only(call(app), "api_token", "fault")
 
     assert token not in found["detail"]
+    assert found["action"] == f"Make a new one: {MAKE_A_TOKEN}"
+
+
+def test_an_operators_token_of_fewer_than_20_characters_is_a_warning(make_app, fleet):
+    short = STRONG_TOKEN[:19]
+
+    found = only(call(make_app(RPA_API_TOKEN=short)), "api_token", "warning")
+
+    assert found["detail"] == "RPA_API_TOKEN is weak: it has fewer than 20 characters"
     assert found["action"] == f"Make a new one: {MAKE_A_TOKEN}"
 
 
