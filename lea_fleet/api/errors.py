@@ -6,6 +6,7 @@ from flask import Response
 
 from ..app.database import problem_of
 from ..app.engine import DATABASE_ERRORS
+from ..app.receiving import discard_body
 from ..app.state import count_problem
 from ..auth.guard import caller_is_operator
 from ..core.problems import DatabaseProblem, Problem
@@ -17,6 +18,7 @@ from .responses import json_response
 def on_problem(problem: Problem) -> Response:
     """Answer with the problem document; 503 details are for operators only."""
     count_problem(problem)
+    discard_body(problem)
     body = problem.body()
     if isinstance(problem, DatabaseProblem) and not caller_is_operator():
         body["detail"] = f"{problem.title}."  # the detail may name a path

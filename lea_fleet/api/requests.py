@@ -8,6 +8,7 @@ from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_content_length
 
+from ..app.receiving import limit_time
 from ..app.state import FleetState
 from ..core.limits import LONGEST_BODY
 from ..core.problems import (
@@ -36,6 +37,8 @@ def body(state: FleetState) -> bytes:
     announced = get_content_length(asked.environ)
     if announced is not None and announced > LONGEST_BODY:
         raise _too_large()
+    if announced != 0 and "gunicorn.socket" in asked.environ:
+        limit_time(asked.environ, announced)
     # Werkzeug cuts a body of unknown length without an error, so allow one byte more.
     # Otherwise set no limit: with one, Werkzeug reads into a buffer of 64 KiB, twice.
     # The setting is read from the state: the request's own property costs 2 µs.

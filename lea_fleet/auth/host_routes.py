@@ -21,6 +21,7 @@ from werkzeug.local import LocalProxy
 
 from ..app.database import get_repository, problem_of
 from ..app.engine import DATABASE_ERRORS
+from ..app.receiving import discard_body
 from ..app.state import count_problem
 from ..core import problems
 from ..core.rows import Agent
@@ -131,6 +132,7 @@ def _host_pages() -> Iterator[None]:
 def _page_of(problem: problems.Problem) -> HTTPException:
     """Count *problem*, and return the error of the host's page for it."""
     count_problem(problem)
+    discard_body(problem)
     if isinstance(problem, problems.DatabaseProblem):
         return ServiceUnavailable(problem.title, retry_after=problem.retry_after)
     if isinstance(problem, problems.Forbidden):

@@ -19,9 +19,9 @@ def metrics() -> Response:
     """Return metrics for Prometheus."""
     from ...app.metrics import expose, fleet_families, wal_families  # optional
 
-    counters = current_state().counters
-    assert counters is not None  # this route exists only with metrics on
     unit, state = acting_repository().unit, current_state()
+    counters = state.counters
+    assert counters is not None  # this route exists only with metrics on
     families = fleet_families(measure(unit)) + wal_families(state.store.wal_size())
     if counters.is_alone(several_processes=bool(request.is_multiprocess)):
         families += counters.saved_families(RefusalCounts(unit).totals())
