@@ -1,0 +1,143 @@
+"""nginx in front of gunicorn, configured as operations.rst says.
+
+Skipped without nginx (``apt-get install nginx``); with LEA_REQUIRE_NGINX=1 they
+fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import closing
+from getpass import getuser
+
+import pytest
+
+from tests.support import docs
+from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
+from tests.support.server import TcpClient, running_server
+
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+
+pytestmark = pytest.mark.skipif(
+    NGINX is None and not os.environ.get("LEA_REQUIRE_NGINX"), reason="no nginx"
+)
+
+#: What Debian's nginx.conf has around a server, in a folder of the test.
+AROUND = """
+daemon off; user {user}; pid pid; error_log error.log; worker_processes 1;
+events {{ worker_connections 768; }}
+http {{
+  access_log off; client_body_temp_path body; proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  {server}
+}}
+"""
+
+
+def free_port():
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module", params=[1, 4], ids=["sync", "threads"])
+def front(request, tmp_path_factory):
+    """The client of nginx before gunicorn with two workers."""
+    folder = tmp_path_factory.mktemp("front")
+    options = ["-w", "2", "--threads", str(request.param), "--keep-alive", "0"]
+    with running_server(folder / "gunicorn", *options) as server:
+        port = free_port()
+        text = configuration(port, server.port)
+        (folder / "nginx.conf").write_text(AROUND.format(user=getuser(), server=text))
+        command = [NGINX, "-p", f"{folder}/", "-c", "nginx.conf", "-e", "error.log"]
+        nginx = subprocess.Popen(command)
+        try:
+            wait_until_it_listens(nginx, port)
+            yield TcpClient(port)
+        finally:
+            nginx.terminate()
+            nginx.wait()
+
+
+def configuration(port, backend):
+    """Return the documented server, on *port* and without TLS."""
+    section = docs.section(docs.parse(docs.OPERATIONS), "Front server")
+    (text,) = docs.blocks(section, "nginx")
+    lines = [line for line in text.splitlines() if " ssl_certificate" not in line]
+    text = "\n".join(lines)
+    assert text.count("listen 443 ssl;") == text.count("http://127.0.0.1:8000;") == 1
+    text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
+    return text.replace("http://127.0.0.1:8000;", f"http://127.0.0.1:{backend};")
+
+
+def wait_until_it_listens(nginx, port):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert nginx.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+HEAD = f"POST {PREFIX}/enroll HTTP/1.1\r\nHost: x\r\n".encode()
+TOKEN = f"Authorization: Bearer {OPERATOR_TOKEN}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (HEAD, b"X-Slow: y\r\n"),
+        (HEAD + b"Content-Length: 60000\r\n\r\n", b"{"),
+        (HEAD + TOKEN + b"Content-Length: 60000\r\n\r\n", b"{"),
+        (HEAD + TOKEN + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n{\r\n"),
+    ],
+    ids=["header", "body", "body with a token", "chunks with a token"],
+)
+def test_trickling_connections_block_nobody(front, head, piece):
+    """64 of them: gunicorn alone is held by 8, as long as they like."""
+    over = threading.Event()
+    slow = [socket.create_connection(("127.0.0.1", front.port)) for _ in range(64)]
+    for connection in slow:
+        connection.sendall(head)
+
+    def trickle():
+        while not over.wait(0.05):
+            for connection in slow:
+                try:
+                    connection.sendall(piece)
+                except OSError:  # closed by a limit
+                    pass
+
+    trickling = threading.Thread(target=trickle)
+    trickling.start()
+    try:
+        operator = Api(front, OPERATOR_TOKEN)
+        statuses = {operator.get("/fleet").status_code for _ in range(20)}
+    finally:
+        over.set()
+        trickling.join()
+        for connection in slow:
+            connection.close()
+    assert statuses == {200}
+
+
+def test_a_body_that_is_too_large_is_answered_by_lea_fleet_up_to_a_limit(front):
+    operator = Api(front, OPERATOR_TOKEN)
+
+    assert_problem(
+        operator.post("/enroll", {"x": "x" * 100_000}), 413, "body_too_large"
+    )
+    answer = front.send(HEAD + TOKEN + b"Content-Length: 1000000\r\n\r\n")
+    assert (answer.status_code, answer.mimetype) == (413, "text/html")
+
+
+def test_a_machine_enrolls_and_reports_through_it(front):
+    agent = Api(front, OPERATOR_TOKEN).enroll("PC-front")
+
+    assert agent.heartbeat().status_code == 200
+    assert_problem(Api(front).get("/fleet"), 401, "missing_token")
