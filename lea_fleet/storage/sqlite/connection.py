@@ -7,9 +7,10 @@ from operator import methodcaller
 from pathlib import Path
 
 from ...core.problems import DatabaseUnavailable
+from .checkpoint import checkpoint
 from .files import Files, Place, files_at, place_of
 from .transactions import WriteQueue, end_turn
-from .wal_index import WalUse
+from .wal_index import Frames, WalUse
 
 #: Decodes text, even if another program stored it in another encoding.
 _decode = methodcaller("decode", "utf-8", "replace")
@@ -38,6 +39,7 @@ class Connection(sqlite3.Connection):
         """
         if self.in_transaction:
             super().commit()
+        frames = self.look_at_wal()
         if self.has_turn:
             end_turn(self)
         if files_at(self.place) != self.files or self._is_moved():
@@ -46,12 +48,23 @@ class Connection(sqlite3.Connection):
                 " request; what the request wrote may not be there."
             )
         if self.wal is not None:
-            self.wal.committed(self.files.shm, self.place)
+            self.wal.acknowledged = frames
 
-    def watch_wal(self) -> None:
-        """Log a warning if the WAL has become large."""
-        if self.wal is not None:
-            self.wal.watch(self.files.shm, self.place)
+    def look_at_wal(self) -> Frames | None:
+        """Return the frames of the WAL; if it is this one's turn, checkpoint if due.
+
+        A WAL that has become large is logged as a warning.
+        """
+        if self.wal is None:
+            return None
+        frames = self.wal.watch(self.files.shm, self.place)
+        if frames is not None and self.has_turn and self.wal.is_due(frames):
+            checkpoint(self)
+        return frames
+
+    def another(self) -> Connection:
+        """Open another connection to the same file, which waits for no lock."""
+        return connect(self.place.file, "rw", 0)
 
     def _is_moved(self) -> bool:
         """Tell whether the path leads to the file by another name, with another WAL."""

@@ -17,11 +17,7 @@ from .files import File, Files, Place, files_at, identity, is_writable
 from .schema import ensure_schema
 from .transactions import WriteQueue, join_queue
 from .wal import tries
-from .wal_index import descriptor_of
-
-#: Pages in the WAL at which SQLite checkpoints it: 8 MB. Each checkpoint waits for the
-#: disk, but a WAL that fills the disk can never be checkpointed.
-_WAL_PAGES = 2000
+from .wal_index import WAL_PAGES, descriptor_of, frames_of
 
 #: Bytes that the WAL's file keeps when it begins anew after a reader that let it grow:
 #: twice of what it has at a checkpoint, since to grow again costs each commit time.
@@ -56,10 +52,12 @@ def open_connection(
         # Overwrite deleted data with zeros: personal data must not remain.
         connection.execute("PRAGMA secure_delete = ON")
         _use_wal(connection, busy_timeout)
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
         connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
         connection.files = _opened_files(place, file)
+        # Ours replace SQLite's automatic checkpoints, where the index can be read.
+        pages = 0 if _has_index(connection.files.shm) else WAL_PAGES
+        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         join_queue(connection, queue)
         ensure_schema(connection)
     except sqlite3.Error as error:
@@ -72,6 +70,10 @@ def open_connection(
         connection.close()
         raise
     return connection
+
+
+def _has_index(shm: File | None) -> bool:
+    return shm is not None and frames_of(shm) is not None
 
 
 def _prepare(place: Place, file: File | None) -> None:

@@ -98,10 +98,9 @@ def write_once(
     """
     set_synchronous(session, durable=False)
     changed = take_turn(session, statement, values).rowcount
-    end_turn(session)
-    watch_wal = getattr(session, "watch_wal", None)
-    if watch_wal is not None:  # not a plain connection that the host opened
-        watch_wal()
+    if getattr(session, "has_turn", False):  # not a connection that the host opened
+        session.look_at_wal()  # type: ignore[attr-defined]
+        end_turn(session)
     return changed
 
 

@@ -20,6 +20,13 @@ logger = logging.getLogger("lea_fleet")
 #: Bytes from which on a WAL is large: a checkpoint should have come at an eighth.
 LARGE = 64_000_000
 
+#: Pages in the WAL from which on it is written into the database: 8 MB. Each checkpoint
+#: waits for the disk, but a WAL that fills the disk can never be checkpointed.
+WAL_PAGES = 2000
+
+#: Pages after which it is tried again, if a reader or writer was in the way.
+_PAGES_MORE = 250
+
 #: Where the system lists the descriptors of this process.
 _LISTS = {"linux": "/proc/self/fd", "darwin": "/dev/fd"}
 
@@ -61,10 +68,18 @@ class WalUse:
 
     acknowledged: Frames | None = None
     _is_large = False
+    _tried: Frames | None = None
 
-    def committed(self, shm: File | None, place: Place) -> None:
-        """Note a commit to the WAL with the index *shm*, of the database at *place*."""
-        self.acknowledged = self.watch(shm, place)
+    def is_due(self, frames: Frames) -> bool:
+        """Tell whether a WAL with these *frames* is to be written into the database."""
+        if frames.written < WAL_PAGES or frames.saved >= frames.written:
+            return False
+        tried = self._tried
+        if tried is not None and tried.salt == frames.salt:
+            if frames.written < tried.written + _PAGES_MORE:
+                return False
+        self._tried = frames
+        return True
 
     def watch(self, shm: File | None, place: Place) -> Frames | None:
         """Log a warning when the WAL has become large; return its frames."""

@@ -1,0 +1,187 @@
+"""A checkpoint of the WAL runs while no process can write, so that none loses a commit.
+
+SQLite before 3.51.3 may otherwise lose one: see lea_fleet/storage/sqlite/checkpoint.py.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from lea_fleet.storage.sqlite import checkpoint, wal_index
+from lea_fleet.storage.sqlite.connections import Connections
+from lea_fleet.storage.sqlite.transactions import begin_writing
+from tests.support.processes import in_processes
+
+PAGES, PAGES_MORE = 20, 10
+
+
+@pytest.fixture(autouse=True)
+def _early(monkeypatch):
+    monkeypatch.setattr(wal_index, "WAL_PAGES", PAGES)
+    monkeypatch.setattr(wal_index, "_PAGES_MORE", PAGES_MORE)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Connections(tmp_path / "fleet.db", busy_timeout=10, reuse=True)
+    yield store
+    store.close_idle()
+
+
+@pytest.fixture
+def connection(store):
+    connection = store.acquire()
+    connection.execute("CREATE TABLE theirs (x)")
+    yield connection
+    store.release(connection)
+
+
+def write(connection, pages=1):
+    """Commit a transaction that writes some more *pages* than that to the WAL."""
+    begin_writing(connection)
+    values = {"x": bytes(4000 * pages)}
+    connection.execute("INSERT INTO theirs VALUES (:x)", values)
+    connection.commit()
+
+
+def frames(connection):
+    return wal_index.frames_of(connection.files.shm)
+
+
+def checkpoints(connection):
+    """Return a list to which each checkpoint of *connection* is added."""
+    made = []
+
+    def trace(statement):
+        if "wal_checkpoint" in statement:
+            made.append(statement)
+
+    connection.set_trace_callback(trace)
+    return made
+
+
+def test_sqlite_itself_makes_no_checkpoint_after_a_commit(connection):
+    (pages,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+    assert pages == 0
+
+
+def test_where_the_index_cannot_be_read_sqlite_makes_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(wal_index, "_LISTS", {})
+    monkeypatch.setattr(wal_index, "_found", {})
+    store = Connections(tmp_path / "fleet.db", busy_timeout=1, reuse=True)
+    connection = store.acquire()
+    (pages,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+    connection.close()
+    assert pages == 2000
+
+
+def test_a_wal_of_many_pages_is_written_into_the_database(connection):
+    made = checkpoints(connection)
+    for _ in range(10 * PAGES):
+        write(connection)
+        assert frames(connection).written < 2 * PAGES
+    assert len(made) >= 5
+
+
+def test_a_heartbeat_makes_the_checkpoint_that_is_due(app, operator):
+    agent = operator.enroll("PC-1", hostname="A")
+    store = app.extensions["lea_fleet"].store
+    connection = store.acquire()
+    made = checkpoints(connection)
+    store.release(connection)
+    state = app.extensions["lea_fleet"]
+    state.rule = replace(state.rule, resolution=0)  # each heartbeat is written
+    for _ in range(3 * PAGES):
+        assert agent.heartbeat().status_code == 200
+    assert made
+
+
+def test_nobody_can_write_during_a_checkpoint(connection, store):
+    answers = []
+
+    def trace(statement):
+        if "wal_checkpoint" not in statement:
+            return
+        with closing(sqlite3.connect(store.path, timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                answers.append(str(error))
+
+    connection.set_trace_callback(trace)
+    write(connection, PAGES)
+    assert answers == ["database is locked"]
+    write(connection)
+
+
+def test_a_writer_in_the_way_delays_a_checkpoint(connection, store, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_PATIENCE", 0)
+    made = checkpoints(connection)
+    kept = checkpoint._is_locked_by
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+
+        def overtaken(guard):
+            other.execute("BEGIN IMMEDIATE")
+            try:
+                return kept(guard)
+            finally:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr(checkpoint, "_is_locked_by", overtaken)
+        write(connection, PAGES)
+    assert not made
+    monkeypatch.setattr(checkpoint, "_is_locked_by", kept)
+    write(connection)
+    assert not made  # tried again only after some more pages
+    write(connection, PAGES_MORE)
+    assert made
+
+
+def test_a_reader_in_the_way_does_not_make_each_commit_try(connection, store):
+    made = checkpoints(connection)
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM theirs").fetchone()
+        for _ in range(10 * PAGES_MORE):
+            write(connection)
+        assert 5 <= len(made) <= 30
+
+
+def test_a_checkpoint_that_fails_does_not_fail_the_commit(connection, monkeypatch):
+    def fail(self):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(type(connection), "another", fail)
+    write(connection, PAGES)
+    assert frames(connection).saved == 0
+
+
+def test_what_three_processes_write_beside_each_other_is_all_there(tmp_path):
+    path = tmp_path / "fleet.db"
+
+    def writer(number):
+        def work():
+            store = Connections(path, busy_timeout=60, reuse=True)
+            connection = store.acquire()
+            begin_writing(connection)
+            connection.execute("CREATE TABLE IF NOT EXISTS theirs (x)")
+            connection.commit()
+            for count in range(300):
+                begin_writing(connection)
+                value = f"{number}-{count}"
+                connection.execute("INSERT INTO theirs VALUES (:x)", {"x": value})
+                connection.commit()
+            store.release(connection)
+            store.close_idle()
+
+        return work
+
+    in_processes(*(writer(number) for number in range(3)))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        (count,) = connection.execute("SELECT count(DISTINCT x) FROM theirs").fetchone()
+    assert count == 900
