@@ -251,7 +251,7 @@ end;
 // so that a setup that is run again can repeat an enrollment whose response was lost.
 function LeaFleetKey: String;
 begin
-  Result := LeaFleetRead(LeaFleetPath(LeaFleetKeyName));
+  Result := LeaFleetKept(LeaFleetKeyName);
   if LeaFleetIsToken(Result) then
     Exit;
   Result := LeaFleetRandom;
@@ -278,7 +278,7 @@ begin
     LeaFleetFail(LeaFleetMend, Machine, Why);
     Exit;
   end;
-  if LeaFleetRead(LeaFleetPath(LeaFleetMachineName)) <> Machine then begin
+  if LeaFleetKept(LeaFleetMachineName) <> Machine then begin
     LeaFleetForget(LeaFleetTokenName);  // token and key belong to another computer
     LeaFleetForget(LeaFleetKeyName);
     LeaFleetStore(LeaFleetMachineName, Machine);
@@ -354,9 +354,9 @@ var
   Token, Machine: String;
   Answer: TLeaFleetAnswer;
 begin
-  LeaFleetServer := LeaFleetRead(LeaFleetPath(LeaFleetUrlName));
-  Machine := LeaFleetRead(LeaFleetPath(LeaFleetMachineName));
-  Token := LeaFleetRead(LeaFleetPath(LeaFleetTokenName));
+  LeaFleetServer := LeaFleetKept(LeaFleetUrlName);
+  Machine := LeaFleetKept(LeaFleetMachineName);
+  Token := LeaFleetKept(LeaFleetTokenName);
   DeleteFile({#LeaFleetText(LeaFleetErrorFile)});
   LeaFleetForget(LeaFleetUrlName);
   LeaFleetForget(LeaFleetIntervalName);
@@ -372,7 +372,7 @@ begin
     end;
     LeaFleetForget(LeaFleetTokenName);
   end
-  else if LeaFleetRead(LeaFleetPath(LeaFleetKeyName)) <> '' then
+  else if LeaFleetKept(LeaFleetKeyName) <> '' then
     Exit;  // an enrollment that got no response yet
   LeaFleetForget(LeaFleetKeyName);
   LeaFleetForget(LeaFleetMachineName);
@@ -385,11 +385,13 @@ begin
   if CurStep <> ssPostInstall then
     Exit;
   LeaFleetServer := LeaFleetAddress;
+  LeaFleetLock := LeaFleetNone;
   try
     LeaFleetJoin;
   except
     LeaFleetFail(LeaFleetUnstored, LeaFleetMachine, GetExceptionMessage);
   end;
+  LeaFleetRelease;
 end;
 
 <event('GetCustomSetupExitCode')>

@@ -9,10 +9,24 @@ const
   LeaFleetUrlName = 'server-url.txt';
   LeaFleetIntervalName = 'heartbeat-interval.txt';
   LeaFleetKeyName = 'enroll-key.txt';
+  LeaFleetLockName = 'setup.lock';
 
   LeaFleetProtectedDacl = $80000004;  // DACL_ and PROTECTED_DACL_SECURITY_INFORMATION
   LeaFleetReplace = 9;                // MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH
   LeaFleetSidSize = 68;               // SECURITY_MAX_SID_SIZE
+
+  // constants of fileapi.h and winnt.h
+  LeaFleetGenericRead = $80000000;
+  LeaFleetGenericWrite = $40000000;
+  LeaFleetShareAll = 7;
+  LeaFleetCreateNew = 1;
+  LeaFleetOpenExisting = 3;
+  LeaFleetNoFollow = $00200000;       // FILE_FLAG_OPEN_REPARSE_POINT
+  LeaFleetOfFolder = $02000000;       // FILE_FLAG_BACKUP_SEMANTICS
+  LeaFleetDeleteOnClose = $04000000;
+  LeaFleetIsReparsePoint = $400;
+  LeaFleetNone = $FFFFFFFF;           // INVALID_HANDLE_VALUE, INVALID_FILE_ATTRIBUTES
+  LeaFleetLongestFile = 65536;
 
 type
   TLeaFleetGuid = record
@@ -20,6 +34,34 @@ type
     D2, D3: Word;
     D4: array[0..7] of Byte;
   end;
+
+  TLeaFleetSecurity = record
+    Size, Descriptor, Inherit: Cardinal;
+  end;
+
+var
+  LeaFleetLock: Cardinal;  // an open file in the folder
+
+function LeaFleetCreateFile(Name: String; Access, Share: Cardinal;
+  var Security: TLeaFleetSecurity; Disposition, Flags, Template: Cardinal): Cardinal;
+external 'CreateFileW@kernel32.dll stdcall';
+
+function LeaFleetReadFile(Handle: Cardinal; Buffer: AnsiString; Size: Cardinal;
+  var Count: Cardinal; Overlapped: Cardinal): Boolean;
+external 'ReadFile@kernel32.dll stdcall';
+
+function LeaFleetWriteFile(Handle: Cardinal; Buffer: AnsiString; Size: Cardinal;
+  var Count: Cardinal; Overlapped: Cardinal): Boolean;
+external 'WriteFile@kernel32.dll stdcall';
+
+function LeaFleetClose(Handle: Cardinal): Boolean;
+external 'CloseHandle@kernel32.dll stdcall';
+
+function LeaFleetAttributes(Name: String): Cardinal;
+external 'GetFileAttributesW@kernel32.dll stdcall';
+
+function LeaFleetFinalPath(Handle: Cardinal; Path: String; Size, Flags: Cardinal): Cardinal;
+external 'GetFinalPathNameByHandleW@kernel32.dll stdcall';
 
 function LeaFleetCreateGuid(var Guid: TLeaFleetGuid): Integer;
 external 'CoCreateGuid@ole32.dll stdcall';
@@ -53,18 +95,56 @@ begin
   Result := {#LeaFleetText(LeaFleetFolder)} + '\' + Name;
 end;
 
+// Returns the line in what a file contains.
+function LeaFleetLine(const Bytes: AnsiString): String;
+begin
+  Result := Utf8Decode(Bytes);
+  if (Result <> '') and (Ord(Result[1]) = $FEFF) then
+    Delete(Result, 1, 1);  // a byte order mark, as Notepad may write it
+  Result := Trim(Result);
+end;
+
 // Returns the line in a file, or nothing if the file does not exist.
 function LeaFleetRead(const Path: String): String;
 var
   Bytes: AnsiString;
 begin
   Result := '';
-  if not LoadStringFromFile(Path, Bytes) then
+  if LoadStringFromFile(Path, Bytes) then
+    Result := LeaFleetLine(Bytes);
+end;
+
+// Opens a file, never what a link leads to: in the folder, the agent's account may put a
+// link in the place of any file, at any moment. Returns LeaFleetNone if it cannot.
+function LeaFleetOpen(const Path: String; const Access, Share, Disposition, Flags,
+  Descriptor: Cardinal): Cardinal;
+var
+  Security: TLeaFleetSecurity;
+begin
+  Security.Size := 12;
+  Security.Descriptor := Descriptor;
+  Security.Inherit := 0;
+  Result := LeaFleetCreateFile(Path, Access, Share, Security, Disposition,
+    Flags or LeaFleetNoFollow, 0);
+end;
+
+// Returns the line in a file of the folder, or nothing if there is none.
+function LeaFleetKept(const Name: String): String;
+var
+  Handle, Count: Cardinal;
+  Bytes: AnsiString;
+begin
+  Result := '';
+  Handle := LeaFleetOpen(LeaFleetPath(Name), LeaFleetGenericRead, LeaFleetShareAll,
+    LeaFleetOpenExisting, 0, 0);
+  if Handle = LeaFleetNone then
     Exit;
-  Result := Utf8Decode(Bytes);
-  if (Result <> '') and (Ord(Result[1]) = $FEFF) then
-    Delete(Result, 1, 1);  // a byte order mark, as Notepad may write it
-  Result := Trim(Result);
+  SetLength(Bytes, LeaFleetLongestFile);
+  if LeaFleetReadFile(Handle, Bytes, LeaFleetLongestFile, Count, 0) then begin
+    SetLength(Bytes, Count);
+    Result := LeaFleetLine(Bytes);
+  end;
+  LeaFleetClose(Handle);
 end;
 
 // Returns 122 random bits from Windows as hexadecimal digits.
@@ -131,13 +211,21 @@ begin
     Result := Result + '(A;OICI;0x1301bf;;;' + Sid + ')';
 end;
 
+// Returns these access rights in memory that is to be freed.
+function LeaFleetDescriptor: Cardinal;
+var
+  Size: Cardinal;
+begin
+  if not LeaFleetParseDescriptor(LeaFleetRights, 1, Result, Size) then
+    RaiseException('Windows rejects the access rights ' + LeaFleetRights);
+end;
+
 // Sets these access rights on a file or folder.
 procedure LeaFleetProtect(const Path: String);
 var
-  Descriptor, Size: Cardinal;
+  Descriptor: Cardinal;
 begin
-  if not LeaFleetParseDescriptor(LeaFleetRights, 1, Descriptor, Size) then
-    RaiseException('Windows rejects the access rights ' + LeaFleetRights);
+  Descriptor := LeaFleetDescriptor;
   try
     if not LeaFleetSetSecurity(Path, LeaFleetProtectedDacl, Descriptor) then
       RaiseException('The access rights of ' + Path + ' cannot be set: '
@@ -147,6 +235,32 @@ begin
   end;
 end;
 
+// Returns where an open file or folder is.
+function LeaFleetPlaceOf(const Handle: Cardinal): String;
+begin
+  SetLength(Result, 32768);
+  SetLength(Result, LeaFleetFinalPath(Handle, Result, 32768, 0));
+end;
+
+// Returns whether the folder itself contains the open file, not one that it leads to.
+function LeaFleetContains(const Folder: String; const Lock: Cardinal): Boolean;
+var
+  Handle: Cardinal;
+begin
+  Result := False;
+  if LeaFleetAttributes(Folder) and LeaFleetIsReparsePoint <> 0 then
+    Exit;
+  Handle := LeaFleetOpen(Folder, 0, LeaFleetShareAll, LeaFleetOpenExisting,
+    LeaFleetOfFolder, 0);
+  if Handle = LeaFleetNone then
+    Exit;
+  Result := CompareText(LeaFleetPlaceOf(Handle) + '\' + LeaFleetLockName,
+    LeaFleetPlaceOf(Lock)) = 0;
+  LeaFleetClose(Handle);
+end;
+
+// Makes the folder, and holds a file in it open until LeaFleetRelease: Windows turns only
+// an empty folder into a link to another, which the agent's account could do otherwise.
 procedure LeaFleetMakeFolder;
 var
   Folder: String;
@@ -154,27 +268,55 @@ begin
   Folder := {#LeaFleetText(LeaFleetFolder)};
   if not ForceDirectories(Folder) then
     RaiseException('The folder ' + Folder + ' cannot be created');
+  DeleteFile(LeaFleetPath(LeaFleetLockName));
+  LeaFleetLock := LeaFleetOpen(LeaFleetPath(LeaFleetLockName), LeaFleetGenericWrite, 0,
+    LeaFleetCreateNew, LeaFleetDeleteOnClose, 0);
+  if LeaFleetLock = LeaFleetNone then
+    RaiseException('The folder ' + Folder + ' cannot be written: '
+      + SysErrorMessage(DLLGetLastError));
+  if not LeaFleetContains(Folder, LeaFleetLock) then
+    RaiseException('The folder ' + Folder + ' is a link to another one');
   LeaFleetProtect(Folder);
 end;
 
-procedure LeaFleetWrite(const Path: String; const Bytes: AnsiString);
+procedure LeaFleetRelease;
 begin
-  if not SaveStringToFile(Path, Bytes, False) then
+  if LeaFleetLock <> LeaFleetNone then
+    LeaFleetClose(LeaFleetLock);
+  LeaFleetLock := LeaFleetNone;
+end;
+
+// Writes a new file, with its access rights from the first moment on.
+procedure LeaFleetWrite(const Path: String; const Bytes: AnsiString);
+var
+  Handle, Descriptor, Count: Cardinal;
+  Written: Boolean;
+begin
+  Descriptor := LeaFleetDescriptor;
+  Handle := LeaFleetOpen(Path, LeaFleetGenericWrite, 0, LeaFleetCreateNew, 0, Descriptor);
+  LeaFleetFree(Descriptor);
+  if Handle = LeaFleetNone then
+    RaiseException(Path + ' cannot be written');
+  Written := LeaFleetWriteFile(Handle, Bytes, Length(Bytes), Count, 0);
+  LeaFleetClose(Handle);
+  if not Written then
     RaiseException(Path + ' cannot be written');
 end;
 
-// Writes a file of one line atomically. Access is restricted before the content is
-// written.
+// Writes a file of one line atomically. Nothing can be put in the place of a new file
+// whose name is random; a link in the place of the old one is replaced.
 procedure LeaFleetStore(const Name, Line: String);
 var
-  Path: String;
+  Path, Written, Why: String;
 begin
   Path := LeaFleetPath(Name);
-  LeaFleetWrite(Path + '.new', '');
-  LeaFleetProtect(Path + '.new');
-  LeaFleetWrite(Path + '.new', Utf8Encode(Line) + #13#10);
-  if not LeaFleetMoveFile(Path + '.new', Path, LeaFleetReplace) then
-    RaiseException(Path + ' cannot be written: ' + SysErrorMessage(DLLGetLastError));
+  Written := Path + '.' + LeaFleetRandom + '.new';
+  LeaFleetWrite(Written, Utf8Encode(Line) + #13#10);
+  if not LeaFleetMoveFile(Written, Path, LeaFleetReplace) then begin
+    Why := SysErrorMessage(DLLGetLastError);
+    DeleteFile(Written);
+    RaiseException(Path + ' cannot be written: ' + Why);
+  end;
 end;
 
 procedure LeaFleetForget(const Name: String);
@@ -198,7 +340,7 @@ begin
   RegQueryStringValue(Root, 'SOFTWARE\Microsoft\Cryptography', 'MachineGuid', Result);
   Result := Trim(Result);
   if Result = '' then
-    Result := LeaFleetRead(LeaFleetPath(LeaFleetMachineName));
+    Result := LeaFleetKept(LeaFleetMachineName);
   if Result = '' then
     Result := LeaFleetRandom;
 end;
@@ -208,6 +350,6 @@ end;
 function LeaFleetStoredToken(const Machine: String): String;
 begin
   Result := '';
-  if LeaFleetRead(LeaFleetPath(LeaFleetMachineName)) = Machine then
-    Result := LeaFleetRead(LeaFleetPath(LeaFleetTokenName));
+  if LeaFleetKept(LeaFleetMachineName) = Machine then
+    Result := LeaFleetKept(LeaFleetTokenName);
 end;

@@ -40,6 +40,14 @@ pytestmark = pytest.mark.installer
 
 AGAIN, ASK, MEND, SETTLED, UNSTORED = 20, 21, 22, 23, 24
 
+KEPT = {
+    "agent-token.txt",
+    "enroll-key.txt",
+    "heartbeat-interval.txt",
+    "machine-id.txt",
+    "server-url.txt",
+}
+
 UPDATE = "UPDATE lea_fleet_enrollment_tokens SET"
 
 
@@ -645,18 +653,86 @@ def test_the_agents_account_is_let_in_by_its_name(compiled, pc, account, outcome
     assert outcome == 0 or account in pc.error
 
 
-@pytest.mark.parametrize("name", ["agent-token.txt", "agent-token.txt.new"])
-def test_a_token_that_cannot_be_stored_is_asked_for_again(pc, server, name):
-    in_its_way = pc.path(STATE) / name
+def test_a_token_that_cannot_be_stored_is_asked_for_again(pc, server):
+    in_its_way = pc.path(STATE) / "agent-token.txt"
     in_its_way.mkdir(parents=True)
 
     assert pc.set_up().exit_code == UNSTORED
-    assert name in pc.error
+    assert "agent-token.txt" in pc.error
+    assert not list(pc.path(STATE).glob("*.new"))
 
     in_its_way.rmdir()
     assert pc.set_up().exit_code == 0
     assert happened(server).count("enrolled") == 1
     assert pc.agent(server).post("/heartbeat", {}).status_code == 200
+
+
+def test_no_link_is_followed_that_stands_where_a_file_is_written(pc):
+    secret = pc.path(r"Z:\work\secret")
+    secret.write_text("only for administrators")
+    secret.chmod(0o600)
+    before = secret.stat()
+    pc.path(STATE).mkdir(parents=True)
+    for name in KEPT:  # only these: Wine takes a link that is replaced for its target
+        (pc.path(STATE) / f"{name}.new").symlink_to("/work/secret")
+
+    assert pc.set_up().exit_code == 0, pc.error
+
+    after = secret.stat()
+    assert secret.read_text() == "only for administrators"
+    assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    kept = list(pc.path(STATE).iterdir())
+    stored = {path.name for path in kept if not path.is_symlink()}
+    assert stored == KEPT - {"enroll-key.txt"}
+
+
+def test_a_folder_that_is_a_link_to_another_one_is_refused(pc, front):
+    elsewhere = pc.path(r"Z:\work\elsewhere")
+    elsewhere.mkdir(mode=0o755)
+    pc.path(APP).mkdir(parents=True)
+    pc.path(STATE).symlink_to("/work/elsewhere")
+
+    assert pc.set_up().exit_code == UNSTORED
+
+    assert "is a link to another one" in pc.error
+    assert list(elsewhere.iterdir()) == []
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+    assert front.requests == []
+
+
+def test_the_folder_cannot_become_a_link_while_setup_works_in_it(compiled, pc):
+    # Windows makes a link of an empty folder only. A file in it is open and cannot be
+    # removed, from before its access rights are set until the last file is stored.
+    script = example() + r"""
+[Code]
+procedure Look(const Moment: String);
+begin
+  DeleteFile(LeaFleetPath(LeaFleetLockName));
+  if FileExists(LeaFleetPath(LeaFleetLockName)) then
+    Log(Moment + ': held')
+  else
+    Log(Moment + ': free');
+end;
+procedure CurStepChanged(CurStep: TSetupStep);
+begin
+  if CurStep <> ssPostInstall then
+    Exit;
+  Look('after it');
+  LeaFleetMakeFolder;
+  Look('in it');
+  LeaFleetRelease;
+  Look('released');
+end;
+"""
+    pc.take(compiled(script))
+
+    log = pc.set_up().log
+
+    assert re.findall("(after it|in it|released): (held|free)", log) == [
+        ("after it", "free"),
+        ("in it", "held"),
+        ("released", "free"),
+    ]
 
 
 def test_nothing_is_asked_for_that_could_not_be_stored(pc, front):
