@@ -18,7 +18,8 @@ LEA_ENROLL_TOKEN, or else from --token.
   --machine-id ID     overrides the id of the system; pass the same one every time
   --no-reactivate     do not reactivate an uninstalled machine
   --allow-reactivate  reactivate an uninstalled machine (the default)
-  --agent-user NAME   the owner of the agent's files (LEA_AGENT_USER)
+  --agent-user NAME   the owner of the agent's files and their folder (LEA_AGENT_USER;
+                      default: their owner so far)
   --state-dir DIR     the folder for these files (LEA_STATE_DIR; default /var/lib/lea, on
                       macOS /Library/Application Support/Lea)
   --url URL           the server's URL including the prefix of the routes
@@ -26,7 +27,8 @@ LEA_ENROLL_TOKEN, or else from --token.
 
 Exit codes: 0 success; 2 invalid option; 20 no usable response, run it again later; 21 an
 operator has to act; 22 this installer is not correct; 23 refused permanently; 24 the
-state folder cannot be written. From 20 on, enroll-last-error.txt in it has details.
+state folder cannot be written, or not safely. From 20 on, enroll-last-error.txt in it has
+details, if it can be written.
 USAGE
 }
 
@@ -48,7 +50,7 @@ Server: $url
 What happened: $2
 What to do: $3"
   printf '%s\n' "$text" >&2
-  store enroll-last-error.txt "$text" 644 2>/dev/null || :
+  [ -z "${private-}" ] || store enroll-last-error.txt "$text" 644 2>/dev/null || :
   exit "$1"
 }
 
@@ -57,16 +59,53 @@ unwritable() {
     "Make it writable or make room, then run enroll.sh again."
 }
 
+unsafe() {
+  fail 24 "$(distrust)" \
+    "Correct its owner or mode, or pass its owner as --agent-user; then run enroll.sh again."
+}
+
 # Write $2 to the file $1 of the state folder atomically, with the mode $3.
 store() {
-  cat >"$state/.$1.new" <<TEXT &&
+  cat >"./.$1.new" <<TEXT && chmod "$3" "./.$1.new" && put "$1" && return
 $2
 TEXT
-    chmod "$3" "$state/.$1.new" &&
-    { [ -z "$agent_user" ] || chown "$agent_user" "$state/.$1.new"; } &&
-    [ ! -d "$state/$1" ] && mv -f "$state/.$1.new" "$state/$1" && return
-  rm -f "$state/.$1.new"
+  rm -f "./.$1.new"
   return 1
+}
+
+# Give .$1.new to the agent's account and move it to the file $1 of the state folder.
+put() {
+  [ "$agent_id" = "$me" ] || chown "$agent_id" "./.$1.new" || return
+  [ ! -d "../$1" ] || rm -f "../$1" || return # fails unless it is a link
+  if [ -n "$exact" ]; then
+    mv -f "$exact" "./.$1.new" "../$1"
+  else # macOS before 13
+    rm -f "../$1" && link "./.$1.new" "../$1" && rm -f "./.$1.new"
+  fi
+}
+
+# Give the agent's account what is in a folder of root's, and then the folder, so that the
+# agent can replace and remove its files. A folder with files of others stays root's.
+hand_over() {
+  [ "$agent_id" != 0 ] && [ -n "$alone" ] || return 0
+  for name in $files; do
+    look "../$name"
+    case $owner in '' | "$agent_id") continue ;; esac
+    mv -f "../$name" "./.$name.new" && put "$name" || return
+  done
+  for path in ../* ../.[!.]* ../..?*; do
+    look "$path"
+    case $owner in '' | "$agent_id") continue ;; esac
+    case ${path#../} in
+      enroll-last-error.txt | enroll.lock | .work.* | .*.new) ;;
+      *)
+        echo "enroll.sh: $state has other files, and stays root's: the agent's account" \
+          "cannot replace or remove its files there." >&2
+        return 0
+        ;;
+    esac
+  done
+  chown "$agent_id" .. && alone=
 }
 
 # Whether the process $1 is running and is not this one.
@@ -74,26 +113,34 @@ at_work() {
   [ "$1" != $$ ] && kill -0 "$1" 2>/dev/null
 }
 
+# Whether the lock is of a run that is gone, or no lock of a run at all.
+left_behind() {
+  case $other in
+    '') [ -e "$lock" ] ;;
+    *) ! at_work "$other" ;;
+  esac
+}
+
 # Wait until no other run is active: each enrollment revokes the token of the one before.
 # Ignore a run whose process is gone, or that takes longer than any run can.
 take_turn() {
-  lock=$state/enroll.lock
+  lock=../enroll.lock
   waited=0
-  until ln -s "$$" "$lock" 2>/dev/null; do
+  until ln -s "${exact:--n}" "$$" "$lock" 2>/dev/null; do
     other=$(readlink "$lock") || other=
+    waited=$((waited + 1))
     if [ "$waited" -gt $((4 * patience + 60)) ]; then
       rm -f "$lock"
-      ln -s "$$" "$lock" && break
+      ln -s "${exact:--n}" "$$" "$lock" && break
       unwritable
     fi
-    if [ -n "$other" ] && ! at_work "$other"; then
-      rm -f "$lock"
+    if left_behind; then
+      rm -f "$lock" || unwritable
     else
       sleep 1
-      waited=$((waited + 1))
     fi
   done
-  trap 'close_work; rm -f "$lock"' EXIT
+  trap 'rm -f "$lock" || :; close_work' EXIT
 }
 
 system_id() {
@@ -114,10 +161,6 @@ system_name() {
   fi
 }
 
-random() {
-  od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n'
-}
-
 # Open the state folder; determine the id of this machine, and the id stored there.
 prepare() {
   trap close_work EXIT
@@ -125,9 +168,13 @@ prepare() {
   trap 'exit 143' HUP TERM
   command -v curl >/dev/null || fail 22 "curl is not installed on this machine." \
     "Install curl, then run enroll.sh again."
+  safe "$state" || unsafe
   (umask 022 && mkdir -p "$state") || unwritable
+  enter_state || unwritable
+  safe_here || unsafe
   open_work || unwritable
   take_turn
+  hand_over || unwritable
   known=$(stored machine-id.txt)
   [ -n "$machine_id" ] || machine_id=$(system_id) || :
   machine_id=${machine_id:-${known:-$(random)}}
@@ -189,7 +236,7 @@ settle() {
   case $interval in '' | *[!0-9]*) interval=60 ;; esac
   store heartbeat-interval.txt "$interval" 644 || unwritable
   store server-url.txt "$url" 644 || unwritable
-  rm -f "$state/enroll-key.txt" "$state/enroll-last-error.txt" || unwritable
+  rm -f ../enroll-key.txt ../enroll-last-error.txt || unwritable
   echo "$1"
   exit 0
 }
@@ -199,7 +246,7 @@ settle() {
 report() {
   body=
   add_details
-  insist heartbeat "$(stored agent-token.txt)"
+  insist heartbeat "$known_token"
   [ "$status/$(member status)" != 200/ok ] ||
     settle "Machine $machine_id is enrolled; details reported."
   action=$(member action)
@@ -219,8 +266,8 @@ find_enrollment_token() {
 # left by a copied disk.
 enroll() {
   find_enrollment_token
-  rm -f "$state/agent-token.txt" || unwritable
-  [ "$machine_id" = "$known" ] || rm -f "$state/enroll-key.txt" || unwritable
+  rm -f ../agent-token.txt || unwritable
+  [ "$machine_id" = "$known" ] || rm -f ../enroll-key.txt || unwritable
   store machine-id.txt "$machine_id" 644 || unwritable
   key=$(stored enroll-key.txt)
   if ! is_token "$key"; then
@@ -285,20 +332,20 @@ while [ $# -gt 0 ]; do
     *) misused "unknown option: $option" ;;
   esac
 done
-case $url in
-  http://?* | https://?*) ;;
-  *) misused "not a valid URL of a server: $url" ;;
-esac
+is_url "$url" || misused "not a valid URL of a server: $url"
 for seconds in "$patience" "$pause" "$longest_pause"; do
   case $seconds in
     *[!0-9]* | 0?* | ??????*) misused "not a valid number of seconds: $seconds" ;;
   esac
 done
-[ -z "$agent_user" ] || id -u "$agent_user" >/dev/null 2>&1 ||
+state=$(absolute "$state")
+find_agent
+[ -z "$agent_user" ] || agent_id=$(id -u "$agent_user" 2>/dev/null) ||
   misused "no such user: $agent_user"
 
 prepare
-if [ "$machine_id" = "$known" ] && [ -n "$(stored agent-token.txt)" ]; then
+known_token=$(stored agent-token.txt)
+if [ "$machine_id" = "$known" ] && [ -n "$known_token" ]; then
   report
 fi
 enroll

@@ -10,15 +10,129 @@ url=https://rpa.example.com/api/v1/agents
 state=/var/lib/lea
 [ "$(uname -s)" != Darwin ] || state='/Library/Application Support/Lea'
 state=${LEA_STATE_DIR:-$state}
+files="agent-token.txt machine-id.txt enroll-key.txt server-url.txt heartbeat-interval.txt"
+me=$(id -u)
 
-# Create $work, a private folder of this run for responses, which contain tokens.
-open_work() {
-  work=$state/.work.$$
-  rm -rf "$work" && mkdir "$work"
+# The state folder may belong to the agent's account, which can put a link, a pipe or a
+# folder in the place of any file there, at any moment. So files are made in a private
+# folder, the working directory, and renamed into the state folder, which is "..": unlike
+# a path, neither can be exchanged. Root reads a file by a hard link to it in the private
+# folder, where its type and owner stay as they were checked.
+
+# Set mode, owner (a number) and size of the file $1 itself, also if it is a link. They are
+# empty if there is none.
+look() {
+  read -r mode _ owner _ size _ <<LISTED
+$(ls -ldn "$1" 2>/dev/null)
+LISTED
 }
 
+# Set agent_id, the number of the account that the files are for: the owner of those that
+# are there, or else the user who runs this.
+find_agent() {
+  agent_id=$me
+  [ "$me" = 0 ] || return 0
+  for name in $files; do
+    look "$state/$name"
+    [ -z "$owner" ] || { agent_id=$owner && return; }
+  done
+}
+
+# Whether nobody but root and the agent's account decides where the path $1 leads. Sets
+# theirs if that account does.
+trusted() {
+  path=$1
+  while look "$path"; do
+    case $owner in '' | 0) ;; "$agent_id") theirs=yes ;; *) return 1 ;; esac
+    case $mode in
+      l*) [ "$owner" = 0 ] || return 1 ;;
+      d???????w[!tT]*) return 1 ;;
+    esac
+    case $path in / | .) return 0 ;; esac
+    path=$(dirname "$path")
+  done
+}
+
+# Enter the state folder. Sets alone if nobody but root can write to it.
+enter_state() {
+  [ -n "$state" ] && cd -P -- "$state" 2>/dev/null || return 1
+  look .
+  alone=
+  case $owner$mode in 0d????-??-*) alone=yes ;; esac
+}
+
+# Whether root can work in the folder $1. Others risk nothing that is not their own.
+safe() {
+  [ "$me" != 0 ] || trusted "$1"
+}
+
+# Whether it can in the state folder, which has been entered. Where the agent's account
+# could lead the path anywhere, only to a folder that is its own, or in one of its own.
+safe_here() {
+  theirs=
+  safe "$state" && safe "$(pwd -P)" || return
+  [ -n "$theirs" ] || return 0
+  look .
+  [ "$owner" != "$agent_id" ] || return 0
+  look ..
+  [ "$owner" = "$agent_id" ]
+}
+
+distrust() {
+  echo "The folder $state, or one above it, belongs to another account, is reached by a" \
+    "link of one, or can be written by everybody."
+}
+
+# Print the path of the state folder without what would hide that it is a link.
+absolute() {
+  case $1 in
+    '') ;;
+    /*) dirname "$1/." ;;
+    *) dirname "$PWD/$1/." ;;
+  esac
+}
+
+random() {
+  od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n'
+}
+
+# Enter $private, a new folder in the state folder, which has been entered. It could have
+# inherited an ACL that admits others; if they have put anything into it, this fails.
+open_work() {
+  place=$(pwd -P)
+  place=${place%/}/.work.$(random)
+  mkdir "${place##*/}" && cd -P "${place##*/}" || return
+  look .
+  [ "$(pwd -P)" = "$place" ] && [ "$owner" = "$me" ] || return
+  chmod -N ./ 2>/dev/null || : # the option of macOS for its ACLs, which 700 leaves alone
+  chmod 700 ./ && [ -z "$(ls -A)" ] || return
+  private=${place##*/}
+  work=.
+  find_exact
+  [ "$me" != 0 ] || { : >probe && ln probe held; }
+}
+
+# Set exact, the option of mv and ln that does not follow a link to a folder (GNU and
+# busybox: -T; BSD and macOS: -h), and itself, that of ln which links to a link.
+find_exact() {
+  for exact in -T -h ''; do
+    : >probe
+    [ -z "$exact" ] || ! mv -f "$exact" probe held 2>/dev/null || break
+  done
+  : >probe
+  rm -f held
+  itself=-P
+  ln "$itself" probe held 2>/dev/null || itself=
+  rm -f held
+}
+
+# Remove the private folder, which has no folders in it.
 close_work() {
-  [ -z "${work-}" ] || rm -rf "$work"
+  [ -n "${private-}" ] || return 0
+  rm -f ./* ./.*.new || :
+  cd -P .. || return 0
+  rmdir "$private" 2>/dev/null || :
+  private=
 }
 
 # Print the first line of the input without what editors add: surrounding spaces, a
@@ -29,9 +143,25 @@ first_line() {
   }'
 }
 
-# Print the line in the file $1 of the state folder, if it exists.
+# Print the line in the file $1 of the state folder, if it exists. For root, it has to
+# belong to the agent's account: what others own is not told to a server.
 stored() {
-  [ ! -f "$state/$1" ] || first_line <"$state/$1"
+  held=../$1
+  if [ "$me" = 0 ]; then
+    held=./held
+    rm -f "$held"
+    ln ${itself:+"$itself"} "../$1" "$held" 2>/dev/null || return 0
+    look "$held"
+    case $mode in -*) ;; *) return 0 ;; esac
+    [ "$owner" = "$agent_id" ] || [ -n "$alone" ] || return 0
+    [ "$size" -le 65536 ] || return 0
+  fi
+  [ ! -f "$held" ] || first_line <"$held"
+}
+
+# Whether $1 is the URL of a server.
+is_url() {
+  case $1 in http://?* | https://?*) ;; *) return 1 ;; esac
 }
 
 # Whether $1 is a valid Bearer token (RFC 6750, section 2.1).

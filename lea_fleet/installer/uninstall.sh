@@ -56,14 +56,22 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-open_work 2>/dev/null || exit # nothing is stored, or it cannot be removed
+state=$(absolute "$state")
+find_agent
+enter_state || exit # nothing is stored
+safe_here || {
+  echo "Nothing was reported or removed. $(distrust)" >&2
+  exit
+}
 trap 'close_work; exit 0' EXIT
+open_work 2>/dev/null || exit # nothing can be removed
 known_url=$(stored server-url.txt)
-url=${typed_url:-${known_url:-$url}}
+! is_url "$known_url" || url=$known_url
+url=${typed_url:-$url}
 token=$(stored agent-token.txt)
 over=
 if ! is_token "$token"; then
-  [ -f "$state/enroll-key.txt" ] || over=yes # otherwise an enrollment got no response
+  [ -f ../enroll-key.txt ] || over=yes # otherwise an enrollment got no response
 elif leave; then
   over=yes
   echo "This machine has been uninstalled."
@@ -71,11 +79,16 @@ else
   echo "The uninstall could not be reported to the server. $(outcome)" >&2
 fi
 
+# Remove the private folders of runs that were killed, which have no folders in them.
+for old in ../.work.*; do
+  look "$old"
+  case $owner$mode in "${me}d"*) ;; *) continue ;; esac
+  [ "$old" != "../$private" ] || continue
+  mv -f "$old" ./old
+  look ./old
+  case $owner$mode in "${me}d"*) rm -f ./old/* ./old/.*.new && rmdir ./old ;; esac
+done
 close_work
-(
-  cd -- "$state"
-  [ -z "$over" ] || rm -f agent-token.txt machine-id.txt enroll-key.txt
-  rm -f server-url.txt heartbeat-interval.txt enroll-last-error.txt enroll.lock .*.new
-  rm -rf .work.*
-)
-rmdir "$state" 2>/dev/null || : # if it is empty
+[ -z "$over" ] || rm -f agent-token.txt machine-id.txt enroll-key.txt
+rm -f server-url.txt heartbeat-interval.txt enroll-last-error.txt enroll.lock .*.new
+cd / && rmdir "$state" 2>/dev/null || : # if it is empty

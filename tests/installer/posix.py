@@ -22,15 +22,13 @@ PLACEHOLDER = "https://rpa.example.com/api/v1/agents"
 
 #: Every shell that is here, of those the scripts are for.
 SHELLS = [
-    shell
-    for shell in (["dash"], ["bash"], ["busybox", "sh"])
-    if shutil.which(shell[0])
+    shell for shell in (["dash"], ["bash"], ["busybox", "sh"]) if shutil.which(shell[0])
 ]
 
 #: All that the scripts call, besides curl.
 PROGRAMS = (
-    "awk cat chmod chown date dirname id ln mkdir mv od readlink rm rmdir sed sleep tr"
-    " uname"
+    "awk cat chmod chown date dirname id ln ls mkdir mv od readlink rm rmdir sed sleep"
+    " tr uname"
 ).split()
 
 _DEADLINE = 60  # seconds
