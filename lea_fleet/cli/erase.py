@@ -12,9 +12,10 @@ from flask.cli import with_appcontext
 from ..app.engine import empty_wal, vacuum
 from ..app.repository import AgentRepository
 from ..app.state import current_state
+from ..core.privacy.addresses import person
 from ..core.privacy.erasure import Summary, total
 from ..core.problems import DatabaseProblem
-from ..core.text import folded, printable
+from ..core.text import printable
 from ..storage.erasure import Erasure
 from .database import open_fleet
 from .options import checked_text, json_option, optional_machine_argument, say_json
@@ -64,13 +65,14 @@ def erase_command(
         raise click.UsageError("Give either a MACHINE or a person with --user.")
     with open_fleet() as repository:
         erasure = Erasure(repository.unit)
+        who = person(email or "")
         if machine is not None:
             named: list[str | None] = [erasure.known(machine)]
             plans = erasure.of_machines
         else:
             with repository.snapshot():
-                named = erasure.naming(folded(email))
-            plans = partial(erasure.of_person, folded(email))
+                named = erasure.naming(who)
+            plans = partial(erasure.of_person, who)
         if not yes:
             with repository.snapshot():
                 found = [plan.summary() for plan in plans(named) if plan.fields]
@@ -78,7 +80,7 @@ def erase_command(
             return
         erasure.erase(named, plans)
         if email is not None:
-            erasure.forget(folded(email))
+            erasure.forget(who)
         finish(repository, erasure.done, vacuuming, as_json)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.events import OPERATOR_NAMES, Holds, impersonal, side
+from ..core.machine import PERSONAL
+from ..core.privacy.addresses import mentions, names
 from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person
 from ..core.privacy.ownership import History
 from ..core.problems import UnknownAgent
-from ..core.text import folded
-from .agents import Agents
+from .agents import AS_TEXT, Agents
 from .batches import STEP, in_steps
 from .events import Events
 from .unit_of_work import UnitOfWork
@@ -44,10 +45,13 @@ class Erasure:
             raise UnknownAgent(machine_id)
         return machine_id
 
-    def history(self, machine_id: str | None) -> History:
-        """Return the row and events of a machine; for None, events about no machine."""
+    def history(self, machine_id: str | None, person: str = "") -> History:
+        """Return the row and events of a machine; for None, events about no machine.
+
+        *person* is the one whose data is looked for, if it is not everybody's.
+        """
         row = None if machine_id is None else self._agents.find(machine_id)
-        return History(row, self._events.history(machine_id))
+        return History(row, self._events.history(machine_id), person)
 
     def identities(self, machine_id: str | None) -> list[Identity]:
         """Return the hostnames and users that a machine recently stopped reporting."""
@@ -72,28 +76,35 @@ class Erasure:
         *machine_ids* come from :meth:`naming`; None is for events about no machine.
         """
         for machine_id in machine_ids:
-            history = self.history(machine_id)
+            history = self.history(machine_id, email)
             yield of_person(machine_id, history, self.identities(machine_id), email)
 
     def naming(self, email: str) -> list[str | None]:
         """Return the machines whose row or events may name a person.
 
-        *email* is case-folded. None stands for events about no machine.
+        *email* is as addresses.person() returns it. None stands for events about no
+        machine.
         """
+        columns = ", ".join(AS_TEXT[name] for name in PERSONAL)
         rows = self._unit.session.execute(
-            "SELECT machine_id, CAST(user_email AS TEXT),"
-            " CAST(uninstall_reason AS TEXT)"
-            " FROM enrolled_agents UNION ALL"
-            " SELECT machine_id, value, NULL FROM lea_fleet_identities"
+            f"SELECT machine_id, {AS_TEXT['uninstall_reason']}, {columns}"
+            " FROM enrolled_agents"
         )
         found = [
             machine_id
-            for machine_id, user, reason in rows
-            if folded(user) == email or email in folded(reason)
+            for machine_id, reason, *values in rows
+            if mentions(reason, email) or any(names(value, email) for value in values)
+        ]
+        found += [
+            machine_id
+            for machine_id, value in self._unit.session.execute(
+                "SELECT machine_id, value FROM lea_fleet_identities"
+            )
+            if names(value, email)
         ]
         for machine_id, actor, detail in self._unit.session.execute(_mentions()):
             texts = [*json.loads(actor).values(), *_texts(json.loads(detail))]
-            if any(email in folded(text) for text in texts):
+            if any(mentions(text, email) for text in texts):
                 found.append(machine_id)
         return list(dict.fromkeys(found))
 
@@ -113,14 +124,15 @@ class Erasure:
         """
         with self._unit.transaction():
             for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
-                if email in folded(label):
+                if mentions(label, email):
                     self._unit.session.execute(
                         "UPDATE lea_fleet_enrollment_tokens SET label = ''"
                         " WHERE label = :label",
                         {"label": label},
                     )
             for credential in self._distinct("credential", "lea_fleet_enrollments"):
-                if folded(credential) == f"{_OPERATOR}{email}":
+                operator = credential.removeprefix(_OPERATOR)
+                if operator != credential and names(operator, email):
                     self._unit.session.execute(
                         "DELETE FROM lea_fleet_enrollments"
                         " WHERE credential = :credential",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.machine import PERSONAL
+from ..core.privacy.addresses import person, without_others
 from ..core.privacy.export import acts_of, events_of, is_theirs, mentions_of
-from ..core.text import folded
+from ..core.privacy.ownership import History
 from .erasure import Erasure
 from .unit_of_work import UnitOfWork
 
@@ -23,27 +25,28 @@ class PersonalData:
         It is read in one snapshot. ``machines``, ``acts`` and ``mentions`` are empty if
         nothing is found.
         """
-        email = folded(typed)
+        email = person(typed)
         found: dict[str, list[Any]] = {"machines": [], "acts": [], "mentions": []}
         with self._unit.snapshot():
             for machine_id in self._erasure.naming(email):
-                history = self._erasure.history(machine_id)
+                history = self._erasure.history(machine_id, email)
                 if machine_id is not None:
-                    found["machines"] += self._machine(machine_id, email)
+                    found["machines"] += self._machine(machine_id, email, history)
                 found["acts"] += acts_of(history, email)
                 found["mentions"] += mentions_of(history, email)
         exported_at = self._unit.timestamp
         return {"user_email": typed, "exported_at": exported_at, **found}
 
-    def _machine(self, machine_id: str, email: str) -> list[dict[str, Any]]:
+    def _machine(
+        self, machine_id: str, email: str, history: History
+    ) -> list[dict[str, Any]]:
         """Return the data about the person on one machine: one item or none."""
-        history = self._erasure.history(machine_id)
         about: dict[str, Any] = {
             "machine_id": machine_id,
-            "agent": history.row if history.holder == email else None,
+            "agent": _row(history, email),
             "tokens": [],
             "identities": [
-                identity
+                {**identity, "value": without_others(identity["value"], email)}
                 for identity in self._identities(machine_id)
                 if is_theirs(history, email, identity["name"], identity["value"])
             ],
@@ -74,3 +77,11 @@ class PersonalData:
         )
         names = ("issued_at", "first_used_at", "revoked_at")
         return [dict(zip(names, row)) for row in rows]
+
+
+def _row(history: History, email: str) -> dict[str, Any] | None:
+    """Return the machine's row if it is that person's, without addresses of others."""
+    if history.row is None or history.holder != email:
+        return None
+    theirs = {name: without_others(history.row[name], email) for name in PERSONAL}
+    return {**history.row, **theirs}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..machine import PERSONAL
-from ..text import folded
+from .addresses import is_one_of
 from .ownership import History, everything
 from .redaction import Redaction
 
@@ -101,7 +101,7 @@ def of_person(
     identities: Sequence[Identity],
     email: str,
 ) -> Plan:
-    """Plan to erase the data of the person with that *email*, which is folded.
+    """Plan to erase the data of the person with that *email*, for whom *history* is.
 
     Their name as an operator is erased too. What the machine reported only while others
     had it stays; so does the hostname in the row if somebody else has the machine now.
@@ -111,12 +111,12 @@ def of_person(
     _plan_events(plan, history, lambda number: history.redaction(email, number))
 
     def is_theirs(name: str, value: object) -> bool:
-        left = name in _OF_A_USER and folded(value) in everywhere.values
+        left = name in _OF_A_USER and is_one_of(value, everywhere.values)
         return left or history.holder == email
 
     _plan_row(plan, history, everywhere, is_theirs)
     plan.identities = [
-        identity for identity in identities if folded(identity[1]) in everywhere.values
+        identity for identity in identities if is_one_of(identity[1], everywhere.values)
     ]
     plan.fields |= {name for name, _ in plan.identities}
     return plan

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..events import ROLES_ON_THE_MACHINE, Holds, holds, members
 from ..text import folded
+from .addresses import mentions, mentions_any, names, without_others
 from .ownership import History
-from .redaction import contains_any, operator_names
+from .redaction import operator_names
 
 
 def events_of(history: History, email: str) -> list[dict[str, Any]]:
@@ -42,7 +43,7 @@ def mentions_of(history: History, email: str) -> list[dict[str, Any]]:
         | {"text": event["detail"][name]}
         for event in history.events
         for name in members(event["detail"], Holds.FREE_TEXT)
-        if email in folded(event["detail"][name])
+        if mentions(event["detail"][name], email)
         and not _names_others(history, email, event["detail"][name])
     ]
 
@@ -65,7 +66,11 @@ def _member(history: History, email: str, held: Holds, value: Any) -> Any:
     if held is Holds.NOTHING_PERSONAL or not isinstance(value, dict):
         return value
     return {
-        name: text if is_theirs(history, email, name, text) else None
+        name: (
+            without_others(text, email)
+            if is_theirs(history, email, name, text)
+            else None
+        )
         for name, text in value.items()
     }
 
@@ -78,11 +83,11 @@ def is_theirs(history: History, email: str, name: str, value: object) -> bool:
     text = folded(value)
     if name == "hostname":  # stays the same when the machine gets another user
         return text in history.certainly_of(email)
-    return text in history.only_of(email) | {email}
+    return text in history.only_of(email) or names(text, email)
 
 
 def _names_others(history: History, email: str, text: object) -> bool:
-    return contains_any(text, history.of_others(email) - history.of(email))
+    return mentions_any(text, history.of_others(email) - history.of(email))
 
 
 def _actor(history: History, email: str, number: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from ..events import ENROLLMENTS, EVENTS, Holds, IdentityChanged, members, side
 from ..machine import PERSONAL
 from ..text import folded, folded_all
+from .addresses import names
 from .redaction import Redaction
 
 _EMAIL = "user_email"
@@ -27,12 +28,15 @@ Holders = frozenset[str]
 class History:
     """A machine's events, oldest first, and who may have had the machine at each.
 
-    *row* is its current row, or None. ``before`` and ``after`` list the holders
-    before and after each event; they differ if the event changes the user.
+    *row* is its current row, or None. *person* is the one whose data is looked for, if
+    any: each e-mail that names them, in whatever form, counts as theirs. ``before`` and
+    ``after`` list the holders before and after each event; they differ if the event
+    changes the user.
     """
 
     row: Mapping[str, Any] | None
     events: Sequence[Mapping[str, Any]]
+    person: str = ""
     before: list[Holders] = field(init=False)
     after: list[Holders] = field(init=False)
     _certain: dict[str, set[str]] = field(init=False)
@@ -43,9 +47,9 @@ class History:
         self._certain, self._possible = defaultdict(set), defaultdict(set)
         changes = [n for n, event in enumerate(self.events) if _changes_user(event)]
         sides = [_sides(self.events[change]) for change in changes]
-        starts = ["", *(folded(after[_EMAIL]) for _, after in sides)]
+        starts = ["", *(self._who(after[_EMAIL]) for _, after in sides)]
         # If no user was known before, the first one named is the likeliest.
-        ends = [folded(before.get(_EMAIL) or after[_EMAIL]) for before, after in sides]
+        ends = [self._who(old.get(_EMAIL) or new[_EMAIL]) for old, new in sides]
         ends.append(self.holder if self.row else starts[-1])
         enrolled = self._enrollments()
         bounds = [0, *changes, len(self.events)]
@@ -64,7 +68,7 @@ class History:
     @property
     def holder(self) -> str:
         """The current user by the row: a folded e-mail, or an empty string."""
-        return folded(self.row[_EMAIL]) if self.row else ""
+        return self._who(self.row[_EMAIL]) if self.row else ""
 
     def of(self, email: str) -> frozenset[str]:
         """Return the values reported while that person may have had it, folded."""
@@ -100,6 +104,11 @@ class History:
             address=email in self.after[number],
             operator=email,
         )
+
+    def _who(self, email: object) -> str:
+        """Return whom a stored *email* names: the person looked for, or its text."""
+        is_theirs = self.person and names(email, self.person)
+        return self.person if is_theirs else folded(email)
 
     def _giver(self, change: int, end: str) -> Holders:
         """Return who had the machine before an event that changes the user."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..events import OPERATOR_NAMES, ROLES_ON_THE_MACHINE, Holds, holds
 from ..text import folded
+from .addresses import is_one_of, mentions_any, names
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """What to remove from an event; texts are compared :func:`folded`.
+    """What to remove from an event; texts are compared as addresses.py does.
 
-    Columns and hostnames that equal one of *values* are removed, and a free text if it
+    Columns and hostnames that are one of *values* are removed, and a free text if it
     contains one. With *before* or *after*, every column that the machine reported on
     that side is removed, except for the values in *spared*; with *after*, so are the
     hostnames of a suspected clone. With *address*, the IP address of an agent or
@@ -63,7 +64,7 @@ class Redaction:
 
     def is_in(self, text: object) -> bool:
         """Tell whether a free *text* contains one of the values, in any case."""
-        return contains_any(text, self.values)
+        return mentions_any(text, self.values)
 
     def _free_text(self, name: str, text: Any) -> tuple[Any, set[str]]:
         return (None, {name}) if self.is_in(text) else (text, set())
@@ -81,17 +82,11 @@ class Redaction:
     def _removes(self, side: Holds, value: object) -> bool:
         if value is None:
             return False
-        text = folded(value)
         whole_side = self.before if side is Holds.BEFORE else self.after
-        return text in self.values or (whole_side and text not in self.spared)
+        is_rest = whole_side and folded(value) not in self.spared
+        return is_rest or is_one_of(value, self.values)
 
 
 def operator_names(actor: Mapping[str, Any], email: str) -> list[str]:
     """Return the members of an *actor* that name the operator with that *email*."""
-    return [name for name in OPERATOR_NAMES if folded(actor.get(name)) == email]
-
-
-def contains_any(text: object, values: Collection[str]) -> bool:
-    """Tell whether *text* contains one of *values*, which are folded."""
-    text = folded(text)
-    return any(value in text for value in values)
+    return [name for name in OPERATOR_NAMES if names(actor.get(name), email)]

@@ -1,0 +1,90 @@
+"""Decide whether a stored text names a person, whatever form their address has in it.
+
+Machines, imports and older servers store what they are given: ``<a@b>``,
+``mailto:a@b``, ``Zoe <a@b>``, ``a@b;c@d``, in any case and Unicode form. Everything
+that looks for a person asks here, so that an export shows what an erasure erases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+
+from ..text import folded
+
+#: What stands around addresses, also without being visible, as in a pasted text.
+_AROUND = r"""\s<>()\[\]:;,|"\u200b-\u200f\u2060\ufeff"""
+
+_ADDRESS = re.compile(f"[^{_AROUND}]+@[^{_AROUND}?]+")
+
+#: Belongs to an address if a letter or digit is on its other side: ``x.a@b`` is another
+#: person's, ``-a@b`` is an item of a list.
+_INNER = r"[.+%&~'-]"
+
+
+def person(typed: str) -> str:
+    """Return the person that *typed* names: their address, folded, without decoration.
+
+    A text with no address or with several is itself what is looked for.
+    """
+    text = folded(typed)
+    found = addresses(text)
+    return found[0] if len(found) == 1 else text
+
+
+def addresses(text: object) -> list[str]:
+    """Return the addresses in *text*, folded."""
+    return [found.strip("'.") for found in _ADDRESS.findall(folded(text))]
+
+
+def names(value: object, who: str) -> bool:
+    """Tell whether a column's *value* names *who*, as :func:`person` returns it.
+
+    It does if it equals it or has that address in it, but not a longer one: ``a@bc``
+    and ``x.a@b`` are not ``a@b``.
+    """
+    text = folded(value)
+    return text == who or ("@" in who and _has_address(text, who))
+
+
+def is_one_of(value: object, values: Collection[str]) -> bool:
+    """Tell whether a column's *value* equals one of *values*, which are folded.
+
+    Or names one of the addresses among them, as :func:`names` does.
+    """
+    text = folded(value)
+    return text in values or any(names(text, each) for each in values if "@" in each)
+
+
+def mentions(text: object, value: str) -> bool:
+    """Tell whether a free *text* contains *value*, which is folded.
+
+    An address is looked for as :func:`names` does; any other value anywhere.
+    """
+    text = folded(text)
+    return _has_address(text, value) if "@" in value else value in text
+
+
+def mentions_any(text: object, values: Collection[str]) -> bool:
+    """Tell whether a free *text* contains one of *values*, which are folded."""
+    text = folded(text)
+    return any(mentions(text, value) for value in values)
+
+
+def without_others(value: object, who: str) -> object:
+    """Return *value*; only the address of *who* if it has those of others too."""
+    return who if names(value, who) and len(addresses(value)) > 1 else value
+
+
+def _has_address(text: str, address: str) -> bool:
+    # Most texts do not have it at all; the search for that is 20 times faster.
+    return address in text and _standing_alone(address).search(text) is not None
+
+
+@lru_cache
+def _standing_alone(address: str) -> re.Pattern[str]:
+    """Return a pattern for *address* where it is not a part of a longer one."""
+    before = rf"(?<![\w@])(?<!\w{_INNER})(?<!\w{_INNER}{{2}})"
+    after = rf"(?![\w@])(?!{_INNER}{{1,2}}\w)"
+    return re.compile(f"{before}{re.escape(address)}{after}")
