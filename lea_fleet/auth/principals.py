@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, cast
 
-from ..core.machine import as_said
+from ..core.machine import PERSONAL, personal_in
 from ..core.rows import Agent, AgentToken
 
 Role = Literal["operator", "installer", "agent", "departed", "monitor"]
@@ -54,11 +55,14 @@ def visible_to(
     An agent sees of the personal columns only what it or its installer has said in the
     machine's current enrollment, and the reason of an uninstall only *with_reason*: a
     machine passes from one person to another, and an operator may have stored the rest.
+    The values are those that were read with the token: *agent* may be a later state.
     """
     if principal.is_operator:
         return agent
-    token = principal.agent
-    is_same = token is not None and token["enrolled_at"] == agent["enrolled_at"]
-    said = token["said"] if token is not None and is_same else 0
+    token: Mapping[str, Any] | None = principal.agent
+    said = {}
+    if token is not None and token["enrolled_at"] == agent["enrolled_at"]:
+        said = {name: token[name] for name in personal_in(token["said"])}
     reason = agent["uninstall_reason"] if with_reason else None
-    return {**as_said(agent, said), "uninstall_reason": reason}
+    unsaid = dict.fromkeys(PERSONAL)
+    return cast(Agent, {**agent, **unsaid, **said, "uninstall_reason": reason})

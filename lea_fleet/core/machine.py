@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-
 from collections.abc import Mapping
-from typing import cast
 
 from .limits import LONGEST_MACHINE_ID
 from .problems import InvalidField
-from .rows import Agent
 
 #: The columns that a machine reports, at enrollment and by heartbeat.
 DETAILS = ("user_name", "user_email", "user_id", "hostname", "os_info", "version")
@@ -61,10 +58,9 @@ def said_in(details: Mapping[str, str | None]) -> int:
     return said
 
 
-def as_said(agent: Agent, said: int) -> Agent:
-    """Return *agent* without personal data, but for what the bits of *said* name."""
-    hidden = {name: None for name, bit in _BITS.items() if not said & bit}
-    return cast(Agent, {**agent, **hidden})
+def personal_in(said: int) -> list[str]:
+    """Return the columns that the bits of *said* stand for."""
+    return [name for name, bit in _BITS.items() if said & bit]
 
 
 def _fault(machine_id: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.events import require_declared
 from ..core.rows import Agent, Event
-from .unit_of_work import Repository
+from .unit_of_work import Repository, enrollment_of
 
 _SELECT = "SELECT id, machine_id, event, at, actor, detail FROM lea_fleet_events"
 _INSERT = (
@@ -79,11 +79,14 @@ class Events(Repository):
         return [_event(row) for row in rows]
 
     def is_own_reason(self, agent: Agent) -> bool:
-        """Return whether the machine's own agent gave the reason of its uninstall."""
+        """Return whether the machine's own agent gave the reason of its uninstall.
+
+        An earlier agent may have given the same one.
+        """
         rows = self._unit.session.execute(
             f"{_SELECT} WHERE machine_id = :machine_id AND event = 'uninstalled'"
-            " ORDER BY id DESC LIMIT 1",
-            {"machine_id": agent["machine_id"]},
+            " AND at >= :enrolled_at ORDER BY id DESC LIMIT 1",
+            enrollment_of(agent),
         )
         return any(
             event["actor"].get("role") == "agent"

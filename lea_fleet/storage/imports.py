@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..core.machine import DETAILS, new_machine_id
-from .agent_tokens import LIVE_TOKEN
+from ..core.machine import DETAILS, new_machine_id, said_in
+from .agent_tokens import LIVE_TOKEN, AgentTokens
 from .agents import AS_TEXT, BY_ID, Agents, by_id
 from .events import Events
 from .heartbeats import changes
@@ -40,6 +40,7 @@ class Imports:
         self._unit = unit
         self._agents = Agents(unit)
         self._releases = Releases(unit)
+        self._tokens = AgentTokens(unit)
 
     def foresee(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
         """Return what :meth:`add` would do, or raise InvalidField as it would."""
@@ -63,6 +64,8 @@ class Imports:
         if outcome not in CHANGES:
             return outcome
         self._agents.update(known["machine_id"], details)
+        # What a dead token said would be passed on by a rotation.
+        self._tokens.note_said(known, 0, stored=said_in(details))
         if outcome == "adopted":
             self._releases.add_endless(known)
         self._record(known["machine_id"], details, because=outcome)

@@ -13,7 +13,9 @@ from contextlib import closing
 import pytest
 
 from lea_fleet.core.machine import PERSONAL
+from lea_fleet.storage.agents import Agents
 from tests.support.api import Agent
+from tests.support.older_server import OlderServer
 
 ALICE = {
     "user_name": "Alice",
@@ -195,3 +197,73 @@ def test_the_operator_sees_everything(enroll, operator):
     enroll(user_name="Bob")
 
     assert stored(operator) == {**ALICE, "user_name": "Bob"}
+
+
+def test_what_another_stores_while_an_agent_asks_is_not_shown(
+    operator, elsewhere, monkeypatch
+):
+    """The token and the row are read one after the other."""
+    agent = operator.installer().enroll("PC-1", user_name="Bob")
+    agent.heartbeat()
+    require = Agents.require
+
+    def store_first(self, machine_id):
+        monkeypatch.setattr(Agents, "require", require)
+        stored = {"machine_id": "PC-1", "user_name": "Robert (probation)"}
+        assert elsewhere.post("/heartbeat", stored).status_code == 200
+        return require(self, machine_id)
+
+    monkeypatch.setattr(Agents, "require", store_first)
+
+    assert seen_by(agent) == {**NOTHING, "user_name": "Bob"}
+    assert seen_by(agent) == NOTHING
+
+
+def test_an_import_over_a_machine_without_a_token_is_the_operators(
+    operator, run, run_import, database
+):
+    """A rotation afterwards passes on nothing that a dead token has said."""
+    agent = operator.installer().enroll("PC-1", user_name="Bob", hostname="PC-BOB")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE lea_fleet_tokens SET revoked_at = issued_at")
+    run_import({"machine_id": "PC-1", "user_name": "Alice"})
+    agent.token = run("rotate", "PC-1").stdout.strip()
+
+    assert seen_by(agent) == {**NOTHING, "hostname": "PC-BOB"}
+    assert stored(operator)["user_name"] == "Alice"
+
+
+def test_a_reason_that_an_earlier_agent_gave_in_the_same_words_is_not_its_own(
+    operator, database
+):
+    operator.enroll("PC-1").post("/uninstall", {"reason": "Alice left"})
+    agent = operator.installer().enroll("PC-1")
+    agent.heartbeat()
+    OlderServer(database).uninstall("PC-1", "Alice left")
+
+    assert "Alice" not in agent.post("/uninstall", {"reason": "Alice left"}).text
+    assert operator.machine("PC-1")["uninstall_reason"] == "Alice left"
+
+
+def test_a_machine_of_the_older_server_is_shown_to_its_first_agent_of_ours_as_new(
+    operator, run, database
+):
+    operator.get("/fleet")
+    OlderServer(database).enroll("PC-1", user_name="Alice")
+    run("release", "PC-1")
+    agent = operator.installer().enroll("PC-1", hostname="PC-BOB")
+
+    assert seen_by(agent) == {**NOTHING, "hostname": "PC-BOB"}
+    assert stored(operator)["user_name"] == "Alice"
+
+
+def test_a_refused_enrollment_shows_no_personal_data(operator):
+    installer = operator.installer()
+    operator.enroll("PC-1", **ALICE)
+    active = installer.post("/enroll", {"machine_id": "PC-1"})
+    operator.uninstall("PC-1", reason="Alice was dismissed")
+    body = {"machine_id": "PC-1", "allow_reactivate": False}
+    gone = installer.post("/enroll", body)
+
+    assert (active.status_code, gone.status_code) == (409, 409)
+    assert "alice" not in (active.text + gone.text).lower()
