@@ -86,6 +86,12 @@ def operator(client):
 
 
 @pytest.fixture
+def begun(client):
+    """Let the server make its database, which no reading command does."""
+    Api(client, OPERATOR_TOKEN).get("/fleet")
+
+
+@pytest.fixture
 def monitor(client):
     return Api(client, MONITOR_TOKEN)
 

@@ -9,15 +9,16 @@ from ..storage.sqlite.connection import connect
 from ..storage.sqlite.connections import Connections
 from ..storage.sqlite.dialect import DIALECT
 from ..storage.sqlite.dry_run import copy_for_dry_run
-from ..storage.sqlite.files import is_part_of
+from ..storage.sqlite.files import has_database, is_part_of
 from ..storage.sqlite.purge import empty_wal, vacuum
 from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import Settings
 
-# The second and third line are what the commands use besides the store.
+# All lines but the first are what the commands use besides the store.
 __all__ = ["DATABASE_ERRORS", "dialect_of", "open_store"]
 __all__ += ["BackupFailed", "back_up", "connect", "copy_for_dry_run", "empty_wal"]
-__all__ += ["Reading", "engine_checks", "is_part_of", "reading", "vacuum"]
+__all__ += ["Reading", "engine_checks", "has_database", "is_part_of", "reading"]
+__all__ += ["vacuum"]
 
 
 def open_store(settings: Settings) -> Store:

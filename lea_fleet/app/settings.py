@@ -265,6 +265,15 @@ def default_rule() -> PresenceRule:
     ).presence_rule
 
 
+def is_default_database(config: Mapping[str, Any]) -> bool:
+    """Return whether *config* leaves the database where it is by default.
+
+    That depends on the folder in which a program is started.
+    """
+    (setting,) = (each for each in fields(Settings) if each.name == "database")
+    return bool(_value(setting, config) == setting.metadata["default"])
+
+
 def setting_keys() -> list[str]:
     """Return the key of every setting, in the order of the declarations."""
     return [setting.metadata["key"] for setting in fields(Settings)]
@@ -272,15 +281,19 @@ def setting_keys() -> list[str]:
 
 def _read(setting: Any, config: Mapping[str, Any]) -> Any:
     key, check = setting.metadata["key"], setting.metadata["check"]
+    try:
+        return check(_value(setting, config))
+    except ValueError as error:
+        raise ConfigurationError(f"{key} {error}") from None
+
+
+def _value(setting: Any, config: Mapping[str, Any]) -> Any:
+    """Return the setting's value, not checked yet."""
+    key = setting.metadata["key"]
     value = config.get(key)
     if value is None and setting.metadata["in_environment"]:
         value = os.environ.get(key)
-    if value is None:
-        value = setting.metadata["default"]
-    try:
-        return check(value)
-    except ValueError as error:
-        raise ConfigurationError(f"{key} {error}") from None
+    return setting.metadata["default"] if value is None else value
 
 
 def _refuse_unknown(config: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from ..app.engine import BackupFailed, back_up, is_part_of
 from ..app.repository import AgentRepository
 from ..app.state import current_state
 from ..core.text import printable
-from .database import open_fleet
+from .database import open_listing
 from .options import json_option, say_json
 from .terminal import say
 
@@ -33,10 +33,7 @@ def backup_command(file: Path, force: bool, as_json: bool) -> None:
     Example: flask fleet backup tonight.db
     """
     _refuse(file, force)
-    database = current_state().settings.database
-    if not os.path.exists(database):  # a new one has nothing to back up
-        raise click.ClickException(f"There is no database at {database}.")
-    with open_fleet() as repository, repository.snapshot():
+    with open_listing() as repository, repository.snapshot():
         machines = sum(repository.count_by_status().values())
         try:
             size = _copy(repository, file)

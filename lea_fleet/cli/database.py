@@ -10,8 +10,9 @@ from contextlib import closing, contextmanager
 import click
 
 from ..app.database import close_db, get_repository, problem_of
-from ..app.engine import DATABASE_ERRORS, copy_for_dry_run
+from ..app.engine import DATABASE_ERRORS, copy_for_dry_run, has_database
 from ..app.repository import AgentRepository
+from ..app.settings import is_default_database
 from ..app.state import current_state
 from ..core.problems import InvalidField, Problem
 
@@ -20,46 +21,90 @@ from ..core.problems import InvalidField, Problem
 def open_fleet() -> Iterator[AgentRepository]:
     """Yield the repository of a fleet that exists.
 
-    Where the database's folder exists and the file does not, somebody may have
-    moved it away for a moment: with an empty one in its place the server would
-    refuse every agent. Otherwise as :func:`open_or_make_fleet`.
+    No database is made: in another folder, after a typing error, or while somebody
+    has moved the file away, it would be the wrong one. The events name the user of
+    the system. A fault is reported in one line with exit code 1, or 2 for a wrong
+    argument.
     """
-    path = current_state().settings.database
-    if os.path.isdir(path.parent) and not os.path.exists(path):
-        raise click.ClickException(
-            f"There is no database at {path}. The first enrollment makes it, or"
-            " 'flask fleet token create'."
-        )
-    with open_or_make_fleet() as repository:
+    with _faults_reported():
+        if not _is_there():
+            raise _no_database("The first request to the server makes one.")
+        current_state().store.never_begin()
+        yield _repository()
+
+
+@contextmanager
+def open_listing() -> Iterator[AgentRepository]:
+    """Yield the repository for a listing, and say which database it is from.
+
+    Otherwise as :func:`open_fleet`.
+    """
+    with open_fleet() as repository:
+        name_default_database()
         yield repository
 
 
 @contextmanager
-def open_or_make_fleet() -> Iterator[AgentRepository]:
-    """Yield the fleet's repository; its events name the user of the system.
+def open_or_begin_fleet(create: bool) -> Iterator[AgentRepository]:
+    """Yield the fleet's repository; begin a database where :func:`may_begin` lets it.
 
-    A fault is reported in one line with exit code 1, or 2 for a wrong argument.
+    Otherwise as :func:`open_fleet`.
+    """
+    if not may_begin(create):
+        with open_fleet() as repository:
+            yield repository
+        return
+    with _faults_reported():
+        repository = _repository()
+        path = current_state().settings.database
+        click.echo(f"Began a new database at {path}.", err=True)
+        yield repository
+
+
+def may_begin(create: bool) -> bool:
+    """Return whether there is no database, and the command may begin one.
+
+    With *create* it may begin one anywhere, otherwise only where the path has been
+    configured and its folder exists. Raises ClickException if it may not.
     """
     with _faults_reported():
-        yield get_repository({"role": "cli", "os_user": _os_user()})
+        if _is_there():
+            return False
+    if not create and (_is_default() or not _has_folder()):
+        raise _no_database("--create begins a new one.")
+    return True
 
 
 @contextmanager
 def open_fleet_for_dry_run() -> Iterator[AgentRepository]:
     """Yield the fleet's repository, or a copy in memory where opening would change it.
 
-    No file is made, and no table in an older server's file. Otherwise as
-    :func:`open_or_make_fleet`.
+    No file is made, and no table in an older server's file. Faults are reported as by
+    :func:`open_fleet`.
     """
     settings = current_state().settings
     with _faults_reported():
+        if _is_there():
+            name_default_database()
+        else:
+            click.echo(f"There is no database at {settings.database} yet.", err=True)
         copy = copy_for_dry_run(settings.database, settings.busy_timeout)
     if copy is None:
-        with open_or_make_fleet() as repository:
+        with open_fleet() as repository:
             yield repository
         return
     with closing(copy):
         yield AgentRepository(copy)
+
+
+def name_default_database() -> None:
+    """Say on standard error which database is read, where that is the default one.
+
+    It depends on the folder in which the command was started.
+    """
+    if _is_default():
+        path = current_state().settings.database
+        click.echo(f"Database: {path} (the default)", err=True)
 
 
 def close_fleet() -> None:
@@ -86,3 +131,32 @@ def _os_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user, as in some containers
         return "unknown"
+
+
+def _repository() -> AgentRepository:
+    return get_repository({"role": "cli", "os_user": _os_user()})
+
+
+def _is_there() -> bool:
+    return has_database(current_state().settings.database)
+
+
+def _is_default() -> bool:
+    return is_default_database(current_state().config)
+
+
+def _has_folder() -> bool:
+    return os.path.isdir(current_state().settings.database.parent)
+
+
+def _no_database(remedy: str) -> click.ClickException:
+    folder = "" if _has_folder() else ", nor its folder"
+    advice = (
+        "That is the default path: change to the server's folder, or set"
+        if _is_default()
+        else "Check"
+    )
+    return click.ClickException(
+        f"There is no database at {current_state().settings.database}{folder}."
+        f" {advice} RPA_AGENTS_DB_PATH. {remedy}"
+    )

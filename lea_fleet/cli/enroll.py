@@ -8,8 +8,14 @@ from flask.cli import with_appcontext
 from ..app.state import current_state
 from ..auth.credentials import issue_token
 from ..core.text import printable
-from .database import open_or_make_fleet
-from .options import given_text, json_option, machine_argument, say_json
+from .database import open_or_begin_fleet
+from .options import (
+    create_option,
+    given_text,
+    json_option,
+    machine_argument,
+    say_json,
+)
 from .terminal import say
 
 
@@ -25,10 +31,16 @@ from .terminal import say
     "--no-reactivate", is_flag=True, help="Refuse a machine that was uninstalled."
 )
 @click.option("--force", is_flag=True, help="Enroll the machine even if it is active.")
+@create_option
 @json_option
 @with_appcontext
 def enroll_command(
-    machine: str, no_reactivate: bool, force: bool, as_json: bool, **details: str | None
+    machine: str,
+    no_reactivate: bool,
+    force: bool,
+    create: bool,
+    as_json: bool,
+    **details: str | None,
 ) -> None:
     """Enroll MACHINE by hand and print its token, which is shown once.
 
@@ -39,7 +51,8 @@ def enroll_command(
     \b
     Example: flask fleet enroll PC-COMPTA-02 --user-email zoe@example.com
     """
-    with open_or_make_fleet() as repository, repository.transaction(about=machine):
+    opened = open_or_begin_fleet(create)
+    with opened as repository, repository.transaction(about=machine):
         status, agent = repository.enroll(
             machine, allow_reactivate=not no_reactivate, force=force, **details
         )

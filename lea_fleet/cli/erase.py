@@ -17,7 +17,7 @@ from ..core.privacy.erasure import Summary, total
 from ..core.problems import DatabaseProblem
 from ..core.text import printable
 from ..storage.erasure import Erasure
-from .database import open_fleet
+from .database import open_listing
 from .options import checked_text, json_option, optional_machine_argument, say_json
 from .terminal import say, say_table
 
@@ -63,7 +63,7 @@ def erase_command(
     """
     if (machine is None) == (email is None):
         raise click.UsageError("Give either a MACHINE or a person with --user.")
-    with open_fleet() as repository:
+    with open_listing() as repository:
         erasure = Erasure(repository.unit)
         who = person(email or "")
         if machine is not None:

@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from ..core.limits import DEFAULT_EVENTS, MOST_EVENTS_PRINTED
 from ..core.rows import Event, without_none
 from ..core.text import printable
-from .database import open_fleet
+from .database import open_listing
 from .options import json_option, optional_machine_argument, say_json
 from .terminal import at, say_table
 
@@ -34,7 +34,7 @@ def events_command(machine: str | None, limit: int, as_json: bool) -> None:
     \b
     Example: flask fleet events PC-COMPTA-01
     """
-    with open_fleet() as repository:
+    with open_listing() as repository:
         if machine is not None:
             machine = repository.require(machine)["machine_id"]
         events, _ = repository.events.page(machine, limit=limit)

@@ -6,7 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..storage.personal_data import PersonalData
-from .database import open_fleet
+from .database import open_listing
 from .options import checked_text, json_option, say_json
 
 
@@ -30,7 +30,7 @@ def export_command(email: str, as_json: bool) -> None:
     \b
     Example: flask fleet export --user zoe@example.com > zoe.json
     """
-    with open_fleet() as repository:
+    with open_listing() as repository:
         known = PersonalData(repository.unit).known(email)
     if not (known["machines"] or known["acts"] or known["mentions"]):
         raise click.ClickException(

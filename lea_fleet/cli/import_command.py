@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from ..core.machine import DETAILS
 from ..core.problems import InvalidField
 from ..core.text import printable
 from ..storage.imports import CHANGES, Imports, Outcome
-from .database import open_fleet_for_dry_run, open_or_make_fleet
+from .database import may_begin, open_fleet_for_dry_run, open_or_begin_fleet
 from .import_errors import Refusal, Refusals, is_error_file, write_refusals
-from .options import json_option, refuse_many, say_json, yes_option
+from .options import create_option, json_option, refuse_many, say_json, yes_option
 from .terminal import say
 
 #: Lines in one transaction: the server's writers wait for these at most.
@@ -70,11 +71,17 @@ def _errors_path(
     callback=_errors_path,
     help="Write the lines with errors to this file, if there are any.",
 )
+@create_option
 @yes_option
 @json_option
 @with_appcontext
 def import_machines(
-    path: str, dry_run: bool, errors: Path | None, yes: bool, as_json: bool
+    path: str,
+    dry_run: bool,
+    errors: Path | None,
+    create: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Register the machines of a CSV file before they enroll.
 
@@ -89,9 +96,11 @@ def import_machines(
     if errors is not None:
         _refuse_to_replace(path, errors)
     with _opened(path) as table, write_refusals(errors) as refusals:
+        if not dry_run:
+            may_begin(create)  # raises before anybody is asked for --yes
         if not dry_run and not yes:
             _refuse_unless_one(table)
-        work = _foresee if dry_run else _import
+        work = _foresee if dry_run else partial(_import, create)
         counts = work(table, refusals)
     if as_json:
         faults = [refusal._asdict() for refusal in refusals.first]
@@ -157,10 +166,10 @@ def _foresee(table: CsvFile, refusals: Refusals) -> Counter[str]:
     return counts
 
 
-def _import(table: CsvFile, refusals: Refusals) -> Counter[str]:
+def _import(create: bool, table: CsvFile, refusals: Refusals) -> Counter[str]:
     counts: Counter[str] = Counter()
     try:
-        with open_or_make_fleet() as repository:
+        with open_or_begin_fleet(create) as repository:
             add = Imports(repository.unit).add
             _process(table, refusals, counts, repository.transaction, add)
     except (click.ClickException, KeyboardInterrupt) as fault:

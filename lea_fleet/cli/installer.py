@@ -42,6 +42,7 @@ def installer_command(
     label: str | None,
     expires: float | None,
     max_uses: int,
+    create: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -64,7 +65,9 @@ def installer_command(
         )
     try:
         with kit.written(folder, files):
-            made = keep_token(token, label=label, lifetime=expires, max_uses=max_uses)
+            made = keep_token(
+                token, label=label, lifetime=expires, max_uses=max_uses, create=create
+            )
     except OSError as error:
         raise click.ClickException(
             f"{printable(str(folder))} cannot be written: {error.strerror}."

@@ -14,6 +14,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..api.documents import fleet_as_csv
+from ..app.repository import AgentRepository
 from ..core import clock
 from ..core.limits import MOST_MACHINES_PRINTED
 from ..core.listing import (
@@ -32,7 +33,7 @@ from ..core.text import printable
 from ..storage.agents import SELECT, agent_of
 from ..storage.listing import Listing
 from .completion import sorts
-from .database import open_fleet
+from .database import name_default_database, open_fleet, open_listing
 from .options import DurationType, checked_text, json_option, say_json
 from .terminal import ago, pour, say, styled, table
 from .watch import INTERVAL, interval_option, watch, watch_option
@@ -131,12 +132,14 @@ def list_machines(
     wanted = FleetFilter(sort=sort, **filters)
     page = Page(wanted, limit)
     if watching:
+        name_default_database()
         watch(partial(_frame, page), interval or INTERVAL)
         return
     if as_csv or semicolon:
         _print_csv(page, "semicolon" if semicolon else "comma")
         return
-    agents, totals = _read(page)
+    with open_listing() as repository:
+        agents, totals = _read(repository, page)
     if as_json:
         say_json({"agents": agents, "totals": totals})
         return
@@ -151,15 +154,18 @@ def _frame(page: Page, height: int) -> list[str]:
     """Return the table of *page* as it is now, in at most *height* lines."""
     room = max(height - _AROUND, 1)
     rows = room if page.limit is None else min(room, page.limit)
-    agents, totals = _read(replace(page, limit=rows))
+    with open_fleet() as repository:
+        agents, totals = _read(repository, replace(page, limit=rows))
     statuses = STATUSES if page.wanted.status is None else (page.wanted.status,)
     wanted = min(sum(totals[status] for status in statuses), page.limit or math.inf)
     more = [f"… and {wanted - len(agents)} more"] if wanted > len(agents) else []
     return [*_table(agents), *more, "", totals_line(totals)]
 
 
-def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
-    with open_fleet() as repository, repository.snapshot():
+def _read(
+    repository: AgentRepository, page: Page
+) -> tuple[list[Agent], dict[str, int]]:
+    with repository.snapshot():
         listing = Listing(repository.unit)
         reader = PageReader(partial(listing.batches, SELECT), page)
         agents = list(map(agent_of, reader.rows()))
@@ -167,7 +173,7 @@ def _read(page: Page) -> tuple[list[Agent], dict[str, int]]:
 
 
 def _print_csv(page: Page, delimiter: str) -> None:
-    with open_fleet() as repository:
+    with open_listing() as repository:
         document = fleet_as_csv(repository.unit, page, delimiter=delimiter)
     with document.file as file:
         pour(file)

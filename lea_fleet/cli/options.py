@@ -106,6 +106,11 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, complete and in ASCII."
 )
 
+#: For commands with which a fleet may begin.
+create_option = click.option(
+    "--create", is_flag=True, help="Begin a new database where there is none."
+)
+
 #: For changes to more than one machine.
 yes_option = click.option("--yes", is_flag=True, help="Act on more than one machine.")
 

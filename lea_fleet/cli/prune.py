@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 from ..core import clock
 from ..storage.pruned_events import PrunedEvents
 from ..storage.retention import Retention
-from .database import open_fleet
+from .database import open_listing
 from .erase import (
     clean_files,
     complain,
@@ -81,7 +81,7 @@ def prune_command(
 
 
 def _prune_silent(duration: Duration, yes: bool, as_json: bool) -> None:
-    with open_fleet() as repository:
+    with open_listing() as repository:
         retention = Retention(repository.unit, repository.uninstall)
         agents = retention.silent(duration)
         if yes:
@@ -108,7 +108,7 @@ def _prune_silent(duration: Duration, yes: bool, as_json: bool) -> None:
 
 
 def _prune_departed(length: float, yes: bool, vacuuming: bool, as_json: bool) -> None:
-    with open_fleet() as repository:
+    with open_listing() as repository:
         retention = Retention(repository.unit, repository.uninstall)
         with repository.snapshot():
             plans = [plan.summary() for plan in retention.departed(length)]
@@ -122,7 +122,7 @@ def _prune_departed(length: float, yes: bool, vacuuming: bool, as_json: bool) ->
 def _prune_events(
     duration: Duration, yes: bool, vacuuming: bool, as_json: bool
 ) -> None:
-    with open_fleet() as repository:
+    with open_listing() as repository:
         pruned = PrunedEvents(repository.unit)
         older_than = clock.before(repository.unit.now, duration)
         if not yes:

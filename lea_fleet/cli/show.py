@@ -14,7 +14,7 @@ from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.clones import Clones
 from ..storage.releases import NEVER
-from .database import open_fleet
+from .database import open_listing
 from .events import say_events
 from .options import json_option, machine_argument, say_json
 from .terminal import ago, at, say
@@ -45,7 +45,7 @@ def show_command(machine: str, as_json: bool) -> None:
     \b
     Example: flask fleet show PC-COMPTA-01
     """
-    with open_fleet() as repository, repository.snapshot():
+    with open_listing() as repository, repository.snapshot():
         agent = repository.require(machine)
         events, _ = repository.events.page(agent["machine_id"], limit=_EVENTS)
         shown = {

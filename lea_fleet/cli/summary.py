@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from ..core.limits import DEFAULT_DAYS, MOST_DAYS
 from ..core.text import printable
 from ..storage.summary import Summary
-from .database import open_fleet
+from .database import open_listing
 from .list_command import totals_line
 from .options import json_option, say_json
 from .terminal import say, say_table
@@ -41,7 +41,7 @@ def summary_command(days: int, as_json: bool) -> None:
     \b
     Example: flask fleet summary --days 7
     """
-    with open_fleet() as repository:
+    with open_listing() as repository:
         summary = Summary(repository.unit).of_days(days)
     if as_json:
         say_json(summary)

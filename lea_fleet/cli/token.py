@@ -19,8 +19,14 @@ from ..core.limits import (
 from ..core.rows import EnrollmentToken
 from ..core.text import printable
 from .completion import token_ids
-from .database import open_fleet, open_or_make_fleet
-from .options import DurationType, checked_text, json_option, say_json
+from .database import open_fleet, open_listing, open_or_begin_fleet
+from .options import (
+    DurationType,
+    checked_text,
+    create_option,
+    json_option,
+    say_json,
+)
 from .terminal import at, say, say_table
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -59,6 +65,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
             show_default=True,
             help="How many machines it may enroll.",
         ),
+        create_option,
     )
 
     def add(command: _Command) -> _Command:
@@ -74,7 +81,11 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
 @json_option
 @with_appcontext
 def create_command(
-    label: str | None, expires: float | None, max_uses: int, as_json: bool
+    label: str | None,
+    expires: float | None,
+    max_uses: int,
+    create: bool,
+    as_json: bool,
 ) -> None:
     """Create an enrollment token and print it; it is shown once.
 
@@ -84,7 +95,9 @@ def create_command(
     Example: flask fleet token create --label "Paris, wave 1" --max-uses 50
     """
     token = tokens.new_enrollment_token()
-    made = keep_token(token, label=label, lifetime=expires, max_uses=max_uses)
+    made = keep_token(
+        token, label=label, lifetime=expires, max_uses=max_uses, create=create
+    )
     if as_json:
         say_json({"token": token, **made})
         return
@@ -101,7 +114,7 @@ def list_command(as_json: bool) -> None:
     \b
     Example: flask fleet token list
     """
-    with open_fleet() as repository:
+    with open_listing() as repository:
         listed = repository.enrollment_tokens.list()
     if as_json:
         say_json({"enrollment_tokens": listed})
@@ -140,10 +153,18 @@ def revoke_command(token_id: int, as_json: bool) -> None:
 
 
 def keep_token(
-    token: str, *, label: str | None, lifetime: float | None, max_uses: int
+    token: str,
+    *,
+    label: str | None,
+    lifetime: float | None,
+    max_uses: int,
+    create: bool,
 ) -> EnrollmentToken:
-    """Store the hash of a new enrollment token; return its record."""
-    with open_or_make_fleet() as repository:
+    """Store the hash of a new enrollment token; return its record.
+
+    *create* is whether a database may be begun for it: the option of that name.
+    """
+    with open_or_begin_fleet(create) as repository:
         return repository.enrollment_tokens.create(
             token, label=label or "", lifetime=lifetime, max_uses=max_uses
         )

@@ -113,6 +113,9 @@ class Store(Protocol):
         Raises DatabaseBusy or DatabaseUnavailable.
         """
 
+    def never_begin(self) -> None:
+        """Let :meth:`acquire` refuse a missing database instead of making it."""
+
     def release(self, session: Any) -> None:
         """Roll back an open transaction, and keep *session* for reuse."""
 

@@ -44,7 +44,9 @@ def counts(run, file):
     """Import a content; return the counts that are not zero."""
 
     def counts(content, *words, exit_code=0):
-        result = run("import", file(content), "--json", *(words or ["--yes"]))
+        result = run(
+            "import", file(content), "--json", *(words or ["--yes", "--create"])
+        )
         assert result.exit_code == exit_code, result.output
         return not_zero(json.loads(result.stdout))
 
@@ -285,9 +287,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(counts, operator, databas
     "kind",
     ["journal_mode = WAL", "page_size = 1024", "encoding = 'UTF-16le'"],
 )
-def test_a_dry_run_leaves_the_file_of_an_older_server_as_it_is(
-    counts, database, kind
-):
+def test_a_dry_run_leaves_the_file_of_an_older_server_as_it_is(counts, database, kind):
     database.parent.mkdir()
     with closing(sqlite3.connect(database)) as connection:
         connection.execute(f"PRAGMA {kind}")
@@ -326,7 +326,7 @@ def test_a_dry_run_makes_no_database(counts, database):
 
 
 def test_nor_does_an_import_that_is_refused(run, file, database):
-    result = run("import", file(TWO))
+    result = run("import", file(TWO), "--create")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "     2 imported " in result.stderr
@@ -334,6 +334,7 @@ def test_nor_does_an_import_that_is_refused(run, file, database):
     assert not database.parent.exists()
 
 
+@pytest.mark.usefixtures("begun")
 def test_one_machine_needs_no_yes(run, file, operator):
     assert run("import", file(TWO.removesuffix("PC-2;;\n"))).exit_code == 0
     assert run("import", file(TWO)).exit_code == 0  # the other one is there already
@@ -363,6 +364,7 @@ def test_what_is_printed(run, file, operator):
 # The lines that have a fault
 
 
+@pytest.mark.usefixtures("begun")
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -377,9 +379,7 @@ def test_what_is_printed(run, file, operator):
         ('PC-9;"a"b;', "cannot be read as CSV"),
     ],
 )
-def test_a_line_with_a_fault_is_said_with_its_number(
-    run, file, operator, line, reason
-):
+def test_a_line_with_a_fault_is_said_with_its_number(run, file, operator, line, reason):
     result = run("import", file(f"{TWO}{line}\nPC-3;;\n"), "--yes", "--json")
 
     assert result.exit_code == 1
@@ -390,6 +390,7 @@ def test_a_line_with_a_fault_is_said_with_its_number(
     assert sorted(listed(ask(operator))) == ["PC-1", "PC-2", "PC-3"]
 
 
+@pytest.mark.usefixtures("begun")
 def test_ten_are_said_and_all_are_written(run, file, tmp_path):
     errors = tmp_path / "errors.csv"
     bad = [f"=cmd/{number}" for number in range(12)]
@@ -412,6 +413,7 @@ def test_ten_are_said_and_all_are_written(run, file, tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("begun")
 def test_a_program_is_told_the_first_hundred(run, file):
     path = file(f"{HEADING}{'PC/1;;' + chr(10)}" + "PC\x01;;\n" * 120)
 
@@ -444,9 +446,8 @@ def test_the_file_for_errors_never_replaces_the_database(
     assert operator.machine("PC-1")["status"] == "active"
 
 
-def test_the_file_for_errors_replaces_one_like_it_and_nothing_else(
-    run, file, tmp_path
-):
+@pytest.mark.usefixtures("begun")
+def test_the_file_for_errors_replaces_one_like_it_and_nothing_else(run, file, tmp_path):
     path = file("machine_id\nbad/id\n")
     precious = tmp_path / "precious.txt"
     precious.write_text("precious")
@@ -471,6 +472,7 @@ def test_a_file_for_errors_that_cannot_be_is_known_before(run, file, tmp_path, n
     assert path.read_text() == TWO
 
 
+@pytest.mark.usefixtures("begun")
 @pytest.mark.parametrize("faults", [1, 2000])
 def test_a_full_disk_is_one_line(run, file, tmp_path, monkeypatch, faults):
 
@@ -546,6 +548,7 @@ def test_a_heading_alone_is_no_fault(counts):
     assert counts(HEADING) == {}
 
 
+@pytest.mark.usefixtures("begun")
 def test_the_standard_input_is_a_file_too(run, operator):
     result = run("import", "-", "--yes", input=TWO)
 
@@ -566,7 +569,8 @@ def test_what_list_prints_can_be_imported(run, operator, counts, make_app, tmp_p
 
         result = runner.invoke(args=["fleet", "import", str(path), "--yes"])
 
-        assert (result.exit_code, result.stderr) == (0, "")
+        began = f"Began a new database at {tmp_path / word}.db.\n"
+        assert (result.exit_code, result.stderr) == (0, began)
         with elsewhere.app_context():
             for machine in before:
                 found = LeaFleet().repository.require(machine["machine_id"])
@@ -612,6 +616,7 @@ def between(monkeypatch):
     return let
 
 
+@pytest.mark.usefixtures("begun")
 def test_others_write_between_the_transactions(
     counts, two_lines, between, operator, elsewhere
 ):
@@ -626,6 +631,7 @@ def test_others_write_between_the_transactions(
     assert events(operator, "PC-4")[0][0] == "enrolled"
 
 
+@pytest.mark.usefixtures("begun")
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, sqlite3.OperationalError])
 def test_what_was_interrupted_is_completed_by_another_run(
     run, file, counts, two_lines, between, operator, fault
@@ -643,6 +649,7 @@ def test_what_was_interrupted_is_completed_by_another_run(
     assert counts(FIVE) == {"unchanged": 2, "imported": 3}
 
 
+@pytest.mark.usefixtures("begun")
 def test_a_transaction_is_whole_or_not_at_all(
     run, file, two_lines, monkeypatch, operator
 ):

@@ -16,6 +16,8 @@ from lea_fleet import LeaFleet, blueprint
 from lea_fleet.cli import installer_kit as kit
 from tests.support.api import OPERATOR_TOKEN, Api
 
+pytestmark = pytest.mark.usefixtures("begun")
+
 URL = "https://rpa.acme.example"
 SHIPPED = {path.name for path in files("lea_fleet").joinpath("installer").iterdir()}
 TOKEN_FILE = "lea-enroll-token.txt"

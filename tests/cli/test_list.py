@@ -10,6 +10,8 @@ import pytest
 from tests.support.fleets import fill, listed
 from tests.support.processes import run_script
 
+pytestmark = pytest.mark.usefixtures("begun")
+
 ROWS = [
     {"machine_id": "PC-9", "user_name": "Zoé", "version": "1.9"},
     {"machine_id": "PC-10", "user_name": "=Émile", "version": "1.10"},
@@ -120,7 +122,7 @@ def test_a_closed_output_is_one_line_and_exit_code_1(database, words):
 
 
 def test_no_csv_of_a_database_that_is_none(app, database):
-    database.parent.mkdir()
+    app.extensions["lea_fleet"].store.close_idle()
     Path(database).write_bytes(b"not a database" * 100)
 
     result = app.test_cli_runner().invoke(args=["fleet", "list", "--csv"])

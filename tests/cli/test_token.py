@@ -18,6 +18,8 @@ from lea_fleet.cli.terminal import text_width
 from tests.support.api import Api, assert_problem
 from tests.support.processes import taken_by_a_script
 
+pytestmark = pytest.mark.usefixtures("begun")
+
 
 @pytest.fixture
 def create(run, client):
@@ -352,12 +354,6 @@ def test_a_database_that_was_moved_away_is_not_begun_anew(run, create, database,
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(f"Error: There is no database at {database}")
     assert not database.exists()
-
-
-def test_a_fleet_may_begin_with_a_token(create, database):
-    database.parent.mkdir()
-
-    assert create().enroll("PC-1").heartbeat().status_code == 200
 
 
 def test_a_disk_that_is_full_is_one_line_and_exit_code_1(run, monkeypatch):

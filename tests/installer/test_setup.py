@@ -809,7 +809,7 @@ def test_the_kit_that_the_command_writes_serves_a_script_as_the_readme_says(
     bed, server, tmp_path
 ):
     url = f"http://127.0.0.1:{server.port}"
-    words = ["fleet", "installer", tmp_path / "kit", "--url", url]
+    words = ["fleet", "installer", tmp_path / "kit", "--url", url, "--create"]
     command = [sys.executable, "-m", "flask", "--app", "lea_fleet", *words]
     subprocess.run(command, env=server.environment, cwd=tmp_path, check=True)
     readme = (Path(__file__).parents[2] / "README.rst").read_text("utf-8")

@@ -77,7 +77,7 @@ def test_every_command_names_its_machines(run, operator, the_clock, tmp_path, ev
     file = tmp_path / "machines.csv"
     file.write_text("machine_id;user_email\nPC-1;zoe@example.com\nPC-2;\n")
     said = [
-        ("import", file, "--yes"),
+        ("import", file, "--yes", "--create"),
         ("enroll", "PC-3", "--user-email", "zoe@example.com"),
         ("enroll", "PC-1"),
         ("rotate", "PC-3"),

@@ -41,7 +41,8 @@ _ADDRESS = r"127\.0\.0\.1:\d+"
 _TOKEN = r"lea_(?:agent|enroll)_[\w-]{43}"
 _TIMESTAMP = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?)?"
 _INTERVAL = r'(?<="heartbeat_interval":)\d+|(?<="heartbeat_interval": )\d+'
-_VARIES = re.compile(f"{_ADDRESS}|{_TOKEN}|{_TIMESTAMP}|{_INTERVAL}")
+_DATABASE = r"(?:/[\w.-]+)+/data/databases/rpa_data\.db"
+_VARIES = re.compile(f"{_DATABASE}|{_ADDRESS}|{_TOKEN}|{_TIMESTAMP}|{_INTERVAL}")
 _AGE = re.compile(r"\b(now|\d+ (s|min|h|d) ago)$", re.MULTILINE)
 
 
@@ -92,8 +93,9 @@ def steps(part: nodes.Element) -> Iterator[tuple[str, str]]:
 class Terminal(ExitStack):
     """A folder in which the commands of the documentation are run.
 
-    Real tokens, timestamps, addresses and intervals differ from those in the text: each
-    of these is replaced by its real value in all outputs and commands.
+    Real tokens, timestamps, addresses, intervals and the path of the database differ
+    from those in the text: each of these is replaced by its real value in all outputs
+    and commands.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -99,6 +99,10 @@ class Connections:
         self._open.add(opened)
         return opened
 
+    def never_begin(self) -> None:
+        """Let :meth:`acquire` refuse a missing database instead of making it."""
+        self._seen = True
+
     def release(self, connection: Connection) -> None:
         """Return *connection* to the pool, and roll back an open transaction."""
         if connection.pid != os.getpid() or len(self._idle) >= self._most_idle:

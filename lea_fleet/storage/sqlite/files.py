@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from ...core.problems import DatabaseUnavailable
+
 #: What os.stat() calls the same file: its device and its number there.
 File = tuple[int, int]
 
@@ -80,6 +82,23 @@ def identity(path: Path) -> File | None:
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
+
+
+def has_database(path: Path) -> bool:
+    """Return whether a database has been begun at *path*: not in an empty file.
+
+    Raises DatabaseUnavailable if this user may not look.
+    """
+    try:
+        if os.stat(path).st_size:
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"{path} cannot be read: {error.strerror}."
+        ) from error
+    return os.path.exists(f"{path}-wal")  # all of it may be there
 
 
 def size_of(path: str) -> int:

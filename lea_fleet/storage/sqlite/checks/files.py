@@ -159,11 +159,11 @@ def _no_file(database: Database) -> Verdict:
     if folder == path.parent:
         return fault(
             f"{path} does not exist",
-            "Put it back if it was moved; else the first enrollment makes it.",
+            "Put it back if it was moved; else the first request makes it.",
         )
     return warning(
         f"{path} does not exist, nor does its folder",
-        "The first enrollment makes them; if there was one, check that its disk is"
+        "The first request makes them; if there was one, check that its disk is"
         " mounted.",
     )
 
