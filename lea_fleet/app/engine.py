@@ -5,20 +5,20 @@ from __future__ import annotations
 from ..storage.interface import Dialect, Session, Store
 from ..storage.sqlite.backup import BackupFailed, back_up
 from ..storage.sqlite.checks import Reading, engine_checks, reading
-from ..storage.sqlite.connection import connect
 from ..storage.sqlite.connections import Connections
 from ..storage.sqlite.dialect import DIALECT
 from ..storage.sqlite.dry_run import copy_for_dry_run
 from ..storage.sqlite.files import has_database, is_part_of
+from ..storage.sqlite.permissions import refuse_to_shut_out_owner
 from ..storage.sqlite.purge import empty_wal, vacuum
 from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import Settings
 
 # All lines but the first are what the commands use besides the store.
 __all__ = ["DATABASE_ERRORS", "dialect_of", "open_store"]
-__all__ += ["BackupFailed", "back_up", "connect", "copy_for_dry_run", "empty_wal"]
+__all__ += ["BackupFailed", "back_up", "copy_for_dry_run", "empty_wal"]
 __all__ += ["Reading", "engine_checks", "has_database", "is_part_of", "reading"]
-__all__ += ["vacuum"]
+__all__ += ["refuse_to_shut_out_owner", "vacuum"]
 
 
 def open_store(settings: Settings) -> Store:

@@ -6,17 +6,16 @@ and makes no database.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import islice
 
 import click
 from click.shell_completion import CompletionItem
 from flask.cli import ScriptInfo
 
-from ..app.engine import connect
+from ..app.engine import reading
 from ..app.repository import AgentRepository
 from ..app.state import current_state
 from ..core.limits import MOST_COMPLETIONS
@@ -56,14 +55,13 @@ def _completer(
 def _fleet(context: click.Context) -> Iterator[AgentRepository]:
     """Yield the repository of an existing fleet, on a connection of its own.
 
-    Raises FileNotFoundError where there is no database.
+    No file is made beside it. Raises CannotCheck or OSError where it cannot be read.
     """
     # Click has already closed the context in which Flask had loaded the application.
     with context.ensure_object(ScriptInfo).load_app().app_context():
-        path = current_state().settings.database
-        os.stat(path)
-        with closing(connect(path, "ro", busy_timeout=0)) as connection:
-            yield AgentRepository(connection, current_state().rule)
+        state = current_state()
+        with reading(state.settings.database, busy_timeout=0) as found:
+            yield AgentRepository(found.fleet, state.rule)
 
 
 def _machine_ids(

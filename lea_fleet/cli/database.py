@@ -10,7 +10,12 @@ from contextlib import closing, contextmanager
 import click
 
 from ..app.database import close_db, get_repository, problem_of
-from ..app.engine import DATABASE_ERRORS, copy_for_dry_run, has_database
+from ..app.engine import (
+    DATABASE_ERRORS,
+    copy_for_dry_run,
+    has_database,
+    refuse_to_shut_out_owner,
+)
 from ..app.repository import AgentRepository
 from ..app.settings import is_default_database
 from ..app.state import current_state
@@ -134,6 +139,7 @@ def _os_user() -> str:
 
 
 def _repository() -> AgentRepository:
+    refuse_to_shut_out_owner(current_state().settings.database)
     return get_repository({"role": "cli", "os_user": _os_user()})
 
 

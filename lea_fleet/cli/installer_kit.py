@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
-from ..core.files import whole_files
+from ..core.files import make_folder, whole_files
 
 #: Where the scripts and setup.exe look for the enrollment token.
 TOKEN_FILE = "lea-enroll-token.txt"
@@ -73,7 +73,7 @@ def written(folder: Path, kit: Mapping[str, bytes]) -> Iterator[None]:
     The disk has room for it when the context begins. Raises OSError.
     """
     was_there = folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         with whole_files(folder) as work:
             for name, content in kit.items():
@@ -86,8 +86,10 @@ def written(folder: Path, kit: Mapping[str, bytes]) -> Iterator[None]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file, executable if it is a script, private if it holds the token."""
-    path.touch(mode=0o600)
+    """Write a file, executable if it is a script, private if it holds the token.
+
+    Other users get nothing, and the group what the umask says.
+    """
+    mode = 0o770 if content.startswith(b"#!") else 0o660
+    path.touch(mode=0o600 if path.name == TOKEN_FILE else mode)
     path.write_bytes(content)
-    if path.name != TOKEN_FILE:
-        path.chmod(0o755 if content.startswith(b"#!") else 0o644)

@@ -44,6 +44,22 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield new
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, closed to other users.
+
+    The umask says what the group may. Folders that are there are left alone. Raises
+    OSError.
+    """
+    if os.path.isdir(path):
+        return
+    make_folder(path.parent)
+    try:
+        os.mkdir(path, 0o770)
+    except FileExistsError:
+        if not os.path.isdir(path):  # else another process was faster
+            raise
+
+
 def _flush_names(folder: Path) -> None:
     """Sync *folder* to disk, so that new names in it survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY)

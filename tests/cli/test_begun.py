@@ -152,19 +152,6 @@ def test_nor_does_one_that_needs_none(flask, folder, typed, words):
     assert files(folder) == before
 
 
-@pytest.mark.parametrize("words", ["uninstall ", "token revoke "])
-def test_nor_does_the_completion_of_one(flask, folder, monkeypatch, words):
-    before = files(folder)
-    monkeypatch.setenv("RPA_API_TOKEN", OPERATOR_TOKEN)
-    monkeypatch.setenv("_FLASK_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", f"flask --app lea_fleet fleet {words}")
-    monkeypatch.setenv("COMP_CWORD", str(3 + len(words.split())))
-
-    assert os.spawnlp(os.P_WAIT, "flask", "flask") == 0
-
-    assert files(folder) == before
-
-
 def test_a_database_that_disappears_meanwhile_is_not_made_again(
     flask, folder, monkeypatch
 ):

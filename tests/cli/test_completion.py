@@ -231,3 +231,10 @@ def test_flask_has_a_script_for_each_shell(shell):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{shell}_complete" in done.stdout
+
+
+@pytest.mark.usefixtures("fleet")
+def test_no_file_is_left_beside_a_database_that_nobody_uses(press, database):
+    assert press("fleet", "show", "PC") == ["PC-1", "PC-2"]
+
+    assert [path.name for path in database.parent.iterdir()] == [database.name]

@@ -87,7 +87,7 @@ class Connection(sqlite3.Connection):
 def connect(path: Path, mode: str, busy_timeout: float) -> Connection:
     """Open the file without changing anything in it.
 
-    *mode* is SQLite's: ``rwc`` creates a missing file, ``rw`` and ``ro`` do not.
+    *mode* is SQLite's, such as ``rw`` and ``ro``, which create no file.
     *busy_timeout* is in seconds. Raises sqlite3.Error, here or on first use.
     """
     connection = sqlite3.connect(

@@ -98,7 +98,7 @@ def has_database(path: Path) -> bool:
         raise DatabaseUnavailable(
             f"{path} cannot be read: {error.strerror}."
         ) from error
-    return os.path.exists(f"{path}-wal")  # all of it may be there
+    return os.path.exists(place_of(path).wal)  # all of it may be there
 
 
 def size_of(path: str) -> int:

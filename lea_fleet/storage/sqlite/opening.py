@@ -14,6 +14,7 @@ from .connection import Connection, connect
 from .dialect import add_functions
 from .errors import database_problem, is_locked
 from .files import File, Files, Place, files_at, identity, is_writable
+from .permissions import make_database_file
 from .schema import ensure_schema
 from .transactions import WriteQueue, join_queue
 from .wal import tries
@@ -36,13 +37,15 @@ def open_connection(
     name the path.
     """
     _prepare(place, file)
-    if file not in (None, identity(place.file)):
+    if file is None:
+        make_database_file(place.file)
+        file = identity(place.file)
+    if file is None or file != identity(place.file):
         # SQLite would apply the WAL of one file to the other.
         raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
-    # A file that disappears before it is opened must not be created again.
-    mode = "rwc" if file is None else "rw"
     try:
-        connection = connect(place.file, mode, busy_timeout)
+        # A file that disappears before it is opened must not be created again.
+        connection = connect(place.file, "rw", busy_timeout)
     except sqlite3.Error as error:
         raise database_problem(error, place.file) from error
     try:
@@ -94,18 +97,12 @@ def _prepare(place: Place, file: File | None) -> None:
             f"{place.wal} is there, but the database that it belongs to is not. Put"
             f" {place.file} back, or remove that WAL to begin with an empty one."
         )
-    try:
-        place.file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseUnavailable(
-            f"The folder {place.file.parent} cannot be created: {error.strerror}."
-        ) from error
 
 
-def _opened_files(place: Place, before: File | None) -> Files:
+def _opened_files(place: Place, before: File) -> Files:
     after = files_at(place)
     file = identity(place.file)  # another one, if a link was turned meanwhile
-    if file is None or file != after.database or before not in (None, file):
+    if file is None or not before == file == after.database:
         # It is not known which file was opened; the next attempt will find out.
         raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
     if after.shm is None or not _uses(after.shm, file):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, warning
 from ..files import may
+from ..permissions import user_name
 from ..wal_index import LARGE, frames_of
 from .lockers import users_of_removed
 
@@ -196,17 +197,17 @@ def exposure(path: Path, modes: list[int], folders: list[int]) -> Verdict:
 def _owners(database: Database) -> Verdict:
     owner = database.required().st_uid
     strangers = [
-        f"{database.path.name}{ending} belongs to {_user(found.st_uid)}"
+        f"{database.path.name}{ending} belongs to {user_name(found.st_uid)}"
         for ending, found in (("-wal", database.wal), ("-shm", database.shm))
         if found is not None and found.st_uid != owner
     ]
     if strangers:
         return fault(
-            f"{', '.join(strangers)}, the database to {_user(owner)}",
+            f"{', '.join(strangers)}, the database to {user_name(owner)}",
             f"chown --reference={shlex.quote(str(database.path))}"
             f" {shlex.quote(str(database.path))}-*  and run commands as that user.",
         )
-    return ok(f"all files belong to {_user(owner)}")
+    return ok(f"all files belong to {user_name(owner)}")
 
 
 def _removed_wal(database: Database) -> Verdict:
@@ -286,12 +287,3 @@ def network(path: Path, mounts: str) -> Verdict:
 def _unescaped(text: str) -> str:
     # A blank in a name is written \040 there.
     return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)
-
-
-def _user(number: int) -> str:
-    try:
-        import pwd
-
-        return pwd.getpwuid(number).pw_name
-    except (ImportError, KeyError):  # Windows, or no such user
-        return f"user {number}"
