@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
 from ..core.csv.writing import write_table
 from ..core.listing import STATUSES, Page, PageReader, Rows, write_cursor
 from ..core.problems import DatabaseUnavailable
+from ..core.temporary import REMEDY, TemporaryFile
 from ..storage.agents import SELECT, agent_of
 from ..storage.listing import Listing
 from ..storage.unit_of_work import UnitOfWork
@@ -80,7 +80,7 @@ def spooled() -> Iterator[IO[bytes]]:
 
     Raises DatabaseUnavailable if it cannot be written.
     """
-    file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)
+    file: IO[bytes] = TemporaryFile(max_size=_IN_MEMORY)
     try:
         yield file
         file.flush()  # a full disk is noticed now, not half-way through sending
@@ -88,6 +88,7 @@ def spooled() -> Iterator[IO[bytes]]:
         _discard(file)
         raise DatabaseUnavailable(
             f"The listing cannot be written to a temporary file: {error.strerror}."
+            f" {REMEDY}"
         ) from error
     except BaseException:
         _discard(file)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +20,7 @@ from ..app.state import current_state
 from ..core.csv.reading import CsvFile, Line, NotCsv
 from ..core.machine import DETAILS
 from ..core.problems import InvalidField
+from ..core.temporary import copy_of
 from ..core.text import printable
 from ..storage.imports import CHANGES, Imports, Outcome
 from .database import may_begin, open_fleet_for_dry_run, open_or_begin_fleet
@@ -133,18 +132,19 @@ def _opened(path: str) -> Iterator[CsvFile]:
     name = printable(path) if path != "-" else "Standard input"
     if path == "-" and sys.stdin is None:
         raise click.ClickException(f"{name} is closed.")
-    with tempfile.TemporaryFile() as copy:
+    try:
+        with click.open_file(path, "rb") as source:
+            copy = copy_of(source)
+    except OSError as error:
+        raise click.ClickException(
+            f"{name} cannot be read: {error.strerror}."
+        ) from None
+    with copy:
         try:
-            with click.open_file(path, "rb") as source:
-                shutil.copyfileobj(source, copy)
             table = CsvFile(copy, _COLUMNS, required="machine_id")
         except NotCsv as error:
             reason = printable(str(error))
             raise click.ClickException(f"{name} cannot be used. {reason}") from None
-        except OSError as error:
-            raise click.ClickException(
-                f"{name} cannot be read: {error.strerror}."
-            ) from None
         yield table
 
 

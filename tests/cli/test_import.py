@@ -534,7 +534,7 @@ def test_a_file_that_cannot_be_read_is_one_line(run, file, monkeypatch):
     def broken(*args):
         raise OSError(5, os.strerror(5))
 
-    monkeypatch.setattr(importing.shutil, "copyfileobj", broken)
+    monkeypatch.setattr("shutil.copyfileobj", broken)
     path = file(TWO)
 
     result = run("import", path)

@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from ...core.problems import DatabaseBusy, DatabaseProblem, DatabaseUnavailable
+from ...core.temporary import REMEDY
+from .temporary import failed_to_sort
 
 
 def is_locked(error: Exception) -> bool:
@@ -20,4 +22,9 @@ def database_problem(error: Exception, path: Path) -> DatabaseProblem:
     """Return the problem to raise for an *error* of the database at *path*."""
     if is_locked(error):
         return DatabaseBusy(f"Another process is writing to {path}: {error}.")
+    if isinstance(error, sqlite3.Error) and failed_to_sort(error):
+        return DatabaseUnavailable(
+            f"{path} cannot be used: {error}. There is no folder for temporary files."
+            f" {REMEDY}"
+        )
     return DatabaseUnavailable(f"{path} cannot be used: {error}.")

@@ -16,6 +16,7 @@ from .errors import database_problem, is_locked
 from .files import File, Files, Place, files_at, identity, is_writable
 from .permissions import make_database_file
 from .schema import ensure_schema
+from .temporary import sort_where_possible
 from .transactions import WriteQueue, join_queue
 from .wal import tries
 from .wal_index import WAL_PAGES, descriptor_of, frames_of
@@ -52,6 +53,7 @@ def open_connection(
         connection.place = place
         connection.pid = os.getpid()
         add_functions(connection)
+        sort_where_possible(connection)
         # Overwrite deleted data with zeros: personal data must not remain.
         connection.execute("PRAGMA secure_delete = ON")
         _use_wal(connection, busy_timeout)

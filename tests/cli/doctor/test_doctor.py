@@ -29,6 +29,7 @@ CHECKS = {
         "log_size",
         "free_space",
         "file_system",
+        "temporary_folder",
         "opening",
         "integrity",
         "wal_mode",
@@ -274,7 +275,7 @@ def test_a_line_for_each_check_with_what_to_do(make_app, operator, fleet):
 
     assert result.exit_code == 2
     first, *lines = result.output.splitlines()
-    assert first == "fault: api_token; ok: 24"
+    assert first == "fault: api_token; ok: 25"
     headings = [line for line in lines if line in CHECKS]
     assert headings == list(CHECKS)
     told = [line for line in lines if line and line not in CHECKS]

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lea_fleet.storage.sqlite.checks import files
+from lea_fleet.storage.sqlite.checks import files, mounts
 from tests.support.api import Api
 from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles
 
@@ -153,7 +153,7 @@ filer:/x /srv/hidden smb3 rw 0 0
     ],
 )
 def test_a_file_system_that_is_on_a_network(path, level, kind):
-    verdict = files.network(Path(path), MOUNTS)
+    verdict = mounts.network(Path(path), MOUNTS)
 
     assert verdict.level == level and verdict.detail.split(":")[0] == kind
 
@@ -222,3 +222,32 @@ def test_a_log_that_this_user_may_not_write(app, operator, monkeypatch, ending):
     found = only(call(app), "file", "fault")
 
     assert found["detail"].endswith(f"this user may not write its {ending}")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["virtiofs", "fuse", "fuse.grpcfuse", "fuse.vmhgfs-fuse", "fuse.mergerfs", "vboxsf"]
+    + ["vmhgfs", "prl_fs", "fakeowner", "osxfs", "9p", "ocfs2", "beegfs", "nfs"],
+)
+def test_one_that_is_shared_is_a_fault(kind):
+    verdict = mounts.network(Path("/srv/rpa.db"), f"x / {kind} rw 0 0\n")
+
+    assert verdict.level == "fault" and verdict.detail.startswith(f"{kind}: ")
+
+
+@pytest.mark.parametrize("mounts", ["x / newfs9 rw 0 0\n", "x / 9 rw 0 0\n", ""])
+def test_one_that_is_not_known_is_a_warning(mounts):
+    verdict = mounts.network(Path("/srv/rpa.db"), mounts)
+
+    assert verdict.level == "warning" and "disk of this computer" in verdict.action
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "f2fs", "vfat", "exfat", "apfs"]
+    + ["ntfs3", "fuseblk"],
+)
+def test_one_on_this_computer_is_well(kind):
+    verdict = mounts.network(Path("/srv/rpa.db"), f"x / {kind} rw 0 0\n")
+
+    assert verdict.level == "ok" and verdict.detail == kind

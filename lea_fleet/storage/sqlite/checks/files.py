@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import stat
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, warning
+from ....core.temporary import REMEDY, no_temporary_folder
 from ..files import may
 from ..permissions import user_name
+from ..temporary import can_sort_in_files
 from ..wal_index import LARGE, frames_of
 from .lockers import users_of_removed
-
-_MOUNTS = Path("/proc/self/mounts")
-
-#: File systems over which SQLite's locks or its shared memory do not work.
-_NETWORK = re.compile(
-    r"nfs\d?|cifs|smb\d?|smbfs|afs|ceph|glusterfs|lustre|9p|ncpfs|davfs2?"
-    r"|fuse\.(sshfs|s3fs|rclone|gcsfuse|davfs2?|glusterfs|ceph.*|smb.*|nfs.*)"
-)
+from .mounts import file_system
 
 RUN_AS_SERVER = (
     "Run the doctor as the server's user; if you did, allow that user to read and write"
@@ -95,7 +90,8 @@ def file_checks(database: Database) -> Checks:
         "log_removed": lambda: _removed_wal(database),
         "log_size": lambda: _wal_size(database),
         "free_space": lambda: _space(database),
-        "file_system": lambda: _file_system(database.path),
+        "file_system": lambda: file_system(database.path),
+        "temporary_folder": _temporary_folder,
     }
 
 
@@ -261,29 +257,12 @@ def space(folder: Path, free: int, used: int) -> Verdict:
     return ok(f"{size(free)} free")
 
 
-def _file_system(path: Path) -> Verdict:
-    if not _MOUNTS.exists():
-        return ok("not known on this system")
-    return network(path, _MOUNTS.read_text("utf-8", "replace"))
-
-
-def network(path: Path, mounts: str) -> Verdict:
-    """Judge the file system of *path* by *mounts*, the text of /proc/mounts."""
-    kind = "unknown"
-    longest = -1
-    for line in mounts.splitlines():
-        where, what = map(_unescaped, line.split(" ")[1:3])
-        # The last mount on a folder hides those before.
-        if path.is_relative_to(where) and len(where) >= longest:
-            kind, longest = what, len(where)
-    if _NETWORK.fullmatch(kind):
-        return fault(
-            f"{kind}: locks and the WAL do not work over a network",
-            "Move the database to a disk of this computer.",
-        )
-    return ok(kind)
-
-
-def _unescaped(text: str) -> str:
-    # A blank in a name is written \040 there.
-    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)
+def _temporary_folder() -> Verdict:
+    why = no_temporary_folder()
+    if why is None and not can_sort_in_files():
+        why = "SQLite finds no folder for temporary files"
+    if why is None:
+        return ok(f"{tempfile.gettempdir()} can be written")
+    return warning(
+        f"{why}: listings of over 32 MB fail, the others take memory", REMEDY
+    )
