@@ -155,7 +155,7 @@ def test_a_checkpoint_that_fails_does_not_fail_the_commit(connection, monkeypatc
     def fail(self):
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(type(connection), "another", fail)
+    monkeypatch.setattr(type(connection), "_another", fail)
     write(connection, PAGES)
     assert frames(connection).saved == 0
 

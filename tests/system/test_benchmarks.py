@@ -12,10 +12,10 @@ from tests.support.docs import ROOT, environment
 LINES = {
     "Fresh heartbeat, calls": "<= 42 calls",
     "Fresh heartbeat, files": "<= 19 files",
-    "Enrollment by the operator, calls": "<= 100 calls",
-    "Enrollment by the operator, files": "<= 24 files",
-    "Enrollment by an installer with a key, calls": "<= 150 calls",
-    "Enrollment by an installer with a key, files": "<= 27 files",
+    "Enrollment by the operator, calls": "<= 111 calls",
+    "Enrollment by the operator, files": "<= 26 files",
+    "Enrollment by an installer with a key, calls": "<= 163 calls",
+    "Enrollment by an installer with a key, files": "<= 29 files",
     "Page of 50, q finds one of eight, calls": "<= 110 calls",
     "Page of 50, q finds one of eight, files": "<= 24 files",
     "Fresh heartbeats": ">= 0.75",
@@ -31,6 +31,13 @@ LINES = {
     "Enrollment, durable": "",
     "Enrollment into 2,000 machines": "<= 1.3",
     "Heartbeats of 500 at half load, p99": "<= 50 ms",
+    "8 clients enroll, 2 sync workers, p99": "<= 60 ms",
+    "8 clients enroll, 2 sync workers, slowest": "<= 200 ms",
+    "8 clients enroll, 2 workers of 4 threads, p99": "<= 60 ms",
+    "8 clients enroll, 2 workers of 4 threads, slowest": "<= 200 ms",
+    "8 clients enroll, 8 threads, p99": "<= 60 ms",
+    "8 clients enroll, 8 threads, slowest": "<= 200 ms",
+    "Rate of the slowest of these shapes": "",
 }
 
 

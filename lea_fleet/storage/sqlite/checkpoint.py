@@ -8,28 +8,26 @@ SQLite's own automatic checkpoint runs after the commit, without the write lock.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
 
-from .errors import is_locked
-from .wal import tries
-
-if TYPE_CHECKING:
-    from .connection import Connection
+from .errors import is_locked, tries
 
 #: Seconds for which other processes' writers may delay it, and between two attempts.
 _PATIENCE = 0.02
 _PAUSE = 0.0005
 
 
-def checkpoint(connection: Connection) -> None:
+def checkpoint(
+    connection: sqlite3.Connection, another: Callable[[], sqlite3.Connection]
+) -> None:
     """Write the WAL into the database, if the write lock can be had.
 
-    A second connection keeps the lock meanwhile: in a transaction, *connection* itself
-    could not. A fault, such as a full disk, is left to the next attempt: what is in the
-    WAL is committed.
+    A second connection, which *another* opens, keeps the lock meanwhile: *connection*
+    itself could not, in a transaction. A fault, such as a full disk, is left to the
+    next attempt: what is in the WAL is committed.
     """
-    with suppress(sqlite3.Error), closing(connection.another()) as guard:
+    with suppress(sqlite3.Error), closing(another()) as guard:
         if _is_locked_by(guard):
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             guard.execute("ROLLBACK")

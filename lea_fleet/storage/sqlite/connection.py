@@ -39,7 +39,8 @@ class Connection(sqlite3.Connection):
         """
         if self.in_transaction:
             super().commit()
-        frames = self.look_at_wal()
+        may_have_written = self.has_turn or self.handed_out
+        frames = self.look_at_wal() if may_have_written else None
         if self.has_turn:
             end_turn(self)
         if files_at(self.place) != self.files or self._is_moved():
@@ -47,7 +48,7 @@ class Connection(sqlite3.Connection):
                 f"{self.place} or its WAL was moved, replaced or deleted during this"
                 " request; what the request wrote may not be there."
             )
-        if self.wal is not None:
+        if self.wal is not None and may_have_written:
             self.wal.acknowledged = frames
 
     def look_at_wal(self) -> Frames | None:
@@ -59,11 +60,10 @@ class Connection(sqlite3.Connection):
             return None
         frames = self.wal.watch(self.files.shm, self.place)
         if frames is not None and self.has_turn and self.wal.is_due(frames):
-            checkpoint(self)
+            checkpoint(self, self._another)
         return frames
 
-    def another(self) -> Connection:
-        """Open another connection to the same file, which waits for no lock."""
+    def _another(self) -> Connection:
         return connect(self.place.file, "rw", 0)
 
     def _is_moved(self) -> bool:

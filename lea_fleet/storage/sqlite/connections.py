@@ -19,11 +19,11 @@ from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
 from .connection import Connection
 from .dialect import DIALECT
-from .errors import database_problem
+from .errors import database_problem, tries
 from .files import File, Files, Place, files_at, place_of, size_of
 from .opening import open_connection
 from .transactions import WriteQueue, end_turn
-from .wal import refuse_wrong_wal, save_removed_wal, tries
+from .wal import refuse_wrong_wal, save_removed_wal
 from .wal_index import WalUse
 
 #: Idle connections that a process keeps. If more threads are active at once, the others

@@ -1,8 +1,10 @@
-"""Convert SQLite's errors to problems for the caller."""
+"""Convert SQLite's errors to problems for the caller, and try again."""
 
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...core.problems import DatabaseBusy, DatabaseProblem, DatabaseUnavailable
@@ -28,3 +30,15 @@ def database_problem(error: Exception, path: Path) -> DatabaseProblem:
             f" {REMEDY}"
         )
     return DatabaseUnavailable(f"{path} cannot be used: {error}.")
+
+
+def tries(patience: float, pause: float) -> Iterator[None]:
+    """Yield for each try: the first, then every *pause* seconds for *patience* seconds.
+
+    For where SQLite does not apply its busy timeout.
+    """
+    deadline = time.monotonic() + patience
+    yield
+    while time.monotonic() <= deadline:
+        time.sleep(pause)
+        yield

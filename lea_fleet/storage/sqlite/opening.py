@@ -12,13 +12,12 @@ import sqlite3
 from ...core.problems import DatabaseUnavailable
 from .connection import Connection, connect
 from .dialect import add_functions
-from .errors import database_problem, is_locked
+from .errors import database_problem, is_locked, tries
 from .files import File, Files, Place, files_at, identity, is_writable
 from .permissions import make_database_file
 from .schema import ensure_schema
 from .temporary import sort_where_possible
 from .transactions import WriteQueue, join_queue
-from .wal import tries
 from .wal_index import WAL_PAGES, descriptor_of, frames_of
 
 #: Bytes that the WAL's file keeps when it begins anew after a reader that let it grow:

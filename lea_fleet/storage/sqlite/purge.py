@@ -12,9 +12,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from .errors import database_problem
+from .errors import database_problem, tries
 from .transactions import end_turn, take_turn
-from .wal import tries
 
 #: Milliseconds that one try may keep other writers waiting.
 _TRY = 100

@@ -6,12 +6,11 @@ SQLite finds the WAL by its name alone, and would read an old file's into a new 
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...core.problems import DatabaseUnavailable
+from .errors import tries
 from .files import Files, Place, size_of
 from .wal_index import Frames, frames_of
 
@@ -38,18 +37,6 @@ def refuse_wrong_wal(opened: Files, place: Place, now: Files) -> None:
             " still belongs to the file before. Stop the server, remove that WAL"
             " and its -shm, and start again."
         )
-
-
-def tries(patience: float, pause: float) -> Iterator[None]:
-    """Yield for each try: the first, then every *pause* seconds for *patience* seconds.
-
-    For where SQLite does not apply its busy timeout.
-    """
-    deadline = time.monotonic() + patience
-    yield
-    while time.monotonic() <= deadline:
-        time.sleep(pause)
-        yield
 
 
 def save_removed_wal(

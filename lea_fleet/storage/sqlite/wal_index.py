@@ -25,7 +25,7 @@ LARGE = 64_000_000
 WAL_PAGES = 2000
 
 #: Pages after which it is tried again, if a reader or writer was in the way.
-_PAGES_MORE = 250
+_PAGES_MORE = 100
 
 #: Where the system lists the descriptors of this process.
 _LISTS = {"linux": "/proc/self/fd", "darwin": "/dev/fd"}
