@@ -279,7 +279,7 @@ def test_a_line_for_each_check_with_what_to_do(make_app, operator, fleet):
     headings = [line for line in lines if line in CHECKS]
     assert headings == list(CHECKS)
     told = [line for line in lines if line and line not in CHECKS]
-    assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 24
+    assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 25
     (weak,) = [line for line in told if line.startswith("fault")]
     assert weak.startswith("fault    api_token: RPA_API_TOKEN is weak")
     assert "Make a new one: python3 -c" in weak

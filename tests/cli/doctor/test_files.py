@@ -159,7 +159,7 @@ def test_a_file_system_that_is_on_a_network(path, level, kind):
 
 
 def test_a_system_without_a_list_of_mounts(app, fleet, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_MOUNTS", tmp_path / "none")
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "none")
 
     assert call(app)["file_system"]["detail"] == "not known on this system"
 
@@ -235,9 +235,9 @@ def test_one_that_is_shared_is_a_fault(kind):
     assert verdict.level == "fault" and verdict.detail.startswith(f"{kind}: ")
 
 
-@pytest.mark.parametrize("mounts", ["x / newfs9 rw 0 0\n", "x / 9 rw 0 0\n", ""])
-def test_one_that_is_not_known_is_a_warning(mounts):
-    verdict = mounts.network(Path("/srv/rpa.db"), mounts)
+@pytest.mark.parametrize("listed", ["x / newfs9 rw 0 0\n", "x / 9 rw 0 0\n", ""])
+def test_one_that_is_not_known_is_a_warning(listed):
+    verdict = mounts.network(Path("/srv/rpa.db"), listed)
 
     assert verdict.level == "warning" and "disk of this computer" in verdict.action
 
