@@ -61,11 +61,12 @@ def forced(operator):
 
 
 @pytest.fixture
-def run_import(run, tmp_path):
+def run_import(operator, run, tmp_path):
     def run_it(row):
+        operator.get("/fleet")  # begins the database, which a command would refuse to
         file = tmp_path / "machines.csv"
         file.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
-        run("import", str(file))
+        assert run("import", str(file)).exit_code == 0
 
     return run_it
 
@@ -157,6 +158,7 @@ def test_what_an_operator_stores_by_hand_is_the_operators(operator):
 
 
 def test_what_a_command_enrolls_is_the_operators(operator, run):
+    operator.get("/fleet")
     words = run("enroll", "PC-1", "--user-name", "Alice", "--json")
     agent = Agent(operator.client, json.loads(words.stdout))
 
