@@ -74,7 +74,6 @@ class AgentRepository:
         return self.unit.snapshot()
 
     # Created on first use: most calls need two or three of them.
-
     @cached_property
     def agents(self) -> Agents:
         return Agents(self.unit)
@@ -173,9 +172,8 @@ class AgentRepository:
             agent = self.get(machine_id)
             if agent is None or agent["status"] != "active":
                 return None
-            if agent["enrolled_at"] != replay.enrolled_at:
-                return None
-            if self.tokens.was_used(agent):
+            is_current = agent["enrolled_at"] == replay.enrolled_at
+            if not is_current or self.tokens.was_used(agent):
                 return None
             budget = Budget(self.unit, agent["machine_id"], "token_revoked")
             if self.tokens.revoke_live(agent) and budget.spend():
@@ -265,8 +263,6 @@ class AgentRepository:
             agent = self.agents.require_active(machine_id)
             revoked = self.tokens.revoke_live(agent)
             return self._replaced(agent, token, revoked, pending=False)
-
-    # Helpers
 
     def _enrolled(self, status: str, agent: Agent, **because: str) -> Enrollment:
         version = agent["version"]

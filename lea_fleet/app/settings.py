@@ -29,7 +29,6 @@ MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 #: The default path of the operator's page.
 _PAGE = "/fleet"
-
 _SHORTEST_METRICS_TOKEN = 16
 
 
@@ -260,16 +259,12 @@ class Settings:
 @cache
 def default_rule() -> PresenceRule:
     """Return the presence rule of the default settings."""
-    return Settings.load(
-        {"RPA_API_TOKEN": "-", "RPA_AGENTS_DB_PATH": "-"}
-    ).presence_rule
+    required = {"RPA_API_TOKEN": "-", "RPA_AGENTS_DB_PATH": "-"}
+    return Settings.load(required).presence_rule
 
 
 def is_default_database(config: Mapping[str, Any]) -> bool:
-    """Return whether *config* leaves the database where it is by default.
-
-    That depends on the folder in which a program is started.
-    """
+    """Return whether the database is at the default path, below the current folder."""
     (setting,) = (each for each in fields(Settings) if each.name == "database")
     return bool(_value(setting, config) == setting.metadata["default"])
 

@@ -163,13 +163,15 @@ class AgentTokens(Repository):
         )
 
     def prune_ended(self, agent: Agent) -> None:
-        """Delete the tokens of the *agent*'s enrollment, which has ended, but for one.
+        """Delete the dead tokens of the *agent*'s enrollment, which has ended.
 
-        That is the last one used or, if none was, the newest: a machine that was off
-        for a year is still told that it was uninstalled, or that another one has its
-        identity.
+        Those that were valid until its end and the last one used stay: a machine that
+        was off for a year is still told that it was uninstalled, or that another one
+        has its identity.
         """
-        self._prune(agent, newest=0)
+        dead, last = self._dead(agent)
+        ended = dead[0][0] if dead else ""
+        self._delete({token for revoked, token in dead if revoked < ended} - last)
 
     def revoke_live(self, agent: Mapping[str, Any]) -> int:
         """Revoke all live tokens of the *agent*'s enrollment; return their number."""
@@ -201,26 +203,29 @@ class AgentTokens(Repository):
             self._values(enrollment),
         ).rowcount
         if revoked:
-            self._prune(enrollment, newest=MOST_DEAD_TOKENS)
+            dead, last = self._dead(enrollment)
+            self._delete({token for _, token in dead[MOST_DEAD_TOKENS:]} - last)
         return revoked
 
-    def _prune(self, enrollment: Mapping[str, Any], newest: int) -> None:
-        """Delete the dead tokens of an enrollment but for the *newest*.
+    def _dead(
+        self, enrollment: Mapping[str, Any]
+    ) -> tuple[list[tuple[str, str]], set[str]]:
+        """Return the revoked tokens, newest first, and the one that is never deleted.
 
-        The last one used or, if none was, the last one issued is kept too, dead or not.
+        Each with the timestamp of its end. The other is the last one used or, if none
+        was, the last one issued, dead or not.
         """
-        session = self._unit.session
-        rows = session.execute(_BY_USE, self._values(enrollment)).fetchall()
-        last_used = [token for token, _, _ in rows[-1:]]
+        values = self._values(enrollment)
+        rows = self._unit.session.execute(_BY_USE, values).fetchall()
         dead = [(revoked, issued, token) for token, issued, revoked in rows if revoked]
         dead.sort(reverse=True)
-        session.executemany(
+        last = {token for token, _, _ in rows[-1:]}
+        return [(revoked, token) for revoked, _, token in dead], last
+
+    def _delete(self, hashes: set[str]) -> None:
+        self._unit.session.executemany(
             "DELETE FROM lea_fleet_tokens WHERE token_hash = :token_hash",
-            [
-                {"token_hash": token}
-                for _, _, token in dead[newest:]
-                if token not in last_used
-            ],
+            [{"token_hash": token} for token in hashes],
         )
 
     def _values(self, enrollment: Mapping[str, Any]) -> dict[str, Any]:

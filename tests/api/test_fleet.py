@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from tempfile import SpooledTemporaryFile
 
 import pytest
 from flask import Flask
 
 from lea_fleet import LeaFleet
 from lea_fleet.api import documents as spool
+from lea_fleet.core.temporary import TemporaryFile
 from lea_fleet.storage.listing import Listing
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 
@@ -96,11 +96,11 @@ def test_a_list_beyond_the_memory_it_may_use_is_whole(operator, monkeypatch):
 
 
 def test_a_list_that_finds_no_room_is_a_503(operator, monkeypatch):
-    class FullDisk(SpooledTemporaryFile):
+    class FullDisk(TemporaryFile):
         def write(self, data):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(spool, "SpooledTemporaryFile", FullDisk)
+    monkeypatch.setattr(spool, "TemporaryFile", FullDisk)
 
     body = assert_problem(operator.get("/fleet"), 503, "database_unavailable", "retry")
     assert "No space left" in body["detail"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from tempfile import SpooledTemporaryFile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lea_fleet.api import documents as spool
+from lea_fleet.core.temporary import TemporaryFile
 from lea_fleet.core.machine import DETAILS
 from lea_fleet.storage.listing import Listing
 from tests.support.api import assert_problem
@@ -234,11 +234,11 @@ def test_a_table_beyond_the_memory_it_may_use_is_whole(operator, monkeypatch):
 
 
 def test_a_table_that_finds_no_room_is_a_503(operator, monkeypatch):
-    class FullDisk(SpooledTemporaryFile):
+    class FullDisk(TemporaryFile):
         def write(self, data):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(spool, "SpooledTemporaryFile", FullDisk)
+    monkeypatch.setattr(spool, "TemporaryFile", FullDisk)
 
     response = operator.get("/fleet?format=csv")
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 
 import pytest
@@ -83,6 +85,7 @@ class Token:
     api: Api
     machine: Machine
     state: str
+    is_stored: Callable[[], list[object]]
 
 
 @dataclass(eq=False)
@@ -179,6 +182,8 @@ class Machine:
 
     def use(self, token):
         """Return the code that a token is refused with, or None if it is accepted."""
+        if token.state == "dead" and not token.is_stored():
+            return 401, "invalid_token"  # pruned: see test_pruned_tokens.py
         if token.state not in GOOD:
             uninstalled = self.status == "uninstalled"
             return 401, "agent_uninstalled" if uninstalled else "token_revoked"
@@ -437,7 +442,10 @@ class Lifecycle(RuleBasedStateMachine):
         if response.status_code != 201:
             return multiple()
         agent = Api(self.operator.client, response.json["api_token"])
-        machine.tokens.append(Token(agent, machine, state))
+        token_hash = hashlib.sha256(agent.token.encode()).hexdigest()
+        query = "SELECT 1 FROM lea_fleet_tokens WHERE token_hash = ?"
+        is_stored = partial(self._query, query, token_hash)
+        machine.tokens.append(Token(agent, machine, state, is_stored))
         return machine.tokens[-1]
 
     def _beat(self, token):

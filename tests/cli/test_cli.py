@@ -88,7 +88,7 @@ def test_json_is_what_the_api_says_in_ascii(run, operator, the_clock):
     }
 
 
-def test_an_empty_fleet_is_counted_and_no_fault(run):
+def test_an_empty_fleet_is_counted_and_no_fault(begun, run):
     result = run("list")
 
     assert (result.exit_code, result.output) == (
@@ -182,7 +182,7 @@ def test_a_fault_while_reading_is_one_line_too(run, database, operator):
     assert result.stderr.startswith(f"Error: {database} cannot be used")
 
 
-def test_the_list_needs_the_setting_but_asks_for_no_credential(app):
+def test_the_list_needs_the_setting_but_asks_for_no_credential(begun, app):
     assert app.config["RPA_API_TOKEN"] == OPERATOR_TOKEN
     assert app.test_cli_runner().invoke(args=["fleet", "list"], input="").exit_code == 0
 

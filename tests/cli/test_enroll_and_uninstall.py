@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -11,6 +12,8 @@ import pytest
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.fleets import fill
 from tests.support.processes import taken_by_a_script
+
+pytestmark = pytest.mark.usefixtures("begun")
 
 CLI = {"role": "cli", "os_user": "amelie"}
 UNKNOWN = "No machine with this id has ever been enrolled"
@@ -67,7 +70,7 @@ def test_only_the_token_goes_to_standard_output(run, client):
     assert Api(client, token).post("/heartbeat").status_code == 200
 
 
-def test_a_script_takes_the_token_and_a_fleet_may_begin_so(client, database):
+def test_a_script_takes_the_token(client, database):
     """In a process of its own, with what a shell does."""
     result = taken_by_a_script(database, "enroll", "PC-1")
 
@@ -346,6 +349,7 @@ def test_a_locked_database_is_one_line_and_prints_no_token(
 
 
 def test_where_there_is_no_database_an_uninstall_begins_none(run, database):
+    shutil.rmtree(database.parent)
     database.parent.mkdir()
 
     fails(run("uninstall", "PC-1"), 1, f"There is no database at {database}")

@@ -117,6 +117,7 @@ def test_its_length_is_limited(operator, name):
 
 @EACH
 def test_an_import_sets_and_updates_it(run, operator, tmp_path, name):
+    operator.get("/fleet")  # begins the database
     file = tmp_path / "machines.csv"
     outcomes = {}
     for value, outcome in [("A", "imported"), ("B", "updated"), ("B", "unchanged")]:

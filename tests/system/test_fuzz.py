@@ -21,6 +21,7 @@ CODES = {
     409: {"already_enrolled", "reactivation_refused", "machine_uninstalled"},
     413: {"body_too_large"},
     415: {"unsupported_media_type"},
+    429: {"too_many_rotations"},
 }
 
 fuzz = settings(

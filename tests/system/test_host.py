@@ -274,6 +274,7 @@ def test_a_hosts_own_fleet_command_is_not_taken_over(database, release):
     assert app.test_cli_runner().invoke(args=["fleet"]).output == "the host's own\n"
     LeaFleet(app, cli_group="lea")
     release(app)
+    Api(app.test_client(), OPERATOR_TOKEN).get("/fleet")  # begins the database
     listed = app.test_cli_runner().invoke(args=["lea", "list"])
     assert listed.exit_code == 0, listed.output
 

@@ -16,7 +16,7 @@ import pytest
 
 from lea_fleet import agent_enrolled
 from lea_fleet.storage.agent_tokens import AgentTokens
-from lea_fleet.storage.sqlite import connections
+from lea_fleet.storage.sqlite import opening
 from tests.support.api import (
     MONITOR_TOKEN,
     OPERATOR_TOKEN,
@@ -34,13 +34,13 @@ KEYS = ["key-of-the-first-enrollment", "key-of-the-second-enrollment"]
 @pytest.fixture(autouse=True)
 def nothing_is_wiped(monkeypatch):
     """Turn off secure_delete, which is on by default in some builds of SQLite."""
-    ensure_schema = connections.ensure_schema
+    ensure_schema = opening.ensure_schema
 
     def prepare(connection):
         assert connection.execute("PRAGMA secure_delete = OFF").fetchone()[0] == 0
         ensure_schema(connection)
 
-    monkeypatch.setattr(connections, "ensure_schema", prepare)
+    monkeypatch.setattr(opening, "ensure_schema", prepare)
 
 
 @pytest.fixture

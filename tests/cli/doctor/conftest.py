@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from tests.support.api import Api
 from tests.cli.doctor.calling import STRONG_TOKEN, connected
-
-
-@pytest.fixture(autouse=True)
-def _sqlite_without_a_known_bug(monkeypatch):
-    """Most systems have an older one, which is a finding."""
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 3))
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def test_imported_machines_that_wait_for_their_setup_are_counted_apart(
     app, operator, the_clock, tmp_path
 ):
     """For months perhaps, and none of them went silent or lost its token."""
+    operator.get("/fleet")  # begins the database
     export = tmp_path / "machines.csv"
     export.write_text("machine_id\n" + "".join(f"PC-{n}\n" for n in range(10)))
     imported = ["fleet", "import", str(export), "--yes"]
