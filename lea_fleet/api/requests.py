@@ -38,7 +38,7 @@ def body(state: FleetState) -> bytes:
     if announced is not None and announced > LONGEST_BODY:
         raise _too_large()
     if announced != 0 and "gunicorn.socket" in asked.environ:
-        limit_time(asked.environ, announced)
+        limit_time(asked.environ)
     # Werkzeug cuts a body of unknown length without an error, so allow one byte more.
     # Otherwise set no limit: with one, Werkzeug reads into a buffer of 64 KiB, twice.
     # The setting is read from the state: the request's own property costs 2 µs.

@@ -12,10 +12,12 @@ request to another route of the host: that needs a server in front that buffers.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from contextlib import suppress
-from threading import Timer
+from threading import Event, Thread
+from time import monotonic, sleep
 from typing import Any
 
 from flask import has_request_context, request
@@ -38,47 +40,84 @@ _KNOWN = 5
 #: answer. The rest of a body is usually there within one round trip.
 _STRANGER = 0.1
 
+#: Seconds between two looks for reads that take too long, while there are any.
+_TICK = 0.05
+
 #: What the header fields tell, of callers who may be anybody or who send too much.
 _BEFORE_THE_BODY = (MissingToken, InvalidToken, BodyTooLarge, DatabaseProblem)
+
+
+class _Deadlines:
+    """Ends reads that take too long, in one thread for the whole process.
+
+    A thread for each read would be started whenever a body arrives a moment after its
+    header fields, and to try without waiting first makes gunicorn close the connection.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[TimelyInput, float] = {}
+        self._any = Event()
+        self._thread: Thread | None = None
+
+    def add(self, reader: TimelyInput, seconds: float) -> None:
+        self._due[reader] = monotonic() + seconds
+        if self._thread is None:
+            self._thread = Thread(target=self._watch, daemon=True)
+            self._thread.start()
+        if not self._any.is_set():
+            self._any.set()
+
+    def remove(self, reader: TimelyInput) -> None:
+        self._due.pop(reader, None)
+
+    def _watch(self) -> None:
+        while True:
+            self._any.wait()
+            sleep(_TICK)
+            for reader, deadline in list(self._due.items()):
+                if deadline <= monotonic():
+                    _stop_reading(reader.socket)
+            self._any.clear()
+            if self._due:  # added before it was cleared
+                self._any.set()
+
+
+_deadlines = _Deadlines()
+
+
+def _in_child() -> None:
+    """Begin anew after a fork: the thread is the parent's."""
+    global _deadlines
+    _deadlines = _Deadlines()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 class TimelyInput:
     """The body of a request, of which each read ends within some *seconds*."""
 
-    def __init__(
-        self, environ: dict[str, Any], length: int | None, seconds: float
-    ) -> None:
+    def __init__(self, environ: dict[str, Any], seconds: float) -> None:
         source = environ["wsgi.input"]
         already = isinstance(source, TimelyInput)
         self._input: Any = source._input if already else source
-        self._socket = environ["gunicorn.socket"]
+        self.socket: socket.socket = environ["gunicorn.socket"]
         self._seconds = seconds
-        # gunicorn's reader of chunks cannot go on after an error.
-        self._may_repeat = length is not None
 
     def read(self, size: int = -1) -> bytes:
         """Read *size* bytes; fewer at the end of the body, or when the time is up."""
-        if self._may_repeat:
-            self._socket.setblocking(False)
-            try:
-                return self._input.read(size)  # type: ignore[no-any-return]
-            except BlockingIOError:  # rare: usually all of it is there
-                pass
-            finally:
-                self._socket.setblocking(True)
-        timer = Timer(self._seconds, _stop_reading, [self._socket])
-        timer.daemon = True
-        timer.start()
+        _deadlines.add(self, self._seconds)
         try:
             return self._input.read(size)  # type: ignore[no-any-return]
         finally:
-            timer.cancel()
+            _deadlines.remove(self)
 
 
-def limit_time(environ: dict[str, Any], length: int | None) -> None:
-    """Have the body, of *length* bytes if that is known, read within the deadline."""
+def limit_time(environ: dict[str, Any]) -> None:
+    """Have the body read within the deadline."""
     if _is_blocking(environ):
-        environ["wsgi.input"] = TimelyInput(environ, length, _KNOWN)
+        environ["wsgi.input"] = TimelyInput(environ, _KNOWN)
 
 
 def discard_body(problem: Problem) -> None:
@@ -95,7 +134,7 @@ def discard_body(problem: Problem) -> None:
     seconds = _STRANGER if isinstance(problem, _BEFORE_THE_BODY) else _KNOWN
     at_most = LONGEST_BODY + 1 if length is None else min(length, LONGEST_BODY + 1)
     try:
-        sent = TimelyInput(request.environ, length, seconds).read(at_most)
+        sent = TimelyInput(request.environ, seconds).read(at_most)
         if len(sent) <= LONGEST_BODY:  # all of it, or the time is up
             return
     except Exception:  # a bad chunk, or the client is gone

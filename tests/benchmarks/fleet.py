@@ -45,6 +45,11 @@ def make_fleet(path, machines):
             " VALUES (?1, ?2, ?3, ?3, ?3)",
             ((hash, machine_of(n), _enrolled_at(n, now)) for hash, n in hashes),
         )
+        columns = connection.execute("PRAGMA table_info(lea_fleet_tokens)")
+        if "said" in {column[1] for column in columns}:  # not in an older commit's
+            # As their installers' enrollments leave it. Otherwise each machine's first
+            # heartbeat would be written.
+            connection.execute("UPDATE lea_fleet_tokens SET said = 15")
         connection.execute(
             "INSERT INTO lea_fleet_events (machine_id, event, at, actor, detail)"
             " SELECT machine_id, 'enrolled', enrolled_at, '{}', '{}'"
