@@ -1,44 +1,71 @@
-"""Write the WAL into the database while no process can write.
+"""Write the WAL into the database, in one process at a time.
 
 SQLite before 3.51.3 may lose commits if one checkpoint follows right after another and
 a commit begins the WAL anew in between (https://sqlite.org/wal.html, "WAL-reset bug").
-SQLite's own automatic checkpoint runs after the commit, without the write lock.
+So ours begin only while something is left to save, under a lock that excludes others:
+nobody can begin the WAL anew before all of it is saved. Writers need not wait.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from .errors import is_locked, tries
+from .errors import tries
+from .files import Files, Place, files_at
+from .wal_index import frames_of
 
-#: Seconds for which other processes' writers may delay it, and between two attempts.
-_PATIENCE = 0.02
-_PAUSE = 0.0005
+try:
+    import fcntl
+except ImportError:  # Windows, where no file can be removed that is open
+    fcntl = None  # type: ignore[assignment]
+
+#: Seconds between two attempts to get the lock.
+_PAUSE = 0.005
 
 
-def checkpoint(
-    connection: sqlite3.Connection, another: Callable[[], sqlite3.Connection]
-) -> None:
-    """Write the WAL into the database, if the write lock can be had.
+@contextmanager
+def alone(place: Place, patience: float) -> Iterator[bool]:
+    """Yield whether no other process of ours is in such a block for that database.
 
-    A second connection, which *another* opens, keeps the lock meanwhile: *connection*
-    itself could not, in a transaction. A fault, such as a full disk, is left to the
-    next attempt: what is in the WAL is committed.
+    The lock is on the folder, by flock(): closing other files does not drop it, it ends
+    with the process, and nothing has to be made. Waits for *patience* seconds.
     """
-    with suppress(sqlite3.Error), closing(another()) as guard:
-        if _is_locked_by(guard):
+    descriptor = _locked(place.file.parent, patience)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def checkpoint(connection: sqlite3.Connection, place: Place, files: Files) -> None:
+    """Write the WAL of *files* into the database, unless another process does.
+
+    A fault, such as a full disk, is left to the next attempt: what is in the WAL is
+    committed.
+    """
+    with alone(place, 0) as is_alone, suppress(sqlite3.Error):
+        if not is_alone or files.shm is None or files_at(place) != files:
+            return
+        frames = frames_of(files.shm)
+        if frames is not None and frames.saved < frames.written:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            guard.execute("ROLLBACK")
 
 
-def _is_locked_by(guard: sqlite3.Connection) -> bool:
-    for _ in tries(_PATIENCE, _PAUSE):
-        try:
-            guard.execute("BEGIN IMMEDIATE")
-            return True
-        except sqlite3.OperationalError as error:
-            if not is_locked(error):
-                raise
-    return False
+def _locked(folder: Path, patience: float) -> int | None:
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # the folder cannot be read, or is not there yet
+        return None
+    for _ in tries(patience, _PAUSE):
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+    os.close(descriptor)
+    return None

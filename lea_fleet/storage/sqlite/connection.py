@@ -40,7 +40,7 @@ class Connection(sqlite3.Connection):
         if self.in_transaction:
             super().commit()
         may_have_written = self.has_turn or self.handed_out
-        frames = self.look_at_wal() if may_have_written else None
+        frames = self._frames() if may_have_written else None
         if self.has_turn:
             end_turn(self)
         if files_at(self.place) != self.files or self._is_moved():
@@ -50,21 +50,20 @@ class Connection(sqlite3.Connection):
             )
         if self.wal is not None and may_have_written:
             self.wal.acknowledged = frames
+            self._checkpoint_if_due(frames)
 
-    def look_at_wal(self) -> Frames | None:
-        """Return the frames of the WAL; if it is this one's turn, checkpoint if due.
+    def look_at_wal(self) -> None:
+        """Write the WAL into the database if that is due; warn if it is large."""
+        self._checkpoint_if_due(self._frames())
 
-        A WAL that has become large is logged as a warning.
-        """
+    def _frames(self) -> Frames | None:
         if self.wal is None:
             return None
-        frames = self.wal.watch(self.files.shm, self.place)
-        if frames is not None and self.has_turn and self.wal.is_due(frames):
-            checkpoint(self, self._another)
-        return frames
+        return self.wal.watch(self.files.shm, self.place)
 
-    def _another(self) -> Connection:
-        return connect(self.place.file, "rw", 0)
+    def _checkpoint_if_due(self, frames: Frames | None) -> None:
+        if frames is not None and self.wal is not None and self.wal.is_due(frames):
+            checkpoint(self, self.place, self.files)
 
     def _is_moved(self) -> bool:
         """Tell whether the path leads to the file by another name, with another WAL."""

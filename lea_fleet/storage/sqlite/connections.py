@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
+from .checkpoint import alone
 from .connection import Connection
 from .dialect import DIALECT
 from .errors import database_problem, tries
@@ -161,9 +162,12 @@ class Connections:
                 return
             idle = self._taken(left)
             try:
-                for connection in idle[:1]:
-                    acknowledged = self.wal.acknowledged
-                    save_removed_wal(connection, place, files, acknowledged)
+                # Alone, so that no process saves its old WAL over what is in a new one.
+                with alone(place, self._busy_timeout):
+                    for connection in idle[:1]:
+                        place, files = self._look()
+                        acknowledged = self.wal.acknowledged
+                        save_removed_wal(connection, place, files, acknowledged)
             except BaseException:
                 self._idle.extend(idle)
                 raise

@@ -10,6 +10,7 @@ import os
 import sqlite3
 
 from ...core.problems import DatabaseUnavailable
+from .checkpoint import alone
 from .connection import Connection, connect
 from .dialect import add_functions
 from .errors import database_problem, is_locked, tries
@@ -43,6 +44,15 @@ def open_connection(
     if file is None or file != identity(place.file):
         # SQLite would apply the WAL of one file to the other.
         raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
+    # Not while another process saves a WAL that was removed: this makes another one.
+    with alone(place, busy_timeout) as is_alone:
+        return _opened(place, file, busy_timeout, queue, 0 if is_alone else WAL_PAGES)
+
+
+def _opened(
+    place: Place, file: File, busy_timeout: float, queue: WriteQueue, pages: int
+) -> Connection:
+    """Open *file*; SQLite checkpoints its WAL itself from *pages* on, unless 0."""
     try:
         # A file that disappears before it is opened must not be created again.
         connection = connect(place.file, "rw", busy_timeout)
@@ -60,7 +70,7 @@ def open_connection(
         connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
         connection.files = _opened_files(place, file)
         # Ours replace SQLite's automatic checkpoints, where the index can be read.
-        pages = 0 if _has_index(connection.files.shm) else WAL_PAGES
+        pages = pages if _has_index(connection.files.shm) else WAL_PAGES
         connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         join_queue(connection, queue)
         ensure_schema(connection)

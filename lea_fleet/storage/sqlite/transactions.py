@@ -99,8 +99,8 @@ def write_once(
     set_synchronous(session, durable=False)
     changed = take_turn(session, statement, values).rowcount
     if getattr(session, "has_turn", False):  # not a connection that the host opened
-        session.look_at_wal()  # type: ignore[attr-defined]
         end_turn(session)
+        session.look_at_wal()  # type: ignore[attr-defined]
     return changed
 
 
