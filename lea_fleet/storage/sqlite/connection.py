@@ -50,20 +50,18 @@ class Connection(sqlite3.Connection):
             )
         if self.wal is not None and may_have_written:
             self.wal.acknowledged = frames
-            self._checkpoint_if_due(frames)
+            if self.wal.is_due(frames):
+                checkpoint(self, self.place, self.files)
 
     def look_at_wal(self) -> None:
         """Write the WAL into the database if that is due; warn if it is large."""
-        self._checkpoint_if_due(self._frames())
+        if self.wal is not None and self.wal.is_due(self._frames()):
+            checkpoint(self, self.place, self.files)
 
     def _frames(self) -> Frames | None:
         if self.wal is None:
             return None
         return self.wal.watch(self.files.shm, self.place)
-
-    def _checkpoint_if_due(self, frames: Frames | None) -> None:
-        if frames is not None and self.wal is not None and self.wal.is_due(frames):
-            checkpoint(self, self.place, self.files)
 
     def _is_moved(self) -> bool:
         """Tell whether the path leads to the file by another name, with another WAL."""

@@ -70,9 +70,11 @@ class WalUse:
     _is_large = False
     _tried: Frames | None = None
 
-    def is_due(self, frames: Frames) -> bool:
+    def is_due(self, frames: Frames | None) -> bool:
         """Tell whether a WAL with these *frames* is to be written into the database."""
-        if frames.written < WAL_PAGES or frames.saved >= frames.written:
+        if frames is None or frames.written < WAL_PAGES:
+            return False
+        if frames.saved >= frames.written:
             return False
         tried = self._tried
         if tried is not None and tried.salt == frames.salt:
