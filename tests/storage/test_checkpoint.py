@@ -14,6 +14,7 @@ import pytest
 from lea_fleet.core.problems import DatabaseUnavailable
 from lea_fleet.storage.sqlite import checkpoint, wal_index
 from lea_fleet.storage.sqlite.connections import Connections
+from lea_fleet.storage.sqlite.purge import empty_wal
 from lea_fleet.storage.sqlite.transactions import begin_writing
 from tests.support.processes import in_processes
 
@@ -125,6 +126,20 @@ def test_only_one_process_makes_a_checkpoint_at_a_time(connection):
     assert not made  # tried again only after some more pages
     write(connection, PAGES_MORE)
     assert made
+
+
+def test_a_command_that_empties_the_wal_is_alone_too(connection):
+    others = []
+
+    def trace(statement):
+        if "wal_checkpoint" in statement:
+            with checkpoint.alone(connection.place, 0) as is_alone:
+                others.append(is_alone)
+
+    connection.set_trace_callback(trace)
+    write(connection)
+    assert empty_wal(connection, 0)
+    assert others and not any(others)
 
 
 def test_no_checkpoint_begins_where_all_is_saved(connection):

@@ -12,6 +12,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from .checkpoint import alone
+from .connection import Connection
 from .errors import database_problem, tries
 from .transactions import end_turn, take_turn
 
@@ -22,7 +24,7 @@ _TRY = 100
 _PAUSE = 0.05
 
 
-def empty_wal(connection: sqlite3.Connection, patience: float) -> bool:
+def empty_wal(connection: Connection, patience: float) -> bool:
     """Write the WAL into the database and truncate it; tell whether it is empty.
 
     Tries for *patience* seconds, since it is not possible while another connection
@@ -49,6 +51,8 @@ def vacuum(connection: sqlite3.Connection, path: Path) -> None:
         end_turn(connection)
 
 
-def _truncated(connection: sqlite3.Connection) -> bool:
-    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+def _truncated(connection: Connection) -> bool:
+    # Alone, since this is a checkpoint like those of the servers.
+    with alone(connection.place, _TRY / 1000):
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return bool(busy == 0)
