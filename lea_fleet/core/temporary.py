@@ -21,16 +21,19 @@ REMEDY = "Set TMPDIR to a folder that the server's user may write."
 class TemporaryFile(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
     """A file in memory that goes to a folder when it grows, if there is one.
 
-    The folder is looked for only then: most pages of a listing never need it.
+    The folder is looked for only then, and once: most pages of a listing never need it,
+    and each further write would look for it again, which takes 90 µs.
     """
+
+    _why: str | None = None  # why it stays in memory
 
     def rollover(self) -> None:
         """Go to a file, or stay in memory. Raises OSError if there is no room."""
-        why = no_temporary_folder()
-        if why is None:
+        self._why = self._why or no_temporary_folder()
+        if self._why is None:
             super().rollover()
         elif self.tell() > MOST_IN_MEMORY:
-            raise _no_room(why)
+            raise _no_room(self._why)
 
 
 def no_temporary_folder() -> str | None:

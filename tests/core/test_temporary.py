@@ -134,6 +134,19 @@ def test_a_small_file_never_asks_for_a_folder(monkeypatch):
         file.write(b"0123456789")
 
 
+def test_a_folder_that_is_missing_is_looked_for_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        temporary, "no_temporary_folder", lambda: asked.append(1) or "there is none"
+    )
+
+    with temporary.TemporaryFile(max_size=10) as file:
+        for _ in range(100):
+            file.write(b"0123456789")
+
+    assert len(asked) == 1
+
+
 def test_memory_is_full_at_its_bound(nowhere, monkeypatch):
     monkeypatch.setattr(temporary, "MOST_IN_MEMORY", 10)
     with temporary.TemporaryFile(max_size=5) as file:
