@@ -8,6 +8,8 @@ from contextlib import closing
 
 import pytest
 
+from lea_fleet.app.database import get_repository
+from lea_fleet.storage.heartbeats import Heartbeats
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 
 SHARE = 24 * 3600 / 20
@@ -94,6 +96,19 @@ def test_an_operator_that_reports_for_a_machine_is_recorded(operator, agent):
     operator.post("/heartbeat", {"machine_id": "PC-1", "hostname": "last"})
 
     assert counted(operator)["identity_changed"] == 30 + 20 + 1
+
+
+def test_what_the_host_reports_for_a_machine_is_recorded(app, operator, agent):
+    change(agent, 25)
+    with app.app_context():
+        repository = get_repository()
+        for number in range(25):
+            with repository.transaction(about="PC-1"):
+                machine = repository.require("PC-1")
+                told = {"hostname": f"host{number}"}
+                Heartbeats(repository.unit).see(machine, told)
+
+    assert counted(operator)["identity_changed"] == 20 + 25
 
 
 def test_a_suspected_clone_and_the_life_cycle_are_recorded_all_the_same(
