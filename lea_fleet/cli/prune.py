@@ -6,6 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import clock
+from ..core.limits import SHORTEST_EVENT_RETENTION
 from ..storage.pruned_events import PrunedEvents
 from ..storage.retention import Retention
 from .database import open_listing
@@ -41,7 +42,7 @@ _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "LAST SEEN")
 @click.option(
     "--events-older-than",
     metavar="DURATION",
-    type=DurationType(least="90d"),
+    type=DurationType(least=f"{SHORTEST_EVENT_RETENTION // 86400}d"),
     help="Delete events from the history that are older than this: 730d.",
 )
 @erase_option
