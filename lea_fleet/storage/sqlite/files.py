@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
     def is_same_entry(self) -> bool:
         """Tell whether the path still is the same link, or the same file."""
-        return _entry(self.path) == self.entry
+        return identity(self.path, follow=False) == self.entry
 
 
 def place_of(path: Path) -> Place:
@@ -51,21 +51,13 @@ def place_of(path: Path) -> Place:
     file = os.path.realpath(path)
     # The database by its path, which tells for nothing if a link leads elsewhere now.
     watched = (str(path), f"{file}-wal", f"{file}-shm")
-    return Place(path, Path(file), watched, _entry(path))
-
-
-def _entry(path: Path) -> File | None:
-    try:
-        stat = os.lstat(path)
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
+    return Place(path, Path(file), watched, identity(path, follow=False))
 
 
 def files_at(place: Place) -> Files:
     """Return which files the database at *place* has now."""
     found: list[File | None] = []
-    for file in place.watched:
+    for file in place.watched:  # not by identity(): each request looks at all three
         try:
             stat = os.stat(file)
         except OSError:
@@ -75,10 +67,10 @@ def files_at(place: Place) -> Files:
     return Files(*found)
 
 
-def identity(path: Path) -> File | None:
-    """Return which file is at *path*, or None."""
+def identity(path: Path, *, follow: bool = True) -> File | None:
+    """Return which file is at *path*, or None; unless *follow*, of a link itself."""
     try:
-        stat = os.stat(path)
+        stat = os.stat(path, follow_symlinks=follow)
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
