@@ -20,6 +20,7 @@ from lea_fleet.storage.sqlite import transactions
 from lea_fleet.storage.sqlite.connections import Connections
 from lea_fleet.storage.sqlite.dialect import DIALECT
 from lea_fleet.storage.sqlite.purge import vacuum
+from lea_fleet.storage.sqlite.transactions import transaction
 from tests.support.fleets import get_db
 from tests.support.processes import in_processes
 
@@ -42,18 +43,6 @@ def open_store(tmp_path):
     yield open_it
     for store in stores:
         store.close_idle()
-
-
-@contextmanager
-def writing(connection):
-    """Run the block in a write transaction, in which it has the turn."""
-    DIALECT.begin_writing(connection, (), True)
-    try:
-        yield
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
 
 
 @contextmanager
@@ -84,7 +73,7 @@ def note_attempts(connection, attempted):
 
 
 def write(connection):
-    with writing(connection):
+    with transaction(connection):
         pass
 
 
@@ -102,7 +91,7 @@ def test_writers_take_their_turns_in_order_of_arrival(open_store, how):
 
     for number, connection in enumerate(others):
         note_attempts(connection, lambda number=number: served.append(number))
-    with ThreadPoolExecutor(5) as pool, writing(first):
+    with ThreadPoolExecutor(5) as pool, transaction(first):
         for number, connection in enumerate(others):
             pool.submit(how, connection)
             arrive(store, number + 1)
@@ -149,7 +138,7 @@ def test_one_deadline_covers_the_queue_and_the_lock(open_store, monkeypatch, how
 def test_a_writer_gives_up_at_the_busy_timeout_and_leaves_the_queue(open_store, how):
     store = open_store(SHORT)
     first, second = store.acquire(), store.acquire()
-    with ThreadPoolExecutor(1) as pool, writing(first):
+    with ThreadPoolExecutor(1) as pool, transaction(first):
         failed = pool.submit(how, second).exception()
     assert isinstance(failed, sqlite3.OperationalError) and "locked" in str(failed)
     assert not store.queue._waiting
@@ -159,7 +148,7 @@ def test_a_writer_gives_up_at_the_busy_timeout_and_leaves_the_queue(open_store, 
 def test_a_thread_does_not_wait_for_its_own_turn(open_store):
     store = open_store(SHORT)
     first, second = store.acquire(), store.acquire()
-    with writing(first):
+    with transaction(first):
         with pytest.raises(sqlite3.OperationalError, match="database is locked$"):
             write(second)
         assert first.has_turn and not second.has_turn
@@ -170,13 +159,13 @@ def test_a_thread_does_not_wait_for_its_own_turn(open_store):
 def test_a_turn_ends_with_its_transaction_however_that_ends(open_store):
     store = open_store(SHORT)
     connection = store.acquire()
-    with pytest.raises(ZeroDivisionError), writing(connection):
+    with pytest.raises(ZeroDivisionError), transaction(connection):
         1 / 0
     assert store.queue._owner is None
     with locked(store), pytest.raises(sqlite3.OperationalError):
         write(connection)
     assert store.queue._owner is None
-    with writing(connection):
+    with transaction(connection):
         connection.execute("ROLLBACK")  # as a host's code might
     assert store.queue._owner is None
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
@@ -193,7 +182,7 @@ def test_a_turn_ends_with_its_transaction_however_that_ends(open_store):
 def test_a_commit_to_a_file_that_is_gone_ends_the_turn(open_store):
     store = open_store(SHORT)
     connection = store.acquire()
-    with pytest.raises(DatabaseUnavailable), writing(connection):
+    with pytest.raises(DatabaseUnavailable), transaction(connection):
         store.path.rename(store.path.with_suffix(".away"))
     assert store.queue._owner is None
 
@@ -219,7 +208,7 @@ def test_a_vacuum_waits_for_its_turn(open_store):
         vacuum(second, store.path)
         done.append(True)
 
-    with writing(first):
+    with transaction(first):
         thread = threading.Thread(target=rewrite)
         thread.start()
         arrive(store, 1)
@@ -247,7 +236,7 @@ def test_after_many_turns_another_process_gets_the_lock(open_store, monkeypatch)
     monkeypatch.setattr(transactions, "sleep", slept.append)
     connections = [store.acquire() for _ in range(transactions._TURNS + 1)]
     first, *others = connections
-    with ThreadPoolExecutor(len(others)) as pool, writing(first):
+    with ThreadPoolExecutor(len(others)) as pool, transaction(first):
         for number, connection in enumerate(others):
             pool.submit(write, connection)
             arrive(store, number + 1)
