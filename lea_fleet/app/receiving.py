@@ -50,8 +50,9 @@ _BEFORE_THE_BODY = (MissingToken, InvalidToken, BodyTooLarge, DatabaseProblem)
 class _Deadlines:
     """Ends reads that take too long, in one thread for the whole process.
 
-    A thread for each read would be started whenever a body arrives a moment after its
-    header fields, and to try without waiting first makes gunicorn close the connection.
+    A thread for each read would cost too much: a body often arrives a moment after its
+    header fields. A first attempt that does not wait would avoid that, but after it
+    fails gunicorn does not keep the connection.
     """
 
     def __init__(self) -> None:

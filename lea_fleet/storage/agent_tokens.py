@@ -52,9 +52,9 @@ _ADD = """INSERT INTO lea_fleet_tokens
     WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at
   ), 0))"""
 
-# Only so many rows, since a version that kept every token may have left any number. The
-# newest of all, and the last one used, are so among any part that has them: they are
-# never deleted, and the rest goes the next times.
+# At most 256 rows, since 0.1.0 kept every token. Which 256 does not matter: of each
+# part its newest tokens and its last one used stay, so those of all tokens do, and what
+# is left over is deleted the next times.
 _BY_USE = """SELECT token_hash, issued_at, revoked_at FROM (
     SELECT token_hash, issued_at, first_used_at, revoked_at FROM lea_fleet_tokens
     WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at

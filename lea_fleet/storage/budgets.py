@@ -66,9 +66,9 @@ class Budget(Repository):
         return False
 
     def retry_after(self) -> int:
-        """Return after how many seconds to ask again; 0 unless :meth:`spend` refuses.
+        """Return after how many seconds to ask again, at most LONGEST_RETRY.
 
-        It is 0 too if that is still to be recorded, and LONGEST_RETRY at most.
+        0 if :meth:`spend` would not refuse, or would have to record its first refusal.
         """
         full_at, noted = self._read()
         seconds = ceil(self._wait(full_at).total_seconds())

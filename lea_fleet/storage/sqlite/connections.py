@@ -80,7 +80,7 @@ class Connections:
                 " back, or restart the server to begin with an empty one."
             )
         for connection in known:
-            if _is_left(connection, files):
+            if _uses_another_wal(connection, files):
                 self._leave_removed_wal()
                 return self.acquire()
             if connection.files != files and connection.pid == os.getpid():
@@ -157,7 +157,7 @@ class Connections:
         for _ in tries(min(self._busy_timeout, _LONGEST_WAIT), _PAUSE):
             known = list(self._open)
             place, files = self._look()
-            left = [found for found in known if _is_left(found, files)]
+            left = [each for each in known if _uses_another_wal(each, files)]
             if not left:
                 return
             idle = self._taken(left)
@@ -219,7 +219,7 @@ def _close(connection: Connection, open_ones: set[Connection]) -> None:
     open_ones.discard(connection)  # last: who finds none open may open one
 
 
-def _is_left(connection: Connection, files: Files) -> bool:
+def _uses_another_wal(connection: Connection, files: Files) -> bool:
     """Tell whether *connection* uses another WAL than the database now has."""
     is_open = connection.pid == os.getpid() and connection.files != files
     return is_open and connection.files.database == files.database

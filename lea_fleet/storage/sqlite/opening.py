@@ -52,7 +52,7 @@ def open_connection(
 def _opened(
     place: Place, file: File, busy_timeout: float, queue: WriteQueue, pages: int
 ) -> Connection:
-    """Open *file*; SQLite checkpoints its WAL itself from *pages* on, unless 0."""
+    """Open *file*. SQLite itself checkpoints at so many *pages*; never if 0."""
     try:
         # A file that disappears before it is opened must not be created again.
         connection = connect(place.file, "rw", busy_timeout)
