@@ -12,8 +12,9 @@ from dataclasses import replace
 import pytest
 
 from lea_fleet.core.problems import DatabaseUnavailable
-from lea_fleet.storage.sqlite import checkpoint, wal_index
+from lea_fleet.storage.sqlite import checkpoint, connections, wal_index
 from lea_fleet.storage.sqlite.connections import Connections
+from lea_fleet.storage.sqlite.files import place_of
 from lea_fleet.storage.sqlite.purge import empty_wal
 from lea_fleet.storage.sqlite.transactions import begin_writing
 from tests.support.processes import in_processes
@@ -140,6 +141,36 @@ def test_a_command_that_empties_the_wal_is_alone_too(connection):
     write(connection)
     assert empty_wal(connection, 0)
     assert others and not any(others)
+
+
+def test_a_connection_is_opened_alone(store, monkeypatch):
+    """It makes a WAL, which must not be while another process saves a removed one."""
+    others, connect = [], sqlite3.connect
+
+    def look(*arguments, **options):
+        with checkpoint.alone(place_of(store.path), 0) as is_alone:
+            others.append(is_alone)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", look)
+    store.acquire().close()
+    assert others == [False]
+
+
+def test_a_wal_that_was_removed_is_saved_alone(store, monkeypatch):
+    others, save = [], connections.save_removed_wal
+
+    def look(connection, place, *arguments):
+        with checkpoint.alone(place, 0) as is_alone:
+            others.append(is_alone)
+        save(connection, place, *arguments)
+
+    monkeypatch.setattr(connections, "save_removed_wal", look)
+    store.release(store.acquire())
+    for ending in ("-wal", "-shm"):
+        store.path.with_name(f"fleet.db{ending}").unlink()
+    store.acquire().close()
+    assert others == [False]
 
 
 def test_no_checkpoint_begins_where_all_is_saved(connection):
