@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import click._termui_impl  # noqa: F401  else imported as a user who may not read it
 import pytest
 
 from lea_fleet import create_app
@@ -282,6 +283,33 @@ def test_a_dry_run_by_another_user_leaves_nothing_behind(
     assert beside(place) == {"rpa.db": OWNER}
     with acting_as(OWNER):
         assert Api(start(place).test_client(), OPERATOR_TOKEN).enroll("PC-2").token
+
+
+@as_root
+def test_nor_does_one_by_a_user_who_may_write(place, table, start):
+    place.chmod(0o660)
+
+    with acting_as(OTHER, OWNER):
+        result = command(start(place), "import", table, "--dry-run")
+
+    assert result.exit_code == 0, result.output
+    assert beside(place) == {"rpa.db": OWNER}
+
+
+@as_root
+def test_a_command_beside_a_server_uses_the_owners_files(place, start):
+    place.chmod(0o660)
+    with acting_as(OWNER):
+        server = Api(start(place).test_client(), OPERATOR_TOKEN)
+        server.enroll("PC-2")
+
+    with acting_as(OTHER, OWNER):
+        assert command(start(place), "enroll", "PC-3").exit_code == 0
+
+    files = beside(place)
+    assert len(files) == 3 and set(files.values()) == {OWNER}
+    with acting_as(OWNER):
+        assert server.enroll("PC-4").token
 
 
 @as_root
