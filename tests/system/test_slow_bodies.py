@@ -65,6 +65,19 @@ def no_patience(monkeypatch):
     monkeypatch.setattr(receiving, "_KNOWN", 0)
 
 
+@pytest.fixture
+def deadlines(monkeypatch):
+    """The seconds that were allowed for each body."""
+    given, begin = [], receiving.TimelyInput.__init__
+
+    def note(self, environ, seconds):
+        given.append(seconds)
+        begin(self, environ, seconds)
+
+    monkeypatch.setattr(receiving.TimelyInput, "__init__", note)
+    return given
+
+
 def reading_has_ended(server):
     """Return whether the server closes without waiting for the client."""
     while server.recv(65536):
@@ -74,7 +87,9 @@ def reading_has_ended(server):
 
 @pytest.mark.parametrize("length", [60_000, 10**9, None], ids=["60k", "1G", "chunked"])
 @pytest.mark.parametrize("token", [None, "wrong", "lea_agent_x", "lea_enroll_x"])
-def test_without_a_token_of_ours_a_body_is_not_waited_for(client, pair, token, length):
+def test_without_a_token_of_ours_a_body_is_not_waited_for(
+    client, pair, deadlines, token, length
+):
     pair[0].sendall(b"1\r\n{\r\n" if length is None else b"{")
     environ = from_socket(pair[1], length, token)
 
@@ -82,9 +97,10 @@ def test_without_a_token_of_ours_a_body_is_not_waited_for(client, pair, token, l
 
     assert answer.status_code == 401
     assert reading_has_ended(pair[1])
+    assert deadlines == [0.1]
 
 
-def test_a_body_that_is_too_long_is_not_waited_for(client, pair):
+def test_a_body_that_is_too_long_is_not_waited_for(client, pair, deadlines):
     pair[0].sendall(b"{" * 1000)
     environ = from_socket(pair[1], 10**9, OPERATOR_TOKEN)
 
@@ -92,6 +108,7 @@ def test_a_body_that_is_too_long_is_not_waited_for(client, pair):
 
     assert_problem(answer, 413, "body_too_large")
     assert reading_has_ended(pair[1])
+    assert deadlines == [0.1]
 
 
 @pytest.mark.parametrize("length", [60_000, None], ids=["length", "chunked"])
