@@ -23,14 +23,7 @@ from typing import Any
 from flask import has_request_context, request
 from werkzeug.wsgi import get_content_length
 
-from ..core.limits import LONGEST_BODY
-from ..core.problems import (
-    BodyTooLarge,
-    DatabaseProblem,
-    InvalidToken,
-    MissingToken,
-    Problem,
-)
+from ..core.problems import DatabaseProblem, InvalidToken, MissingToken, Problem
 
 #: Seconds for the body of a caller whose token is known, or was.
 _KNOWN = 5
@@ -43,8 +36,11 @@ _STRANGER = 0.1
 #: Seconds between two looks for reads that take too long, while there are any.
 _TICK = 0.05
 
-#: What the header fields tell, of callers who may be anybody or who send too much.
-_BEFORE_THE_BODY = (MissingToken, InvalidToken, BodyTooLarge, DatabaseProblem)
+#: What the header fields tell, of callers who may be anybody.
+_BEFORE_THE_BODY = (MissingToken, InvalidToken, DatabaseProblem)
+
+#: Bytes of a refused body that are read at a time.
+_PIECE = 64 * 1024
 
 
 class _Deadlines:
@@ -60,8 +56,8 @@ class _Deadlines:
         self._any = Event()
         self._thread: Thread | None = None
 
-    def add(self, reader: TimelyInput, seconds: float) -> None:
-        self._due[reader] = monotonic() + seconds
+    def add(self, reader: TimelyInput) -> None:
+        self._due[reader] = reader.deadline
         if self._thread is None:
             self._thread = Thread(target=self._watch, daemon=True)
             self._thread.start()
@@ -97,18 +93,18 @@ if hasattr(os, "register_at_fork"):
 
 
 class TimelyInput:
-    """The body of a request, of which each read ends within some *seconds*."""
+    """The body of a request, which is read within some *seconds* from now."""
 
     def __init__(self, environ: dict[str, Any], seconds: float) -> None:
         source = environ["wsgi.input"]
         already = isinstance(source, TimelyInput)
         self._input: Any = source._input if already else source
         self.socket: socket.socket = environ["gunicorn.socket"]
-        self._seconds = seconds
+        self.deadline = monotonic() + seconds
 
     def read(self, size: int = -1) -> bytes:
         """Read *size* bytes; fewer at the end of the body, or when the time is up."""
-        _deadlines.add(self, self._seconds)
+        _deadlines.add(self)
         try:
             return self._input.read(size)  # type: ignore[no-any-return]
         finally:
@@ -124,7 +120,7 @@ def limit_time(environ: dict[str, Any]) -> None:
 def discard_body(problem: Problem) -> None:
     """Read the rest of the body of a refused request, so that the answer arrives.
 
-    At most 64 KiB, in a time that depends on the *problem*. After that nothing more is
+    All that comes in a time that depends on the *problem*. After that nothing more is
     read on this connection: the server closes it at once, and its worker is free.
     """
     if not has_request_context() or not _is_blocking(request.environ):
@@ -133,14 +129,16 @@ def discard_body(problem: Problem) -> None:
     if not length and "HTTP_TRANSFER_ENCODING" not in request.environ:
         return
     seconds = _STRANGER if isinstance(problem, _BEFORE_THE_BODY) else _KNOWN
-    at_most = LONGEST_BODY + 1 if length is None else min(length, LONGEST_BODY + 1)
+    body = TimelyInput(request.environ, seconds)
     try:
-        sent = TimelyInput(request.environ, seconds).read(at_most)
-        if len(sent) <= LONGEST_BODY:  # all of it, or the time is up
+        while body.read(_PIECE):
+            if monotonic() > body.deadline:
+                break
+        else:  # all of it, or the time is up
             return
     except Exception:  # a bad chunk, or the client is gone
         pass
-    _stop_reading(request.environ["gunicorn.socket"])
+    _stop_reading(body.socket)
 
 
 def _is_blocking(environ: dict[str, Any]) -> bool:

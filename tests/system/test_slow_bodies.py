@@ -9,7 +9,7 @@ import io
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from flask import Flask
@@ -100,7 +100,7 @@ def test_without_a_token_of_ours_a_body_is_not_waited_for(
     assert deadlines == [0.1]
 
 
-def test_a_body_that_is_too_long_is_not_waited_for(client, pair, deadlines):
+def test_a_body_that_is_too_long_has_the_same_deadline(client, pair, no_patience):
     pair[0].sendall(b"{" * 1000)
     environ = from_socket(pair[1], 10**9, OPERATOR_TOKEN)
 
@@ -108,7 +108,46 @@ def test_a_body_that_is_too_long_is_not_waited_for(client, pair, deadlines):
 
     assert_problem(answer, 413, "body_too_large")
     assert reading_has_ended(pair[1])
-    assert deadlines == [0.1]
+
+
+@pytest.mark.parametrize("size", [100_000, 2_000_000])
+def test_a_body_that_is_too_long_but_comes_is_read_so_that_no_answer_is_lost(
+    client, pair, size
+):
+    rest = threading.Thread(target=pair[0].sendall, args=[b"{" * size])
+    rest.start()
+    environ = from_socket(pair[1], size, OPERATOR_TOKEN)
+
+    answer = client.post(f"{PREFIX}/enroll", environ_overrides=environ)
+    rest.join()
+
+    assert_problem(answer, 413, "body_too_large")
+    pair[1].setblocking(False)
+    with pytest.raises(BlockingIOError):  # nothing unread, and nothing was ended
+        pair[1].recv(1)
+
+
+@pytest.mark.parametrize("token", [None, OPERATOR_TOKEN])
+def test_a_body_without_an_end_is_read_for_a_while(client, pair, monkeypatch, token):
+    monkeypatch.setattr(receiving, "_KNOWN", 0.1)
+    over = threading.Event()
+
+    def flood():
+        with suppress(OSError):
+            while not over.is_set():
+                pair[0].sendall(b"{" * 1000)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        environ = from_socket(pair[1], 10**12, token)
+        answer = client.post(f"{PREFIX}/enroll", environ_overrides=environ)
+    finally:
+        over.set()
+        pair[1].close()
+        flooding.join()
+
+    assert answer.status_code == (413 if token else 401)
 
 
 @pytest.mark.parametrize("length", [60_000, None], ids=["length", "chunked"])
@@ -251,3 +290,7 @@ def test_whoever_sends_a_whole_body_gets_the_answer(tmp_path, options):
                 assert_problem(refused, 401, "missing_token")
                 refused = revoked.post("/enroll", body)
                 assert_problem(refused, 401, "token_revoked")
+        for size in (70_000, 100_000, 1_000_000):
+            for _ in range(5):
+                refused = server.operator.post("/enroll", {"padding": "x" * size})
+                assert_problem(refused, 413, "body_too_large")
