@@ -5,6 +5,7 @@ SQLite before 3.51.3 may otherwise lose one: see lea_fleet/storage/sqlite/checkp
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -119,8 +120,8 @@ def test_writers_need_not_wait_for_a_checkpoint(connection, store):
 
 def test_only_one_process_makes_a_checkpoint_at_a_time(connection):
     made = checkpoints(connection)
-    with checkpoint.alone(connection.place, 0) as is_alone:
-        assert is_alone
+    with checkpoint.locked(connection.place.wal, 0) as has_lock:
+        assert has_lock
         write(connection, PAGES)
     assert not made
     write(connection)
@@ -134,8 +135,8 @@ def test_a_command_that_empties_the_wal_is_alone_too(connection):
 
     def trace(statement):
         if "wal_checkpoint" in statement:
-            with checkpoint.alone(connection.place, 0) as is_alone:
-                others.append(is_alone)
+            with checkpoint.locked(connection.place.wal, 0) as has_lock:
+                others.append(has_lock)
 
     connection.set_trace_callback(trace)
     write(connection)
@@ -148,8 +149,8 @@ def test_a_connection_is_opened_alone(store, monkeypatch):
     others, connect = [], sqlite3.connect
 
     def look(*arguments, **options):
-        with checkpoint.alone(place_of(store.path), 0) as is_alone:
-            others.append(is_alone)
+        with checkpoint.locked(place_of(store.path).folder, 0) as has_lock:
+            others.append(has_lock)
         return connect(*arguments, **options)
 
     monkeypatch.setattr(sqlite3, "connect", look)
@@ -161,8 +162,8 @@ def test_a_wal_that_was_removed_is_saved_alone(store, monkeypatch):
     others, save = [], connections.save_removed_wal
 
     def look(connection, place, *arguments):
-        with checkpoint.alone(place, 0) as is_alone:
-            others.append(is_alone)
+        with checkpoint.locked(place.folder, 0) as has_lock:
+            others.append(has_lock)
         save(connection, place, *arguments)
 
     monkeypatch.setattr(connections, "save_removed_wal", look)
@@ -171,6 +172,40 @@ def test_a_wal_that_was_removed_is_saved_alone(store, monkeypatch):
         store.path.with_name(f"fleet.db{ending}").unlink()
     store.acquire().close()
     assert others == [False]
+
+
+def test_whoever_reads_the_folder_but_not_the_database_delays_no_checkpoint(connection):
+    made = checkpoints(connection)
+    with checkpoint.locked(connection.place.folder, 0):
+        write(connection, PAGES)
+    assert made
+
+
+def test_nor_do_they_delay_a_connection_where_others_are_open(
+    store, connection, monkeypatch
+):
+    waited, wait = [], checkpoint.tries
+
+    def note(patience, pause):
+        waited.append(patience)
+        return wait(patience, pause)
+
+    monkeypatch.setattr(checkpoint, "tries", note)
+    with checkpoint.locked(connection.place.folder, 0):
+        other = store.acquire()
+    assert waited == [0, 0.1]
+    assert other.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == 0
+    store.release(other)
+
+
+def test_a_file_system_without_such_locks_has_its_checkpoints(connection, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(checkpoint.fcntl, "flock", fail)
+    made = checkpoints(connection)
+    write(connection, PAGES)
+    assert made
 
 
 def test_no_checkpoint_begins_where_all_is_saved(connection):

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from .errors import tries
 from .files import Files, Place, files_at
@@ -28,13 +27,16 @@ _PAUSE = 0.005
 
 
 @contextmanager
-def alone(place: Place, patience: float) -> Iterator[bool]:
-    """Yield whether no other process of ours is in such a block for that database.
+def locked(path: str, patience: float) -> Iterator[bool]:
+    """Yield whether the lock on the file or folder at *path* was had.
 
-    The lock is on the folder, by flock(): closing other files does not drop it, it ends
-    with the process, and nothing has to be made. Waits for *patience* seconds.
+    On a WAL, it is for writing it into the database. On the database's folder, it is
+    for making a WAL, and for saving one that was removed. Waits for *patience* seconds.
+
+    By flock(): it ends with the process, closing other files does not drop it, nothing
+    has to be made, and who may take it is who may read that file or folder.
     """
-    descriptor = _locked(place.file.parent, patience)
+    descriptor = _locked(path, patience)
     try:
         yield descriptor is not None
     finally:
@@ -48,24 +50,28 @@ def checkpoint(connection: sqlite3.Connection, place: Place, files: Files) -> No
     A fault, such as a full disk, is left to the next attempt: what is in the WAL is
     committed.
     """
-    with alone(place, 0) as is_alone, suppress(sqlite3.Error):
-        if not is_alone or files.shm is None or files_at(place) != files:
+    with locked(place.wal, 0) as has_lock, suppress(sqlite3.Error):
+        if not has_lock or files.shm is None or files_at(place) != files:
             return
         frames = frames_of(files.shm)
         if frames is not None and frames.saved < frames.written:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
-def _locked(folder: Path, patience: float) -> int | None:
+def _locked(path: str, patience: float) -> int | None:
     if fcntl is None:
         return None
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # the folder cannot be read, or is not there yet
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # it cannot be read, or is not there
         return None
     for _ in tries(patience, _PAUSE):
-        with suppress(OSError):
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            continue
+        except OSError:  # a file system without such locks: as good as it gets
             return descriptor
     os.close(descriptor)
     return None

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
-from .checkpoint import alone
+from .checkpoint import locked
 from .connection import Connection
 from .dialect import DIALECT
 from .errors import database_problem, tries
@@ -163,7 +163,7 @@ class Connections:
             idle = self._taken(left)
             try:
                 # Alone, so that no process saves its old WAL over what is in a new one.
-                with alone(place, self._busy_timeout):
+                with locked(place.folder, self._busy_timeout):
                     for connection in idle[:1]:
                         place, files = self._look()
                         acknowledged = self.wal.acknowledged

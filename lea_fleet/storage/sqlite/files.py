@@ -41,6 +41,10 @@ class Place(NamedTuple):
     def wal(self) -> str:
         return self.watched[1]
 
+    @property
+    def folder(self) -> str:
+        return os.path.dirname(self.watched[1])
+
     def is_same_entry(self) -> bool:
         """Tell whether the path still is the same link, or the same file."""
         return identity(self.path, follow=False) == self.entry

@@ -10,7 +10,7 @@ import os
 import sqlite3
 
 from ...core.problems import DatabaseUnavailable
-from .checkpoint import alone
+from .checkpoint import locked
 from .connection import Connection, connect
 from .dialect import add_functions
 from .errors import database_problem, is_locked, tries
@@ -27,6 +27,9 @@ _WAL_KEPT = 16 * 2**20
 
 #: Seconds between two attempts where SQLite does not apply its busy timeout.
 _PAUSE = 0.01
+
+#: Seconds to wait for the folder's lock where there is a WAL, so that none is made.
+_SHORT_WAIT = 0.1
 
 
 def open_connection(
@@ -45,14 +48,15 @@ def open_connection(
         # SQLite would apply the WAL of one file to the other.
         raise DatabaseUnavailable(f"{place} was replaced while it was opened.")
     # Not while another process saves a WAL that was removed: this makes another one.
-    with alone(place, busy_timeout) as is_alone:
-        return _opened(place, file, busy_timeout, queue, 0 if is_alone else WAL_PAGES)
+    # Where a WAL is, nobody does, and whoever may read the folder can hold that lock.
+    patience = _SHORT_WAIT if os.path.exists(place.wal) else busy_timeout
+    with locked(place.folder, patience):
+        return _opened(place, file, busy_timeout, queue)
 
 
 def _opened(
-    place: Place, file: File, busy_timeout: float, queue: WriteQueue, pages: int
+    place: Place, file: File, busy_timeout: float, queue: WriteQueue
 ) -> Connection:
-    """Open *file*. SQLite itself checkpoints at so many *pages*; never if 0."""
     try:
         # A file that disappears before it is opened must not be created again.
         connection = connect(place.file, "rw", busy_timeout)
@@ -70,7 +74,7 @@ def _opened(
         connection.execute("SELECT 1 FROM sqlite_master")  # opens the WAL
         connection.files = _opened_files(place, file)
         # Ours replace SQLite's automatic checkpoints, where the index can be read.
-        pages = pages if _has_index(connection.files.shm) else WAL_PAGES
+        pages = 0 if _has_index(connection.files.shm) else WAL_PAGES
         connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         join_queue(connection, queue)
         ensure_schema(connection)

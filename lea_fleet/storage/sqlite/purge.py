@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from .checkpoint import alone
+from .checkpoint import locked
 from .connection import Connection
 from .errors import database_problem, tries
 from .transactions import end_turn, take_turn
@@ -53,6 +53,6 @@ def vacuum(connection: sqlite3.Connection, path: Path) -> None:
 
 def _truncated(connection: Connection) -> bool:
     # Alone, since this is a checkpoint like those of the servers.
-    with alone(connection.place, _TRY / 1000):
+    with locked(connection.place.wal, _TRY / 1000):
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return bool(busy == 0)
