@@ -401,6 +401,44 @@ def test_what_root_makes_is_its_owners(place, start):
     stop(app)
 
 
+@as_root
+@pytest.mark.parametrize("user", [0, OTHER])
+@pytest.mark.parametrize("place", ["rpa.db", "new/folder/rpa.db"])
+@pytest.mark.parametrize(
+    "words",
+    [["token", "create", "--create"], ["import", "{table}", "--create", "--yes"]],
+)
+def test_no_database_is_begun_that_the_folders_owner_could_not_write(
+    folder, table, start, umask, user, place, words
+):
+    folder.chmod(0o777)
+    os.chown(folder, OWNER, OWNER)
+    words = [word.format(table=table) for word in words]
+
+    with acting_as(user):
+        result = command(start(folder / place), *words)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"Error: The folder {folder} belongs to" in result.stderr
+    assert list(folder.glob("*.db*")) == [] == list(folder.glob("new*"))
+
+
+@as_root
+@pytest.mark.parametrize("user", [OWNER, OTHER])
+def test_one_that_its_group_may_write_is_begun(folder, start, umask, user):
+    umask(0o002)
+    os.chown(folder, OWNER, OWNER)
+    folder.chmod(0o2770)
+
+    with acting_as(user, OWNER):
+        app = start(folder / "rpa.db")
+        assert command(app, "token", "create").exit_code == 0
+        stop(app)
+
+    with acting_as(OWNER):
+        assert Api(start(folder / "rpa.db").test_client(), OPERATOR_TOKEN).enroll("PC")
+
+
 @pytest.mark.parametrize(
     ("file", "folder", "user", "may"),
     [

@@ -54,14 +54,34 @@ def refuse_to_shut_out_owner(path: Path) -> None:
     """Refuse to open the database as a user whose files its owner could not write.
 
     With another user's -wal or -shm beside it, each write of the server fails, until
-    somebody removes them. Raises DatabaseUnavailable.
+    somebody removes them. Of a database that is not there yet, the owner is who owns
+    the folder. Raises DatabaseUnavailable.
     """
-    if shuts_out_owner(path):
+    if not path.exists():
+        _refuse_to_make_for_another(path)
+    elif shuts_out_owner(path):
         owner = user_name(os.stat(path).st_uid)
         raise DatabaseUnavailable(
             f"{path} belongs to {owner}, who could not write the -wal and -shm that"
             f" SQLite would make for this user. Run the command as {owner}."
         )
+
+
+def _refuse_to_make_for_another(path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    folder = next(each for each in path.resolve().parents if each.exists())
+    around = os.stat(folder)
+    if around.st_uid in (0, os.geteuid()):  # root's may be anybody's
+        return
+    group = _group_of_new(around, os.getegid())
+    if _MODE & ~_umask() & stat.S_IWGRP and group in _groups_of_owner(around):
+        return
+    owner = user_name(around.st_uid)
+    raise DatabaseUnavailable(
+        f"The folder {folder} belongs to {owner}, who could not write a database that"
+        f" this user makes there. Run the command as {owner}."
+    )
 
 
 def shuts_out_owner(path: Path) -> bool:
@@ -87,9 +107,21 @@ def owner_may_write(
     """
     if user in (0, file.st_uid) or file.st_mode & stat.S_IWOTH:
         return True
-    if folder.st_mode & stat.S_ISGID or sys.platform == "darwin":
-        group = folder.st_gid
+    group = _group_of_new(folder, group)
     return bool(file.st_mode & stat.S_IWGRP) and group in _groups_of_owner(file)
+
+
+def _group_of_new(folder: os.stat_result, group: int) -> int:
+    """Return the group of a file that is made in *folder* by who acts for *group*."""
+    if folder.st_mode & stat.S_ISGID or sys.platform == "darwin":
+        return folder.st_gid
+    return group
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def user_name(number: int) -> str:
