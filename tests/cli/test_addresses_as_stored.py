@@ -19,6 +19,8 @@ FORMS = {
     "upper case": "ZOÉ@EXAMPLE.COM",
     "in brackets": "<zoé@example.com>",
     "a link": "mailto:zoé@example.com",
+    "an encoded link": "mailto:zo%C3%A9%40example.com",
+    "a wide sign": "zoé\uff20example.com",
     "with a name": "Zoé <Zoé@example.com>",
     "with another": "zoé@example.com;carol@example.org",
     "after another": "carol@example.org; zoé@example.com",

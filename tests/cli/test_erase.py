@@ -100,9 +100,7 @@ def test_all_that_is_personal_of_a_machine_goes(run, operator, database, the_clo
     assert traces(database, *ZOE.values(), *BOB.values(), "who left") == []
     *after, erased = history(operator)
     names = ("id", "event", "at")
-    assert [e[n] for e in after for n in names] == [
-        e[n] for e in before for n in names
-    ]
+    assert [e[n] for e in after for n in names] == [e[n] for e in before for n in names]
     assert [event["actor"]["role"] for event in after] == ["installer"] + ["agent"] * 3
     assert not any("address" in event["actor"] for event in after)
     assert erased["event"] == "erased"

@@ -188,9 +188,7 @@ def test_a_machine_that_comes_back_between_is_spared(
         elsewhere.enroll("PC-1")
         erase(self, machine_ids, seconds)
 
-    monkeypatch.setattr(
-        retention.Retention, "erase_departed", come_back_then_erase
-    )
+    monkeypatch.setattr(retention.Retention, "erase_departed", come_back_then_erase)
     assert run("--uninstalled-for", "365d", "--yes").exit_code == 0
 
     assert operator.machine("PC-1")["user_name"] == ZOE["user_name"]

@@ -256,9 +256,7 @@ def test_a_release_may_be_taken_back(run, operator, agent):
     assert happened(operator)[0] == ("release_cancelled", CLI)
 
 
-def test_the_machines_of_an_older_server_are_released_together(
-    run, operator, database
-):
+def test_the_machines_of_an_older_server_are_released_together(run, operator, database):
     """Those alone that are active and have no token that is good."""
     held = operator.enroll("PC-held")
     for machine_id in ("PC-gone", "PC-again", "PC-revoked"):
@@ -352,9 +350,10 @@ def test_several_are_released_only_after_a_yes(run, operator, database, cancel):
         " them.\n",
     )
     assert refused(operator, "PC-1") and refused(operator, "PC-2")
-    assert json.loads(run("events", "--json", "--limit", "1").output)["events"][0][
-        "event"
-    ] == "enrollment_token_created"  # of refused(): the last that happened
+    assert (
+        json.loads(run("events", "--json", "--limit", "1").output)["events"][0]["event"]
+        == "enrollment_token_created"
+    )  # of refused(): the last that happened
 
 
 def test_a_release_as_json(run, operator, database, the_clock):

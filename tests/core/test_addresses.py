@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from lea_fleet.core.privacy.addresses import mentions, names, person, without_others
+from lea_fleet.core.privacy.addresses import (
+    addresses,
+    mentions,
+    names,
+    person,
+    without_others,
+)
 
 ZOE = "zoé@example.com"
 
@@ -17,6 +23,10 @@ FORMS = [
     "<zoé@example.com>",
     "mailto:zoé@example.com",
     "MAILTO:ZOÉ@EXAMPLE.COM?subject=x",
+    "mailto:zo%C3%A9%40example.com",
+    "mailto:zo%c3%a9@example.com?subject=x",
+    "zoé%40example.com",
+    "zoé\uff20example.com",
     "Zoé Lefèvre <zoe\u0301@example.com>",
     '"Lefèvre, Zoé" <zoé@example.com>',
     "'zoé@example.com'",
@@ -46,6 +56,8 @@ OTHERS = [
     "<zoé@example.community>;mailto:chloé@example.com",
     "zoé@example.com@elsewhere.org",
     "zoé@example",
+    "mailto:x%2Bzo%C3%A9%40example.com",
+    "mailto:zo%C3%A9%40example.com.au",
     "",
     None,
 ]
@@ -75,7 +87,7 @@ def test_a_name_without_an_address_equals_the_whole_value_only():
 
 
 @pytest.mark.parametrize(
-    "typed", [form for form in FORMS if form.count("@") == 1 and form[0] != "-"]
+    "typed", [form for form in FORMS if len(addresses(form)) == 1 and form[0] != "-"]
 )
 def test_a_person_may_be_typed_in_any_form(typed):
     assert person(typed) == ZOE

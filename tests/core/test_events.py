@@ -182,4 +182,6 @@ def test_the_timeline_tells_of_no_event_and_no_member_that_there_is_not():
     assert names and set(names) <= set(EVENTS)
     assert set(members) == {
         name for each in OF_MACHINE for name in EVENTS[each].members
-    } - {"fields"}  # operators need not know which kinds were erased
+    } - {
+        "fields"
+    }  # operators need not know which kinds were erased

@@ -1,7 +1,7 @@
 """Decide whether a stored text names a person, whatever form their address has in it.
 
 Machines, imports and older servers store what they are given: ``<a@b>``,
-``mailto:a@b``, ``Zoe <a@b>``, ``a@b;c@d``, in any case and Unicode form. Everything
+``mailto:a%40b``, ``Zoe <a@b>``, ``a@b;c@d``, in any case and Unicode form. Everything
 that looks for a person asks here, so that an export shows what an erasure erases.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
+from urllib.parse import unquote
 
 from ..text import folded
 
@@ -22,20 +23,23 @@ _ADDRESS = re.compile(f"[^{_AROUND}]+@[^{_AROUND}?]+")
 #: person's, ``-a@b`` is an item of a list.
 _INNER = r"[.+%&~'-]"
 
+#: What East Asian keyboards write for ``@``.
+_WIDE = str.maketrans("\uff20\ufe6b", "@@")
+
 
 def person(typed: str) -> str:
     """Return the person that *typed* names: their address, folded, without decoration.
 
     A text with no address or with several is itself what is looked for.
     """
-    text = folded(typed)
+    text = _plain(typed)
     found = addresses(text)
     return found[0] if len(found) == 1 else text
 
 
 def addresses(text: object) -> list[str]:
     """Return the addresses in *text*, folded."""
-    return [found.strip("'.") for found in _ADDRESS.findall(folded(text))]
+    return [found.strip("'.") for found in _ADDRESS.findall(_plain(text))]
 
 
 def names(value: object, who: str) -> bool:
@@ -44,7 +48,7 @@ def names(value: object, who: str) -> bool:
     It does if it equals it or has that address in it, but not a longer one: ``a@bc``
     and ``x.a@b`` are not ``a@b``.
     """
-    text = folded(value)
+    text = _plain(value)
     return text == who or ("@" in who and _has_address(text, who))
 
 
@@ -53,8 +57,9 @@ def is_one_of(value: object, values: Collection[str]) -> bool:
 
     Or names one of the addresses among them, as :func:`names` does.
     """
-    text = folded(value)
-    return text in values or any(names(text, each) for each in values if "@" in each)
+    return folded(value) in values or any(
+        names(value, each) for each in values if "@" in each
+    )
 
 
 def mentions(text: object, value: str) -> bool:
@@ -62,19 +67,26 @@ def mentions(text: object, value: str) -> bool:
 
     An address is looked for as :func:`names` does; any other value anywhere.
     """
-    text = folded(text)
-    return _has_address(text, value) if "@" in value else value in text
+    if "@" in value:
+        return _has_address(_plain(text), value)
+    return value in folded(text)
 
 
 def mentions_any(text: object, values: Collection[str]) -> bool:
     """Tell whether a free *text* contains one of *values*, which are folded."""
-    text = folded(text)
     return any(mentions(text, value) for value in values)
 
 
 def without_others(value: object, who: str) -> object:
     """Return *value*; only the address of *who* if it has those of others too."""
     return who if names(value, who) and len(addresses(value)) > 1 else value
+
+
+def _plain(text: object) -> str:
+    """Return *text* folded, with its addresses as they are typed, not as in a link."""
+    plain = folded(text).translate(_WIDE)
+    is_link = "mailto:" in plain or "%40" in plain
+    return folded(unquote(plain)) if is_link else plain
 
 
 def _has_address(text: str, address: str) -> bool:
