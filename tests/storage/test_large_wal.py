@@ -74,11 +74,14 @@ def test_the_doctor_blames_no_reader_that_is_gone(app, operator, database):
             older.execute("CREATE TABLE theirs (x)")
             for _ in range(6):
                 older.execute("INSERT INTO theirs VALUES (randomblob(4000000))")
+        assert call(app)["log_size"]["level"] == "warning"
         older.execute("DELETE FROM theirs")
         older.execute("PRAGMA wal_checkpoint").fetchone()
+        written_back = call(app)["log_size"]
         older.execute("INSERT INTO theirs VALUES (1)")
         assert wal_size(database) > LARGE
 
         found = call(app)["log_size"]
 
+    assert written_back["level"] == "ok" and "written back" in written_back["detail"]
     assert found["level"] == "ok" and "in use" in found["detail"]

@@ -228,12 +228,15 @@ def _wal_size(database: Database) -> Verdict:
     frames = frames_of((shm.st_dev, shm.st_ino)) if (shm := database.shm) else None
     if frames and frames.size <= LARGE < wal:
         return ok(f"{size(wal)}, of which {size(frames.size)} are in use")
+    if frames and frames.saved == frames.written:
+        return ok(f"{size(wal)}, written back: the next commit begins it anew")
     if wal > max(LARGE, length):
         return warning(
             f"{size(wal)}, more than the database: a reader keeps it from being"
-            " written back",
+            " written back, or did until the last commit",
             "Stop the process that has it open"
-            f" (lsof {shlex.quote(str(database.path))}), or restart the server.",
+            f" (lsof {shlex.quote(str(database.path))}); if none has, the server's next"
+            " commits write it back.",
         )
     return ok(size(wal))
 
