@@ -37,10 +37,14 @@ def page(written: str) -> str:
     intro, _, rest = written.partition(_FIRST)
     kept = _by_hand(_FIRST + rest)
     runner = app.test_cli_runner()
-    return intro + "\n\n".join(
-        f"{name}\n{'-' * len(name)}\n\n{_help(runner, name)}{kept.get(name, '')}"
-        for name in names
-    ) + "\n"
+    return (
+        intro
+        + "\n\n".join(
+            f"{name}\n{'-' * len(name)}\n\n{_help(runner, name)}{kept.get(name, '')}"
+            for name in names
+        )
+        + "\n"
+    )
 
 
 def _by_hand(sections: str) -> dict[str, str]:

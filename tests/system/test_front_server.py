@@ -1,4 +1,4 @@
-"""nginx in front of gunicorn, configured as operations.rst says.
+"""nginx in front of gunicorn, configured as deployment.rst says.
 
 Skipped without nginx (``apt-get install nginx``); with LEA_REQUIRE_NGINX=1 they
 fail.
@@ -12,7 +12,6 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import closing
 from getpass import getuser
 
 import pytest
@@ -39,18 +38,13 @@ http {{
 """
 
 
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return found.getsockname()[1]
-
-
 @pytest.fixture(scope="module", params=[1, 4], ids=["sync", "threads"])
 def front(request, tmp_path_factory):
     """The client of nginx before gunicorn with two workers."""
     folder = tmp_path_factory.mktemp("front")
     options = ["-w", "2", "--threads", str(request.param), "--keep-alive", "0"]
     with running_server(folder / "gunicorn", *options) as server:
-        port = free_port()
+        port = docs.free_port()
         text = configuration(port, server.port)
         (folder / "nginx.conf").write_text(AROUND.format(user=getuser(), server=text))
         command = [NGINX, "-p", f"{folder}/", "-c", "nginx.conf", "-e", "error.log"]
@@ -65,7 +59,7 @@ def front(request, tmp_path_factory):
 
 def configuration(port, backend):
     """Return the documented server, on *port* and without TLS."""
-    section = docs.section(docs.parse(docs.OPERATIONS), "Front server")
+    section = docs.section(docs.parse(docs.DEPLOYMENT), "Front server")
     (text,) = docs.blocks(section, "nginx")
     lines = [line for line in text.splitlines() if " ssl_certificate" not in line]
     text = "\n".join(lines)

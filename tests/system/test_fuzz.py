@@ -139,9 +139,7 @@ def test_any_json(caller, routes, role, body):
     data = json.dumps(body)
 
     for path, method in routes:
-        check(
-            someone.request(method, path, data=data, content_type="application/json")
-        )
+        check(someone.request(method, path, data=data, content_type="application/json"))
 
 
 @every_role

@@ -1,0 +1,151 @@
+"""What deployment.rst says about services is run as it stands, but for the folders."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support import docs
+from tests.support.api import PREFIX, Api
+from tests.support.docs import free_port
+from tests.support.server import TcpClient
+
+PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def page():
+    return docs.parse(docs.DEPLOYMENT)
+
+
+@pytest.fixture
+def place(tmp_path, page):
+    """The folders of the page, below one of the test; its settings are there."""
+    section = docs.section(page, "A service on Linux (systemd)")
+    settings, unit = docs.blocks(section, "ini")
+    (tmp_path / "srv/rpa/data/databases").mkdir(parents=True)
+    (tmp_path / "srv/rpa/.venv").mkdir()
+    (tmp_path / "srv/rpa/.venv/bin").symlink_to(PROGRAMS)
+    (tmp_path / "etc/lea-fleet").mkdir(parents=True)
+    (tmp_path / "etc/lea-fleet/environment").write_text(here(tmp_path, settings))
+    (tmp_path / "lea-fleet.service").write_text(here(tmp_path, unit))
+    return tmp_path
+
+
+def here(folder, text):
+    return text.replace("/srv/", f"{folder}/srv/").replace(
+        "/etc/lea", f"{folder}/etc/lea"
+    )
+
+
+def settings_in(place):
+    lines = (place / "etc/lea-fleet/environment").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+@contextmanager
+def started(command, folder, settings):
+    """Run the server *command* on a free port; yield a client of it."""
+    port = free_port()
+    command = re.sub(r"127\.0\.0\.1:8000", f"127.0.0.1:{port}", command)
+    process = subprocess.Popen(
+        shlex.split(command), cwd=folder, env=docs.environment(**settings)
+    )
+    try:
+        wait_until_it_answers(process, port)
+        yield TcpClient(port)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_until_it_answers(process, port):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return TcpClient(port).open(f"{PREFIX}/fleet")
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_the_unit_starts_a_server_with_the_settings(place):
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read(place / "lea-fleet.service")
+    service, settings = unit["Service"], settings_in(place)
+    assert service["EnvironmentFile"] == str(place / "etc/lea-fleet/environment")
+    folder = service["WorkingDirectory"]
+
+    with started(service["ExecStart"], folder, settings) as client:
+        operator = Api(client, settings["RPA_API_TOKEN"])
+        assert operator.enroll("PC-1").heartbeat().status_code == 200
+
+    database = Path(settings["RPA_AGENTS_DB_PATH"])
+    assert database.is_relative_to(service["ReadWritePaths"]) and database.exists()
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed"
+)
+def test_systemd_finds_no_fault_in_the_unit(place):
+    command = ["systemd-analyze", "verify", "--man=no", place / "lea-fleet.service"]
+    checked = subprocess.run(command, capture_output=True, text=True)
+
+    assert [line for line in checked.stderr.splitlines() if "lea-fleet" in line] == []
+
+
+def test_the_commands_run_with_the_services_settings(place, page):
+    section = docs.section(page, "A service on Linux (systemd)")
+    *_, command = docs.blocks(section, "sh")
+    command = here(place, command).replace("sudo -u rpa ", "")
+    settings = settings_in(place)
+    begin = [PROGRAMS / "flask", "fleet", "token", "create"]
+    subprocess.run(begin, env=docs.environment(**settings), check=True)
+
+    checked = subprocess.run(
+        ["sh", "-c", command], env=docs.environment(), capture_output=True, text=True
+    )
+
+    assert settings["RPA_AGENTS_DB_PATH"] in checked.stdout, checked.stderr
+
+
+def test_waitress_serves_the_fleet(tmp_path, page):
+    section = docs.section(page, "A service on Windows (waitress)")
+    (command,) = docs.blocks(section, "bat")
+    command = command.replace(".venv\\Scripts\\", f"{PROGRAMS}/")
+    settings = {
+        "RPA_API_TOKEN": "change-me",
+        "RPA_AGENTS_DB_PATH": str(tmp_path / "rpa.db"),
+    }
+
+    with started(command, tmp_path, settings) as client:
+        assert Api(client, "change-me").enroll("PC-1").heartbeat().status_code == 200
+
+
+def test_the_commands_for_windows_are_commands(tmp_path, page):
+    """What follows ``flask`` is the same in each shell; the quotes are too."""
+    section = docs.section(page, "Commands on Windows")
+    blocks = docs.blocks(section, "powershell") + docs.blocks(section, "bat")
+    lines = [line for block in blocks for line in block.splitlines()]
+    words = [shlex.split(line.replace("\\", "/")) for line in lines if "flask" in line]
+    settings = docs.environment(RPA_API_TOKEN="change-me")
+    settings["RPA_AGENTS_DB_PATH"] = str(tmp_path / "rpa.db")
+
+    commands = [typed[1:] for typed in words if typed[-1] != "run"]
+    assert len(commands) == 5
+    for command in sorted(commands, key=lambda command: "create" not in command):
+        called = [PROGRAMS / "flask", *command]
+        done = subprocess.run(
+            called, cwd=tmp_path, env=settings, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
