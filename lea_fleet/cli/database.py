@@ -152,7 +152,9 @@ def _is_default() -> bool:
 
 
 def _has_folder() -> bool:
-    return os.path.isdir(current_state().settings.database.parent)
+    # Of the file itself: a link may lead to a disk that is not mounted.
+    file = os.path.realpath(current_state().settings.database)
+    return os.path.isdir(os.path.dirname(file))
 
 
 def _no_database(remedy: str) -> click.ClickException:

@@ -206,6 +206,17 @@ def test_nor_does_one_begin_without_it_in_a_folder_that_is_missing(
 
 
 @each_beginning
+def test_nor_where_a_link_leads_to_a_folder_that_is_missing(flask, folder, words):
+    """As where the disk that it leads to is not mounted."""
+    (folder / "fleet.db").symlink_to(folder / "disk" / "fleet.db")
+    path, before = folder / "fleet.db", files(folder)
+
+    refused(flask(words, RPA_AGENTS_DB_PATH=path), path, "nor its folder", "--create")
+    assert files(folder) == before
+    assert not (folder / "disk").exists()
+
+
+@each_beginning
 @pytest.mark.parametrize("empty", [False, True])
 def test_a_configured_path_in_a_folder_that_is_there_begins_one_and_says_so(
     flask, folder, words, empty
