@@ -25,7 +25,13 @@ from pathlib import Path
 import pytest
 
 from lea_fleet.core.tokens import hash_token
-from tests.support.api import OPERATOR_TOKEN, PREFIX, Agent, Api, assert_problem
+from tests.support.api import (
+    OPERATOR_TOKEN,
+    PREFIX,
+    Agent,
+    Api,
+    assert_problem,
+)
 from tests.support.fleets import make_fleet
 from tests.support.processes import at_once, open_descriptors
 from tests.support.server import KeptClient, running_server
@@ -280,6 +286,42 @@ def test_a_log_that_is_deleted_takes_nothing_with_it(tmp_path):
         assert server.workers() == workers
         storm.assert_all_beat()
         storm.assert_kept()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ends"),
+    [
+        ("A", "ABAB", ("-wal",)),
+        ("A", "ABAB", ("-shm",)),
+        ("A", "BABA", ("-shm",)),
+        ("A", "BABA", ("-wal", "-shm")),
+        ("AB", "BB", ("-wal", "-shm")),  # the other one is idle
+    ],
+)
+def test_no_process_begins_a_wal_while_another_uses_a_removed_one(
+    tmp_path, before, after, ends
+):
+    database, kept = tmp_path / "fleet.db", set()
+
+    def enroll(servers):
+        for name in servers:
+            machine = f"PC-{name}-{len(kept)}"
+            answer = servers_of[name].operator.post("/enroll", {"machine_id": machine})
+            if answer.status_code == 201:
+                kept.add(machine)
+            else:
+                assert_problem(answer, 503, "database_unavailable")
+
+    with running_server(tmp_path / "a", database=database) as a:
+        with running_server(tmp_path / "b", database=database) as b:
+            servers_of = {"A": a, "B": b}
+            enroll(before * 10)
+            assert len(kept) == 10 * len(before)
+            for end in ends:
+                os.unlink(f"{database}{end}")
+            enroll(after)
+    assert set(a.read("SELECT machine_id FROM enrolled_agents")) == kept
+    assert a.read("PRAGMA integrity_check") == ["ok"]
 
 
 HOST = """

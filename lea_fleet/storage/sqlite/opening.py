@@ -19,6 +19,7 @@ from .permissions import make_database_file
 from .schema import ensure_schema
 from .temporary import sort_where_possible
 from .transactions import WriteQueue, join_queue
+from .wal import refuse_second_wal
 from .wal_index import WAL_PAGES, descriptor_of, frames_of
 
 #: Bytes that the WAL's file keeps when it begins anew after a reader that let it grow:
@@ -50,7 +51,9 @@ def open_connection(
     # Not while another process saves a WAL that was removed: this makes another one.
     # Where a WAL is, nobody does, and whoever may read the folder can hold that lock.
     patience = _SHORT_WAIT if os.path.exists(place.wal) else busy_timeout
-    with locked(place.folder, patience):
+    with locked(place.folder, patience) as has_lock:
+        if has_lock:  # else other threads here may be opening it
+            refuse_second_wal(place, file)
         return _opened(place, file, busy_timeout, queue)
 
 

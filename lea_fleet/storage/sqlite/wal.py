@@ -5,14 +5,17 @@ SQLite finds the WAL by its name alone, and would read an old file's into a new 
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import struct
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...core.problems import DatabaseUnavailable
 from .errors import tries
-from .files import Files, Place, size_of
-from .wal_index import Frames, frames_of
+from .files import File, Files, Place, size_of
+from .wal_index import Frames, descriptor_of, frames_of
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -22,6 +25,18 @@ _NOT_SAVED = "Do not stop the server yet: what was in that WAL is not saved."
 
 #: Seconds between two tries, since SQLite does not wait by itself there.
 _PAUSE = 0.01
+
+#: Seconds for which another process may take to make or to remove its WAL.
+_LONGEST_WAIT = 0.2
+
+#: The bytes of the database that each open connection has a lock on (os.h).
+_SHARED = 0x40000002, 510
+
+#: In the file's header: 2 in WAL mode.
+_READ_VERSION = 19
+
+#: struct flock, and where its l_type is. Not known of other systems.
+_FLOCKS = {"linux": ("hhqqi", 0), "darwin": ("qqihh", 3)}
 
 
 def refuse_wrong_wal(opened: Files, place: Place, now: Files) -> None:
@@ -37,6 +52,24 @@ def refuse_wrong_wal(opened: Files, place: Place, now: Files) -> None:
             " still belongs to the file before. Stop the server, remove that WAL"
             " and its -shm, and start again."
         )
+
+
+def refuse_second_wal(place: Place, file: File) -> None:
+    """Refuse to make a -wal or -shm beside *file* while others use those before.
+
+    They were removed from under these processes. With two of a kind, the process that
+    closes the database last would save frames of its own WAL by the other's index, or
+    remove the other's WAL unsaved. Raises DatabaseUnavailable.
+    """
+    for _ in tries(_LONGEST_WAIT, _PAUSE):
+        if all(map(os.path.exists, place.watched[1:])):
+            return
+        if not _is_used_elsewhere(place, file):
+            return
+    raise DatabaseUnavailable(
+        f"{place.wal} or its -shm was removed while another process was using it. It is"
+        " made anew when no process uses what was removed: restart all servers."
+    )
 
 
 def save_removed_wal(
@@ -86,3 +119,38 @@ def _save(
             if not busy and pages == saved:
                 return True
     return False
+
+
+def _is_used_elsewhere(place: Place, file: File) -> bool:
+    """Tell whether another process has *file* open, in WAL mode."""
+    if sys.platform not in _FLOCKS:
+        return False
+    known = descriptor_of(file)
+    if known is not None:  # closing another one would drop this process's locks
+        return _is_locked_in_wal_mode(known)
+    try:
+        descriptor = os.open(place.file, os.O_RDONLY)
+    except OSError:  # opening it reports that
+        return False
+    try:
+        return _is_locked_in_wal_mode(descriptor)
+    except OSError:  # a folder, or a file system without such locks
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked_in_wal_mode(descriptor: int) -> bool:
+    import fcntl  # not on Windows
+
+    if os.pread(descriptor, 1, _READ_VERSION) != b"\2":
+        return False
+    form, place_of_type = _FLOCKS[sys.platform]
+    start, length = _SHARED
+    values = {
+        "linux": (fcntl.F_WRLCK, os.SEEK_SET, start, length, 0),
+        "darwin": (start, length, 0, fcntl.F_WRLCK, os.SEEK_SET),
+    }
+    asked = struct.pack(form, *values[sys.platform])
+    told = struct.unpack(form, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    return bool(told[place_of_type] != fcntl.F_UNLCK)
