@@ -47,9 +47,15 @@ _OTHERS = "others"
 
 @dataclass
 class _Tally:
-    """The refusals of one address and code that are not logged yet."""
+    """The refusals of one address and code that are not logged yet.
 
-    problem: Problem  # the last one
+    It keeps neither the exception, whose traceback would keep the whole request, body
+    and token included, nor a refusal's detail, which may quote the body: a thousand
+    addresses would fill the memory.
+    """
+
+    kind: type[Problem]
+    detail: str = ""  # of the last DatabaseProblem
     count: int = 0
     due: float = 0.0  # when the next line may be written
 
@@ -90,8 +96,9 @@ class Refusals:
             if where not in self._by_address and self._is_full():
                 where = _OTHERS
             tallies = self._by_address.setdefault(where, {})
-            tally = tallies.setdefault(problem.code, _Tally(problem))
-            tally.problem = problem
+            tally = tallies.setdefault(problem.code, _Tally(type(problem)))
+            if is_ours:
+                tally.detail = problem.detail
             tally.count += 1
             if save:
                 self._unsaved[problem.code] += 1
@@ -99,14 +106,14 @@ class Refusals:
             if self._unsaved or tally.count:
                 self._arm()
         if count:
-            _log(problem, where, count)
+            _log(type(problem), problem.detail, where, count)
 
     def flush(self) -> None:
         """Write the lines that are due, and save the counts."""
         with self._lock:
             self._timer = None
             lines = [
-                (tally.problem, where, count)
+                (tally.kind, tally.detail, where, count)
                 for where, tallies in self._by_address.items()
                 for tally in tallies.values()
                 if (count := self._take_due(tally))
@@ -141,7 +148,7 @@ class Refusals:
         if now < tally.due or not tally.count:
             return 0
         count, tally.count = tally.count, 0
-        tally.due = now + (_HOUR if isinstance(tally.problem, _EXPECTED) else _MINUTE)
+        tally.due = now + (_HOUR if issubclass(tally.kind, _EXPECTED) else _MINUTE)
         return count
 
     def _drop_old(self) -> None:
@@ -170,13 +177,13 @@ class Refusals:
         return True
 
 
-def _log(problem: Problem, where: str, count: int) -> None:
-    """Write one line, without the detail of a refusal, which may quote the caller."""
-    if isinstance(problem, DatabaseProblem):
+def _log(kind: type[Problem], detail: str, where: str, count: int) -> None:
+    """Write one line, without the *detail* of a refusal, which may quote the caller."""
+    if issubclass(kind, DatabaseProblem):
         times = f" ({count} requests)" if count > 1 else ""
-        logger.error("%s: %s%s", problem.code, problem.detail, times)
+        logger.error("%s: %s%s", kind.code, detail, times)
         return
-    fields = {"code": problem.code, "address": where, "count": count}
+    fields = {"code": kind.code, "address": where, "count": count}
     logger.warning(
         "%s", change_log.line("refused", fields), extra={"lea_fleet": fields}
     )
