@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.machine import PERSONAL
-from ..core.privacy.addresses import person, without_others
+from ..core.privacy.addresses import names, person, without_others
+from ..core.privacy.erasure import OF_A_USER
 from ..core.privacy.export import acts_of, events_of, is_theirs, mentions_of
 from ..core.privacy.ownership import History
 from .erasure import Erasure
@@ -54,7 +55,7 @@ class PersonalData:
         }
         if not (about["agent"] or about["identities"] or about["events"]):
             return []
-        if history.row is not None and about["agent"]:
+        if history.row is not None and history.holder == email:
             about["tokens"] = self._tokens(machine_id, history.row["enrolled_at"])
         return [about]
 
@@ -64,8 +65,8 @@ class PersonalData:
             " WHERE machine_id = :machine_id ORDER BY left_at, name",
             {"machine_id": machine_id},
         )
-        names = ("name", "value", "left_at")
-        return [dict(zip(names, row)) for row in rows]
+        columns = ("name", "value", "left_at")
+        return [dict(zip(columns, row)) for row in rows]
 
     def _tokens(self, machine_id: str, enrolled_at: str) -> list[dict[str, Any]]:
         """Return the dates of the tokens of an enrollment."""
@@ -75,13 +76,24 @@ class PersonalData:
             " ORDER BY issued_at",
             {"machine_id": machine_id, "enrolled_at": enrolled_at},
         )
-        names = ("issued_at", "first_used_at", "revoked_at")
-        return [dict(zip(names, row)) for row in rows]
+        columns = ("issued_at", "first_used_at", "revoked_at")
+        return [dict(zip(columns, row)) for row in rows]
 
 
 def _row(history: History, email: str) -> dict[str, Any] | None:
-    """Return the machine's row if it is that person's, without addresses of others."""
-    if history.row is None or history.holder != email:
+    """Return the machine's row if it is that person's, without addresses of others.
+
+    If only the user's name or id names them, without any other personal data: the rest
+    may be another user's. An erasure takes those columns too.
+    """
+    row = history.row
+    if row is None:
         return None
-    theirs = {name: without_others(history.row[name], email) for name in PERSONAL}
-    return {**history.row, **theirs}
+    if history.holder == email:
+        return {**row, **{name: without_others(row[name], email) for name in PERSONAL}}
+    theirs = [name for name in OF_A_USER if names(row[name], email)]
+    if not theirs:
+        return None
+    hidden = dict.fromkeys((*PERSONAL, "uninstall_reason"))
+    shown = {name: without_others(row[name], email) for name in theirs}
+    return {**row, **hidden, **shown}

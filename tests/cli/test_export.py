@@ -127,3 +127,19 @@ def test_nobody_is_exit_code_1_and_no_e_mail_2(run, operator):
 
     assert run("export", "--user", "zoe@example.com", "--json").exit_code == 1
     assert run("export").exit_code == run("export", "--user", " ").exit_code == 2
+
+
+@pytest.mark.parametrize("column", ["user_name", "user_id"])
+@pytest.mark.parametrize("others", [{}, {"user_email": "bob@example.com"}])
+def test_an_address_in_another_column_is_told_without_what_may_be_anothers(
+    export, operator, column, others
+):
+    reported = {"hostname": "PC-OF-BOB", **others, column: "<zoe@example.com>"}
+    operator.enroll("PC-1", **reported)
+    operator.uninstall("PC-1", reason="Bob has left")
+    (machine,) = export("zoe@example.com")["machines"]
+
+    names = ("user_name", "user_email", "user_id", "hostname", "uninstall_reason")
+    told = {name: machine["agent"][name] for name in names}
+    assert told == {**dict.fromkeys(names), column: "<zoe@example.com>"}
+    assert (machine["tokens"], machine["events"]) == ([], [])

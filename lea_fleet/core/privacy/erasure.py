@@ -22,7 +22,7 @@ _REASON = "uninstall_reason"
 
 #: The columns about a machine's user. They stay in the row after the user has left,
 #: until the machine reports other values.
-_OF_A_USER = ("user_name", "user_id")
+OF_A_USER = ("user_name", "user_id")
 
 #: The kinds of data that are erased with an operator's name.
 _OF_AN_OPERATOR = {"operator", "address"}
@@ -111,7 +111,7 @@ def of_person(
     _plan_events(plan, history, lambda number: history.redaction(email, number))
 
     def is_theirs(name: str, value: object) -> bool:
-        left = name in _OF_A_USER and is_one_of(value, everywhere.values)
+        left = name in OF_A_USER and is_one_of(value, everywhere.values)
         return left or history.holder == email
 
     _plan_row(plan, history, everywhere, is_theirs)
