@@ -23,6 +23,10 @@ _ADDRESS = re.compile(f"[^{_AROUND}]+@[^{_AROUND}?]+")
 #: person's, ``-a@b`` is an item of a list.
 _INNER = r"[.+%&~'-]"
 
+#: In a text that is a link, or a part of one. Some programs encode what stands around
+#: an address and leave its ``@``.
+_ENCODED = re.compile("mailto:|%(?:20|22|2c|3[abce]|40)")
+
 #: What East Asian keyboards write for ``@``.
 _WIDE = str.maketrans("\uff20\ufe6b", "@@")
 
@@ -85,8 +89,7 @@ def without_others(value: object, who: str) -> object:
 def _plain(text: object) -> str:
     """Return *text* folded, with its addresses as they are typed, not as in a link."""
     plain = folded(text).translate(_WIDE)
-    is_link = "mailto:" in plain or "%40" in plain
-    return folded(unquote(plain)) if is_link else plain
+    return folded(unquote(plain)) if _ENCODED.search(plain) else plain
 
 
 def _has_address(text: str, address: str) -> bool:
