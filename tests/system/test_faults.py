@@ -25,13 +25,7 @@ from pathlib import Path
 import pytest
 
 from lea_fleet.core.tokens import hash_token
-from tests.support.api import (
-    OPERATOR_TOKEN,
-    PREFIX,
-    Agent,
-    Api,
-    assert_problem,
-)
+from tests.support.api import OPERATOR_TOKEN, PREFIX, Agent, Api, assert_problem
 from tests.support.fleets import make_fleet
 from tests.support.processes import at_once, open_descriptors
 from tests.support.server import KeptClient, running_server

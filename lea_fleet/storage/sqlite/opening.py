@@ -51,9 +51,7 @@ def open_connection(
     # Not while another process saves a WAL that was removed: this makes another one.
     # Where a WAL is, nobody does, and whoever may read the folder can hold that lock.
     patience = _SHORT_WAIT if os.path.exists(place.wal) else busy_timeout
-    with locked(place.folder, patience) as has_lock:
-        if has_lock:  # else other threads here may be opening it
-            refuse_second_wal(place, file)
+    with locked(place.folder, patience):
         return _opened(place, file, busy_timeout, queue)
 
 
@@ -66,6 +64,7 @@ def _opened(
     except sqlite3.Error as error:
         raise database_problem(error, place.file) from error
     try:
+        refuse_second_wal(place, file)  # before SQLite makes one
         connection.place = place
         connection.pid = os.getpid()
         add_functions(connection)

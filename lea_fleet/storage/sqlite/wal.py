@@ -55,16 +55,17 @@ def refuse_wrong_wal(opened: Files, place: Place, now: Files) -> None:
 
 
 def refuse_second_wal(place: Place, file: File) -> None:
-    """Refuse to make a -wal or -shm beside *file* while others use those before.
+    """Refuse to make a -wal or -shm while other processes use those that were before.
 
     They were removed from under these processes. With two of a kind, the process that
     closes the database last would save frames of its own WAL by the other's index, or
-    remove the other's WAL unsaved. Raises DatabaseUnavailable.
+    remove the other's WAL unsaved. This one has opened *file*, and read nothing yet.
+    Raises DatabaseUnavailable.
     """
     for _ in tries(_LONGEST_WAIT, _PAUSE):
         if all(map(os.path.exists, place.watched[1:])):
             return
-        if not _is_used_elsewhere(place, file):
+        if not _is_used_elsewhere(file):
             return
     raise DatabaseUnavailable(
         f"{place.wal} or its -shm was removed while another process was using it. It is"
@@ -121,23 +122,15 @@ def _save(
     return False
 
 
-def _is_used_elsewhere(place: Place, file: File) -> bool:
-    """Tell whether another process has *file* open, in WAL mode."""
-    if sys.platform not in _FLOCKS:
-        return False
-    known = descriptor_of(file)
-    if known is not None:  # closing another one would drop this process's locks
-        return _is_locked_in_wal_mode(known)
-    try:
-        descriptor = os.open(place.file, os.O_RDONLY)
-    except OSError:  # opening it reports that
+def _is_used_elsewhere(file: File) -> bool:
+    """Tell whether another process has *file* open in WAL mode, as this one has."""
+    descriptor = descriptor_of(file)
+    if descriptor is None or sys.platform not in _FLOCKS:
         return False
     try:
         return _is_locked_in_wal_mode(descriptor)
-    except OSError:  # a folder, or a file system without such locks
+    except OSError:  # a file system without such locks
         return False
-    finally:
-        os.close(descriptor)
 
 
 def _is_locked_in_wal_mode(descriptor: int) -> bool:
