@@ -55,7 +55,8 @@ _ADD = """INSERT INTO lea_fleet_tokens
 # At most 256 rows, since 0.1.0 kept every token. Which 256 does not matter: of each
 # part its newest tokens and its last one used stay, so those of all tokens do, and what
 # is left over is deleted the next times.
-_BY_USE = """SELECT token_hash, issued_at, revoked_at FROM (
+_BY_USE = """SELECT token_hash, revoked_at, coalesce(first_used_at, ''), issued_at
+  FROM (
     SELECT token_hash, issued_at, first_used_at, revoked_at FROM lea_fleet_tokens
     WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at
     ORDER BY token_hash LIMIT 256
@@ -212,15 +213,17 @@ class AgentTokens(Repository):
     ) -> tuple[list[tuple[str, str]], set[str]]:
         """Return the revoked tokens, newest first, and the one that is never deleted.
 
-        Each with the timestamp of its end. The other is the last one used or, if none
-        was, the last one issued, dead or not.
+        Each with the timestamp of its end; of those that ended at the same time, first
+        what an agent had used. The other is the last one used or, if none was, the last
+        one issued, dead or not.
         """
         values = self._values(enrollment)
         rows = self._unit.session.execute(_BY_USE, values).fetchall()
-        dead = [(revoked, issued, token) for token, issued, revoked in rows if revoked]
-        dead.sort(reverse=True)
-        last = {token for token, _, _ in rows[-1:]}
-        return [(revoked, token) for revoked, _, token in dead], last
+        dead = sorted(
+            ((*dates, token) for token, *dates in rows if dates[0]), reverse=True
+        )
+        last = {token for token, *_ in rows[-1:]}
+        return [(revoked, token) for revoked, _, _, token in dead], last
 
     def _delete(self, hashes: set[str]) -> None:
         self._unit.session.executemany(
