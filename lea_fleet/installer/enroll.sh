@@ -27,8 +27,8 @@ LEA_ENROLL_TOKEN, or else from --token.
 
 Exit codes: 0 success; 2 invalid option; 20 no usable response, run it again later; 21 an
 operator has to act; 22 this installer is not correct; 23 refused permanently; 24 the
-state folder cannot be written, or not safely. From 20 on, enroll-last-error.txt in it has
-details, if it can be written.
+state folder cannot be written, or not safely; 25 a proxy wants a name and password. From
+20 on, enroll-last-error.txt in it has details, if it can be written.
 USAGE
 }
 
@@ -108,9 +108,23 @@ hand_over() {
   chown "$agent_id" .. && alone=
 }
 
-# Whether the process $1 is running and is not this one.
+# Print when the process $1 began, as its system counts; nothing if it does not say.
+began() {
+  if [ -r "/proc/$1/stat" ]; then # a name may have spaces and brackets
+    awk '{ line = line $0 } END {
+      sub(/.*[)] /, "", line); split(line, field, " "); print field[20]
+    }' "/proc/$1/stat" 2>/dev/null
+  else
+    ps -o lstart= -p "$1" 2>/dev/null | tr -cd '0-9A-Za-z'
+  fi
+}
+
+# Whether the process of the lock $1 is running and is not this one. Its number may be
+# another process's by now, which began at another time. Older versions wrote no time.
 at_work() {
-  [ "$1" != $$ ] && kill -0 "$1" 2>/dev/null
+  process=${1%%-*}
+  [ "$process" != $$ ] && kill -0 "$process" 2>/dev/null || return
+  case $1 in *-?*) [ "$(began "$process")" = "${1#*-}" ] ;; esac
 }
 
 # Whether the lock is of a run that is gone, or no lock of a run at all.
@@ -125,13 +139,14 @@ left_behind() {
 # Ignore a run whose process is gone, or that takes longer than any run can.
 take_turn() {
   lock=../enroll.lock
+  mark=$$-$(began $$)
   waited=0
-  until ln -s "${exact:--n}" "$$" "$lock" 2>/dev/null; do
+  until ln -s "${exact:--n}" "$mark" "$lock" 2>/dev/null; do
     other=$(readlink "$lock") || other=
     waited=$((waited + 1))
     if [ "$waited" -gt $((4 * patience + 60)) ]; then
       rm -f "$lock"
-      ln -s "${exact:--n}" "$$" "$lock" && break
+      ln -s "${exact:--n}" "$mark" "$lock" && break
       unwritable
     fi
     if left_behind; then
@@ -143,13 +158,35 @@ take_turn() {
   trap 'rm -f "$lock" || :; close_work' EXIT
 }
 
+# Print the id that the system has given this machine. It has none yet where the file is
+# empty, "uninitialized" or all zeros, as in an image before its first boot.
 system_id() {
   if [ "$(uname -s)" = Darwin ]; then
     ioreg -rd1 -c IOPlatformExpertDevice |
       sed -n 's/.*"IOPlatformUUID" = "\([^"]*\)".*/\1/p'
   elif [ -r /etc/machine-id ]; then
-    sed -n '/^[0-9a-f]\{32\}$/p' /etc/machine-id
+    sed -n '/^0*$/d; /^[0-9a-f]\{32\}$/p' /etc/machine-id
   fi
+}
+
+# Set machine_id to the id of the system. Where it has none, one is made, and stays when
+# the system gets one: system-id.txt then has the id that the system got, or "none". With
+# an id that is neither of the two, the disk is a copy, and this is another machine.
+identify() {
+  ours=$(system_id) || :
+  bound=$(stored system-id.txt)
+  case ${known:+$bound} in
+    '') ;;
+    "$ours" | none)
+      machine_id=$known
+      [ -z "$ours" ] || bound=$ours
+      return
+      ;;
+    *) [ -n "$ours" ] || { machine_id=$known && return; } ;;
+  esac
+  bound=
+  machine_id=${ours:-$known}
+  [ -n "$machine_id" ] || bound=none machine_id=$(random)
 }
 
 system_name() {
@@ -176,8 +213,8 @@ prepare() {
   take_turn
   hand_over || unwritable
   known=$(stored machine-id.txt)
-  [ -n "$machine_id" ] || machine_id=$(system_id) || :
-  machine_id=${machine_id:-${known:-$(random)}}
+  bound=
+  [ -n "$machine_id" ] || identify
 }
 
 # Add the details of this machine, for an enrollment or a report.
@@ -221,6 +258,10 @@ insist() {
 refuse() {
   happened=$(outcome)
   again="then run enroll.sh again."
+  [ "$status" != 407 ] || fail 25 "$happened" \
+    "Put the name and password for the proxy into its variable, or bypass it, $again"
+  mend=$(tls_fault)
+  [ -z "$mend" ] || fail 20 "$happened" "$mend Then run enroll.sh again."
   passing && fail 20 "$happened" "Check that the server can be reached, $again"
   case $(member action) in
     retry | '') fail 20 "$happened" "Check that the server can be reached, $again" ;;
@@ -236,6 +277,7 @@ settle() {
   case $interval in '' | *[!0-9]*) interval=60 ;; esac
   store heartbeat-interval.txt "$interval" 644 || unwritable
   store server-url.txt "$url" 644 || unwritable
+  [ -z "$bound" ] || store system-id.txt "$bound" 644 || unwritable
   rm -f ../enroll-key.txt ../enroll-last-error.txt || unwritable
   echo "$1"
   exit 0
@@ -256,10 +298,20 @@ report() {
 # Set the enrollment token: from the file, or the environment, or the option.
 find_enrollment_token() {
   file=$here/lea-enroll-token.txt
-  [ ! -r "$file" ] || written_token=$(first_line <"$file")
-  token=${written_token:-${token:-$typed_token}}
-  is_token "$token" || fail 22 "There is no enrollment token, or it is not a valid one." \
-    "Put the token from the operator into $file, then run enroll.sh again."
+  written_token=
+  [ ! -r "$file" ] || written_token=$(unquoted <"$file")
+  token=$(printf '%s\n' "${written_token:-${token:-$typed_token}}" | unquoted)
+  is_token "$token" && return
+  if [ -n "$written_token" ]; then
+    missed="There is no enrollment token: $file has other text, or more than the token."
+  elif [ -n "$token" ]; then
+    missed="There is no enrollment token: what was given is another text."
+  elif [ -e "$file" ] && [ ! -r "$file" ]; then
+    missed="There is no enrollment token: $file cannot be read."
+  else
+    missed="There is no enrollment token, not even in $file."
+  fi
+  fail 22 "$missed" "Put the token from the operator into $file, then run enroll.sh again."
 }
 
 # Enroll, store the response, and exit. Discards the identity of another machine, as
@@ -267,7 +319,8 @@ find_enrollment_token() {
 enroll() {
   find_enrollment_token
   rm -f ../agent-token.txt || unwritable
-  [ "$machine_id" = "$known" ] || rm -f ../enroll-key.txt || unwritable
+  [ "$machine_id" = "$known" ] || rm -f ../enroll-key.txt ../system-id.txt || unwritable
+  [ -z "$bound" ] || store system-id.txt "$bound" 644 || unwritable
   store machine-id.txt "$machine_id" 644 || unwritable
   key=$(stored enroll-key.txt)
   if ! is_token "$key"; then

@@ -10,7 +10,8 @@ url=https://rpa.example.com/api/v1/agents
 state=/var/lib/lea
 [ "$(uname -s)" != Darwin ] || state='/Library/Application Support/Lea'
 state=${LEA_STATE_DIR:-$state}
-files="agent-token.txt machine-id.txt enroll-key.txt server-url.txt heartbeat-interval.txt"
+files="agent-token.txt machine-id.txt system-id.txt enroll-key.txt server-url.txt
+heartbeat-interval.txt"
 me=$(id -u)
 
 # The state folder may belong to the agent's account, which can put a link, a pipe or a
@@ -135,12 +136,21 @@ close_work() {
   private=
 }
 
-# Print the first line of the input without what editors add: surrounding spaces, a
-# carriage return, a byte order mark (EF BB BF).
+# Print the first line of the input that is not blank, without what editors and shells
+# add: surrounding spaces, a carriage return, a byte order mark (EF BB BF). PowerShell's >
+# writes UTF-16: ASCII in it is itself without the zero bytes and the mark (FF and FE,
+# which UTF-8 never has).
 first_line() {
-  awk 'NR == 1 {
-    sub(/^\357\273\277/, ""); sub(/^[ \t]+/, ""); sub(/[ \t\r]+$/, ""); print
-  }'
+  tr -d '\000\376\377' | awk '
+    NR == 1 { sub(/^\357\273\277/, "") }
+    !found && /[^ \t\r]/ {
+      sub(/^[ \t]+/, ""); sub(/[ \t\r]+$/, ""); print; found = 1
+    }'
+}
+
+# Print the first line of the input without quotes around it, as cmd's echo writes them.
+unquoted() {
+  first_line | sed "s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/" | first_line
 }
 
 # Print the line in the file $1 of the state folder, if it exists. For root, it has to
@@ -210,31 +220,82 @@ add_text() {
   [ -z "$2" ] || body="$body${body:+, }\"$1\": $(json_string "$2" "$3")"
 }
 
+# Print the proxy that curl uses for the server, without a password, and the variable that
+# names it; nothing if there is none. Runs in a subshell.
+proxy() (
+  set -f
+  case $url in https:*) names="https_proxy HTTPS_PROXY" ;; *) names=http_proxy ;; esac
+  via=
+  for name in $names all_proxy ALL_PROXY; do
+    eval "via=\${$name-}"
+    [ -z "$via" ] || break
+  done
+  [ -n "$via" ] || return 0
+  server=${url#*//} server=${server%%/*} server=${server##*@}
+  case $server in \[*) server=${server%%]*} server=${server#?} ;; *) server=${server%:*} ;; esac
+  for bypassed in $(printf %s "${no_proxy-${NO_PROXY-}}" | tr , ' '); do
+    case $bypassed in '*') return 0 ;; esac
+    case .$server in *".${bypassed#.}") return 0 ;; esac
+  done
+  via=${via#*://} via=${via##*@}
+  printf '%s (%s)\n' "${via%%/*}" "$name" | tr -cd ' -~\n'
+)
+
 # POST $body to the route $1 with the token $2, the Idempotency-Key $4 and a time limit of
-# $3 seconds. Sets status, 000 without a complete response, and took, the seconds it took,
-# rounded up. The token is not visible in the process list; .curlrc is not read.
+# $3 seconds. Sets status, 000 without a complete response; fault, the exit code of curl;
+# and took, the seconds it took, rounded up. A proxy that refuses to connect has a status
+# too. The token is not visible in the process list; .curlrc is not read.
 ask() {
-  whole=yes
+  fault=0
   : >"$work/answer"
   : >"$work/head"
   printf '{%s}' "$body" >"$work/body"
   # curl does not send a header that is empty.
   curl -q -g -sS --proto '=http,https' --connect-timeout 10 --max-time "$3" \
     -H 'Content-Type: application/json' -H 'Expect:' --data-binary "@$work/body" \
-    -D "$work/head" -o "$work/answer" -w '%{http_code} %{time_total}\n' \
-    --config - "$url/$1" <<FIELDS >"$work/told" 2>"$work/error" || whole=
+    -D "$work/head" -o "$work/answer" -w '%{http_code} %{time_total} %{http_connect}\n' \
+    --config - "$url/$1" <<FIELDS >"$work/told" 2>"$work/error" || fault=$?
 header = "Authorization: Bearer $2"
 header = "Idempotency-Key: ${4-}"
 FIELDS
-  read -r status seconds <"$work/told" || seconds=0 # curl is missing
-  [ -n "$whole" ] || status=000
+  read -r status seconds connected <"$work/told" || seconds=0 connected= # no curl
+  [ "$fault" = 0 ] || status=000
+  case $connected in 000 | '' | 2??) ;; *) status=$connected ;; esac
   # shellcheck disable=SC2034 # used by the scripts that source this
   took=$((${seconds%%[.,]*} + 1))
 }
 
+# Print what has to be done if the last request failed for its certificate, the authority
+# of that, the clock, or for lack of TLS; nothing otherwise. Knows the words of OpenSSL and
+# LibreSSL; GnuTLS does not say which of them it was.
+tls_fault() {
+  clock="this machine's clock, which says $(date -u +%Y-%m-%dT%H:%MZ)"
+  case $fault:$(tr '[:upper:]' '[:lower:]' <"$work/error") in
+    35:*reset* | 35:*timed* | 35:*eof* | 35:*syscall*) ;; # may pass
+    35:*)
+      echo "No TLS that curl knows is spoken there. Check the scheme and the port of the" \
+        "URL, and what is in between."
+      ;;
+    60:*expired* | 60:*"not yet valid"*)
+      echo "The certificate is not valid now. Renew it, or set $clock."
+      ;;
+    51:* | 60:*name*) echo "The certificate is for another name. Correct it, or the URL." ;;
+    60:*self*signed* | 60:*issuer*)
+      echo "This machine does not trust the certificate's authority. Install the authority's" \
+        "own certificate, or name its file in CURL_CA_BUNDLE. A proxy that inspects TLS" \
+        "has an authority of its own."
+      ;;
+    60:*) echo "The certificate is not trusted: check its authority, its dates, and $clock." ;;
+    77:*)
+      echo "curl cannot read its certificate authorities. Install ca-certificates, or" \
+        "correct CURL_CA_BUNDLE."
+      ;;
+  esac
+}
+
 # Whether the last request failed only temporarily.
 passing() {
-  case $status in 000 | 429 | 5??) ;; *) return 1 ;; esac
+  case $status in 000) [ -z "$(tls_fault)" ] ;; 429 | 5??) ;; *) return 1 ;; esac
 }
 
 # Print the string or number in the top-level member $1 of the response; nothing if there
@@ -284,11 +345,13 @@ member() {
 
 # Print the result of the last request, for a person.
 outcome() {
+  way=$(proxy)
+  way=$url${way:+, through the proxy $way}
   if [ "$status" = 000 ]; then
-    echo "No response from $url: $(first_line <"$work/error")"
+    echo "No response from $way: $(first_line <"$work/error")"
   elif [ -n "$(member action)" ]; then
     echo "HTTP $status $(member code) ($(member action)): $(member detail)"
   else
-    echo "HTTP $status from $url, which is not a response of the server itself."
+    echo "HTTP $status from $way, which is not a response of the server itself."
   fi
 }

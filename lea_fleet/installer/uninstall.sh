@@ -76,7 +76,7 @@ elif leave; then
   over=yes
   echo "This machine has been uninstalled."
 else
-  echo "The uninstall could not be reported to the server. $(outcome)" >&2
+  echo "The uninstall could not be reported to the server. $(outcome) $(tls_fault)" >&2
 fi
 
 # Remove the private folders of runs that were killed, which have no folders in them.
@@ -89,6 +89,6 @@ for old in ../.work.*; do
   case $owner$mode in "${me}d"*) rm -f ./old/* ./old/.*.new && rmdir ./old ;; esac
 done
 close_work
-[ -z "$over" ] || rm -f agent-token.txt machine-id.txt enroll-key.txt
+[ -z "$over" ] || rm -f agent-token.txt machine-id.txt system-id.txt enroll-key.txt
 rm -f server-url.txt heartbeat-interval.txt enroll-last-error.txt enroll.lock .*.new
 cd / && rmdir "$state" 2>/dev/null || : # if it is empty

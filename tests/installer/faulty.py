@@ -194,7 +194,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self.front.requests.append(self.request_seen)
         self.front.next_fault()(self)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = meet
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = meet
 
     def ask_the_real_server(self):
         """Return its status, header fields and body."""

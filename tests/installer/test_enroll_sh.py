@@ -149,6 +149,47 @@ def test_a_token_may_have_been_through_an_editor(computer, server):
     assert_enrolled(computer, server, computer.enroll())
 
 
+AS_WRITTEN = {
+    "PowerShell's >": lambda token: f"\ufeff{token}\r\n".encode("utf-16-le"),
+    "UTF-16, big endian": lambda token: f"\ufeff{token}\r\n".encode("utf-16-be"),
+    "a blank first line": lambda token: f"\ufeff\r\n \t\r\n{token}\r\n".encode(),
+    "echo of cmd": lambda token: f'"{token}" \r\n'.encode(),
+    "single quotes": lambda token: f" '{token}'\n".encode(),
+    "no end of line": lambda token: token.encode(),
+    "more lines": lambda token: f"{token}\n\n-- the operator\n".encode(),
+}
+
+
+@pytest.mark.parametrize("written", AS_WRITTEN.values(), ids=AS_WRITTEN)
+def test_a_token_is_read_however_a_shell_has_written_it(computer, server, written):
+    token = server.operator.installer().token
+    (computer.kit / "lea-enroll-token.txt").write_bytes(written(token))
+
+    assert_enrolled(computer, server, computer.enroll())
+
+
+def test_quotes_around_a_token_in_the_environment_do_not_matter(computer, server):
+    computer.give("")
+    token = server.operator.installer().token
+
+    assert_enrolled(computer, server, computer.enroll(LEA_ENROLL_TOKEN=f'"{token}"'))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["two words".encode("utf-16"), "clé".encode(), "clé".encode("utf-16"), b'a"b"'],
+    ids=["words", "accent", "accent in UTF-16", "quotes inside"],
+)
+def test_a_token_file_with_something_else_is_named_for_that(computer, front, text):
+    path = computer.kit / "lea-enroll-token.txt"
+    path.write_bytes(text)
+
+    run = computer.enroll()
+
+    assert_failed(computer, run, 22, f"{path} has other text")
+    assert not front.requests
+
+
 def test_it_takes_curl_and_what_every_system_has(computer, server):
     computer.leave_only(*PROGRAMS, "curl")
 
@@ -269,24 +310,82 @@ def test_a_machine_is_what_its_system_says(computer, server, system_id):
     assert computer.read("machine-id.txt") == unique
 
 
-@pytest.mark.parametrize("text", [None, "uninitialized\n"], ids=["none", "not yet"])
-def test_where_the_system_does_not_say_an_id_is_made_once(
-    computer, server, system_id, text
-):
-    if text is not None:
-        system_id.write_text(text)
+#: What the system's file has while the system has no id: None is no file.
+NO_ID = {
+    "no file": None,
+    "empty": "",
+    "a blank line": "\n",
+    "uninitialized": "uninitialized\n",
+    "zeros": "0" * 32 + "\n",
+}
 
-    assert_enrolled(computer, server, computer.enroll())
-    made = computer.read("machine-id.txt")
-    assert len(made) == 32
 
-    assert_enrolled(computer, server, computer.enroll())
+@pytest.fixture(params=NO_ID.values(), ids=NO_ID)
+def made(request, computer, server, system_id):
+    """The id that was made for a machine whose system had none."""
+    if request.param is not None:
+        system_id.write_text(request.param)
+    assert computer.enroll().exit_code == 0
+    return computer.read("machine-id.txt")
+
+
+def test_where_the_system_does_not_say_an_id_is_made_once(computer, made):
+    assert re.fullmatch("[0-9a-f]{32}", made) and made != "0" * 32
+
+    assert "details reported" in computer.enroll().output
     assert computer.read("machine-id.txt") == made
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["report", "enrollment"])
+def test_an_id_that_was_made_stays_when_the_system_gets_one(
+    computer, server, system_id, made, dead
+):
+    system_id.write_text(f"{os.urandom(16).hex()}\n")
+    if dead:
+        server.operator.uninstall(made)
+
+    for _ in range(2):
+        assert computer.enroll().exit_code == 0
+        assert computer.read("machine-id.txt") == made
+        assert computer.read("system-id.txt") == system_id.read_text().strip()
+    system_id.write_text("")
+    assert "details reported" in computer.enroll().output
+    assert computer.read("machine-id.txt") == made
+
+
+def test_a_copy_of_a_machine_whose_id_was_made_is_a_machine_of_its_own(
+    computer, server, system_id
+):
+    assert computer.enroll().exit_code == 0
+    made = computer.read("machine-id.txt")
+    system_id.write_text(f"{os.urandom(16).hex()}\n")
+    assert computer.enroll().exit_code == 0
+
+    system_id.write_text(f"{os.urandom(16).hex()}\n")
+
+    for _ in range(2):
+        assert_enrolled(computer, server, computer.enroll())
+        assert computer.read("machine-id.txt") == system_id.read_text().strip() != made
+
+
+def test_an_id_that_was_made_survives_an_uninstall_that_nobody_heard(
+    computer, front, server, system_id
+):
+    assert computer.enroll().exit_code == 0
+    made = computer.read("machine-id.txt")
+    with front.closed():
+        computer.uninstall()
+    system_id.write_text(f"{os.urandom(16).hex()}\n")
+
+    assert "details reported" in computer.enroll().output
+    assert computer.read("machine-id.txt") == made
+    computer.uninstall()
+    assert not computer.state.exists()
 
 
 def test_on_macos_it_is_the_platforms_uuid(computer, server):
     unique, computer.machine_id = computer.machine_id.removeprefix("PC-").upper(), None
-    computer.replace("uname", 'case $1 in -s) echo Darwin ;; *) echo mac-7 ;; esac\n')
+    computer.replace("uname", "case $1 in -s) echo Darwin ;; *) echo mac-7 ;; esac\n")
     computer.replace("sw_vers", "echo 15.1\n")
     computer.replace(
         "ioreg",
@@ -572,7 +671,7 @@ def test_a_token_that_cannot_be_kept_is_had_by_running_it_again(computer, server
 
 
 NAMES = [
-    "O'Connor \"Zoé\" \\ 100% $HOME `id` $(id) !! *",
+    'O\'Connor "Zoé" \\ 100% $HOME `id` $(id) !! *',
     "tab\tand\nlines\r\n",
     "\x01\x1b[31m\x7f",
     "李 明, 🤖 and 𝄞",
@@ -613,7 +712,7 @@ def test_what_is_empty_is_left_out(computer, front):
 
 
 def test_a_machine_may_be_called_anything_that_the_server_takes(computer, server):
-    computer.machine_id = " PC é \"7\" \\ 🤖 " + computer.machine_id + " "
+    computer.machine_id = ' PC é "7" \\ 🤖 ' + computer.machine_id + " "
 
     assert_enrolled(computer, server, computer.enroll("--version", "1"))
     assert_enrolled(computer, server, computer.enroll("--version", "2"))
@@ -687,6 +786,27 @@ def test_a_run_that_had_the_same_number_before_is_not_waited_for(computer, serve
 
     assert_enrolled(computer, server, computer.enroll())
     assert not computer.pauses
+
+
+def test_another_process_that_got_the_number_of_a_run_is_not_waited_for(
+    computer, server
+):
+    script = computer.kit / "enroll.sh"
+    script.with_name("held.sh").write_text(
+        script.read_text("utf-8").replace(
+            "known=$(stored", "kill -9 $$; known=$(stored"
+        )
+    )
+    computer.run("held.sh", "--machine-id", computer.machine_id)
+    lock = computer.state / "enroll.lock"
+    number, _, began = os.readlink(lock).partition("-")
+    assert number.isdigit() and began
+    lock.unlink()
+    lock.symlink_to(f"{os.getpid()}-{began}")
+
+    assert computer.enroll().exit_code == 0
+    assert not computer.pauses
+    assert row(server, computer.machine_id)["status"] == "active"
 
 
 def test_a_process_that_only_looks_like_a_run_is_not_waited_for_for_ever(

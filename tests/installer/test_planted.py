@@ -29,7 +29,7 @@ KEPT = {
     "machine-id.txt",
     "server-url.txt",
 }
-FILES = KEPT | {"enroll-key.txt", "enroll-last-error.txt"}
+FILES = KEPT | {"system-id.txt", "enroll-key.txt", "enroll-last-error.txt"}
 NAMES = FILES | {f".{name}.new" for name in FILES} | {"enroll.lock"}
 SECRET = "only-for-root"
 
