@@ -1,4 +1,4 @@
-; A complete setup script of an agent, with enrollment. Requires Inno Setup 6.4 or later.
+; A complete setup script of an agent, with enrollment. Requires Inno Setup 6.4 to 7.
 
 [Setup]
 AppId=LeaAgentExample

@@ -1,4 +1,4 @@
-// lea-fleet for Inno Setup 6: setup enrolls the computer, an upgrade reports its version,
+// lea-fleet for Inno Setup 6.4 to 7: setup enrolls the computer, an upgrade reports its version,
 // and the uninstaller reports the uninstall.
 //
 // After the [Setup] section of your script:
@@ -27,6 +27,24 @@
 // NT SERVICE\Lea, or a SID. Without it, only the system and administrators may.
 #ifndef LeaFleetAccount
   #define LeaFleetAccount ""
+#endif
+
+// How the computer's token is stored in its protected folder: "" in agent-token.txt, or
+// "DPAPI" in agent-token.dpapi, which only this computer can decrypt.
+#ifndef LeaFleetEncryption
+  #define LeaFleetEncryption ""
+#endif
+#if LeaFleetEncryption != "" && LeaFleetEncryption != "DPAPI"
+  #error LeaFleetEncryption must be "" or "DPAPI"
+#endif
+
+// By this, setup finds where it has been installed before. Default: AppId of [Setup].
+#ifndef LeaFleetAppId
+  #define LeaFleetAppId SetupSetting("AppId")
+#endif
+#if LeaFleetAppId == ""
+  #undef LeaFleetAppId
+  #define LeaFleetAppId SetupSetting("AppName")
 #endif
 
 // The file to read the enrollment token from. If it does not exist, the environment
@@ -61,7 +79,7 @@
   #define LeaFleetUserId "{param:LEAUSERID}"
 #endif
 #ifndef LeaFleetHostname
-  #define LeaFleetHostname "{computername}"
+  #define LeaFleetHostname "{code:LeaFleetComputerName}"
 #endif
 
 // The reason of an uninstall.
@@ -86,6 +104,7 @@ const
   LeaFleetMend = 22;      // the request of this setup is not valid
   LeaFleetSettled = 23;   // refused permanently
   LeaFleetUnstored = 24;  // the files cannot be stored
+  LeaFleetProxy = 25;     // a proxy wants a name and password
 
   LeaFleetLongestDetail = 255;    // characters, the limit of the server
   LeaFleetLongestReason = 500;
@@ -98,6 +117,7 @@ var
 #include "LeaFleetJson.iss"
 #include "LeaFleetHttp.iss"
 #include "LeaFleetState.iss"
+#include "LeaFleetToken.iss"
 
 [Code]
 // Returns a member of a JSON object with a leading comma, or nothing if Value is empty.
@@ -119,7 +139,8 @@ begin
     + LeaFleetDetail('user_email', {#LeaFleetText(LeaFleetUserEmail)}, LeaFleetLongestDetail)
     + LeaFleetDetail('user_id', {#LeaFleetText(LeaFleetUserId)}, LeaFleetLongestDetail)
     + LeaFleetDetail('hostname', {#LeaFleetText(LeaFleetHostname)}, LeaFleetLongestDetail)
-    + LeaFleetDetail('os_info', 'Windows ' + GetWindowsVersionString, LeaFleetLongestDetail)
+    + LeaFleetDetail('os_info', 'Windows ' + GetWindowsVersionString + ' '
+      + LeaFleetArchitecture, LeaFleetLongestDetail)
     + LeaFleetDetail('version', {#LeaFleetText(LeaFleetVersion)}, LeaFleetLongestDetail)
     + '}';
 end;
@@ -143,6 +164,9 @@ begin
       Result := 'The server refuses this computer. Running setup again will not change this.';
     LeaFleetUnstored:
       Result := 'Run setup again as an administrator, with free space on the disk.';
+    LeaFleetProxy:
+      Result := 'Let this computer reach the server without the proxy, or without a password'
+        + ' of it, and run setup again.';
   end;
 end;
 
@@ -179,7 +203,9 @@ var
   Action: String;
 begin
   Action := LeaFleetMember(Answer.Text, 'action');
-  if (Action = 'ask_operator') or (Action = 'reenroll') then
+  if Answer.Status = LeaFleetProxyWantsName then
+    Result := LeaFleetProxy
+  else if (Action = 'ask_operator') or (Action = 'reenroll') then
     Result := LeaFleetAsk
   else if Action = 'fix_request' then
     Result := LeaFleetMend
@@ -193,7 +219,13 @@ procedure LeaFleetRefused(const Answer: TLeaFleetAnswer; const Machine: String);
 var
   What: String;
 begin
-  if Answer.Status = 0 then
+  if (Answer.Status = 0) and LeaFleetUntrusted(Answer.Fault) then
+    What := Format('HTTPS failed (Windows error %d). Check the certificate of the server (its'
+      + ' authority, name and dates), its versions of TLS, and the clock of this computer.'
+      , [Answer.Fault])
+  else if Answer.Status = LeaFleetProxyWantsName then
+    What := 'A proxy wants a name and password: HTTP status 407.'
+  else if Answer.Status = 0 then
     What := Format('The server did not respond (Windows error %d).', [Answer.Fault])
   else if LeaFleetMember(Answer.Text, 'action') = '' then
     What := 'The response is not from the server itself: HTTP status '
@@ -216,6 +248,17 @@ begin
       Result := False;
 end;
 
+// Returns a token without the quotes that cmd's echo writes.
+function LeaFleetUnquoted(const S: String): String;
+var
+  Last: Integer;
+begin
+  Result := Trim(S);
+  Last := Length(Result);
+  if (Last > 1) and (Pos(Result[1], #34#39) > 0) and (Result[1] = Result[Last]) then
+    Result := Copy(Result, 2, Last - 2);
+end;
+
 // Returns the enrollment token, or an empty string and the reason in Why.
 //
 // Setup writes its whole command line to its log before any of this code runs. A token
@@ -226,11 +269,11 @@ var
 begin
   Why := '';
   Path := {#LeaFleetText(LeaFleetTokenFile)};
-  Result := LeaFleetRead(Path);
+  Result := LeaFleetUnquoted(LeaFleetRead(Path));
   if Result = '' then
-    Result := Trim(GetEnv('LEA_ENROLL_TOKEN'));
+    Result := LeaFleetUnquoted(GetEnv('LEA_ENROLL_TOKEN'));
   if Result = '' then begin
-    Result := Trim(ExpandConstant('{param:LEATOKEN}'));
+    Result := LeaFleetUnquoted(ExpandConstant('{param:LEATOKEN}'));
     if (Result <> '') and (ExpandConstant('{log}') <> '') then begin
       Result := '';
       Why := 'The enrollment token was on the command line, which Setup has written to '
@@ -264,7 +307,7 @@ procedure LeaFleetKeep(const Answer: TLeaFleetAnswer);
 begin
   LeaFleetStore(LeaFleetUrlName, LeaFleetServer);
   LeaFleetStore(LeaFleetIntervalName, LeaFleetMember(Answer.Text, 'heartbeat_interval'));
-  LeaFleetStore(LeaFleetTokenName, LeaFleetMember(Answer.Text, 'api_token'));
+  LeaFleetStoreToken(LeaFleetMember(Answer.Text, 'api_token'));
   LeaFleetForget(LeaFleetKeyName);
 end;
 
@@ -279,7 +322,7 @@ begin
     Exit;
   end;
   if LeaFleetKept(LeaFleetMachineName) <> Machine then begin
-    LeaFleetForget(LeaFleetTokenName);  // token and key belong to another computer
+    LeaFleetForgetToken;  // token and key belong to another computer
     LeaFleetForget(LeaFleetKeyName);
     LeaFleetStore(LeaFleetMachineName, Machine);
   end;
@@ -314,7 +357,7 @@ begin
     Exit;
   end;
   Log('lea_fleet: this machine was uninstalled on the server');
-  LeaFleetForget(LeaFleetTokenName);
+  LeaFleetForgetToken;
   Result := False;
 end;
 
@@ -339,6 +382,7 @@ begin
     Exit;
   end;
   LeaFleetMakeFolder;
+  LeaFleetAdopt;
   Token := LeaFleetStoredToken(Machine);
   if Token <> '' then
     if LeaFleetReport(Machine, Token) then
@@ -356,7 +400,7 @@ var
 begin
   LeaFleetServer := LeaFleetKept(LeaFleetUrlName);
   Machine := LeaFleetKept(LeaFleetMachineName);
-  Token := LeaFleetKept(LeaFleetTokenName);
+  Token := LeaFleetKeptToken;
   DeleteFile({#LeaFleetText(LeaFleetErrorFile)});
   LeaFleetForget(LeaFleetUrlName);
   LeaFleetForget(LeaFleetIntervalName);
@@ -370,7 +414,7 @@ begin
       Log('lea_fleet: the uninstall could not be reported; the token is kept');
       Exit;
     end;
-    LeaFleetForget(LeaFleetTokenName);
+    LeaFleetForgetToken;
   end
   else if LeaFleetKept(LeaFleetKeyName) <> '' then
     Exit;  // an enrollment that got no response yet

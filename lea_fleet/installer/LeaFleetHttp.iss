@@ -2,7 +2,9 @@
 // Included by LeaFleet.iss.
 //
 // Uses the WinHTTP functions: the COM object does not keep its time limits on every
-// supported version of Windows, and does not report error numbers.
+// supported version of Windows, and does not report error numbers. Their handles and
+// pointers have 8 bytes in a 64-bit setup of Inno Setup 7 (THandle, DWORD_PTR), and 4
+// everywhere else.
 
 [Code]
 type
@@ -40,49 +42,51 @@ const
   LeaFleetQueryRetryAfter = 36;
   LeaFleetQueryAsNumber = $20000000;
   LeaFleetErrorTimeout = 12002;
+  LeaFleetProxyWantsName = 407;
 
 // Milliseconds since Windows started; wraps around after 49.7 days.
 function LeaFleetTicks: Cardinal;
 external 'GetTickCount@kernel32.dll stdcall';
 
-function LeaFleetHttpOpen(Agent: String; Access, Proxy, Bypass, Flags: Cardinal): Cardinal;
+function LeaFleetHttpOpen(Agent: String; Access: DWORD; Proxy, Bypass: DWORD_PTR;
+  Flags: DWORD): THandle;
 external 'WinHttpOpen@winhttp.dll stdcall';
 
-function LeaFleetHttpTimeouts(Handle: Cardinal;
+function LeaFleetHttpTimeouts(Handle: THandle;
   Resolve, Connect, Send, Receive: Integer): Boolean;
 external 'WinHttpSetTimeouts@winhttp.dll stdcall';
 
-function LeaFleetHttpOption(Handle, Option: Cardinal; var Value: Cardinal;
-  Size: Cardinal): Boolean;
+function LeaFleetHttpOption(Handle: THandle; Option: DWORD; var Value: DWORD;
+  Size: DWORD): Boolean;
 external 'WinHttpSetOption@winhttp.dll stdcall';
 
-function LeaFleetHttpConnect(Session: Cardinal; Host: String; Port: Word;
-  Reserved: Cardinal): Cardinal;
+function LeaFleetHttpConnect(Session: THandle; Host: String; Port: Word;
+  Reserved: DWORD): THandle;
 external 'WinHttpConnect@winhttp.dll stdcall';
 
-function LeaFleetHttpRequest(Connection: Cardinal; Verb, Path: String;
-  Version, Referrer, Accept, Flags: Cardinal): Cardinal;
+function LeaFleetHttpRequest(Connection: THandle; Verb, Path: String;
+  Version, Referrer, Accept: DWORD_PTR; Flags: DWORD): THandle;
 external 'WinHttpOpenRequest@winhttp.dll stdcall';
 
-function LeaFleetHttpSend(Request: Cardinal; Fields: String; FieldsLength: Integer;
-  Body: AnsiString; BodyLength, TotalLength, Context: Cardinal): Boolean;
+function LeaFleetHttpSend(Request: THandle; Fields: String; FieldsLength: DWORD;
+  Body: AnsiString; BodyLength, TotalLength: DWORD; Context: DWORD_PTR): Boolean;
 external 'WinHttpSendRequest@winhttp.dll stdcall';
 
-function LeaFleetHttpReceive(Request, Reserved: Cardinal): Boolean;
+function LeaFleetHttpReceive(Request: THandle; Reserved: DWORD_PTR): Boolean;
 external 'WinHttpReceiveResponse@winhttp.dll stdcall';
 
-function LeaFleetHttpQuery(Request, Info, Name: Cardinal; var Value, Size: Cardinal;
-  Index: Cardinal): Boolean;
+function LeaFleetHttpQuery(Request: THandle; Info: DWORD; Name: DWORD_PTR;
+  var Value, Size: DWORD; Index: DWORD_PTR): Boolean;
 external 'WinHttpQueryHeaders@winhttp.dll stdcall';
 
-function LeaFleetHttpAvailable(Request: Cardinal; var Size: Cardinal): Boolean;
+function LeaFleetHttpAvailable(Request: THandle; var Size: DWORD): Boolean;
 external 'WinHttpQueryDataAvailable@winhttp.dll stdcall';
 
-function LeaFleetHttpRead(Request: Cardinal; Buffer: AnsiString; Size: Cardinal;
-  var Read: Cardinal): Boolean;
+function LeaFleetHttpRead(Request: THandle; Buffer: AnsiString; Size: DWORD;
+  var Read: DWORD): Boolean;
 external 'WinHttpReadData@winhttp.dll stdcall';
 
-function LeaFleetHttpClose(Handle: Cardinal): Boolean;
+function LeaFleetHttpClose(Handle: THandle): Boolean;
 external 'WinHttpCloseHandle@winhttp.dll stdcall';
 
 function LeaFleetBounded(const Seconds, Least, Most: Integer): Integer;
@@ -122,7 +126,7 @@ end;
 
 // Opens a session that uses the same proxy settings as the user's browser, with a time
 // limit of Seconds for each step.
-function LeaFleetSession(const Seconds: Integer): Cardinal;
+function LeaFleetSession(const Seconds: Integer): THandle;
 var
   Access: Cardinal;
   Step: Integer;
@@ -137,8 +141,8 @@ end;
 
 // Opens a request that does not follow redirects: a redirected POST would become a GET
 // that still carries the token.
-function LeaFleetOpenRequest(const Connection: Cardinal; const Path: String;
-  const Flags: Cardinal; const Seconds: Integer): Cardinal;
+function LeaFleetOpenRequest(const Connection: THandle; const Path: String;
+  const Flags: Cardinal; const Seconds: Integer): THandle;
 var
   Value: Cardinal;
 begin
@@ -151,7 +155,7 @@ end;
 
 // Returns a numeric response header, or 0. A Retry-After that is a date is 0 as well,
 // because the growing pauses serve as well.
-function LeaFleetHeadNumber(const Request, Info: Cardinal): Integer;
+function LeaFleetHeadNumber(const Request: THandle; const Info: Cardinal): Integer;
 var
   Value, Size: Cardinal;
 begin
@@ -164,8 +168,8 @@ end;
 // Reads the body of a response to a request sent at Start (ticks), with a time limit of
 // Seconds. Returns 0 or an error number. Never reads more than is available: WinHTTP
 // would wait for the rest, however slowly it arrives.
-function LeaFleetReadText(const Request, Start: Cardinal; const Seconds: Integer;
-  var Text: String): Integer;
+function LeaFleetReadText(const Request: THandle; const Start: Cardinal;
+  const Seconds: Integer; var Text: String): Integer;
 var
   Buffer: AnsiString;
   Size: Cardinal;
@@ -185,14 +189,15 @@ begin
   until (Result <> 0) or (Size = 0) or (Length(Text) > LeaFleetMostBytes);
 end;
 
-function LeaFleetReceive(const Request, Start: Cardinal; const Fields: String;
-  const Body: AnsiString; const Seconds: Integer): TLeaFleetAnswer;
+function LeaFleetReceive(const Request: THandle; const Start: Cardinal;
+  const Fields: String; const Body: AnsiString; const Seconds: Integer): TLeaFleetAnswer;
 begin
   Result.Status := 0;
   Result.RetryAfter := 0;
   Result.Text := '';
   Result.Fault := 0;
-  if not LeaFleetHttpSend(Request, Fields, -1, Body, Length(Body), Length(Body), 0) then begin
+  if not LeaFleetHttpSend(Request, Fields, Length(Fields), Body, Length(Body),
+    Length(Body), 0) then begin
     Result.Fault := DLLGetLastError;
     Exit;
   end;
@@ -214,7 +219,8 @@ function LeaFleetTry(const Route, Fields, Body: String;
   const Seconds: Integer): TLeaFleetAnswer;
 var
   Place: TLeaFleetPlace;
-  Start, Session, Connection, Request: Cardinal;
+  Start: Cardinal;
+  Session, Connection, Request: THandle;
 begin
   Start := LeaFleetTicks;
   LeaFleetTakeApart(LeaFleetServer, Place);
@@ -231,10 +237,25 @@ begin
   Log(Format('lea_fleet: POST %s: status %d, error %d', [Route, Result.Status, Result.Fault]));
 end;
 
-// Returns whether the same request may succeed later.
-function LeaFleetMayPass(const Status: Integer): Boolean;
+// Returns whether an error number says that Windows does not trust the certificate, or has
+// no version of TLS in common with the server.
+function LeaFleetUntrusted(const Fault: Integer): Boolean;
 begin
-  Result := (Status = 0) or (Status = 429) or (Status >= 500);
+  case Fault of
+    12037, 12038, 12045, 12157, 12169, 12170, 12175, 12179:  // ERROR_WINHTTP_SECURE_...
+      Result := True;
+  else
+    Result := False;
+  end;
+end;
+
+// Returns whether the same request may succeed later; not with the same certificate.
+function LeaFleetMayPass(const Answer: TLeaFleetAnswer): Boolean;
+begin
+  if Answer.Status = 0 then
+    Result := not LeaFleetUntrusted(Answer.Fault)
+  else
+    Result := (Answer.Status = 429) or (Answer.Status >= 500);
 end;
 
 // Sends a request and retries until the response is final or Patience seconds are over.
@@ -254,7 +275,7 @@ begin
   Left := Patience;
   repeat
     Result := LeaFleetTry(Route, Fields, Body, LeaFleetBounded(Left, 1, LeaFleetLongestTry));
-    if not LeaFleetMayPass(Result.Status) then
+    if not LeaFleetMayPass(Result) then
       Exit;
     Pause := Next;
     Next := Next * 2;

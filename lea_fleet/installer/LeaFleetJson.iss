@@ -33,7 +33,7 @@ begin
   Result := Result + '"';
 end;
 
-function LeaFleetCopyLetter(Buffer: String; var Code: Cardinal; Size: Integer): Cardinal;
+function LeaFleetCopyLetter(Buffer: String; var Code: Cardinal; Size: Integer): DWORD_PTR;
 external 'lstrcpynW@kernel32.dll stdcall';
 
 // Returns the character of a UTF-16 code unit; Chr only supports the first 256.

@@ -4,7 +4,6 @@
 
 [Code]
 const
-  LeaFleetTokenName = 'agent-token.txt';
   LeaFleetMachineName = 'machine-id.txt';
   LeaFleetUrlName = 'server-url.txt';
   LeaFleetIntervalName = 'heartbeat-interval.txt';
@@ -25,8 +24,10 @@ const
   LeaFleetOfFolder = $02000000;       // FILE_FLAG_BACKUP_SEMANTICS
   LeaFleetDeleteOnClose = $04000000;
   LeaFleetIsReparsePoint = $400;
-  LeaFleetNone = $FFFFFFFF;           // INVALID_HANDLE_VALUE, INVALID_FILE_ATTRIBUTES
   LeaFleetLongestFile = 65536;
+  LeaFleetLongestLine = 4096;
+  LeaFleetLongestName = 256;
+  LeaFleetDnsHostname = 5;            // ComputerNamePhysicalDnsHostname
 
 type
   TLeaFleetGuid = record
@@ -35,59 +36,63 @@ type
     D4: array[0..7] of Byte;
   end;
 
+  // SECURITY_ATTRIBUTES: on 64-bit, Windows pads each number to the size of a pointer, which
+  // Pascal Script does not.
   TLeaFleetSecurity = record
-    Size, Descriptor, Inherit: Cardinal;
+    Size, Descriptor, Inherit: DWORD_PTR;
   end;
 
 var
-  LeaFleetLock: Cardinal;  // an open file in the folder
+  LeaFleetLock: THandle;  // an open file in the folder
 
-function LeaFleetCreateFile(Name: String; Access, Share: Cardinal;
-  var Security: TLeaFleetSecurity; Disposition, Flags, Template: Cardinal): Cardinal;
+function LeaFleetCreateFile(Name: String; Access, Share: DWORD;
+  var Security: TLeaFleetSecurity; Disposition, Flags: DWORD; Template: THandle): THandle;
 external 'CreateFileW@kernel32.dll stdcall';
 
-function LeaFleetReadFile(Handle: Cardinal; Buffer: AnsiString; Size: Cardinal;
-  var Count: Cardinal; Overlapped: Cardinal): Boolean;
+function LeaFleetReadFile(Handle: THandle; Buffer: AnsiString; Size: DWORD;
+  var Count: DWORD; Overlapped: DWORD_PTR): Boolean;
 external 'ReadFile@kernel32.dll stdcall';
 
-function LeaFleetWriteFile(Handle: Cardinal; Buffer: AnsiString; Size: Cardinal;
-  var Count: Cardinal; Overlapped: Cardinal): Boolean;
+function LeaFleetWriteFile(Handle: THandle; Buffer: AnsiString; Size: DWORD;
+  var Count: DWORD; Overlapped: DWORD_PTR): Boolean;
 external 'WriteFile@kernel32.dll stdcall';
 
-function LeaFleetClose(Handle: Cardinal): Boolean;
+function LeaFleetClose(Handle: THandle): Boolean;
 external 'CloseHandle@kernel32.dll stdcall';
 
-function LeaFleetAttributes(Name: String): Cardinal;
+function LeaFleetAttributes(Name: String): DWORD;
 external 'GetFileAttributesW@kernel32.dll stdcall';
 
-function LeaFleetFinalPath(Handle: Cardinal; Path: String; Size, Flags: Cardinal): Cardinal;
+function LeaFleetFinalPath(Handle: THandle; Path: String; Size, Flags: DWORD): DWORD;
 external 'GetFinalPathNameByHandleW@kernel32.dll stdcall';
+
+function LeaFleetGetName(Kind: Integer; Buffer: String; var Size: DWORD): Boolean;
+external 'GetComputerNameExW@kernel32.dll stdcall';
 
 function LeaFleetCreateGuid(var Guid: TLeaFleetGuid): Integer;
 external 'CoCreateGuid@ole32.dll stdcall';
 
-function LeaFleetMoveFile(Existing, NewName: String; Flags: Cardinal): Boolean;
+function LeaFleetMoveFile(Existing, NewName: String; Flags: DWORD): Boolean;
 external 'MoveFileExW@kernel32.dll stdcall';
 
-function LeaFleetParseDescriptor(Text: String; Revision: Cardinal;
-  var Descriptor: Cardinal; var Size: Cardinal): Boolean;
+function LeaFleetParseDescriptor(Text: String; Revision: DWORD;
+  var Descriptor: DWORD_PTR; var Size: DWORD): Boolean;
 external 'ConvertStringSecurityDescriptorToSecurityDescriptorW@advapi32.dll stdcall';
 
-function LeaFleetSetSecurity(Name: String; What, Descriptor: Cardinal): Boolean;
+function LeaFleetSetSecurity(Name: String; What: DWORD; Descriptor: DWORD_PTR): Boolean;
 external 'SetFileSecurityW@advapi32.dll stdcall';
 
-function LeaFleetLookupAccount(Computer: Cardinal; Name: String; Sid: AnsiString;
-  var SidSize: Cardinal; Domain: String; var DomainSize: Cardinal;
-  var Use: Cardinal): Boolean;
+function LeaFleetLookupAccount(Computer: DWORD_PTR; Name: String; Sid: AnsiString;
+  var SidSize: DWORD; Domain: String; var DomainSize: DWORD; var Use: DWORD): Boolean;
 external 'LookupAccountNameW@advapi32.dll stdcall';
 
-function LeaFleetSidToText(Sid: AnsiString; var Text: Cardinal): Boolean;
+function LeaFleetSidToText(Sid: AnsiString; var Text: DWORD_PTR): Boolean;
 external 'ConvertSidToStringSidW@advapi32.dll stdcall';
 
-function LeaFleetTextAt(Buffer: String; Source: Cardinal; Size: Integer): Cardinal;
+function LeaFleetTextAt(Buffer: String; Source: DWORD_PTR; Size: Integer): DWORD_PTR;
 external 'lstrcpynW@kernel32.dll stdcall';
 
-function LeaFleetFree(Memory: Cardinal): Cardinal;
+function LeaFleetFree(Memory: DWORD_PTR): DWORD_PTR;
 external 'LocalFree@kernel32.dll stdcall';
 
 function LeaFleetPath(const Name: String): String;
@@ -95,13 +100,48 @@ begin
   Result := {#LeaFleetText(LeaFleetFolder)} + '\' + Name;
 end;
 
-// Returns the line in what a file contains.
-function LeaFleetLine(const Bytes: AnsiString): String;
+// Returns text in UTF-16 after its byte order mark; of two bytes, High is the higher one.
+function LeaFleetWide(const Bytes: AnsiString; const High: Integer): String;
+var
+  I: Integer;
 begin
-  Result := Utf8Decode(Bytes);
-  if (Result <> '') and (Ord(Result[1]) = $FEFF) then
-    Delete(Result, 1, 1);  // a byte order mark, as Notepad may write it
-  Result := Trim(Result);
+  Result := '';
+  I := 3;  // after the byte order mark
+  while I < Length(Bytes) do begin
+    Result := Result
+      + LeaFleetLetter(Ord(Bytes[I + High]) * 256 + Ord(Bytes[I + 1 - High]));
+    I := I + 2;
+  end;
+end;
+
+// Returns text that is UTF-8, with or without a byte order mark, as Notepad writes it, or
+// UTF-16 with one, as PowerShell's > does.
+function LeaFleetDecoded(const Bytes: AnsiString): String;
+begin
+  if Copy(Bytes, 1, 2) = #$FF#$FE then
+    Result := LeaFleetWide(Copy(Bytes, 1, LeaFleetLongestLine), 1)
+  else if Copy(Bytes, 1, 2) = #$FE#$FF then
+    Result := LeaFleetWide(Copy(Bytes, 1, LeaFleetLongestLine), 0)
+  else begin
+    Result := Utf8Decode(Bytes);
+    if (Result <> '') and (Ord(Result[1]) = $FEFF) then
+      Delete(Result, 1, 1);
+  end;
+end;
+
+// Returns the first line that is not blank.
+function LeaFleetLine(const Bytes: AnsiString): String;
+var
+  Rest: String;
+  Stop: Integer;
+begin
+  Rest := LeaFleetDecoded(Bytes);
+  repeat
+    Stop := Pos(#10, Rest + #10);
+    Result := Copy(Rest, 1, Stop - 1);
+    Result := Trim(Result);  // in one call it would lose characters that ANSI lacks
+    Rest := Copy(Rest, Stop + 1, Length(Rest));
+  until (Result <> '') or (Rest = '');
 end;
 
 // Returns the line in a file, or nothing if the file does not exist.
@@ -114,37 +154,50 @@ begin
     Result := LeaFleetLine(Bytes);
 end;
 
+// Returns what CreateFile does where there is no handle: INVALID_HANDLE_VALUE, all bits of
+// a pointer.
+function LeaFleetNone: THandle;
+begin
+  Result := 0;
+  Result := Result - 1;
+end;
+
 // Opens a file, never what a link leads to: in the folder, the agent's account may put a
 // link in the place of any file, at any moment. Returns LeaFleetNone if it cannot.
-function LeaFleetOpen(const Path: String; const Access, Share, Disposition, Flags,
-  Descriptor: Cardinal): Cardinal;
+function LeaFleetOpen(const Path: String; const Access, Share, Disposition, Flags: Cardinal;
+  const Descriptor: DWORD_PTR): THandle;
 var
   Security: TLeaFleetSecurity;
 begin
-  Security.Size := 12;
+  Security.Size := SizeOf(Security);
   Security.Descriptor := Descriptor;
   Security.Inherit := 0;
   Result := LeaFleetCreateFile(Path, Access, Share, Security, Disposition,
     Flags or LeaFleetNoFollow, 0);
 end;
 
-// Returns the line in a file of the folder, or nothing if there is none.
-function LeaFleetKept(const Name: String): String;
+// Returns the bytes of a file, or none if there is no such file.
+function LeaFleetBytes(const Path: String): AnsiString;
 var
-  Handle, Count: Cardinal;
-  Bytes: AnsiString;
+  Handle: THandle;
+  Count: DWORD;
 begin
   Result := '';
-  Handle := LeaFleetOpen(LeaFleetPath(Name), LeaFleetGenericRead, LeaFleetShareAll,
+  Handle := LeaFleetOpen(Path, LeaFleetGenericRead, LeaFleetShareAll,
     LeaFleetOpenExisting, 0, 0);
   if Handle = LeaFleetNone then
     Exit;
-  SetLength(Bytes, LeaFleetLongestFile);
-  if LeaFleetReadFile(Handle, Bytes, LeaFleetLongestFile, Count, 0) then begin
-    SetLength(Bytes, Count);
-    Result := LeaFleetLine(Bytes);
-  end;
+  SetLength(Result, LeaFleetLongestFile);
+  if not LeaFleetReadFile(Handle, Result, LeaFleetLongestFile, Count, 0) then
+    Count := 0;
+  SetLength(Result, Count);
   LeaFleetClose(Handle);
+end;
+
+// Returns the line in a file of the folder, or nothing if there is none.
+function LeaFleetKept(const Name: String): String;
+begin
+  Result := LeaFleetLine(LeaFleetBytes(LeaFleetPath(Name)));
 end;
 
 // Returns 122 random bits from Windows as hexadecimal digits.
@@ -166,7 +219,8 @@ function LeaFleetSidOf(const Account: String): String;
 var
   Sid: AnsiString;
   Domain: String;
-  SidSize, DomainSize, Use, Text: Cardinal;
+  SidSize, DomainSize, Use: DWORD;
+  Text: DWORD_PTR;
 begin
   Result := '';
   SidSize := LeaFleetSidSize;
@@ -212,9 +266,9 @@ begin
 end;
 
 // Returns these access rights in memory that is to be freed.
-function LeaFleetDescriptor: Cardinal;
+function LeaFleetDescriptor: DWORD_PTR;
 var
-  Size: Cardinal;
+  Size: DWORD;
 begin
   if not LeaFleetParseDescriptor(LeaFleetRights, 1, Result, Size) then
     RaiseException('Windows rejects the access rights ' + LeaFleetRights);
@@ -223,7 +277,7 @@ end;
 // Sets these access rights on a file or folder.
 procedure LeaFleetProtect(const Path: String);
 var
-  Descriptor: Cardinal;
+  Descriptor: DWORD_PTR;
 begin
   Descriptor := LeaFleetDescriptor;
   try
@@ -236,19 +290,24 @@ begin
 end;
 
 // Returns where an open file or folder is.
-function LeaFleetPlaceOf(const Handle: Cardinal): String;
+function LeaFleetPlaceOf(const Handle: THandle): String;
 begin
   SetLength(Result, 32768);
   SetLength(Result, LeaFleetFinalPath(Handle, Result, 32768, 0));
 end;
 
+function LeaFleetIsLink(const Path: String): Boolean;
+begin
+  Result := LeaFleetAttributes(Path) and LeaFleetIsReparsePoint <> 0;
+end;
+
 // Returns whether the folder itself contains the open file, not one that it leads to.
-function LeaFleetContains(const Folder: String; const Lock: Cardinal): Boolean;
+function LeaFleetContains(const Folder: String; const Lock: THandle): Boolean;
 var
-  Handle: Cardinal;
+  Handle: THandle;
 begin
   Result := False;
-  if LeaFleetAttributes(Folder) and LeaFleetIsReparsePoint <> 0 then
+  if LeaFleetIsLink(Folder) then
     Exit;
   Handle := LeaFleetOpen(Folder, 0, LeaFleetShareAll, LeaFleetOpenExisting,
     LeaFleetOfFolder, 0);
@@ -289,7 +348,9 @@ end;
 // Writes a new file, with its access rights from the first moment on.
 procedure LeaFleetWrite(const Path: String; const Bytes: AnsiString);
 var
-  Handle, Descriptor, Count: Cardinal;
+  Handle: THandle;
+  Descriptor: DWORD_PTR;
+  Count: DWORD;
   Written: Boolean;
 begin
   Descriptor := LeaFleetDescriptor;
@@ -303,20 +364,26 @@ begin
     RaiseException(Path + ' cannot be written');
 end;
 
-// Writes a file of one line atomically. Nothing can be put in the place of a new file
-// whose name is random; a link in the place of the old one is replaced.
-procedure LeaFleetStore(const Name, Line: String);
+// Writes a file atomically. Nothing can be put in the place of a new file whose name is
+// random; a link in the place of the old one is replaced.
+procedure LeaFleetStoreBytes(const Name: String; const Bytes: AnsiString);
 var
   Path, Written, Why: String;
 begin
   Path := LeaFleetPath(Name);
   Written := Path + '.' + LeaFleetRandom + '.new';
-  LeaFleetWrite(Written, Utf8Encode(Line) + #13#10);
+  LeaFleetWrite(Written, Bytes);
   if not LeaFleetMoveFile(Written, Path, LeaFleetReplace) then begin
     Why := SysErrorMessage(DLLGetLastError);
     DeleteFile(Written);
     RaiseException(Path + ' cannot be written: ' + Why);
   end;
+end;
+
+// Writes a file of one line.
+procedure LeaFleetStore(const Name, Line: String);
+begin
+  LeaFleetStoreBytes(Name, Utf8Encode(Line) + #13#10);
 end;
 
 procedure LeaFleetForget(const Name: String);
@@ -345,11 +412,27 @@ begin
     Result := LeaFleetRandom;
 end;
 
-// Returns the stored token if it belongs to this computer. A copied disk contains the
-// token of another computer.
-function LeaFleetStoredToken(const Machine: String): String;
+// Returns the name of the computer in full: GetComputerNameString ends after 15 letters.
+function LeaFleetComputerName(Param: String): String;
+var
+  Size: DWORD;
 begin
-  Result := '';
-  if LeaFleetKept(LeaFleetMachineName) = Machine then
-    Result := LeaFleetKept(LeaFleetTokenName);
+  Size := LeaFleetLongestName;
+  SetLength(Result, Size);
+  if LeaFleetGetName(LeaFleetDnsHostname, Result, Size) and (Size > 0) then
+    SetLength(Result, Size)
+  else
+    Result := GetComputerNameString;
+end;
+
+// Returns the architecture of Windows itself, which may run setup by emulation.
+function LeaFleetArchitecture: String;
+begin
+  case ProcessorArchitecture of
+    paX86: Result := 'x86';
+    paX64: Result := 'x64';
+    paArm64: Result := 'arm64';
+  else
+    Result := '';
+  end;
 end;

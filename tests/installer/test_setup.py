@@ -38,7 +38,7 @@ from tests.support.server import running_server
 
 pytestmark = pytest.mark.installer
 
-AGAIN, ASK, MEND, SETTLED, UNSTORED = 20, 21, 22, 23, 24
+AGAIN, ASK, MEND, SETTLED, UNSTORED, PROXY = 20, 21, 22, 23, 24, 25
 
 KEPT = {
     "agent-token.txt",
@@ -103,7 +103,7 @@ def test_an_installation_enrolls_and_its_token_is_the_agents(pc, server):
     (machine,) = machines(server)
     assert machine["status"] == "active"
     assert (machine["version"], machine["user_email"]) == ("1.4.0", "zoe@example.com")
-    assert machine["os_info"].startswith("Windows 10")
+    assert re.fullmatch(r"Windows 10\.\d+\.\d+ x86", machine["os_info"])
     assert machine["user_id"] == "z1" and machine["user_name"] and machine["hostname"]
     assert happened(server) == ["enrolled"]
     assert pc.kept("machine-id") == machine["machine_id"]
@@ -112,6 +112,13 @@ def test_an_installation_enrolls_and_its_token_is_the_agents(pc, server):
     assert pc.kept("enroll-key") is None and pc.error is None
     assert pc.agent(server).post("/heartbeat", {"version": "1.4.1"}).status_code == 200
     assert machines(server)[0]["version"] == "1.4.1"
+
+
+def test_the_hostname_is_the_whole_one(pc, server):
+    pc.set_up()
+
+    hostname = "comptabilite-paris-03"  # of the bed; Windows' short name has 15 letters
+    assert machines(server)[0]["hostname"].lower() == hostname
 
 
 def test_the_machine_id_is_windows_own(pc, server):
@@ -254,6 +261,26 @@ def test_a_byte_order_mark_in_the_file_does_not_matter(pc):
     assert pc.set_up().exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "\ufeff{}\r\n".encode("utf-16-le"),
+        "\ufeff{}\r\n".encode("utf-16-be"),
+        b"\r\n \t\r\n{}\r\n\r\n-- the operator\r\n",
+        b'"{}" \r\n',
+    ],
+    ids=["PowerShell's >", "UTF-16, big endian", "a blank first line", "echo of cmd"],
+)
+def test_the_file_is_read_however_a_shell_has_written_it(pc, written):
+    token = pc.take_away()
+    wide = written[:2] in (b"\xff\xfe", b"\xfe\xff")
+    encoding = {0xFF: "utf-16-le", 0xFE: "utf-16-be"}[written[0]] if wide else "ascii"
+    text = written.decode(encoding).replace("{}", token)
+    pc.path(TOKEN_FILE).write_bytes(text.encode(encoding))
+
+    assert pc.set_up().exit_code == 0, pc.error
+
+
 def test_the_token_may_stand_in_the_environment(pc):
     token = pc.take_away()
 
@@ -368,6 +395,16 @@ def test_it_works_on_an_older_windows(pc, server):
     assert machines(server)[0]["os_info"].startswith("Windows 6.01")
 
 
+def test_a_proxy_that_wants_a_password_has_an_exit_code_of_its_own(pc, front):
+    front.always(faulty.answer(407, "Who are you?", Proxy_Authenticate="Basic"))
+
+    assert pc.set_up().exit_code == PROXY
+
+    assert "proxy wants a name and password" in pc.error
+    assert pc.token is None and pc.kept("enroll-key")
+    assert sent(front) == ["enroll"]
+
+
 def test_a_last_word_is_taken_as_one(pc, front):
     body = {"code": "reactivation_refused", "action": "stop", "detail": "Déjà"}
     front.then(faulty.answer(409, json.dumps(body), "application/problem+json"))
@@ -442,9 +479,8 @@ def test_no_pause_is_begun_that_patience_does_not_cover(pc, front):
         faulty.answer(201, '{"status": "enrolled", "api_token": "lea_agent_cut'),
         faulty.answer(201, '{"status": "enrolled", "api_token": "two words"}'),
         faulty.answer(201, '{"x": "%s", "api_token": "t"}' % ("x" * 300_000)),
-        faulty.answer(407, "Who are you?", Proxy_Authenticate="Basic"),
     ],
-    ids=["403", "200", "not its member", "cut off", "no token", "too long", "407"],
+    ids=["403", "200", "not its member", "cut off", "no token", "too long"],
 )
 def test_what_is_not_the_servers_answer_changes_nothing(pc, front, fault):
     front.then(fault)
@@ -776,6 +812,159 @@ def test_a_pc_without_an_id_of_its_own_is_given_one_once(pc, server):
     assert [row["machine_id"] for row in machines(server)] == [given]
 
 
+# The token at rest
+
+
+DPAPI = '#define LeaFleetEncryption "DPAPI"'
+
+#: An agent's own part: Windows decrypts what setup has encrypted, and the other way.
+AGENT = r"""
+[Code]
+procedure InitializeWizard;
+var
+  Bytes: AnsiString;
+begin
+  Bytes := LeaFleetSealed('a secret of Zo' + #$C3#$A9, True);
+  Log('opened: ' + LeaFleetLine(LeaFleetSealed(Bytes, False)));
+  Log('spoilt: <' + LeaFleetSealed(Copy(Bytes, 1, Length(Bytes) - 9), False) + '>');
+end;
+"""
+
+
+def sealed(pc):
+    """Return the bytes of the encrypted token, or None."""
+    path = pc.path(STATE) / "agent-token.dpapi"
+    return path.read_bytes() if path.exists() else None
+
+
+def test_with_dpapi_no_file_has_the_token(compiled, pc, server):
+    pc.take(compiled(example(before=DPAPI) + AGENT))
+
+    run = pc.set_up()
+
+    assert run.exit_code == 0, pc.error
+    assert "opened: a secret of Zoé" in run.log and "spoilt: <>" in run.log
+    assert pc.token is None and len(sealed(pc)) > 100
+    for path in pc.path(STATE).iterdir():
+        assert b"lea_agent_" not in path.read_bytes()
+        assert "lea_agent_".encode("utf-16-le") not in path.read_bytes()
+        assert path.stat().st_mode & 0o007 == 0
+    assert pc.set_up("/LEAUSERID=z2").exit_code == 0
+    assert machines(server)[0]["user_id"] == "z2"
+    assert happened(server) == ["enrolled", "identity_changed"]
+    assert pc.remove().exit_code == 0
+    assert machines(server)[0]["status"] == "uninstalled"
+    assert not pc.path(APP).exists()
+
+
+def test_an_upgrade_to_dpapi_and_back_keeps_the_token(compiled, pc, server, front):
+    pc.set_up()
+    token = pc.token
+    pc.take(compiled(example(before=DPAPI)))
+    with front.closed():
+        assert pc.set_up(patience=1).exit_code == AGAIN
+    assert pc.token is None and sealed(pc)
+    assert pc.set_up().exit_code == 0
+
+    pc.take(compiled(example()))
+    assert pc.set_up().exit_code == 0
+
+    assert pc.token == token and sealed(pc) is None
+    assert happened(server) == ["enrolled"]
+
+
+def test_what_dpapi_cannot_open_is_no_token(compiled, pc, server):
+    pc.take(compiled(example(before=DPAPI)))
+    pc.set_up()
+    (pc.path(STATE) / "agent-token.dpapi").write_bytes(b"of another computer")
+
+    assert pc.set_up().exit_code == ASK
+    assert "already_enrolled" in pc.error
+
+
+def test_another_encryption_does_not_compile(bed, tmp_path):
+    script = example(before='#define LeaFleetEncryption "ROT13"')
+    with pytest.raises(CompileError, match="LeaFleetEncryption must be"):
+        compile_kit(Windows(tmp_path / "pc"), script)
+
+
+# Installed elsewhere before
+
+
+def test_setup_in_another_folder_takes_the_identity_along(pc, server, front):
+    pc.set_up()
+    token = pc.token
+    pc.take_away()
+
+    for folder in (r"C:\Zoé 漢\Elsewhere", r"C:\Elsewhere"):
+        run = pc.set_up(f"/DIR={folder}")
+        assert run.exit_code == 0, run.log
+        there = pc.path(folder) / "fleet"
+        assert (there / "agent-token.txt").read_text().strip() == token
+
+    assert sent(front) == ["enroll", "heartbeat", "heartbeat"]
+    assert not pc.path(STATE).exists()
+    assert not pc.path(r"C:\Zoé 漢\Elsewhere\fleet").exists()
+
+
+def test_a_program_of_another_appid_is_left_alone(compiled, pc, front):
+    pc.set_up()
+    token = pc.token
+    pc.take(compiled(example().replace("LeaAgentExample", "{{A-B}\\Other")))
+
+    assert pc.set_up(r"/DIR=C:\Elsewhere").exit_code == ASK
+    assert pc.token == token and sent(front) == ["enroll", "enroll"]
+
+
+PROGRAM_X86 = r"C:\Program Files (x86)\Lea"
+IN_64_BIT_MODE = "[Setup]\nArchitecturesInstallIn64BitMode=x64compatible\n[Files]"
+BRACES = "{{8D2E5F4A-3C1B-4A7E-9F10-0123456789AB}"
+
+
+def of_64_bits(script):
+    return script.replace("[Files]", IN_64_BIT_MODE)
+
+
+@pytest.fixture
+def pc64(compiled, front, server, tmp_path):
+    """A PC with a 64-bit Windows, on which the 32-bit setup lies."""
+    pc = Pc(tmp_path / "pc", compiled(example()), front.url, bits=64)
+    pc.hand(server.operator.installer(max_uses=5).token)
+    return pc
+
+
+@pytest.mark.parametrize("appid", ["LeaAgentExample", BRACES])
+def test_on_a_64_bit_windows_a_setup_for_it_takes_over_from_an_older_one(
+    compiled, pc64, server, front, appid
+):
+    script = example().replace("LeaAgentExample", appid)
+    pc64.take(compiled(script))
+    assert pc64.set_up().exit_code == 0, pc64.error
+    older = pc64.path(PROGRAM_X86) / "fleet"
+    token = (older / "agent-token.txt").read_text().strip()
+    pc64.take(compiled(of_64_bits(script.replace("1.4.0", "1.5.0"))))
+
+    assert pc64.set_up().exit_code == 0, pc64.error
+
+    assert pc64.token == token and not older.exists()
+    assert sent(front) == ["enroll", "heartbeat"]
+    assert re.fullmatch(r"Windows 10\.\d+\.\d+ x64", machines(server)[0]["os_info"])
+    assert pc64.uninstall(PROGRAM_X86).exit_code == 0
+    assert sent(front) == ["enroll", "heartbeat"]  # the older one has nothing to say
+    assert pc64.remove().exit_code == 0
+    assert machines(server)[0]["status"] == "uninstalled"
+    assert len(machines(server)) == 1
+
+
+def test_on_a_64_bit_windows_dpapi_works(compiled, pc64, server):
+    pc64.take(compiled(of_64_bits(example(before=DPAPI))))
+
+    assert (pc64.set_up().exit_code, pc64.set_up().exit_code) == (0, 0)
+
+    assert sealed(pc64) and pc64.token is None
+    assert happened(server) == ["enrolled"]
+
+
 # HTTPS, with a certificate authority of the company's own
 
 
@@ -796,10 +985,11 @@ def test_a_server_that_windows_does_not_trust_never_sees_the_token(
     pc = Pc(tmp_path / "pc", compiled(example()), https_front.url)
     pc.hand(server.operator.installer().token)
 
-    assert pc.set_up(patience=1).exit_code == AGAIN
+    run = pc.set_up()
 
+    assert (run.exit_code, "again in" in run.log) == (AGAIN, False)
     assert https_front.requests == []
-    assert "Windows error" in pc.error
+    assert "certificate" in pc.error and "Windows error" in pc.error
 
 
 # In somebody's script

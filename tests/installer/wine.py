@@ -49,13 +49,17 @@ class Run:
 
 
 class Windows:
-    """A Windows of its own in *folder*; *ca* is a file of authorities it trusts."""
+    """A Windows of its own in *folder*, of 32 or 64 *bits*.
 
-    def __init__(self, folder, ca=""):
+    *ca* is a file of authorities it trusts.
+    """
+
+    def __init__(self, folder, ca="", bits=32):
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._changes = folder / "windows"  # beyond the fresh Windows of the bed
         self._ca = ca
+        self._bits = str(bits)
 
     def path(self, path):
         """Return where the file or folder *path* of this Windows is for us."""
@@ -68,9 +72,10 @@ class Windows:
     def run(self, program, *arguments, env=None, timeout=_DEADLINE):
         """Run *program* to the end of all its processes; *env* is added to its own."""
         variables = [f"{name}={value}" for name, value in (env or {}).items()]
-        in_bed = [_HERE / "in_bed.sh", BED, self._changes, self.work, self._ca]
+        in_bed = [_HERE / "in_bed.sh", BED, self._bits]
+        places = [self._changes, self.work, self._ca]
         ended = subprocess.run(
-            [*in_bed, *variables, program, *arguments],
+            [*in_bed, *places, *variables, program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
