@@ -149,6 +149,28 @@ class WrongMachine(Forbidden):
     title = "An agent may act for its own machine only"
 
 
+# 404, 405: the route
+
+
+class NotFound(Problem):
+    status, code, action = 404, "not_found", "ask_operator"
+    title = "There is no such route"
+
+
+class MethodNotAllowed(Problem):
+    """*methods* are those that the path has."""
+
+    status, code, action = 405, "method_not_allowed", "ask_operator"
+    title = "The route does not have this method"
+
+    def __init__(self, methods: list[str]) -> None:
+        self.methods = ", ".join(methods)
+        super().__init__(f"This path is for {self.methods} only.")
+
+    def headers(self) -> dict[str, str]:
+        return {"Allow": self.methods}
+
+
 # 404, 409: the machine
 
 

@@ -164,7 +164,13 @@ def test_an_unknown_one_cannot_be_revoked(operator):
         "stop",
     )
     assert body["id"] == 7
-    assert operator.request("DELETE", f"/enrollment-tokens/{2**63}").status_code == 404
+
+
+@pytest.mark.parametrize("odd", [2**63, "9" * 5000, "x", "-1", "1.0", "\u0661", " 1"])
+def test_what_is_no_id_is_not_found(operator, odd):
+    response = operator.request("DELETE", f"/enrollment-tokens/{odd}")
+
+    assert_problem(response, 404, "not_found", "ask_operator")
 
 
 def test_one_revoked_between_the_guard_and_the_write_enrolls_nobody(

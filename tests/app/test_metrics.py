@@ -82,9 +82,7 @@ def only(told, name):
 def test_it_is_off_unless_it_is_switched_on(make_app):
     operator = Api(make_app().test_client(), OPERATOR_TOKEN)
 
-    response = operator.get("/metrics")
-
-    assert (response.status_code, response.mimetype) == (404, "text/html")
+    assert_problem(operator.get("/metrics"), 404, "not_found", "ask_operator")
 
 
 def test_a_bare_blueprint_has_it_where_it_is_switched_on(database):

@@ -76,13 +76,16 @@ def test_the_openapi_document_has_the_bounds_of_an_enrollment_token():
     assert schema["default"] == limits.ENROLLMENT_TOKEN_USES
 
 
-def test_the_id_of_an_enrollment_token_is_bounded_as_it_is_documented(app):
-    (rule,) = [
-        rule
-        for rule in app.url_map.iter_rules()
-        if rule.rule.endswith("token_id>") and "DELETE" in rule.methods
-    ]
-    assert rule.rule.endswith(f"/<int(max={limits.LARGEST_ID}):token_id>")
+def test_the_id_of_an_enrollment_token_is_bounded_as_it_is_documented(operator):
+    operations = DOCUMENT["paths"]["/enrollment-tokens/{token_id}"]
+    (parameter,) = operations["delete"]["parameters"]
+    assert parameter["schema"]["maximum"] == limits.LARGEST_ID
+    for token_id, code in [
+        (limits.LARGEST_ID, "unknown_enrollment_token"),
+        (limits.LARGEST_ID + 1, "not_found"),
+    ]:
+        refused = operator.request("DELETE", f"/enrollment-tokens/{token_id}")
+        assert refused.json["code"] == code
 
 
 @pytest.mark.parametrize(

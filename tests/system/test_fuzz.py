@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from contextlib import closing
 
@@ -17,7 +16,7 @@ CODES = {
     400: {"invalid_json", "invalid_field"},
     401: {"missing_token", "invalid_token", "token_revoked", "agent_uninstalled"},
     403: {"insufficient_scope", "wrong_machine"},
-    404: {"unknown_agent", "unknown_enrollment_token"},
+    404: {"not_found", "unknown_agent", "unknown_enrollment_token"},
     409: {"already_enrolled", "reactivation_refused", "machine_uninstalled"},
     413: {"body_too_large"},
     415: {"unsupported_media_type"},
@@ -71,7 +70,7 @@ def routes(app):
 
 
 def path_of(rule):
-    return re.sub("<int.*>", "1", rule.rule.replace("<machine_id>", "PC-1"))
+    return rule.rule.replace("<machine_id>", "PC-1").replace("<token_id>", "1")
 
 
 def check(response):

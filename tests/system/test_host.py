@@ -22,7 +22,8 @@ HOST_REQUESTS = [
     ("OPTIONS", "/api/v1/workflows", {}),
     ("GET", "/api/v1//workflows", {}),
     ("GET", "/api/v1/agents/catalogue", {}),
-    ("GET", "/api/v1/agents/nowhere", {}),
+    ("POST", "/api/v1/agents/catalogue", {}),
+    ("OPTIONS", "/api/v1/agents/catalogue", {}),
     ("GET", "/nowhere", {}),
     ("GET", "/boom", {}),
 ]

@@ -2,7 +2,15 @@
 
 from .. import errors
 from ..blueprint import blueprint
-from . import enrollment, enrollment_tokens, fleet, machines, metrics, openapi_document
+from . import (
+    enrollment,
+    enrollment_tokens,
+    fleet,
+    machines,
+    metrics,
+    openapi_document,
+    unmatched,
+)
 
 __all__ = ["blueprint", "errors", "enrollment", "enrollment_tokens", "fleet"]
-__all__ += ["machines", "metrics", "openapi_document"]
+__all__ += ["machines", "metrics", "openapi_document", "unmatched"]

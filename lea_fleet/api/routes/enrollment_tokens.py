@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Response
 
 from ...app.state import current_state
 from ...auth.guard import acting_repository
 from ...core import tokens
+from ...core.limits import LARGEST_ID
+from ...core.problems import NotFound
 from ..blueprint import blueprint
 from ..payloads.bodies import enrollment_token_payload, no_payload
 from ..requests import body
 from ..responses import json_response
+
+_ID = re.compile("[0-9]{1,19}")
 
 
 @blueprint.get("/enrollment-tokens")
@@ -31,8 +37,17 @@ def create_enrollment_token() -> Response:
     return json_response({"token": token, **made}, 201)
 
 
-@blueprint.delete("/enrollment-tokens/<int(max=9223372036854775807):token_id>")
-def revoke_enrollment_token(token_id: int) -> Response:
+# Not by a converter for numbers: the host's page would answer what it refuses.
+@blueprint.delete("/enrollment-tokens/<token_id>")
+def revoke_enrollment_token(token_id: str) -> Response:
     """Revoke an enrollment token; repeating this changes nothing."""
     no_payload(body(current_state()))
-    return json_response(acting_repository().enrollment_tokens.revoke(token_id))
+    revoked = acting_repository().enrollment_tokens.revoke(_id(token_id))
+    return json_response(revoked)
+
+
+def _id(text: str) -> int:
+    """Return the id of an enrollment token. Raises NotFound."""
+    if _ID.fullmatch(text) and int(text) <= LARGEST_ID:
+        return int(text)
+    raise NotFound("The id of an enrollment token is a number.")
