@@ -15,6 +15,7 @@ from .app.signals import (
     agent_token_rotated,
     agent_uninstalled,
 )
+from .app.state import FleetUser
 from .auth.host_routes import agent_required, current_agent, operator_required
 from .auth.principals import Principal
 from .core.problems import (
@@ -42,6 +43,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Enrollment",
     "Enrolment",
+    "FleetUser",
     "InvalidField",
     "LeaFleet",
     "MachineUninstalled",

@@ -12,7 +12,7 @@ from flask.logging import default_handler, wsgi_errors_stream
 from .api.routes import blueprint
 from .app.database import get_host_repository
 from .app.repository import AgentRepository
-from .app.state import KEY, FleetState, OperatorLoader
+from .app.state import KEY, FleetState, FleetUser, OperatorLoader
 from .auth import host_routes
 from .auth.principals import Principal
 from .cli import register_commands
@@ -66,14 +66,15 @@ class LeaFleet:
         state.operator_loader = self._load_operator
 
     def operator_loader(self, loader: OperatorLoader) -> OperatorLoader:
-        """Register *loader*, which tells who is signed in to the host as an operator.
+        """Register *loader*, which tells who is signed in to the host.
 
         It applies to the applications that this object has registered or will
         register. It is called in each request to lea_fleet's routes without an
-        ``Authorization`` header field. If it returns the operator's name or True, the
-        request is an operator's; any other result is no credential. A request that
-        writes must be JSON and show, by ``Sec-Fetch-Site: same-origin`` or the header
-        field ``X-Lea-Fleet``, that it was not sent by another site's page.
+        ``Authorization`` header field. If it returns the operator's name, True, or a
+        FleetUser with the role ``operator``, the request is an operator's; a FleetUser
+        without a role is refused with 403; any other result is no credential. A request
+        that writes must be JSON and show, by ``Sec-Fetch-Site: same-origin`` or the
+        header field ``X-Lea-Fleet``, that it was not sent by another site's page.
         """
         self._operator_loader = loader
         return loader
@@ -96,7 +97,7 @@ class LeaFleet:
         """
         return host_routes.authenticate(token)
 
-    def _load_operator(self) -> str | bool | None:
+    def _load_operator(self) -> FleetUser | str | bool | None:
         return self._operator_loader() if self._operator_loader else None
 
 

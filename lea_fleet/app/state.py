@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from flask import current_app, has_request_context, request
 
@@ -18,8 +18,29 @@ from .settings import Settings
 KEY = "lea_fleet"
 
 
-#: Returns the signed-in operator's name, or True; anything else means no operator.
-OperatorLoader = Callable[[], "str | bool | None"]
+@dataclass(frozen=True)
+class FleetUser:
+    """A user who is signed in to the host, as an ``operator_loader`` may return one.
+
+    *role* is ``operator``, or None for a user who may not work with the fleet.
+    Raises ValueError for another role, and for a *name* that is not a text or is empty.
+    """
+
+    name: str
+    role: Literal["operator"] | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(
+                "The name of a FleetUser must be a text that is not empty."
+            )
+        if self.role not in ("operator", None):
+            raise ValueError("The role of a FleetUser must be 'operator' or None.")
+
+
+#: Returns who is signed in: a FleetUser, an operator's name, or True for an operator
+#: without a name; anything else means nobody.
+OperatorLoader = Callable[[], "FleetUser | str | bool | None"]
 
 
 class Counters(Protocol):

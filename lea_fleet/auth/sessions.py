@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from flask import request
 
-from ..app.state import current_state
-from ..core.problems import CrossSite
+from ..app.state import FleetUser, current_state
+from ..core.problems import CrossSite, InsufficientScope
 from .principals import Principal
 
 #: The header field for clients that do not send Sec-Fetch-Site.
@@ -21,17 +21,30 @@ _READING = ("GET", "HEAD")
 
 
 def signed_in_operator() -> Principal | None:
-    """Return the operator that the host's operator_loader names, or None.
+    """Return the operator that the host's operator_loader names, or None for nobody.
 
-    Raises CrossSite for a request that writes and may come from another site.
+    Raises InsufficientScope for a user who is not an operator, and CrossSite for a
+    request that writes and may come from another site.
     """
     vouched = current_state().operator_loader()
+    if isinstance(vouched, FleetUser):
+        if vouched.role is None:
+            raise InsufficientScope("You are signed in, but not as an operator.")
+        vouched = vouched.name
     # No other truthy value counts: an anonymous user may be an object, too.
     if vouched is not True and not (isinstance(vouched, str) and vouched):
         return None
     if request.method not in _READING:
         _refuse_cross_site()
     return Principal("operator", user=None if vouched is True else vouched)
+
+
+def is_operator_signed_in() -> bool:
+    """Tell whether a signed-in operator reads this page."""
+    try:
+        return signed_in_operator() is not None
+    except InsufficientScope:
+        return False
 
 
 def _refuse_cross_site() -> None:

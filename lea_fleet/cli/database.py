@@ -20,6 +20,7 @@ from ..app.repository import AgentRepository
 from ..app.settings import is_default_database
 from ..app.state import current_state
 from ..core.problems import InvalidField, Problem
+from .faults import said_of_argument, said_to_operator
 
 
 @contextmanager
@@ -126,9 +127,9 @@ def _faults_reported() -> Iterator[None]:
     except DATABASE_ERRORS as error:
         raise click.ClickException(problem_of(error).detail) from None
     except InvalidField as problem:
-        raise click.UsageError(problem.detail) from None
+        raise click.UsageError(said_of_argument(problem)) from None
     except Problem as problem:
-        raise click.ClickException(problem.detail) from None
+        raise click.ClickException(said_to_operator(problem)) from None
 
 
 def _os_user() -> str:

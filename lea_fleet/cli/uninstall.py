@@ -13,6 +13,7 @@ from ..core.rows import Agent
 from ..core.text import printable
 from .completion import machine_ids
 from .database import open_fleet
+from .faults import never_enrolled
 from .options import (
     checked_text,
     given_text,
@@ -79,11 +80,10 @@ def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]
         agent = repository.require(machines[0])
         return {agent["machine_id"]: agent}
     found = {machine: repository.get(machine) for machine in machines}
-    unknown = [printable(name) for name, agent in found.items() if agent is None]
+    unknown = [name for name, agent in found.items() if agent is None]
     if unknown:
         raise click.ClickException(
-            f"No machine with this id has ever been enrolled: {', '.join(unknown)}."
-            " No machine was uninstalled."
+            f"No machine was uninstalled: {never_enrolled(unknown)}"
         )
     return {agent["machine_id"]: agent for agent in found.values() if agent}
 

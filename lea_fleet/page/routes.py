@@ -12,7 +12,7 @@ from flask.sansio.app import App
 
 from ..app.settings import ConfigurationError
 from ..app.state import current_state
-from ..auth.sessions import signed_in_operator
+from ..auth.sessions import is_operator_signed_in
 from .assets import MIMETYPES, assets, current_version, document
 
 #: No inline code, no other origin, no framing, and no text interpreted as markup.
@@ -93,7 +93,7 @@ def page(name: str) -> Response:
     html = document(
         api=quote(root + state.url_prefix),
         assets=quote(f"{root}{state.settings.page}/assets/{current_version()}"),
-        signed_in="yes" if signed_in_operator() else "no",
+        signed_in="yes" if is_operator_signed_in() else "no",
     )
     return _send(html, "text/html", "private, no-cache")
 

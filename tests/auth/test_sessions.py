@@ -10,7 +10,7 @@ import pytest
 from flask import Flask, session
 from werkzeug.exceptions import Forbidden
 
-from lea_fleet import LeaFleet, blueprint
+from lea_fleet import FleetUser, LeaFleet, blueprint, operator_required
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 
 #: The headers that a browser adds to requests from a page of the host.
@@ -230,6 +230,80 @@ def test_the_loader_is_asked_in_each_request(host, browser):
         cookie.clear()
 
     assert_problem(browser.get("/fleet"), 401, "missing_token")
+
+
+# Users who are no operators
+
+
+@pytest.fixture
+def roles(make_host):
+    """A host with users of which only some are operators."""
+    app = make_host()
+    operators = {"zoe"}
+
+    @LeaFleet(app).operator_loader
+    def loader():
+        user = session.get("user")
+        return user and FleetUser(user, "operator" if user in operators else None)
+
+    @app.get("/robots")
+    @operator_required
+    def robots():
+        return "all"
+
+    return app
+
+
+def test_a_signed_in_user_who_is_no_operator_is_forbidden_what_strangers_lack(roles):
+    stranger, clerk = Api(roles.test_client()), browser_of(roles, "clerk")
+
+    for method, path, body in [("GET", "/fleet", None), *WRITES]:
+        for headers in ({}, SAME_ORIGIN):
+            sent = {"headers": headers, "json": body}
+            refused = clerk.request(method, path, **sent)
+            assert_problem(refused, 403, "insufficient_scope", "ask_operator")
+            unknown = stranger.request(method, path, **sent)
+            assert_problem(unknown, 401, "missing_token", "fix_request")
+    for path in ("/nowhere", "/enroll", "/openapi.json"):
+        assert_problem(clerk.get(path), 403, "insufficient_scope")
+
+
+def test_a_signed_in_user_with_the_role_is_an_operator_by_name(roles):
+    browser = browser_of(roles, "zoe")
+
+    made = browser.post("/enroll", {"machine_id": "PC-1"}, headers=SAME_ORIGIN)
+    cross_site = browser.post("/uninstall", {"machine_id": "PC-1"})
+
+    assert made.status_code == 201
+    assert_problem(cross_site, 403, "cross_site")
+    (event,) = browser.get("/machines/PC-1/events").json["events"]
+    assert event["actor"]["user"] == "zoe"
+
+
+def test_a_token_counts_whoever_is_signed_in_without_the_role(roles):
+    clerk = browser_of(roles, "clerk")
+
+    assert Api(clerk.client, OPERATOR_TOKEN).get("/fleet").status_code == 200
+    assert_problem(Api(clerk.client, "x").get("/fleet"), 401, "invalid_token")
+
+
+def test_the_hosts_views_and_the_page_tell_them_apart_too(roles):
+    for user, status, signed_in in [("zoe", 200, "yes"), ("clerk", 403, "no")]:
+        client = browser_of(roles, user).client
+        assert client.get("/robots").status_code == status
+        page = client.get("/fleet")
+        assert page.status_code == 200
+        assert f'data-signed-in="{signed_in}"' in page.text
+    assert roles.test_client().get("/robots").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("zoe", "admin"), ("zoe", ""), ("zoe", True), ("", "operator"), (None, None)],
+)
+def test_a_user_without_a_name_or_with_another_role_is_an_error(name, role):
+    with pytest.raises(ValueError, match="FleetUser"):
+        FleetUser(name, role)
 
 
 # What a page of the host may do

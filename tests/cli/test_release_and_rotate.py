@@ -15,7 +15,7 @@ from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.older_server import OlderServer
 
 CLI = {"role": "cli", "os_user": "amelie"}
-UNKNOWN = "Error: No machine with this id has ever been enrolled.\n"
+UNKNOWN = "has never been enrolled. List the machines with: flask fleet list"
 
 
 @pytest.fixture
@@ -480,7 +480,8 @@ on_one_machine = pytest.mark.parametrize(
 @on_one_machine
 @pytest.mark.parametrize("machine", ["nobody", "pc-1", "\x1b[2J"])
 def test_an_unknown_machine_is_one_line_and_exit_code_1(run, agent, words, machine):
-    fails(run(*words, machine), UNKNOWN)
+    shown = machine.replace("\x1b", "\\x1b")
+    fails(run(*words, machine), f"Error: {shown} {UNKNOWN} --status all\n")
 
 
 @on_one_machine
@@ -513,8 +514,8 @@ def test_an_uninstalled_machine_has_no_token_and_needs_no_release(
 
     result = run(*words, "PC-1")
 
-    needs = "the request needs an active machine"
-    fails(result, f"Error: This machine is uninstalled; {needs}.\n")
+    remedy = "Enroll it with: flask fleet enroll PC-1"
+    fails(result, f"Error: PC-1 is uninstalled. {remedy}\n")
     assert run("events", "PC-1").exit_code == 0
     assert run("release", "PC-1", "--cancel").exit_code == 0
 

@@ -251,7 +251,10 @@ def test_an_unknown_one_is_one_line_and_exit_code_1(run):
     result = run("token", "revoke", "7")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: There is no enrollment token with this id.\n"
+    assert result.stderr == (
+        "Error: There is no enrollment token 7."
+        " List them with: flask fleet token list\n"
+    )
 
 
 @pytest.mark.parametrize("token_id", ["0", "-1", "x", "1.0", str(2**63), None])

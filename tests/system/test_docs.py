@@ -207,6 +207,21 @@ def test_a_login_of_the_hosts_stands_before_the_page(host):
     assert client.get(f"{PREFIX}/fleet").status_code == 200
 
 
+def test_flask_login_tells_operators_from_other_users(host):
+    (module,) = host("Flask-Login and roles")
+    client = module["app"].test_client()
+
+    for user, status, code in [
+        (None, 401, "missing_token"),
+        ("zoe", 200, None),
+        ("clerk", 403, "insufficient_scope"),
+    ]:
+        if user is not None:
+            assert client.post(f"/login/{user}").text == "welcome"
+        answer = client.get(f"{PREFIX}/fleet")
+        assert (answer.status_code, answer.json.get("code")) == (status, code)
+
+
 def test_the_references_python_runs(reference, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RPA_API_TOKEN", OPERATOR_TOKEN)

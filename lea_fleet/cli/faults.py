@@ -1,0 +1,82 @@
+"""Say to an operator what a problem means: which machine it is, and what to do.
+
+The problems' own sentences are for installers and agents, and name no machine: each
+knows its own.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from ..core.problems import (
+    AlreadyEnrolled,
+    InvalidField,
+    MachineUninstalled,
+    Problem,
+    ReactivationRefused,
+    UnknownAgent,
+    UnknownEnrollmentToken,
+)
+from ..core.text import printable
+
+#: Characters of a machine id that an error shows.
+_LONGEST_NAME = 128
+
+
+def said_to_operator(problem: Problem) -> str:
+    """Return the sentences that a command prints for *problem*."""
+    machine = problem.members.get("machine_id", "")
+    name, word = _shown(machine), _as_argument(machine)
+    match problem:
+        case UnknownAgent():
+            return never_enrolled([machine])
+        case AlreadyEnrolled():
+            return (
+                f"{name} is active. Release it with: flask fleet release {word}, or use"
+                " --force."
+            )
+        case ReactivationRefused():
+            return f"{name} was uninstalled. Without --no-reactivate it is enrolled."
+        case MachineUninstalled():
+            return f"{name} is uninstalled. Enroll it with: flask fleet enroll {word}"
+        case UnknownEnrollmentToken():
+            number = problem.members["id"]
+            return (
+                f"There is no enrollment token {number}. List them with: flask fleet"
+                " token list"
+            )
+    return problem.detail
+
+
+def never_enrolled(machines: list[str]) -> str:
+    """Return the error for *machines* that are not known."""
+    has = "has" if len(machines) == 1 else "have"
+    return (
+        f"{', '.join(map(_shown, machines))} {has} never been enrolled. List the"
+        " machines with: flask fleet list --status all"
+    )
+
+
+def said_of_argument(problem: InvalidField) -> str:
+    """Return what is wrong with the MACHINE that the command was given.
+
+    The options are checked before: no other member can be wrong.
+    """
+    context = click.get_current_context(silent=True)
+    machine = context.params.get("machine") if context else None
+    if machine is None:
+        return problem.detail
+    faults = " and ".join(error["message"] for error in problem.members["errors"])
+    return f"MACHINE {faults}: {_shown(machine)}"
+
+
+def _shown(machine: str) -> str:
+    return printable(machine[:_LONGEST_NAME])
+
+
+def _as_argument(machine: str) -> str:
+    """Return *machine* as it is typed in a shell, after the name of a command."""
+    word = shlex.quote(printable(machine))
+    return f"-- {word}" if machine.startswith("-") else word
