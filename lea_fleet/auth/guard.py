@@ -27,6 +27,17 @@ _request = request._get_current_object  # type: ignore[attr-defined]
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
+# An agent that has sent its token sees the same 401 as one that has not.
+_NO_FIELD = (
+    "No Authorization header field arrived. Send Authorization: Bearer <token>. If it"
+    " was sent, it was removed on the way: by a proxy, or by Apache's mod_wsgi without"
+    " WSGIPassAuthorization On."
+)
+_NO_BEARER = (
+    "The Authorization header field has no Bearer token. Send Authorization: Bearer"
+    " <token>. If that was sent, a proxy has replaced it by a login of its own."
+)
+
 
 class BearerAuth(HTTPTokenAuth):
     """HTTPTokenAuth that reads the token from the raw header, or a host's session.
@@ -72,9 +83,8 @@ def _bearer(field: str) -> str:
 
 
 def _refuse(status: int) -> NoReturn:
-    raise MissingToken(
-        "Send the token in the header field Authorization: Bearer <token>."
-    )
+    field = _request().environ.get("HTTP_AUTHORIZATION")
+    raise MissingToken(_NO_FIELD if field is None else _NO_BEARER)
 
 
 def admits(*roles: Role) -> Callable[[_View], _View]:

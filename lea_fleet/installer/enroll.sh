@@ -263,6 +263,9 @@ refuse() {
   mend=$(tls_fault)
   [ -z "$mend" ] || fail 20 "$happened" "$mend Then run enroll.sh again."
   passing && fail 20 "$happened" "Check that the server can be reached, $again"
+  # The token was sent: something before the server has removed it.
+  [ "$(member code)" != missing_token ] || fail 22 "$happened" \
+    "Ask the operator to look at the proxies between here and the server, $again"
   case $(member action) in
     retry | '') fail 20 "$happened" "Check that the server can be reached, $again" ;;
     fix_request) fail 22 "$happened" "Correct what this installer sends, $again" ;;

@@ -74,6 +74,27 @@ def test_every_route_answers_401_without_a_token(app, client):
             assert_problem(response, 401, "missing_token", "fix_request")
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (None, ["No Authorization header field", "WSGIPassAuthorization On", "proxy"]),
+        ("", ["no Bearer token", "proxy"]),
+        ("Basic b3A6b3A=", ["no Bearer token", "proxy"]),
+        ("Bearer", ["no Bearer token", "proxy"]),
+    ],
+)
+@pytest.mark.parametrize("path", ["/fleet", "/nowhere", "/enroll"])
+def test_a_token_that_was_lost_on_the_way_is_told_where_to_look(
+    anonymous, path, sent, told
+):
+    headers = {} if sent is None else {"Authorization": sent}
+
+    body = assert_problem(anonymous.get(path, headers=headers), 401, "missing_token")
+
+    for part in (*told, "Authorization: Bearer <token>"):
+        assert part in body["detail"]
+
+
 def test_nothing_is_said_without_a_token(anonymous):
     """It reveals neither whether a machine exists nor what is wrong with the body."""
     assert_problem(anonymous.get("/machines/nobody"), 401, "missing_token")

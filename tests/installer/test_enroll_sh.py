@@ -265,6 +265,22 @@ def test_an_upgrade_that_reaches_nobody_keeps_the_token(computer, server, front)
     assert row(server, computer.machine_id)["version"] == "2"
 
 
+def strip_authorization(exchange):
+    """A proxy that passes on every header field but one."""
+    del exchange.headers["Authorization"]
+    exchange.respond(*exchange.ask_the_real_server())
+
+
+def test_a_token_that_a_proxy_removed_is_not_the_installers_fault(computer, front):
+    front.then(strip_authorization)
+
+    run = computer.enroll()
+
+    assert_failed(computer, run, 22, "401 missing_token", "WSGIPassAuthorization On")
+    assert "look at the proxies between here and the server" in computer.error
+    assert "Correct what this installer sends" not in computer.error
+
+
 def test_a_copy_of_another_machine_is_a_machine_of_its_own(computer, server):
     computer.enroll()
     original = agent_on(computer, server)

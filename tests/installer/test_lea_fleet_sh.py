@@ -19,7 +19,7 @@ from tests.installer.posix import KIT, SCRIPTS
 AWKS = [awk for awk in ("mawk", "gawk", "original-awk", "busybox") if shutil.which(awk)]
 
 TEXTS = [
-    "O'Connor \"Zoé\" \\ 100%",
+    'O\'Connor "Zoé" \\ 100%',
     "".join(map(chr, range(1, 0x250))),
     "\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff",
     "-n",
@@ -125,8 +125,7 @@ def test_a_member_is_found_where_it_is_the_answers_own(run, tmp_path):
 def test_shellcheck_finds_no_fault():
     shellcheck = Path(sys.executable).with_name("shellcheck")
     done = subprocess.run(
-        [shellcheck, "--shell=sh", "--external-sources"]
-        + list(SCRIPTS),
+        [shellcheck, "--shell=sh", "--external-sources"] + list(SCRIPTS),
         cwd=KIT,
         stdout=subprocess.PIPE,
         encoding="utf-8",

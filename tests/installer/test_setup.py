@@ -202,7 +202,7 @@ end;
     assert pc.set_up().exit_code == 0
 
     (machine,) = machines(server)
-    assert machine["user_name"] == "O'Connor \"Zoé\" \\ 100% {x}\t!"
+    assert machine["user_name"] == 'O\'Connor "Zoé" \\ 100% {x}\t!'
     assert machine["user_id"] == "d'Artagnan"
 
 
@@ -557,9 +557,7 @@ def test_an_upgrade_without_the_server_keeps_the_identity(pc, server, front):
 
 
 @pytest.mark.parametrize("fault", [faulty.hang, faulty.answer(503)])
-def test_an_uninstall_does_not_wait_for_a_server_that_is_away(
-    pc, server, front, fault
-):
+def test_an_uninstall_does_not_wait_for_a_server_that_is_away(pc, server, front, fault):
     pc.set_up()
     front.always(fault)
 
@@ -1011,14 +1009,12 @@ def test_the_kit_that_the_command_writes_serves_a_script_as_the_readme_says(
 
     def install(version):
         script = windows.work / "own.iss"
-        script.write_text(
-            f"""[Setup]
+        script.write_text(f"""[Setup]
 AppName=Robot
 AppVersion={version}
 DefaultDirName={{autopf}}\\Robot
 
-{lines}"""
-        )
+{lines}""")
         setup = windows.compile(script)
         assert windows.install(setup).exit_code == 0
         return machines(server)[0]["status"], machines(server)[0]["version"]
@@ -1142,7 +1138,7 @@ end;
 
 
 JSON = {
-    r'{"a": "\"\\\/\b\t\n\f\r\u00e9\ud83d\ude00", "b": 1}': "\"\\/\b\t\n\f\ré😀",
+    r'{"a": "\"\\\/\b\t\n\f\r\u00e9\ud83d\ude00", "b": 1}': '"\\/\b\t\n\f\ré😀',
     '{"b": [{"a": 1}, "]", [2]], "a": true}': "true",
     '\t{ "b" : {"a": "}"} , "a" : [1, {}] } ': "[1, {}]",
     '{"a": "first", "a": "second"}': "first",

@@ -45,7 +45,7 @@ def test_it_tells_the_server_and_leaves_nothing(enrolled, server, front):
 
 
 def test_it_says_why(enrolled, server):
-    reason = "It's \"over\" \\ 100% 🤖" + "é" * 600
+    reason = 'It\'s "over" \\ 100% 🤖' + "é" * 600
 
     assert_gone(enrolled, server, enrolled.uninstall("--reason", reason), reason[:500])
 
