@@ -18,6 +18,7 @@ from .app.signals import (
 from .app.state import FleetUser
 from .auth.host_routes import agent_required, current_agent, operator_required
 from .auth.principals import Principal
+from .core.listing import FleetFilter
 from .core.problems import (
     AlreadyEnrolled,
     DatabaseBusy,
@@ -29,6 +30,7 @@ from .core.problems import (
     UnknownAgent,
 )
 from .core.rows import Enrollment
+from .core.tokens import new_agent_token, new_enrollment_token
 from .extension import LeaFleet, create_app
 from .page import page_blueprint
 
@@ -43,6 +45,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Enrollment",
     "Enrolment",
+    "FleetFilter",
     "FleetUser",
     "InvalidField",
     "LeaFleet",
@@ -65,6 +68,8 @@ __all__ = [
     "blueprint",
     "create_app",
     "current_agent",
+    "new_agent_token",
+    "new_enrollment_token",
     "operator_required",
     "page_blueprint",
 ]

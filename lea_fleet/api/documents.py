@@ -13,7 +13,7 @@ from functools import partial
 from typing import IO, Any, NamedTuple
 
 from ..core.csv.writing import write_table
-from ..core.listing import STATUSES, Page, PageReader, Rows, write_cursor
+from ..core.listing import STATUSES, Page, PageReader, Rows
 from ..core.problems import DatabaseUnavailable
 from ..core.temporary import REMEDY, TemporaryFile
 from ..storage.agents import SELECT, agent_of
@@ -49,7 +49,7 @@ def fleet_as_json(
             file.write(f'"{status}":['.encode())
             _write_objects(file, reader.of_status(status))
             file.write(b"]")
-        next_cursor = _next_cursor(listing, reader, page)
+        next_cursor = listing.next_cursor(reader, page.wanted)
         members: dict[str, Any] = {}
         if with_totals:
             members["totals"] = listing.totals(page.wanted)
@@ -70,7 +70,7 @@ def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
     reader = PageReader(partial(listing.batches, SELECT), page)
     with spooled() as file, unit.snapshot():
         write_table(file, map(agent_of, reader.rows()), delimiter)
-        next_cursor = _next_cursor(listing, reader, page)
+        next_cursor = listing.next_cursor(reader, page.wanted)
     return Document(file, next_cursor)
 
 
@@ -107,10 +107,3 @@ def _write_objects(file: IO[bytes], batches: Iterator[Rows]) -> None:
         text = b",".join([body for _, body in batch]).decode("utf-8", "replace")
         file.write(separator + text.encode())
         separator = b","
-
-
-def _next_cursor(listing: Listing, reader: PageReader, page: Page) -> str | None:
-    if reader.broken_off is None:
-        return None
-    position = listing.position(*reader.broken_off, page.wanted)
-    return write_cursor(position, page.wanted)

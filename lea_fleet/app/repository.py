@@ -12,6 +12,7 @@ from ..core.machine import new_machine_id
 from ..core.presence import PresenceRule
 from ..core.problems import AlreadyEnrolled, ReactivationRefused
 from ..core.rows import Agent, AgentToken, Enrollment, Event
+from ..core.tokens import AGENT_PREFIX
 from ..storage.agent_tokens import AgentTokens
 from ..storage.agents import Agents
 from ..storage.budgets import Budget
@@ -90,6 +91,10 @@ class AgentRepository:
     def events(self) -> Events:
         return Events(self.unit)
 
+    @property
+    def listing(self) -> Listing:
+        return Listing(self.unit)
+
     @cached_property
     def releases(self) -> Releases:
         return Releases(self.unit)
@@ -106,11 +111,11 @@ class AgentRepository:
 
     def list_by_status(self, status: Status) -> list[Agent]:
         """Return the agents with that status, the newest enrollment first."""
-        return list(Listing(self.unit).agents(status))
+        return list(self.listing.agents(status))
 
     def count_by_status(self) -> dict[Status, int]:
         """Return how many agents are ``active`` and how many ``uninstalled``."""
-        totals = Listing(self.unit).totals()
+        totals = self.listing.totals()
         return {"active": totals["active"], "uninstalled": totals["uninstalled"]}
 
     def enroll(
@@ -198,10 +203,7 @@ class AgentRepository:
             return self.require(agent["machine_id"])
 
     def touch_last_seen(self, machine_id: str) -> None:
-        """Set last_seen_at to now, even if the machine is uninstalled.
-
-        As on the older server, an unknown machine is ignored.
-        """
+        """Set last_seen_at to now, of any known machine, as the older server did."""
         agent = self.get(machine_id)
         rule, now = self.unit.rule, self.unit.now
         if agent is None or rule.is_fresh(agent["last_seen_at"], now):
@@ -277,10 +279,7 @@ class AgentRepository:
         return self.agents.reset(machine_id, details)
 
     def _reason_to_reenroll(self, known: Agent, force: bool) -> str:
-        """Return why an active machine may be re-enrolled.
-
-        Raises AlreadyEnrolled if it may not.
-        """
+        """Return why it may be re-enrolled. Raises AlreadyEnrolled if it may not."""
         if force:
             return "force"
         if self.releases.until(known) is not None:
@@ -292,6 +291,8 @@ class AgentRepository:
     def _replaced(
         self, agent: Agent, token: str, revoked: int, *, pending: bool
     ) -> Agent:
+        if not token.startswith(AGENT_PREFIX):
+            raise ValueError("The token of an agent is made by new_agent_token().")
         if revoked:
             self.events.add("token_revoked", agent["machine_id"], because="replaced")
         self.tokens.add(agent, token, pending=pending)

@@ -8,7 +8,7 @@ from typing import Any, cast
 from ..core import clock
 from ..core.problems import EnrollmentTokenExhausted, UnknownEnrollmentToken
 from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
-from ..core.tokens import hash_token
+from ..core.tokens import ENROLLMENT_PREFIX, hash_token
 from .events import Events
 from .unit_of_work import Repository
 
@@ -60,8 +60,11 @@ class EnrollmentTokens(Repository):
     ) -> EnrollmentToken:
         """Store the hash of a new *token*, and return its row.
 
-        *lifetime* is in seconds, or None for a token that never expires.
+        *lifetime* is in seconds, or None for a token that never expires. Raises
+        ValueError for a token that new_enrollment_token() has not made, and for no use.
         """
+        if not token.startswith(ENROLLMENT_PREFIX) or max_uses < 1:
+            raise ValueError("The token or its number of uses is not valid.")
         unit = self._unit
         with unit.transaction():
             expires = None if lifetime is None else clock.after(unit.now, lifetime)

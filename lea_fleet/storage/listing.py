@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from ..core import clock
-from ..core.listing import PRESENCES, WHOLE_FLEET, FleetFilter, Position, Rows, Status
+from ..core.listing import (
+    PRESENCES,
+    WHOLE_FLEET,
+    FleetFilter,
+    Page,
+    PageReader,
+    Position,
+    Rows,
+    Status,
+    is_sort,
+    read_cursor,
+    write_cursor,
+)
 from ..core.rows import Agent
 from .agents import AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .clones import SUSPECTED
@@ -60,6 +72,13 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
 }
 
 
+class AgentPage(NamedTuple):
+    """The agents of a page, and the cursor of the next page; None on the last one."""
+
+    agents: list[Agent]
+    next_cursor: str | None
+
+
 class Listing:
     """Machines that match a filter. Use a new object for each request."""
 
@@ -92,6 +111,28 @@ class Listing:
         """Yield the agents of *status* that match *wanted*, in its order."""
         for batch in self.batches(SELECT, status, wanted):
             yield from map(agent_of, batch)
+
+    def page(
+        self, wanted: FleetFilter, *, limit: int, cursor: str | None = None
+    ) -> AgentPage:
+        """Return up to *limit* agents that match, the active ones first.
+
+        *cursor* is the one of the previous page, with the same *wanted*. Raises
+        ValueError for one that is not, for another order and for a limit below 1.
+        """
+        if limit < 1 or not is_sort(wanted.sort):
+            raise ValueError("The limit or the order of this page is not valid.")
+        after = None if cursor is None else read_cursor(cursor, wanted)
+        reader = PageReader(partial(self.batches, SELECT), Page(wanted, limit, after))
+        with self._unit.snapshot():
+            agents = list(map(agent_of, reader.rows()))
+            return AgentPage(agents, self.next_cursor(reader, wanted))
+
+    def next_cursor(self, reader: PageReader, wanted: FleetFilter) -> str | None:
+        """Return the cursor of the page after the one that *reader* has read."""
+        if reader.broken_off is None:
+            return None
+        return write_cursor(self.position(*reader.broken_off, wanted), wanted)
 
     @property
     def json_select(self) -> str:

@@ -15,11 +15,15 @@ import pytest
 from lea_fleet import (
     AgentRepository,
     AlreadyEnrolled,
+    FleetFilter,
     InvalidField,
     LeaFleet,
     ReactivationRefused,
     UnknownAgent,
+    new_agent_token,
+    new_enrollment_token,
 )
+from tests.support.api import Api
 from tests.support.fleets import get_db
 from tests.support.processes import in_processes
 
@@ -62,6 +66,89 @@ def test_what_a_host_writes_in_a_transaction_of_its_own_is_one(app, operator):
         assert LeaFleet().repository.get("PC-1")
 
     assert operator.get("/fleet").json["totals"]["total"] == 0
+
+
+# What the API can, too
+
+
+def test_pages_of_a_listing_come_to_its_end_once_each(repository, the_clock):
+    for number in range(5):
+        repository.enroll(f"PC-{number}")
+    repository.uninstall("PC-1")
+    wanted = FleetFilter(sort="-machine_id")
+    cursor, pages = None, []
+
+    while len(pages) < 10:
+        agents, cursor = repository.listing.page(wanted, limit=2, cursor=cursor)
+        pages.append([agent["machine_id"] for agent in agents])
+        if cursor is None:
+            break
+
+    assert pages == [["PC-4", "PC-3"], ["PC-2", "PC-0"], ["PC-1"]]
+    assert agents[0] == repository.get("PC-1")
+
+
+def test_a_page_is_the_apis(repository, operator):
+    for number in range(3):
+        repository.enroll(f"PC-{number}", version=str(number % 2))
+    wanted = FleetFilter(version="0", sort="machine_id")
+
+    page = repository.listing.page(wanted, limit=1)
+    answer = operator.get("/fleet?version=0&sort=machine_id&limit=1").json
+
+    assert (page.agents, page.next_cursor) == (answer["active"], answer["next_cursor"])
+    assert repository.listing.totals(wanted) == answer["totals"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "options"),
+    [
+        (FleetFilter(), {"limit": 0}),
+        (FleetFilter(sort="status"), {"limit": 1}),
+        (FleetFilter(), {"limit": 1, "cursor": "nonsense"}),
+    ],
+)
+def test_what_is_no_page_is_a_value_error(repository, wanted, options):
+    with pytest.raises(ValueError, match="not"):
+        repository.listing.page(wanted, **options)
+
+
+def test_a_listing_follows_the_clock_in_one_context(repository, the_clock):
+    """Of a context that lives long, such as a thread of the host's."""
+    repository.enroll("PC-1")
+    stale = FleetFilter(presence=("stale",))
+    assert repository.listing.page(stale, limit=1).agents == []
+
+    the_clock.advance(days=30)
+
+    assert len(repository.listing.page(stale, limit=1).agents) == 1
+
+
+@pytest.mark.parametrize("give", ["rotate_token", "replace_token"])
+def test_a_token_that_could_never_be_used_is_not_stored(repository, give):
+    repository.enroll("PC-1")
+    before = repository.events.page("PC-1", limit=9)
+
+    with pytest.raises(ValueError, match="new_agent_token"):
+        getattr(repository, give)("PC-1", "of-the-host")
+    with pytest.raises(ValueError):
+        repository.enrollment_tokens.create(
+            "of-the-host", label="", lifetime=None, max_uses=1
+        )
+
+    assert repository.events.page("PC-1", limit=9) == before
+    assert repository.enrollment_tokens.list() == []
+    assert repository.tokens.dates(repository.get("PC-1")) is None
+
+
+def test_a_token_that_a_host_issues_enrolls_and_works(repository, client):
+    secret, token = new_enrollment_token(), new_agent_token()
+    repository.enrollment_tokens.create(secret, label="a", lifetime=60, max_uses=1)
+    repository.enroll("PC-1")
+    repository.replace_token("PC-1", token)
+
+    assert Api(client, token).post("/heartbeat").status_code == 200
+    assert Api(client, secret).enroll("PC-2").heartbeat().status_code == 200
 
 
 def test_an_unknown_machine_is_none(repository):

@@ -21,6 +21,9 @@ import lea_fleet
 from lea_fleet import AgentRepository, LeaFleet
 from lea_fleet.app.settings import Settings, setting_keys
 from lea_fleet.core.problems import Problem
+from lea_fleet.storage.enrollment_tokens import EnrollmentTokens
+from lea_fleet.storage.events import Events
+from lea_fleet.storage.listing import Listing
 from tests.support import commands_page, docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api
 
@@ -195,6 +198,33 @@ def test_a_hosts_views_know_agents_and_operators(host, caplog):
     same_origin = {"Sec-Fetch-Site": "same-origin"}
     assert client.post(url, headers=same_origin, **uninstall).status_code == 200
     assert "PC-1 has left" in caplog.text
+
+
+def test_a_host_can_do_in_python_what_the_api_can(host):
+    (module,) = host("What the API can do, from Python")
+    operator = Api(module["app"].test_client(), OPERATOR_TOKEN)
+
+    assert (module["made"]["state"], module["revoked"]["state"]) == (
+        "active",
+        "revoked",
+    )
+    assert module["issued"] == [module["made"]]
+    assert operator.get("/enrollment-tokens").json["enrollment_tokens"] == [
+        module["revoked"]
+    ]
+    assert (module["status"], module["agent"]["hostname"]) == ("enrolled", "COMPTA-7")
+    assert module["until"] > module["agent"]["enrolled_at"]
+    assert [agent["machine_id"] for agent in module["page"].agents] == ["PC-7"]
+    assert module["totals"]["online"] == module["totals"]["total"] == 1
+    told = [event["event"] for event in module["events"]]
+    assert told[:3] == ["release_cancelled", "released", "token_rotated"]
+    assert told[-1] == "enrolled" and module["before"] is None
+    assert {event["actor"]["role"] for event in module["events"]} == {"host"}
+    assert module["gone"] == operator.machine("PC-7")
+    agent = Api(operator.client, module["third"])
+    assert agent.post("/uninstall").status_code == 200  # its last token, departed
+    agent.token = module["first"]
+    assert agent.post("/uninstall").json["code"] == "agent_uninstalled"
 
 
 def test_a_login_of_the_hosts_stands_before_the_page(host):
@@ -376,6 +406,14 @@ def test_every_public_name_is_there_and_no_other(reference):
         assert name == signature(bare, getattr(lea_fleet, bare))
 
 
+#: The sections about what the repository has, by the class.
+TITLES = {
+    EnrollmentTokens: "repository.enrollment_tokens",
+    Events: "repository.events",
+    Listing: "repository.listing",
+}
+
+
 @pytest.mark.parametrize(
     ("owner", "promised"),
     [
@@ -389,12 +427,22 @@ def test_every_public_name_is_there_and_no_other(reference):
                 "enroll",
                 "uninstall",
                 "touch_last_seen",
+                "release",
+                "cancel_release",
+                "rotate_token",
+                "replace_token",
+                "transaction",
+                "snapshot",
+                "enrollment_tokens, events, listing",
             },
         ),
+        (EnrollmentTokens, {"create", "list", "revoke"}),
+        (Events, {"page"}),
+        (Listing, {"page", "totals"}),
     ],
 )
 def test_every_method_for_hosts_is_called_as_documented(reference, owner, promised):
-    names = python_names(reference, owner.__name__)
+    names = python_names(reference, TITLES.get(owner, owner.__name__))
 
     assert {name.split("(")[0] for name in names} == promised
     for name in filter(lambda name: "(" in name, names):
