@@ -16,9 +16,11 @@ from .app.state import KEY, FleetState, FleetUser, OperatorLoader
 from .auth import host_routes
 from .auth.principals import Principal
 from .cli import register_commands
+from .cli.command import FleetGroup
 
 logger = logging.getLogger("lea_fleet")
 
+blueprint.cli = FleetGroup()
 register_commands(blueprint.cli)
 
 

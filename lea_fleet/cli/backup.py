@@ -13,12 +13,13 @@ from ..app.engine import BackupFailed, back_up, is_part_of
 from ..app.repository import AgentRepository
 from ..app.state import current_state
 from ..core.text import printable
+from .command import FleetCommand
 from .database import open_listing
 from .options import json_option, say_json
 from .terminal import say
 
 
-@click.command("backup")
+@click.command("backup", cls=FleetCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @json_option

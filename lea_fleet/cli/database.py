@@ -21,6 +21,7 @@ from ..app.settings import is_default_database
 from ..app.state import current_state
 from ..core.problems import InvalidField, Problem
 from .faults import said_of_argument, said_to_operator
+from .output import note
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def open_or_begin_fleet(create: bool) -> Iterator[AgentRepository]:
     with _faults_reported():
         repository = _repository()
         path = current_state().settings.database
-        click.echo(f"Began a new database at {path}.", err=True)
+        note(f"Began a new database at {path}.")
         yield repository
 
 
@@ -93,7 +94,7 @@ def open_fleet_for_dry_run() -> Iterator[AgentRepository]:
         if _is_there():
             name_default_database()
         else:
-            click.echo(f"There is no database at {settings.database} yet.", err=True)
+            note(f"There is no database at {settings.database} yet.")
         copy = copy_for_dry_run(settings.database, settings.busy_timeout)
     if copy is None:
         with open_fleet() as repository:
@@ -110,7 +111,7 @@ def name_default_database() -> None:
     """
     if _is_default():
         path = current_state().settings.database
-        click.echo(f"Database: {path} (the default)", err=True)
+        note(f"Database: {path} (the default)")
 
 
 def close_fleet() -> None:

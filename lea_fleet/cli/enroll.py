@@ -8,18 +8,19 @@ from flask.cli import with_appcontext
 from ..app.state import current_state
 from ..auth.credentials import issue_token
 from ..core.text import printable
+from .command import FleetCommand
 from .database import open_or_begin_fleet
 from .options import (
     create_option,
     given_text,
     json_option,
+    json_text,
     machine_argument,
-    say_json,
 )
-from .terminal import say
+from .output import answer, note
 
 
-@click.command("enroll")
+@click.command("enroll", cls=FleetCommand)
 @machine_argument
 @click.option("--user-name", callback=given_text, help="The user's name.")
 @click.option("--user-email", callback=given_text, help="The user's e-mail address.")
@@ -51,16 +52,14 @@ def enroll_command(
     \b
     Example: flask fleet enroll PC-COMPTA-02 --user-email zoe@example.com
     """
-    opened = open_or_begin_fleet(create)
-    with opened as repository, repository.transaction(about=machine):
-        status, agent = repository.enroll(
-            machine, allow_reactivate=not no_reactivate, force=force, **details
-        )
-        token = issue_token(repository, current_state().settings, agent)
-    machine_id = agent["machine_id"]
-    if as_json:
-        enrolled = {"machine_id": machine_id, "api_token": token, "agent": agent}
-        say_json({"status": status, **enrolled})
-        return
-    click.echo(f"{printable(machine_id)}: {status}. Its token:", err=True)
-    say(token)
+    with answer() as begin, open_or_begin_fleet(create) as repository:
+        with repository.transaction(about=machine):
+            status, agent = repository.enroll(
+                machine, allow_reactivate=not no_reactivate, force=force, **details
+            )
+            token = issue_token(repository, current_state().settings, agent)
+            machine_id = agent["machine_id"]
+            told = {"machine_id": machine_id, "api_token": token, "agent": agent}
+            begin(json_text({"status": status, **told}) if as_json else token)
+    if not as_json:
+        note(f"{printable(machine_id)}: {status}. Its token is shown once.")

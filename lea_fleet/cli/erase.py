@@ -17,8 +17,10 @@ from ..core.privacy.erasure import Summary, total
 from ..core.problems import DatabaseProblem
 from ..core.text import printable
 from ..storage.erasure import Erasure
+from .command import FleetCommand
 from .database import open_listing
 from .options import checked_text, json_option, optional_machine_argument, say_json
+from .output import note
 from .terminal import say, say_table
 
 _HEADING = ("MACHINE", "ROW", "EVENTS", "IDENTITIES", "WHAT")
@@ -36,7 +38,7 @@ vacuum_option = click.option(
 )
 
 
-@click.command("erase")
+@click.command("erase", cls=FleetCommand)
 @optional_machine_argument
 @click.option(
     "--user",
@@ -174,7 +176,7 @@ def _say_table(summaries: list[Summary]) -> None:
     say_table(_HEADING, [_row(summary) for summary in summaries], fixed={1, 2, 3})
     say("")
     for line in _warnings(summaries):
-        click.echo(line, err=True)
+        note(line)
 
 
 def _row(summary: Summary) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from flask.cli import with_appcontext
 from ..core.limits import DEFAULT_EVENTS, MOST_EVENTS_PRINTED
 from ..core.rows import Event, without_none
 from ..core.text import printable
+from .command import FleetCommand
 from .database import open_listing
 from .options import json_option, optional_machine_argument, say_json
 from .terminal import at, say_table
 
 
-@click.command("events")
+@click.command("events", cls=FleetCommand)
 @optional_machine_argument
 @click.option(
     "--limit",

@@ -6,11 +6,12 @@ import click
 from flask.cli import with_appcontext
 
 from ..storage.personal_data import PersonalData
+from .command import FleetCommand
 from .database import open_listing
 from .options import checked_text, json_option, say_json
 
 
-@click.command("export")
+@click.command("export", cls=FleetCommand)
 @click.option(
     "--user",
     "email",

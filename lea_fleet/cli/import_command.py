@@ -23,9 +23,11 @@ from ..core.problems import InvalidField
 from ..core.temporary import copy_of
 from ..core.text import printable
 from ..storage.imports import CHANGES, Imports, Outcome
+from .command import FleetCommand
 from .database import may_begin, open_fleet_for_dry_run, open_or_begin_fleet
 from .import_errors import Refusal, Refusals, is_error_file, write_refusals
 from .options import create_option, json_option, refuse_many, say_json, yes_option
+from .output import note
 from .terminal import say
 
 #: Lines in one transaction: the server's writers wait for these at most.
@@ -56,7 +58,7 @@ def _errors_path(
     return value
 
 
-@click.command("import")
+@click.command("import", cls=FleetCommand)
 @click.argument(
     "path",
     metavar="FILE.csv",
@@ -153,7 +155,7 @@ def _refuse_unless_one(table: CsvFile) -> None:
     changes = sum(counts[outcome] for outcome in CHANGES)
     if changes > 1:
         for line in ("The import would be:", *_summary(counts, table.ignored)):
-            click.echo(line, err=True)
+            note(line)
     refuse_many(changes, yes=False)
 
 
@@ -175,9 +177,8 @@ def _import(create: bool, table: CsvFile, refusals: Refusals) -> Counter[str]:
     except (click.ClickException, KeyboardInterrupt) as fault:
         # An interrupt may come between a commit and its count.
         if counts or isinstance(fault, KeyboardInterrupt):
-            click.echo(
-                "Stopped. What was imported so far is kept. Run it again for the rest.",
-                err=True,
+            note(
+                "Stopped. What was imported so far is kept. Run it again for the rest."
             )
         raise
     return counts

@@ -13,6 +13,7 @@ import click
 from ..core.csv.writing import protected
 from ..core.files import whole_file
 from ..core.text import printable
+from .output import note
 
 #: How many are in the JSON output, and how many are printed on the screen.
 _KEPT = 100
@@ -56,13 +57,13 @@ class Refusals:
         """Print the first refusals to standard error, and where all of them are."""
         for line, machine_id, reason in self.first[:_SAID]:
             about = f", {printable(machine_id[:_LONGEST_NAME])}" if machine_id else ""
-            click.echo(f"Line {line}{about}: {printable(reason)}.", err=True)
+            note(f"Line {line}{about}: {printable(reason)}.")
         more = self.count - _SAID
         if more > 0:
             where = "" if self._path else " Write them all to a file with --errors."
-            click.echo(f"And {more} more.{where}", err=True)
+            note(f"And {more} more.{where}")
         if self.count and self._path:
-            click.echo(f"All are in {printable(str(self._path))}.", err=True)
+            note(f"All are in {printable(str(self._path))}.")
 
 
 def is_error_file(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -9,11 +10,13 @@ from flask.cli import with_appcontext
 
 from ..app.state import current_state
 from ..core import tokens
+from ..core.rows import EnrollmentToken
 from ..core.text import printable
 from . import installer_kit as kit
-from .options import json_option, say_json
-from .terminal import say
-from .token import keep_token, token_options, token_summary
+from .command import FleetCommand
+from .options import json_option, json_text
+from .output import answer, note
+from .token import kept_token, token_options, token_summary
 
 _NEXT = f"""
 Whoever has {kit.TOKEN_FILE} can enroll machines: distribute it with the
@@ -24,7 +27,7 @@ one folder, and run there, as root:  ./enroll.sh --version 1.4.0
 With Inno Setup: see Example.iss; put the token file beside the finished setup.exe."""
 
 
-@click.command("installer")
+@click.command("installer", cls=FleetCommand)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--url",
@@ -64,23 +67,29 @@ def installer_command(
             " overwrites files."
         )
     try:
-        with kit.written(folder, files):
-            made = keep_token(
-                token, label=label, lifetime=expires, max_uses=max_uses, create=create
-            )
+        with answer() as begin, kit.written(folder, files), kept_token(
+            token, label=label, lifetime=expires, max_uses=max_uses, create=create
+        ) as made:
+            begin((_json if as_json else _text)(folder, url, files, made))
     except OSError as error:
         raise click.ClickException(
             f"{printable(str(folder))} cannot be written: {error.strerror}."
         ) from None
-    if as_json:
-        written = {"folder": str(folder), "url": url, "files": list(files)}
-        say_json({**written, "enrollment_token": made})
-        return
-    say(f"Written into {printable(str(folder))}, for the server at {url}:")
-    for name in files:
-        say(f"  {name}")
-    say(token_summary(made))
-    say(_NEXT)
+
+
+def _json(folder: Path, url: str, files: Iterable[str], made: EnrollmentToken) -> str:
+    written = {"folder": str(folder), "url": url, "files": list(files)}
+    return json_text({**written, "enrollment_token": made})
+
+
+def _text(folder: Path, url: str, files: Iterable[str], made: EnrollmentToken) -> str:
+    lines = (
+        f"Written into {printable(str(folder))}, for the server at {url}:",
+        *(f"  {name}" for name in files),
+        token_summary(made),
+        _NEXT,
+    )
+    return "\n".join(lines)
 
 
 def _api_url(server: str) -> str:
@@ -89,8 +98,5 @@ def _api_url(server: str) -> str:
     except ValueError as error:
         raise click.BadParameter(f"{error}.", param_hint="'--url'") from None
     if kit.is_open_to_listeners(url):
-        click.echo(
-            "Warning: with http, others can read the tokens in transit. Use https.",
-            err=True,
-        )
+        note("Warning: with http, others can read the tokens in transit. Use https.")
     return url

@@ -32,6 +32,7 @@ from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.agents import SELECT, agent_of
 from ..storage.listing import Listing
+from .command import FleetCommand
 from .completion import sorts
 from .database import name_default_database, open_fleet, open_listing
 from .options import DurationType, checked_text, json_option, say_json
@@ -79,7 +80,7 @@ def _filter_options(command: _Command) -> _Command:
     return command
 
 
-@click.command("list")
+@click.command("list", cls=FleetCommand)
 @_filter_options
 @click.option(
     "--sort",

@@ -10,10 +10,11 @@ from flask.cli import with_appcontext
 
 from ..api.openapi import description
 from ..app.state import current_state
+from .command import FleetCommand
 from .terminal import say
 
 
-@click.command("openapi")
+@click.command("openapi", cls=FleetCommand)
 @click.option(
     "--json",
     is_flag=True,

@@ -117,7 +117,12 @@ yes_option = click.option("--yes", is_flag=True, help="Act on more than one mach
 
 def say_json(members: Mapping[str, object]) -> None:
     """Print *members* in ASCII: names come from machines and may hold anything."""
-    say(json.dumps(members, indent=2))
+    say(json_text(members))
+
+
+def json_text(members: Mapping[str, object]) -> str:
+    """Return *members* as the commands print them."""
+    return json.dumps(members, indent=2)
 
 
 def refuse_many(machines: int, yes: bool) -> None:

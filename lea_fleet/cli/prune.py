@@ -9,6 +9,7 @@ from ..core import clock
 from ..core.limits import SHORTEST_EVENT_RETENTION
 from ..storage.pruned_events import PrunedEvents
 from ..storage.retention import Retention
+from .command import FleetCommand
 from .database import open_listing
 from .erase import (
     clean_files,
@@ -26,7 +27,7 @@ from .terminal import ago, say, say_table
 _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "LAST SEEN")
 
 
-@click.command("prune")
+@click.command("prune", cls=FleetCommand)
 @click.option(
     "--silent-for",
     metavar="DURATION",

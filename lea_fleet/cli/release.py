@@ -10,21 +10,22 @@ from flask.cli import with_appcontext
 from ..app.repository import AgentRepository
 from ..core.text import printable
 from ..storage.releases import NEVER
+from .command import FleetCommand
 from .database import open_fleet
 from .options import (
     json_option,
+    json_text,
     optional_machine_argument,
     refuse_many,
-    say_json,
     yes_option,
 )
-from .terminal import say
+from .output import answer
 
 #: What is done with one machine: returns until when it is released then.
 _Act = Callable[[str], "str | None"]
 
 
-@click.command("release")
+@click.command("release", cls=FleetCommand)
 @optional_machine_argument
 @click.option("--cancel", is_flag=True, help="Cancel the release.")
 @click.option(
@@ -49,22 +50,24 @@ def release_command(
     """
     if without_token == (machine is not None):
         raise click.UsageError("Give either a MACHINE or --without-token.")
-    with open_fleet() as repository:
+    with answer() as begin, open_fleet() as repository:
         named = [machine] if machine else repository.tokens.machines_without()
         with repository.transaction(about=named):
             machines = _chosen(repository, machine, named)
             refuse_many(len(machines), yes)
             act: _Act = repository.cancel_release if cancel else repository.release
             released = {machine_id: act(machine_id) for machine_id in machines}
-    # Printed after the commit: no writer waits for a slow screen.
-    if as_json:
-        said = [{"machine_id": m, "released_until": u} for m, u in released.items()]
-        say_json({"machines": said})
-        return
-    if not released:
-        say("Every active machine has a token.")
-    for machine_id, until in released.items():
-        say(f"{printable(machine_id)}: {_state(until)}")
+            begin((_json if as_json else _lines)(released))
+
+
+def _json(released: dict[str, str | None]) -> str:
+    said = [{"machine_id": m, "released_until": u} for m, u in released.items()]
+    return json_text({"machines": said})
+
+
+def _lines(released: dict[str, str | None]) -> str:
+    lines = [f"{printable(each)}: {_state(until)}" for each, until in released.items()]
+    return "\n".join(lines) or "Every active machine has a token."
 
 
 def _chosen(

@@ -7,12 +7,13 @@ from flask.cli import with_appcontext
 
 from ..core import tokens
 from ..core.text import printable
+from .command import FleetCommand
 from .database import open_fleet
-from .options import json_option, machine_argument, say_json
-from .terminal import say
+from .options import json_option, json_text, machine_argument
+from .output import answer, note
 
 
-@click.command("rotate")
+@click.command("rotate", cls=FleetCommand)
 @machine_argument
 @click.option("--now", is_flag=True, help="Revoke the current token immediately.")
 @json_option
@@ -27,11 +28,11 @@ def rotate_command(machine: str, now: bool, as_json: bool) -> None:
     Example: flask fleet rotate PC-COMPTA-01
     """
     token = tokens.new_agent_token()
-    with open_fleet() as repository:
-        give = repository.replace_token if now else repository.rotate_token
-        agent = give(machine, token)
-    if as_json:
-        say_json({"machine_id": agent["machine_id"], "api_token": token})
-        return
-    click.echo(f"{printable(agent['machine_id'])}: rotated. Its token:", err=True)
-    say(token)
+    with answer() as begin, open_fleet() as repository:
+        with repository.transaction(about=machine):
+            give = repository.replace_token if now else repository.rotate_token
+            machine_id = give(machine, token)["machine_id"]
+            told = {"machine_id": machine_id, "api_token": token}
+            begin(json_text(told) if as_json else token)
+    if not as_json:
+        note(f"{printable(machine_id)}: rotated. Its token is shown once.")

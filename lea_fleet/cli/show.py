@@ -14,6 +14,7 @@ from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.clones import Clones
 from ..storage.releases import NEVER
+from .command import FleetCommand
 from .database import open_listing
 from .events import say_events
 from .options import json_option, machine_argument, say_json
@@ -32,7 +33,7 @@ _DETAILS = {
 }
 
 
-@click.command("show")
+@click.command("show", cls=FleetCommand)
 @machine_argument
 @json_option
 @with_appcontext

@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 from ..core.limits import DEFAULT_DAYS, MOST_DAYS
 from ..core.text import printable
 from ..storage.summary import Summary
+from .command import FleetCommand
 from .database import open_listing
 from .list_command import totals_line
 from .options import json_option, say_json
@@ -21,7 +22,7 @@ _LONGEST_BAR = 30
 _MOST_VERSIONS = 20
 
 
-@click.command("summary")
+@click.command("summary", cls=FleetCommand)
 @click.option(
     "--days",
     metavar="N",

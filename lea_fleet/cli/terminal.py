@@ -6,14 +6,14 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import IO
 
 import click
 
 from ..core.text import printable
+from .output import encodable, faults_reported
 
 _GAP = "  "
 
@@ -25,8 +25,8 @@ def say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
     """Print a line; characters that the screen's encoding lacks are escaped."""
     # click omits colors without a terminal, but does not know NO_COLOR.
     color = False if _is_plain() else None
-    with _faults_reported():
-        click.secho(_encodable(text), color=color, fg=fg, bold=bold)
+    with faults_reported():
+        click.secho(encodable(text), color=color, fg=fg, bold=bold)
 
 
 def say_table(
@@ -49,15 +49,15 @@ def say_table(
 
 def paint(text: str) -> None:
     """Write *text*, which may move the cursor, to the terminal."""
-    with _faults_reported():
-        sys.stdout.write(_encodable(text))
+    with faults_reported():
+        sys.stdout.write(encodable(text))
         sys.stdout.flush()
 
 
 def pour(file: IO[bytes]) -> None:
     """Print the content of *file*, byte for byte."""
     file.seek(0)
-    with _faults_reported():
+    with faults_reported():
         shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
@@ -69,24 +69,6 @@ def styled(text: str, *, fg: str | None = None, bold: bool | None = None) -> str
 
 def _is_plain() -> bool:
     return bool(os.environ.get("NO_COLOR"))  # see no-color.org
-
-
-def _encodable(text: str) -> str:
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-@contextmanager
-def _faults_reported() -> Iterator[None]:
-    if sys.stdout is None:  # click would print nothing and report success
-        raise click.ClickException("The output cannot be written: it is closed.")
-    try:
-        yield
-    except BrokenPipeError:  # the reader has seen enough
-        raise
-    except OSError as error:
-        message = f"The output cannot be written: {error.strerror}."
-        raise click.ClickException(message) from None
 
 
 def table(rows: Sequence[Sequence[str]], width: int, *, fixed: set[int]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from ..core.limits import (
 )
 from ..core.rows import EnrollmentToken
 from ..core.text import printable
+from .command import FleetCommand, FleetGroup
 from .completion import token_ids
 from .database import open_fleet, open_listing, open_or_begin_fleet
 from .options import (
@@ -25,14 +27,16 @@ from .options import (
     checked_text,
     create_option,
     json_option,
+    json_text,
     say_json,
 )
-from .terminal import at, say, say_table
+from .output import answer, note
+from .terminal import at, say_table
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-@click.group("token")
+@click.group("token", cls=FleetGroup)
 def token_group() -> None:
     """Create, list and revoke the tokens that installers enroll with."""
 
@@ -76,7 +80,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
     return add
 
 
-@token_group.command("create")
+@token_group.command("create", cls=FleetCommand)
 @token_options("--label")
 @json_option
 @with_appcontext
@@ -95,17 +99,15 @@ def create_command(
     Example: flask fleet token create --label "Paris, wave 1" --max-uses 50
     """
     token = tokens.new_enrollment_token()
-    made = keep_token(
+    with answer() as begin, kept_token(
         token, label=label, lifetime=expires, max_uses=max_uses, create=create
-    )
-    if as_json:
-        say_json({"token": token, **made})
-        return
-    click.echo(f"{token_summary(made)} It is shown once:", err=True)
-    say(token)
+    ) as made:
+        begin(json_text({"token": token, **made}) if as_json else token)
+    if not as_json:
+        note(f"{token_summary(made)} It is shown once.")
 
 
-@token_group.command("list")
+@token_group.command("list", cls=FleetCommand)
 @json_option
 @with_appcontext
 def list_command(as_json: bool) -> None:
@@ -127,7 +129,7 @@ def list_command(as_json: bool) -> None:
     )
 
 
-@token_group.command("revoke")
+@token_group.command("revoke", cls=FleetCommand)
 @click.argument(
     "token_id",
     metavar="ID",
@@ -144,28 +146,28 @@ def revoke_command(token_id: int, as_json: bool) -> None:
     \b
     Example: flask fleet token revoke 3
     """
-    with open_fleet() as repository:
+    with answer() as begin, open_fleet() as repository, repository.transaction():
         revoked = repository.enrollment_tokens.revoke(token_id)
-    if as_json:
-        say_json(revoked)
-        return
-    say(f"Enrollment token {token_id}: revoked")
+        said = f"Enrollment token {token_id}: revoked"
+        begin(json_text(revoked) if as_json else said)
 
 
-def keep_token(
+@contextmanager
+def kept_token(
     token: str,
     *,
     label: str | None,
     lifetime: float | None,
     max_uses: int,
     create: bool,
-) -> EnrollmentToken:
-    """Store the hash of a new enrollment token; return its record.
+) -> Iterator[EnrollmentToken]:
+    """Store the hash of a new enrollment token, if the context succeeds.
 
-    *create* is whether a database may be begun for it: the option of that name.
+    Yield its record. *create* is whether a database may be begun for it: the option
+    of that name.
     """
-    with open_or_begin_fleet(create) as repository:
-        return repository.enrollment_tokens.create(
+    with open_or_begin_fleet(create) as repository, repository.transaction():
+        yield repository.enrollment_tokens.create(
             token, label=label or "", lifetime=lifetime, max_uses=max_uses
         )
 

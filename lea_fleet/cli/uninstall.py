@@ -11,6 +11,7 @@ from ..app.repository import AgentRepository
 from ..core.limits import LONGEST_REASON
 from ..core.rows import Agent
 from ..core.text import printable
+from .command import FleetCommand
 from .completion import machine_ids
 from .database import open_fleet
 from .faults import never_enrolled
@@ -18,11 +19,12 @@ from .options import (
     checked_text,
     given_text,
     json_option,
+    json_text,
     refuse_many,
-    say_json,
     yes_option,
 )
-from .terminal import at, say
+from .output import answer
+from .terminal import at
 
 
 def _each(
@@ -31,7 +33,7 @@ def _each(
     return [str(checked_text(context, parameter, value)) for value in values]
 
 
-@click.command("uninstall")
+@click.command("uninstall", cls=FleetCommand)
 @click.argument(
     "machines",
     metavar="MACHINE...",
@@ -59,15 +61,13 @@ def uninstall_command(
     \b
     Example: flask fleet uninstall PC-COMPTA-01 --reason "given away"
     """
-    with open_fleet() as repository, repository.transaction(about=machines):
-        before = _known(repository, machines)
-        refuse_many(len(before), yes)
-        after = [repository.uninstall(machine_id, reason) for machine_id in before]
-    if as_json:
-        say_json({"agents": after})
-        return
-    for agent in after:
-        say(_line(agent, before[agent["machine_id"]]))
+    with answer() as begin, open_fleet() as repository:
+        with repository.transaction(about=machines):
+            before = _known(repository, machines)
+            refuse_many(len(before), yes)
+            after = [repository.uninstall(machine_id, reason) for machine_id in before]
+            lines = [_line(agent, before[agent["machine_id"]]) for agent in after]
+            begin(json_text({"agents": after}) if as_json else "\n".join(lines))
 
 
 def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]:

@@ -65,7 +65,7 @@ def test_only_the_token_goes_to_standard_output(run, client):
 
     token = result.stdout.removesuffix("\n")
     assert token.startswith("lea_agent_") and len(token.split()) == 1
-    assert result.stderr == "PC-1: enrolled. Its token:\n"
+    assert result.stderr == "PC-1: enrolled. Its token is shown once.\n"
     assert Api(client, token).post("/heartbeat").status_code == 200
 
 
@@ -199,7 +199,7 @@ def test_a_machine_that_an_older_server_has_stored_is_taken_as_it_is(
 
     result = run("enroll", "a/\x1b[2J")
 
-    assert result.stderr == "a/\\x1b[2J: reactivated. Its token:\n"
+    assert result.stderr == "a/\\x1b[2J: reactivated. Its token is shown once.\n"
     token = result.stdout.removesuffix("\n")
     assert Api(client, token).post("/heartbeat").status_code == 200
 

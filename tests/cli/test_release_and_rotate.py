@@ -6,10 +6,10 @@ import json
 import sqlite3
 from contextlib import closing
 
+import click
 import pytest
 
 from lea_fleet import agent_released
-from lea_fleet.cli import release
 from lea_fleet.cli.terminal import text_width
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.older_server import OlderServer
@@ -319,24 +319,26 @@ def test_all_are_released_or_none(run, operator, database, monkeypatch):
     assert refused(operator, "PC-1")
 
 
-def test_nothing_is_said_before_it_is_so_and_nobody_waits_for_a_slow_screen(
+def test_no_answer_ends_before_it_is_so_and_nobody_waits_for_a_slow_screen(
     run, operator, database, monkeypatch
 ):
     operator.get("/fleet")
-    add_older(database, "PC-1", "PC-2")
-    say, said = release.say, []
+    add_older(database, *(f"PC-{n:03}" for n in range(100)))
+    echo, said = click.echo, []
 
-    def write_meanwhile(line):
-        with closing(sqlite3.connect(database, timeout=0)) as other, other:
-            other.execute("UPDATE enrolled_agents SET version = '2'")
+    def write_meanwhile(text, **options):
+        with closing(sqlite3.connect(database, timeout=0)) as other:
             rows = other.execute("SELECT count(*) FROM lea_fleet_releases")
-            said.append((line.partition(":")[0], rows.fetchone()[0]))
-        say(line)
+            said.append((len(text), rows.fetchone()[0]))
+            if text.endswith("\n"):
+                other.execute("UPDATE enrolled_agents SET version = '2'")
+        echo(text, **options)
 
-    monkeypatch.setattr(release, "say", write_meanwhile)
+    monkeypatch.setattr(click, "echo", write_meanwhile)
+    result = run("release", "--without-token", "--yes")
 
-    assert run("release", "--without-token", "--yes").exit_code == 0
-    assert said == [("PC-1", 2), ("PC-2", 2)]
+    assert result.stdout.count("\n") == 100
+    assert said == [(1000, 0), (len(result.stdout) - 1000, 100)]
 
 
 @pytest.mark.parametrize("cancel", [[], ["--cancel"]])
@@ -406,7 +408,7 @@ def test_only_the_token_goes_to_standard_output(run, agent):
         token = result.stdout.removesuffix("\n")
         assert token.startswith("lea_agent_")
         assert len(token.split()) == 1
-        assert result.stderr == "PC-1: rotated. Its token:\n"
+        assert result.stderr == "PC-1: rotated. Its token is shown once.\n"
 
 
 @pytest.mark.parametrize("now", [[], ["--now"]])

@@ -363,7 +363,7 @@ def test_a_disk_that_is_full_is_one_line_and_exit_code_1(run, monkeypatch):
     def full(*args, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(click, "secho", full)
+    monkeypatch.setattr(click, "echo", full)
 
     result = run("token", "create")
 

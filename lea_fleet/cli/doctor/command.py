@@ -7,6 +7,7 @@ from flask.cli import with_appcontext
 
 from ...app.state import current_state
 from ...core.text import printable
+from ..command import FleetCommand
 from ..options import json_option, say_json
 from ..terminal import say
 from . import GROUPS, LEVELS, Finding, examine, worst
@@ -16,7 +17,7 @@ _COLORS = {"ok": "green", "warning": "yellow", "fault": "red"}
 _WIDTH = max(map(len, LEVELS))
 
 
-@click.command("doctor")
+@click.command("doctor", cls=FleetCommand)
 @click.option(
     "--quick", is_flag=True, help="Do not compare the indexes with their tables."
 )

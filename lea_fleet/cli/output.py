@@ -1,0 +1,119 @@
+"""Standard output: complete, or one line on standard error and exit code 1."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+import click
+
+#: Characters that are printed before a change is committed. A pipe or terminal with
+#: room takes 4,096 bytes at once: no other writer waits for a slow reader.
+_BEFORE_COMMIT = 1000
+
+
+@contextmanager
+def whole_output() -> Iterator[None]:
+    """Have the output of the context written completely, or a fault raised.
+
+    Raises ClickException, before anything is done, where nobody can read it.
+    """
+    refuse_lost_output()
+    out = sys.stdout
+    raw = getattr(out, "buffer", None)
+    if not isinstance(raw, io.RawIOBase):
+        yield
+        return
+    # With PYTHONUNBUFFERED, Python drops what a full disk does not take, silently.
+    whole = io.TextIOWrapper(io.BufferedWriter(raw), out.encoding, out.errors)
+    sys.stdout = whole
+    try:
+        yield
+    finally:
+        sys.stdout = out
+        with faults_reported():
+            whole.detach().detach()
+
+
+def refuse_lost_output() -> None:
+    """Raise ClickException if nobody can read the output; wait until it has room."""
+    if sys.stdout is None:  # click would print nothing and report success
+        raise click.ClickException("The output cannot be written: it is closed.")
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout, select.POLLOUT)
+    except (AttributeError, OSError, ValueError):  # on Windows; no file, as in tests
+        return
+    if any(event & select.POLLERR for _, event in poll.poll()):
+        raise click.ClickException("The output cannot be written: nobody reads it.")
+
+
+@contextmanager
+def faults_reported() -> Iterator[None]:
+    """Report an output that fails in the context in one line with exit code 1."""
+    refuse_lost_output()
+    try:
+        yield
+    except OSError as error:
+        _discard(sys.stdout)
+        message = f"The output cannot be written: {error.strerror}."
+        raise click.ClickException(message) from None
+
+
+@contextmanager
+def answer() -> Iterator[Callable[[str], None]]:
+    """Yield a function that begins to print the answer to a change.
+
+    To be called once, before the change is committed: where nobody can read the
+    answer, it raises ClickException, and nothing is changed. The end of the last line
+    is printed when the context succeeds: who reads a whole line, or the exit code 0,
+    reads it after the commit.
+    """
+    rest = ""
+
+    def begin(text: str) -> None:
+        nonlocal rest
+        text = encodable(text)
+        with faults_reported():
+            click.echo(text[:_BEFORE_COMMIT], nl=False)
+        rest = text[_BEFORE_COMMIT:] + "\n"
+
+    refuse_lost_output()
+    try:
+        yield begin
+    except BaseException:
+        if rest:  # the error gets a line of its own
+            note("")
+        raise
+    with faults_reported():
+        click.echo(rest, nl=False)
+
+
+def note(text: str) -> None:
+    """Print a line on standard error, if it can be read there."""
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def encodable(text: str) -> str:
+    """Return *text* with the characters escaped that the screen's encoding lacks."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _discard(stream: TextIO) -> None:
+    """Drop what could not be written to *stream*.
+
+    Otherwise Python tries again when it ends, and fails with exit code 120.
+    """
+    with suppress(OSError, ValueError):  # no file, as in tests
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
