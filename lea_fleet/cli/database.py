@@ -19,8 +19,9 @@ from ..app.engine import (
 from ..app.repository import AgentRepository
 from ..app.settings import is_default_database
 from ..app.state import current_state
-from ..core.problems import InvalidField, Problem
-from .faults import said_of_argument, said_to_operator
+from ..core.problems import InvalidField, Problem, UnknownAgent
+from ..core.text import printable
+from .faults import never_enrolled, said_of_argument, said_to_operator
 from .output import note
 
 
@@ -37,7 +38,9 @@ def open_fleet() -> Iterator[AgentRepository]:
         if not _is_there():
             raise _no_database("The first request to the server makes one.")
         current_state().store.never_begin()
-        yield _repository()
+        repository = _repository()
+        with _near_ids_offered(repository):
+            yield repository
 
 
 @contextmanager
@@ -131,6 +134,22 @@ def _faults_reported() -> Iterator[None]:
         raise click.UsageError(said_of_argument(problem)) from None
     except Problem as problem:
         raise click.ClickException(said_to_operator(problem)) from None
+
+
+@contextmanager
+def _near_ids_offered(repository: AgentRepository) -> Iterator[None]:
+    try:
+        yield
+    except UnknownAgent as problem:
+        machine = problem.members["machine_id"]
+        near = did_you_mean(repository, machine)
+        raise click.ClickException(never_enrolled([machine], near)) from None
+
+
+def did_you_mean(repository: AgentRepository, machine: str) -> str:
+    """Return a question that names the machines whose id is nearly *machine*."""
+    near = " or ".join(map(printable, repository.agents.near(machine)))
+    return f" Did you mean {near}?" if near else ""
 
 
 def _os_user() -> str:

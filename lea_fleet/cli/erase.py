@@ -173,7 +173,7 @@ def _report(summaries: list[Summary], done: bool) -> dict[str, Any]:
 def _say_table(summaries: list[Summary]) -> None:
     if not summaries:
         return
-    say_table(_HEADING, [_row(summary) for summary in summaries], fixed={1, 2, 3})
+    say_table(_HEADING, [_row(summary) for summary in summaries], fixed={0, 1, 2, 3})
     say("")
     for line in _warnings(summaries):
         note(line)

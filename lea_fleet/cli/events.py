@@ -50,7 +50,7 @@ def say_events(events: Sequence[Event]) -> None:
     say_table(
         ("AT", "EVENT", "MACHINE", "BY", "DETAIL"),
         [_row(event) for event in events],
-        fixed={0, 1},
+        fixed={0, 1, 2},
         empty="No events.",
     )
 

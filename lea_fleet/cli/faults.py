@@ -50,13 +50,11 @@ def said_to_operator(problem: Problem) -> str:
     return problem.detail
 
 
-def never_enrolled(machines: list[str]) -> str:
-    """Return the error for *machines* that are not known."""
+def never_enrolled(machines: list[str], near: str = "") -> str:
+    """Return the error for *machines* that are not known; *near* names similar ones."""
     has = "has" if len(machines) == 1 else "have"
-    return (
-        f"{', '.join(map(_shown, machines))} {has} never been enrolled. List the"
-        " machines with: flask fleet list --status all"
-    )
+    list_them = " List the machines with: flask fleet list --status all"
+    return f"{', '.join(map(_shown, machines))} {has} never been enrolled.{near or list_them}"
 
 
 def said_of_argument(problem: InvalidField) -> str:

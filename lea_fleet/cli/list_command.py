@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -36,13 +35,13 @@ from .command import FleetCommand
 from .completion import sorts
 from .database import name_default_database, open_fleet, open_listing
 from .options import DurationType, checked_text, json_option, say_json
-from .terminal import ago, pour, say, styled, table
+from .terminal import ago, pour, say, screen_width, styled, table
 from .watch import INTERVAL, interval_option, watch, watch_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
-_FIXED = {4, 5}
+_FIXED = {0, 4, 5}
 #: Lines of a watched screen besides machines: heading, "more", blank, totals.
 _AROUND = 4
 _COLORS = {"online": "green", "offline": "yellow", "stale": "red"}
@@ -117,9 +116,10 @@ def list_machines(
 ) -> None:
     """List machines, newest enrollment first.
 
-    The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis. An
-    exclamation mark after the presence marks a suspected clone: two computers with
-    one machine id. The totals count all matches, whatever their status.
+    The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis, and
+    MACHINE is never cut. In a pipe or file everything is whole. An exclamation mark
+    after the presence marks a suspected clone: two computers with one machine id.
+    The totals count all matches, whatever their status.
 
     \b
     Example: flask fleet list --presence offline --search compta
@@ -186,7 +186,7 @@ def _table(agents: list[Agent]) -> list[str]:
     now = clock.now()
     heading, *lines = table(
         [_HEADING, *(_row(agent, now) for agent in agents)],
-        shutil.get_terminal_size().columns,
+        screen_width(),
         fixed=_FIXED,
     )
     return [

@@ -98,7 +98,7 @@ def _prune_silent(duration: Duration, yes: bool, as_json: bool) -> None:
     if agents:
         now = clock.now()
         rows = [[*machine_cells(a), ago(a["last_seen_at"], now)] for a in agents]
-        say_table(_HEADING, rows, fixed={4})
+        say_table(_HEADING, rows, fixed={0, 4})
         say("")
     machines = f"{len(agents)} machine{'' if len(agents) == 1 else 's'}"
     if yes:

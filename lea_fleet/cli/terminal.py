@@ -17,8 +17,12 @@ from .output import encodable, faults_reported
 
 _GAP = "  "
 
-#: A column is never cut below this width to make room for others.
-_NARROWEST = 7
+#: A column is never cut below this width to make room for others: beside a whole GUID
+#: in 80 columns, each of three others has four.
+_NARROWEST = 4
+
+#: The width of a pipe or file, where programs search for whole values.
+_ENDLESS = 1_000_000
 
 
 def say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
@@ -40,11 +44,15 @@ def say_table(
     if not rows:
         say(empty)
         return
-    width = shutil.get_terminal_size().columns
-    top, *lines = table([heading, *rows], width, fixed=fixed)
+    top, *lines = table([heading, *rows], screen_width(), fixed=fixed)
     say(top, bold=True)
     for line in lines:
         say(line)
+
+
+def screen_width() -> int:
+    """Return the width of the terminal, or ``COLUMNS``; without both it is endless."""
+    return shutil.get_terminal_size((_ENDLESS, 0)).columns
 
 
 def paint(text: str) -> None:

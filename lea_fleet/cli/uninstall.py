@@ -13,7 +13,7 @@ from ..core.rows import Agent
 from ..core.text import printable
 from .command import FleetCommand
 from .completion import machine_ids
-from .database import open_fleet
+from .database import did_you_mean, open_fleet
 from .faults import never_enrolled
 from .options import (
     checked_text,
@@ -82,8 +82,9 @@ def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]
     found = {machine: repository.get(machine) for machine in machines}
     unknown = [name for name, agent in found.items() if agent is None]
     if unknown:
+        near = "".join(did_you_mean(repository, name) for name in unknown)
         raise click.ClickException(
-            f"No machine was uninstalled: {never_enrolled(unknown)}"
+            f"No machine was uninstalled: {never_enrolled(unknown, near)}"
         )
     return {agent["machine_id"]: agent for agent in found.values() if agent}
 

@@ -97,7 +97,7 @@ def test_an_empty_fleet_is_counted_and_no_fault(begun, run):
     )
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [80, 120])
 def test_the_older_servers_fleet_fits_the_screen(run, legacy, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
 

@@ -54,7 +54,7 @@ def test_the_widest_columns_are_cut_first_and_fixed_ones_never():
 def test_a_screen_too_narrow_for_any_table_keeps_what_tells_machines_apart():
     line = table([["m" * 30, "u" * 30, "3 min ago"]], 5, fixed={2})[0]
 
-    assert line == "mmmmmm…  uuuuuu…  3 min ago"
+    assert line == "mmm…  uuu…  3 min ago"
 
 
 def test_a_wide_character_is_cut_whole():
