@@ -9,12 +9,18 @@ from ..app.state import current_state
 from ..auth.credentials import issue_token
 from ..core.text import printable
 from .command import FleetCommand
-from .database import open_or_begin_fleet
+from .consent import (
+    ask,
+    changed,
+    dry_run_option,
+    open_or_begin_for_change,
+    tried,
+    unasked_option,
+)
 from .options import (
     create_option,
     given_text,
     json_option,
-    json_text,
     machine_argument,
 )
 from .output import answer, note
@@ -33,6 +39,8 @@ from .output import answer, note
 )
 @click.option("--force", is_flag=True, help="Enroll the machine even if it is active.")
 @create_option
+@unasked_option
+@dry_run_option
 @json_option
 @with_appcontext
 def enroll_command(
@@ -40,6 +48,8 @@ def enroll_command(
     no_reactivate: bool,
     force: bool,
     create: bool,
+    yes: bool,
+    dry_run: bool,
     as_json: bool,
     **details: str | None,
 ) -> None:
@@ -52,14 +62,22 @@ def enroll_command(
     \b
     Example: flask fleet enroll PC-COMPTA-02 --user-email zoe@example.com
     """
-    with answer() as begin, open_or_begin_fleet(create) as repository:
-        with repository.transaction(about=machine):
+    opened = open_or_begin_for_change(dry_run, create)
+    with answer() as begin, opened as repository:
+        known = repository.get(machine)
+        if known is not None:
+            ask("Enroll {} again? Its tokens are revoked.", known, yes or dry_run)
+        with tried(dry_run, repository.transaction(about=machine)):
             status, agent = repository.enroll(
                 machine, allow_reactivate=not no_reactivate, force=force, **details
             )
             token = issue_token(repository, current_state().settings, agent)
             machine_id = agent["machine_id"]
-            told = {"machine_id": machine_id, "api_token": token, "agent": agent}
-            begin(json_text({"status": status, **told}) if as_json else token)
-    if not as_json:
+            told = {"status": status, "machine_id": machine_id}
+            if dry_run:  # the token is not valid
+                said = f"{printable(machine_id)}: {status}"
+            else:
+                said, told = token, {**told, "api_token": token}
+            begin(changed(said, {**told, "agent": agent}, as_json, dry_run))
+    if not as_json and not dry_run:
         note(f"{printable(machine_id)}: {status}. Its token is shown once.")

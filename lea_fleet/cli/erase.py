@@ -18,6 +18,7 @@ from ..core.problems import DatabaseProblem
 from ..core.text import printable
 from ..storage.erasure import Erasure
 from .command import FleetCommand
+from .consent import shown_option
 from .database import open_listing
 from .options import checked_text, json_option, optional_machine_argument, say_json
 from .output import note
@@ -27,7 +28,10 @@ _HEADING = ("MACHINE", "ROW", "EVENTS", "IDENTITIES", "WHAT")
 
 #: For changes that cannot be undone.
 erase_option = click.option(
-    "--yes", is_flag=True, help="Do it; without --yes it is only shown."
+    "--yes",
+    is_flag=True,
+    is_eager=True,  # --dry-run looks at it, whichever comes first
+    help="Do it; without --yes it is only shown.",
 )
 
 vacuum_option = click.option(
@@ -48,6 +52,7 @@ vacuum_option = click.option(
     help="Erase the data about one person on every machine instead.",
 )
 @erase_option
+@shown_option
 @vacuum_option
 @json_option
 @with_appcontext

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -14,9 +15,10 @@ from ..core.rows import EnrollmentToken
 from ..core.text import printable
 from . import installer_kit as kit
 from .command import FleetCommand
-from .options import json_option, json_text
+from .consent import changed, dry_run_option, open_or_begin_for_change, tried
+from .options import json_option
 from .output import answer, note
-from .token import kept_token, token_options, token_summary
+from .token import token_options, token_summary
 
 _NEXT = f"""
 Whoever has {kit.TOKEN_FILE} can enroll machines: distribute it with the
@@ -37,6 +39,7 @@ With Inno Setup: see Example.iss; put the token file beside the finished setup.e
 )
 @token_options("--token-label")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
+@dry_run_option
 @json_option
 @with_appcontext
 def installer_command(
@@ -47,6 +50,7 @@ def installer_command(
     max_uses: int,
     create: bool,
     force: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Write the installer kit into DIR, with a new enrollment token.
@@ -67,19 +71,21 @@ def installer_command(
             " overwrites files."
         )
     try:
-        with answer() as begin, kit.written(folder, files), kept_token(
-            token, label=label, lifetime=expires, max_uses=max_uses, create=create
-        ) as made:
-            begin((_json if as_json else _text)(folder, url, files, made))
+        opened = open_or_begin_for_change(dry_run, create)
+        place = nullcontext() if dry_run else kit.written(folder, files)
+        with answer() as begin, place, opened as repository:
+            with tried(dry_run, repository.transaction()):
+                made = repository.enrollment_tokens.create(
+                    token, label=label or "", lifetime=expires, max_uses=max_uses
+                )
+                written = {"folder": str(folder), "url": url, "files": list(files)}
+                members = {**written, "enrollment_token": made}
+                said = _text(folder, url, files, made)
+                begin(changed(said, members, as_json, dry_run))
     except OSError as error:
         raise click.ClickException(
             f"{printable(str(folder))} cannot be written: {error.strerror}."
         ) from None
-
-
-def _json(folder: Path, url: str, files: Iterable[str], made: EnrollmentToken) -> str:
-    written = {"folder": str(folder), "url": url, "files": list(files)}
-    return json_text({**written, "enrollment_token": made})
 
 
 def _text(folder: Path, url: str, files: Iterable[str], made: EnrollmentToken) -> str:

@@ -142,7 +142,10 @@ def list_machines(
     with open_listing() as repository:
         agents, totals = _read(repository, page)
     if as_json:
-        say_json({"agents": agents, "totals": totals})
+        active = [agent for agent in agents if agent["status"] == "active"]
+        others = [agent for agent in agents if agent["status"] != "active"]
+        as_api = {"active": active, "uninstalled": others, "totals": totals}
+        say_json({"agents": agents, **as_api})
         return
     for line in _table(agents):
         say(line)

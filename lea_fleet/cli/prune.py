@@ -10,6 +10,7 @@ from ..core.limits import SHORTEST_EVENT_RETENTION
 from ..storage.pruned_events import PrunedEvents
 from ..storage.retention import Retention
 from .command import FleetCommand
+from .consent import shown_option
 from .database import open_listing
 from .erase import (
     clean_files,
@@ -47,6 +48,7 @@ _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "LAST SEEN")
     help="Delete events from the history that are older than this: 730d.",
 )
 @erase_option
+@shown_option
 @vacuum_option
 @json_option
 @with_appcontext

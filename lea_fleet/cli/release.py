@@ -11,10 +11,9 @@ from ..app.repository import AgentRepository
 from ..core.text import printable
 from ..storage.releases import NEVER
 from .command import FleetCommand
-from .database import open_fleet
+from .consent import ask, changed, dry_run_option, open_for_change, tried
 from .options import (
     json_option,
-    json_text,
     optional_machine_argument,
     refuse_many,
     yes_option,
@@ -35,10 +34,16 @@ _Act = Callable[[str], "str | None"]
     " server enrolled.",
 )
 @yes_option
+@dry_run_option
 @json_option
 @with_appcontext
 def release_command(
-    machine: str | None, cancel: bool, without_token: bool, yes: bool, as_json: bool
+    machine: str | None,
+    cancel: bool,
+    without_token: bool,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Allow one enrollment of MACHINE within 24 hours.
 
@@ -50,19 +55,22 @@ def release_command(
     """
     if without_token == (machine is not None):
         raise click.UsageError("Give either a MACHINE or --without-token.")
-    with answer() as begin, open_fleet() as repository:
+    with answer() as begin, open_for_change(dry_run) as repository:
+        if machine:
+            question = "Cancel the release of {}?" if cancel else "Release {}?"
+            ask(question, repository.require(machine), yes or dry_run)
         named = [machine] if machine else repository.tokens.machines_without()
-        with repository.transaction(about=named):
+        with tried(dry_run, repository.transaction(about=named)):
             machines = _chosen(repository, machine, named)
-            refuse_many(len(machines), yes)
+            refuse_many(len(machines), yes or dry_run)
             act: _Act = repository.cancel_release if cancel else repository.release
             released = {machine_id: act(machine_id) for machine_id in machines}
-            begin((_json if as_json else _lines)(released))
+            begin(changed(_lines(released), _members(released), as_json, dry_run))
 
 
-def _json(released: dict[str, str | None]) -> str:
+def _members(released: dict[str, str | None]) -> dict[str, object]:
     said = [{"machine_id": m, "released_until": u} for m, u in released.items()]
-    return json_text({"machines": said})
+    return {"agents": said, "machines": said}  # which was its only name once
 
 
 def _lines(released: dict[str, str | None]) -> str:

@@ -8,17 +8,28 @@ from flask.cli import with_appcontext
 from ..core import tokens
 from ..core.text import printable
 from .command import FleetCommand
-from .database import open_fleet
-from .options import json_option, json_text, machine_argument
+from .consent import (
+    ask,
+    changed,
+    dry_run_option,
+    open_for_change,
+    tried,
+    unasked_option,
+)
+from .options import json_option, machine_argument
 from .output import answer, note
 
 
 @click.command("rotate", cls=FleetCommand)
 @machine_argument
 @click.option("--now", is_flag=True, help="Revoke the current token immediately.")
+@unasked_option
+@dry_run_option
 @json_option
 @with_appcontext
-def rotate_command(machine: str, now: bool, as_json: bool) -> None:
+def rotate_command(
+    machine: str, now: bool, yes: bool, dry_run: bool, as_json: bool
+) -> None:
     """Give MACHINE a new token and print it; it is shown once.
 
     The current token stays valid until the new one is first used. Only the token
@@ -28,11 +39,17 @@ def rotate_command(machine: str, now: bool, as_json: bool) -> None:
     Example: flask fleet rotate PC-COMPTA-01
     """
     token = tokens.new_agent_token()
-    with answer() as begin, open_fleet() as repository:
-        with repository.transaction(about=machine):
+    with answer() as begin, open_for_change(dry_run) as repository:
+        agent = repository.agents.require_active(machine)
+        ask("Give {} a new token?", agent, yes or dry_run)
+        with tried(dry_run, repository.transaction(about=machine)):
             give = repository.replace_token if now else repository.rotate_token
             machine_id = give(machine, token)["machine_id"]
-            told = {"machine_id": machine_id, "api_token": token}
-            begin(json_text(told) if as_json else token)
-    if not as_json:
+            told = {"machine_id": machine_id}
+            if dry_run:  # the token is not valid
+                said = f"{printable(machine_id)}: rotated"
+            else:
+                said, told = token, {**told, "api_token": token}
+            begin(changed(said, told, as_json, dry_run))
+    if not as_json and not dry_run:
         note(f"{printable(machine_id)}: rotated. Its token is shown once.")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,13 +20,19 @@ from ..core.rows import EnrollmentToken
 from ..core.text import printable
 from .command import FleetCommand, FleetGroup
 from .completion import token_ids
-from .database import open_fleet, open_listing, open_or_begin_fleet
+from .consent import (
+    changed,
+    dry_run_option,
+    open_for_change,
+    open_or_begin_for_change,
+    tried,
+)
+from .database import open_listing
 from .options import (
     DurationType,
     checked_text,
     create_option,
     json_option,
-    json_text,
     say_json,
 )
 from .output import answer, note
@@ -82,6 +87,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
 
 @token_group.command("create", cls=FleetCommand)
 @token_options("--label")
+@dry_run_option
 @json_option
 @with_appcontext
 def create_command(
@@ -89,6 +95,7 @@ def create_command(
     expires: float | None,
     max_uses: int,
     create: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Create an enrollment token and print it; it is shown once.
@@ -99,11 +106,17 @@ def create_command(
     Example: flask fleet token create --label "Paris, wave 1" --max-uses 50
     """
     token = tokens.new_enrollment_token()
-    with answer() as begin, kept_token(
-        token, label=label, lifetime=expires, max_uses=max_uses, create=create
-    ) as made:
-        begin(json_text({"token": token, **made}) if as_json else token)
-    if not as_json:
+    opened = open_or_begin_for_change(dry_run, create)
+    with answer() as begin, opened as repository:
+        with tried(dry_run, repository.transaction()):
+            made = repository.enrollment_tokens.create(
+                token, label=label or "", lifetime=expires, max_uses=max_uses
+            )
+            if dry_run:  # the token is not valid
+                begin(changed(token_summary(made), {**made}, as_json, dry_run))
+            else:
+                begin(changed(token, {"token": token, **made}, as_json, dry_run))
+    if not as_json and not dry_run:
         note(f"{token_summary(made)} It is shown once.")
 
 
@@ -136,9 +149,10 @@ def list_command(as_json: bool) -> None:
     type=click.IntRange(1, LARGEST_ID),
     shell_complete=token_ids,
 )
+@dry_run_option
 @json_option
 @with_appcontext
-def revoke_command(token_id: int, as_json: bool) -> None:
+def revoke_command(token_id: int, dry_run: bool, as_json: bool) -> None:
     """Revoke the enrollment token with this ID, as shown by the list.
 
     Machines that were enrolled with it keep their own tokens.
@@ -146,30 +160,11 @@ def revoke_command(token_id: int, as_json: bool) -> None:
     \b
     Example: flask fleet token revoke 3
     """
-    with answer() as begin, open_fleet() as repository, repository.transaction():
-        revoked = repository.enrollment_tokens.revoke(token_id)
-        said = f"Enrollment token {token_id}: revoked"
-        begin(json_text(revoked) if as_json else said)
-
-
-@contextmanager
-def kept_token(
-    token: str,
-    *,
-    label: str | None,
-    lifetime: float | None,
-    max_uses: int,
-    create: bool,
-) -> Iterator[EnrollmentToken]:
-    """Store the hash of a new enrollment token, if the context succeeds.
-
-    Yield its record. *create* is whether a database may be begun for it: the option
-    of that name.
-    """
-    with open_or_begin_fleet(create) as repository, repository.transaction():
-        yield repository.enrollment_tokens.create(
-            token, label=label or "", lifetime=lifetime, max_uses=max_uses
-        )
+    with answer() as begin, open_for_change(dry_run) as repository:
+        with tried(dry_run, repository.transaction()):
+            revoked = repository.enrollment_tokens.revoke(token_id)
+            said = f"Enrollment token {token_id}: revoked"
+            begin(changed(said, {**revoked}, as_json, dry_run))
 
 
 def token_summary(token: EnrollmentToken) -> str:

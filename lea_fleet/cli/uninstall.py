@@ -13,13 +13,13 @@ from ..core.rows import Agent
 from ..core.text import printable
 from .command import FleetCommand
 from .completion import machine_ids
-from .database import did_you_mean, open_fleet
+from .consent import ask, changed, dry_run_option, open_for_change, tried
+from .database import did_you_mean
 from .faults import never_enrolled
 from .options import (
     checked_text,
     given_text,
     json_option,
-    json_text,
     refuse_many,
     yes_option,
 )
@@ -48,10 +48,11 @@ def _each(
     help="The reason, kept with the machine and in its history.",
 )
 @yes_option
+@dry_run_option
 @json_option
 @with_appcontext
 def uninstall_command(
-    machines: list[str], reason: str | None, yes: bool, as_json: bool
+    machines: list[str], reason: str | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Mark each MACHINE as uninstalled: its tokens stop working.
 
@@ -61,13 +62,16 @@ def uninstall_command(
     \b
     Example: flask fleet uninstall PC-COMPTA-01 --reason "given away"
     """
-    with answer() as begin, open_fleet() as repository:
-        with repository.transaction(about=machines):
+    with answer() as begin, open_for_change(dry_run) as repository:
+        if len(machines) == 1:
+            agent = repository.require(machines[0])
+            ask("Uninstall {}? Its tokens stop working.", agent, yes or dry_run)
+        with tried(dry_run, repository.transaction(about=machines)):
             before = _known(repository, machines)
-            refuse_many(len(before), yes)
+            refuse_many(len(before), yes or dry_run)
             after = [repository.uninstall(machine_id, reason) for machine_id in before]
             lines = [_line(agent, before[agent["machine_id"]]) for agent in after]
-            begin(json_text({"agents": after}) if as_json else "\n".join(lines))
+            begin(changed("\n".join(lines), {"agents": after}, as_json, dry_run))
 
 
 def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]:

@@ -84,6 +84,8 @@ def test_json_is_what_the_api_says_in_ascii(run, operator, the_clock):
     fleet = operator.get("/fleet").json
     assert json.loads(result.output) == {
         "agents": fleet["active"],
+        "active": fleet["active"],
+        "uninstalled": [],
         "totals": fleet["totals"],
     }
 
