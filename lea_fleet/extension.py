@@ -20,8 +20,9 @@ from .cli.command import FleetGroup
 
 logger = logging.getLogger("lea_fleet")
 
-blueprint.cli = FleetGroup()
-register_commands(blueprint.cli)
+_commands = FleetGroup()
+register_commands(_commands)
+blueprint.cli = _commands
 
 
 class LeaFleet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .backup import backup_command
+from .command import FleetGroup
 from .doctor.command import doctor_command
 from .enroll import enroll_command
 from .erase import erase_command
@@ -22,27 +23,25 @@ from .summary import summary_command
 from .token import token_group
 from .uninstall import uninstall_command
 
-
-def register_commands(group: click.Group) -> None:
-    """Add the commands of ``flask fleet`` to *group*."""
-    group.help = "See and manage the fleet of agents."
-    for command in (
-        list_machines,
-        show_command,
-        events_command,
-        summary_command,
+#: In the order of the help.
+_FAMILIES: dict[str, tuple[click.Command, ...]] = {
+    "See": (list_machines, show_command, events_command, summary_command),
+    "Change machines": (
         enroll_command,
         uninstall_command,
         release_command,
         rotate_command,
         import_machines,
         prune_command,
-        erase_command,
-        export_command,
-        doctor_command,
-        backup_command,
-        token_group,
-        installer_command,
-        openapi_command,
-    ):
-        group.add_command(command)
+    ),
+    "Personal data": (erase_command, export_command),
+    "Installers": (token_group, installer_command),
+    "Server": (doctor_command, backup_command, openapi_command),
+}
+
+
+def register_commands(group: FleetGroup) -> None:
+    """Add the commands of ``flask fleet`` to *group*."""
+    group.help = "See and manage the fleet of agents."
+    for heading, commands in _FAMILIES.items():
+        group.add_family(heading, commands)

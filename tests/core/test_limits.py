@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import click
 import pytest
 
 from lea_fleet.cli import register_commands
+from lea_fleet.cli.command import FleetGroup
 from lea_fleet.core import limits
 from lea_fleet.core.clock import parse_lifetime
 from tests.api.test_openapi import DOCUMENT
@@ -120,7 +120,7 @@ def test_the_reference_promises_it(promise):
 
 
 def test_the_commands_have_the_defaults_and_bounds_of_the_routes():
-    fleet = click.Group("fleet")
+    fleet = FleetGroup("fleet")
     register_commands(fleet)
 
     def option(command, name):
