@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import request
@@ -37,6 +38,7 @@ def body(state: FleetState) -> bytes:
     announced = get_content_length(asked.environ)
     if announced is not None and announced > LONGEST_BODY:
         raise _too_large()
+    _refuse_unreadable(asked.environ, announced)
     if announced != 0 and "gunicorn.socket" in asked.environ:
         limit_time(asked.environ)
     # Werkzeug cuts a body of unknown length without an error, so allow one byte more.
@@ -56,11 +58,39 @@ def body(state: FleetState) -> bytes:
         raise _too_large()
     # The usual value, without the parser, which would cost a heartbeat 1 %.
     plain = asked.environ.get("CONTENT_TYPE") == "application/json"
-    if (sent or announced) and not plain and not asked.is_json:
+    # In chunks: a form that the host has read before leaves nothing here.
+    is_form = announced is None and "HTTP_TRANSFER_ENCODING" in asked.environ
+    if (sent or announced or is_form) and not plain and not asked.is_json:
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
     if len(sent) < (announced or 0):
         raise InvalidJson("The body ended before its Content-Length.")
     return sent
+
+
+def _refuse_unreadable(environ: dict[str, Any], announced: int | None) -> None:
+    """Raise a problem for a body of which only the server knows where it ends.
+
+    Such as one in chunks on uWSGI and under ASGI bridges: Werkzeug takes it for an
+    empty body, and a request for a token of one use would be one for a hundred.
+    HTTP/2 needs no length, and no server leaves its body on a bare connection.
+    """
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.strip().isdigit()):
+        raise InvalidJson("The body could not be read: Content-Length is not a number.")
+    sent_as = environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    if sent_as not in ("", "chunked", "identity"):
+        raise _compressed("Transfer-Encoding")
+    if environ.get("HTTP_CONTENT_ENCODING", "").lower() not in ("", "identity"):
+        raise _compressed("Content-Encoding")
+    if announced is not None or "wsgi.input_terminated" in environ:
+        return
+    if sent_as == "chunked":
+        raise InvalidJson(
+            "The body could not be read: this server passes on no body in chunks."
+            " Send it with Content-Length."
+        )
+    if environ.get("SERVER_PROTOCOL", "").startswith(("HTTP/2", "HTTP/3")):
+        environ["wsgi.input_terminated"] = True
 
 
 def parameters() -> dict[str, list[str]]:
@@ -94,6 +124,10 @@ def next_page(cursor: str) -> str:
     """
     query = urlencode({**parameters(), "cursor": cursor}, doseq=True)
     return f"{quote(request.root_path + request.path)}?{query}"
+
+
+def _compressed(field: str) -> UnsupportedMediaType:
+    return UnsupportedMediaType(f"Send the body as it is, without {field}.")
 
 
 def _too_large() -> BodyTooLarge:

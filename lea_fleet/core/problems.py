@@ -78,6 +78,10 @@ class UnsupportedMediaType(Problem):
     status, code, action = 415, "unsupported_media_type", "fix_request"
     title = "The body must be JSON"
 
+    def headers(self) -> dict[str, str]:
+        # RFC 9110, section 15.5.16: what would be supported.
+        return {"Accept": "application/json", "Accept-Encoding": "identity"}
+
 
 # 401: the credential (RFC 6750, section 3.1)
 

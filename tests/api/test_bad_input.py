@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import sqlite3
 from contextlib import closing
@@ -224,6 +225,37 @@ def test_the_limit_is_ours_whatever_the_hosts_is(make_app, hosts_limit):
     operator.enroll("PC-1")
 
 
+# Its coding
+
+
+@every_writing_route
+@pytest.mark.parametrize(
+    "field",
+    [{"Content-Encoding": c} for c in ("gzip", "GZIP", "br", "gzip, identity")]
+    + [{"Transfer-Encoding": "gzip, chunked"}],
+    ids=str,
+)
+@pytest.mark.parametrize("sent", [gzip.compress(VALID), VALID], ids=["is", "labelled"])
+def test_a_compressed_body_is_another_media_type(
+    operator, unchanged, path, field, sent
+):
+    response = operator.post(path, data=sent, content_type=JSON, headers=field)
+
+    body = assert_problem(response, 415, "unsupported_media_type", "fix_request")
+    assert list(field)[0] in body["detail"]
+    assert response.headers["Accept-Encoding"] == "identity"
+    assert response.headers["Accept"] == JSON
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_may_say_that_it_has_no_coding(operator, coding):
+    headers = {"Content-Encoding": coding}
+
+    response = operator.post("/enroll", data=VALID, content_type=JSON, headers=headers)
+
+    assert response.status_code == 201
+
+
 # A host that has read the body before us
 
 
@@ -257,10 +289,13 @@ def test_a_body_that_the_host_has_read(operator):
 
 
 @pytest.mark.usefixtures("nosy_host")
-def test_a_form_that_the_host_has_read_is_no_empty_body(operator):
+@pytest.mark.parametrize("sent", [{}, CHUNKED], ids=["length", "chunked"])
+def test_a_form_that_the_host_has_read_is_no_empty_body(operator, sent):
     agent = operator.enroll("PC-1")
 
-    response = agent.post("/uninstall", data={"reason": "moved"})
+    response = agent.post(
+        "/uninstall", data={"reason": "moved"}, environ_overrides=sent
+    )
 
     assert_problem(response, 415, "unsupported_media_type")
     assert operator.machine("PC-1")["status"] == "active"
