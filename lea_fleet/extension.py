@@ -58,6 +58,7 @@ class LeaFleet:
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
         - ``LEA_FLEET_METRICS``: ``False``.
         - ``LEA_FLEET_METRICS_TOKEN``: none; the operator's works as well.
+        - ``LEA_FLEET_CORS``: ``False``.
 
         Nothing is opened or created yet. Raises ConfigurationError for a setting that
         is not valid, for a command group or a path of the page that is taken, and if
@@ -77,7 +78,8 @@ class LeaFleet:
         FleetUser with the role ``operator``, the request is an operator's; a FleetUser
         without a role is refused with 403; any other result is no credential. A request
         that writes must be JSON and show, by ``Sec-Fetch-Site: same-origin`` or the
-        header field ``X-Lea-Fleet``, that it was not sent by another site's page.
+        header field ``X-Lea-Fleet``, that it was not sent by another site's page. One
+        that reads does not count either if a page of another origin has sent it.
         """
         self._operator_loader = loader
         return loader

@@ -61,6 +61,7 @@ class FleetBlueprint(Blueprint):
         with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
         page = settings.page if with_page else None
         refuse_taken_address(app, page)
+        options["settings"] = settings
         super().register(app, options)
         register_page(app, page)
         app.extensions[KEY] = FleetState(
@@ -87,22 +88,22 @@ class FleetBlueprint(Blueprint):
     ) -> None:
         """Add a rule whose view is behind the guard.
 
-        It has no redirects and no automatic OPTIONS: a redirected POST comes back as a
-        GET that still bears the token, and automatic answers to OPTIONS need no token.
-        With *where*, the rule exists only on applications whose setting of that key is
-        True.
+        It has no redirects: a redirected POST comes back as a GET that still bears the
+        token. It answers OPTIONS, without a token, only with LEA_FLEET_CORS: browsers
+        send no token with a preflight. With *where*, the rule exists only on
+        applications for which the attribute of that name in Settings is True.
         """
         options["strict_slashes"] = True
         options["merge_slashes"] = False
-        options["provide_automatic_options"] = False
         view_func = view_func and guarded(view_func)
-        if where is None:
-            super().add_url_rule(rule, endpoint, view_func, **options)
-            return
 
         def add(setup: BlueprintSetupState) -> None:
-            if setup.app.config.get(where):
-                setup.add_url_rule(rule, endpoint, view_func, **options)
+            settings: Settings = setup.options["settings"]
+            if where is None or getattr(settings, where):
+                preflight = ["OPTIONS"] if settings.cors else []
+                given = {**options, "methods": [*options["methods"], *preflight]}
+                given["provide_automatic_options"] = settings.cors
+                setup.add_url_rule(rule, endpoint, view_func, **given)
 
         self.record(add)
 

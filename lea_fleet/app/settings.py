@@ -222,6 +222,10 @@ class Settings:
         "LEA_FLEET_METRICS_TOKEN", _metrics_token, None
     )
 
+    #: Whether preflights (OPTIONS) are answered, so that the host's CORS extension can
+    #: let pages of other origins call the routes.
+    cors: bool = _setting("LEA_FLEET_CORS", _boolean, False)
+
     @property
     def presence_rule(self) -> PresenceRule:
         """The settings that say when a machine is online, offline and stale."""

@@ -37,6 +37,7 @@ def test_the_defaults():
         reuse_connections=True,
         metrics=False,
         metrics_token=None,
+        cors=False,
     )
 
 
@@ -135,6 +136,7 @@ def test_what_is_no_duration(wrong):
         ("LEA_FLEET_BUSY_TIMEOUT", "2h"),
         ("LEA_FLEET_REUSE_CONNECTIONS", "yes"),
         ("LEA_FLEET_METRICS", "/metrics"),
+        ("LEA_FLEET_CORS", "https://app.example.com"),
         ("LEA_FLEET_METRICS_TOKEN", ""),
         ("LEA_FLEET_METRICS_TOKEN", " " * 20),
         ("LEA_FLEET_METRICS_TOKEN", "15 characters.."),

@@ -121,11 +121,44 @@ def test_a_signed_in_operator_reads_without_a_token(operator, browser):
     assert browser.request("HEAD", "/fleet").status_code == 200
 
 
-def test_reading_needs_nothing_else_whoever_asks(browser):
-    """A page of another site cannot read the response."""
-    for site in ("cross-site", "none"):
-        response = browser.get("/fleet", headers={"Sec-Fetch-Site": site})
-        assert response.status_code == 200
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Origin": "http://localhost"},
+        {**SAME_ORIGIN, "Origin": "http://localhost"},
+    ],
+    ids=str,
+)
+def test_the_address_bar_a_link_and_the_hosts_page_may_read(browser, shown):
+    assert browser.get("/fleet", headers=shown).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost:8080"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://[", "X-Lea-Fleet": "1"},
+    ],
+    ids=str,
+)
+def test_no_session_counts_for_a_read_by_a_page_of_another_origin(
+    operator, browser, shown, method
+):
+    for path in ("/fleet", "/machines/PC-1"):
+        refused = browser.request(method, path, headers=shown)
+        assert refused.status_code == 401
+    for headers in (shown, {**shown, "Sec-Fetch-Mode": "no-cors"}):
+        assert operator.get("/fleet", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("site", [{}, SAME_ORIGIN])

@@ -13,7 +13,7 @@ from ..requests import prefers_openmetrics
 from ..responses import text_response
 
 
-@blueprint.get("/metrics", where="LEA_FLEET_METRICS")
+@blueprint.get("/metrics", where="metrics")
 @admits("operator", "monitor")
 def metrics() -> Response:
     """Return metrics for Prometheus."""
