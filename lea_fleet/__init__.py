@@ -1,6 +1,7 @@
 """Fleet management for a Flask server: enrollment, heartbeats and history of agents."""
 
 from .api.routes import blueprint
+from .app.host_extensions import include_name
 from .app.repository import AgentRepository
 from .app.settings import ConfigurationError
 from .app.signals import (
@@ -70,6 +71,7 @@ __all__ = [
     "current_agent",
     "new_agent_token",
     "new_enrollment_token",
+    "include_name",
     "operator_required",
     "page_blueprint",
 ]

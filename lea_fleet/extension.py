@@ -59,6 +59,7 @@ class LeaFleet:
         - ``LEA_FLEET_METRICS``: ``False``.
         - ``LEA_FLEET_METRICS_TOKEN``: none; the operator's works as well.
         - ``LEA_FLEET_CORS``: ``False``.
+        - ``LEA_FLEET_CSRF_EXEMPT``: ``True``.
 
         Nothing is opened or created yet. Raises ConfigurationError for a setting that
         is not valid, for a command group or a path of the page that is taken, and if

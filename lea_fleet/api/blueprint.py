@@ -17,9 +17,10 @@ from flask.sansio.blueprints import BlueprintSetupState
 
 from ..app.database import close_db
 from ..app.engine import DATABASE_ERRORS, open_store
+from ..app.host_extensions import exempt_from_csrf
 from ..app.refusals import Refusals
 from ..app.settings import MAKE_A_TOKEN, ConfigurationError, Settings
-from ..app.state import KEY, Counters, FleetState
+from ..app.state import KEY, Counters, FleetState, current_state
 from ..auth.guard import guarded
 from ..core.problems import DatabaseProblem
 from ..core.tokens import SHORTEST_API_TOKEN, weakness
@@ -182,3 +183,11 @@ def _make_refusals(store: Store, settings: Settings) -> Refusals:
 
 #: The routes register on it; the extension adds the commands to it.
 blueprint = FleetBlueprint("lea_fleet", __name__, cli_group="fleet")
+
+
+@blueprint.url_value_preprocessor
+def _look_for_csrf(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Exempt the blueprint from CSRFProtect, before that looks at the request."""
+    state = current_state()
+    if not state.has_looked_for_csrf:
+        exempt_from_csrf(state, blueprint)

@@ -146,15 +146,9 @@ def _setting(
     key: str, check: Callable[[Any], Any], default: Any, *, in_environment: bool = False
 ) -> Any:
     """Declare a setting; *in_environment* is for the two settings of the host."""
-    return field(
-        metadata={
-            "key": key,
-            "check": check,
-            "default": default,
-            "in_environment": in_environment,
-        },
-        repr=not key.endswith("_TOKEN"),
-    )
+    metadata = {"key": key, "check": check, "default": default}
+    metadata["in_environment"] = in_environment
+    return field(metadata=metadata, repr=not key.endswith("_TOKEN"))
 
 
 @dataclass(frozen=True)
@@ -222,9 +216,11 @@ class Settings:
         "LEA_FLEET_METRICS_TOKEN", _metrics_token, None
     )
 
-    #: Whether preflights (OPTIONS) are answered, so that the host's CORS extension can
-    #: let pages of other origins call the routes.
+    #: Whether preflights are answered, for a CORS extension of the host.
     cors: bool = _setting("LEA_FLEET_CORS", _boolean, False)
+
+    #: Whether the routes are exempted from a CSRFProtect of Flask-WTF in the host.
+    csrf_exempt: bool = _setting("LEA_FLEET_CSRF_EXEMPT", _boolean, True)
 
     @property
     def presence_rule(self) -> PresenceRule:

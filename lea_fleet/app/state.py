@@ -77,6 +77,7 @@ class FleetState:
     operator_loader: OperatorLoader = lambda: None
     interval: KnownInterval = field(default_factory=KnownInterval)
     counters: Counters | None = None
+    has_looked_for_csrf: bool = False
 
 
 def current_state() -> FleetState:

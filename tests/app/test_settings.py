@@ -38,6 +38,7 @@ def test_the_defaults():
         metrics=False,
         metrics_token=None,
         cors=False,
+        csrf_exempt=True,
     )
 
 
@@ -136,6 +137,7 @@ def test_what_is_no_duration(wrong):
         ("LEA_FLEET_BUSY_TIMEOUT", "2h"),
         ("LEA_FLEET_REUSE_CONNECTIONS", "yes"),
         ("LEA_FLEET_METRICS", "/metrics"),
+        ("LEA_FLEET_CSRF_EXEMPT", "views"),
         ("LEA_FLEET_CORS", "https://app.example.com"),
         ("LEA_FLEET_METRICS_TOKEN", ""),
         ("LEA_FLEET_METRICS_TOKEN", " " * 20),
