@@ -69,9 +69,9 @@ __all__ = [
     "blueprint",
     "create_app",
     "current_agent",
+    "include_name",
     "new_agent_token",
     "new_enrollment_token",
-    "include_name",
     "operator_required",
     "page_blueprint",
 ]

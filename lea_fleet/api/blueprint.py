@@ -46,8 +46,9 @@ class FleetBlueprint(Blueprint):
         The option *with_page* tells whether to register the operator's page; by default
         only if the config sets LEA_FLEET_PAGE.
         Raises ConfigurationError for settings that are not valid, for a second
-        registration, and for a ``flask`` command group or a path of the page that is
-        taken; RuntimeError if SQLite is too old.
+        registration, for a ``flask`` command group or a path of the page that is taken,
+        and for a place where no request would be answered; RuntimeError if SQLite is
+        too old.
         """
         if KEY in app.extensions:
             raise ConfigurationError(
@@ -61,10 +62,12 @@ class FleetBlueprint(Blueprint):
         options.setdefault("url_prefix", settings.url_prefix)
         with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
         page = settings.page if with_page else None
-        refuse_taken_address(app, page)
+        subdomain = options.get("subdomain")
+        _refuse_unreachable(app, options["url_prefix"], subdomain)
+        refuse_taken_address(app, page, subdomain)
         options["settings"] = settings
         super().register(app, options)
-        register_page(app, page)
+        register_page(app, page, subdomain)
         app.extensions[KEY] = FleetState(
             app.config,
             settings,
@@ -115,6 +118,28 @@ class FleetBlueprint(Blueprint):
                 f"This application has a command 'flask {group}' of its own: register"
                 " lea_fleet with another cli_group, such as cli_group='lea'."
             )
+
+
+def _refuse_unreachable(app: App, prefix: str | None, subdomain: str | None) -> None:
+    """Raise ConfigurationError for a place where no request would reach a view.
+
+    *prefix* and *subdomain* include those of the blueprints that ours is nested in.
+    """
+    if app.url_map.host_matching:
+        raise ConfigurationError(
+            "lea_fleet's routes have no host, and this application has host_matching:"
+            " serve create_app() beside it, for example by DispatcherMiddleware."
+        )
+    if "<" in (prefix or "") + (subdomain or ""):
+        raise ConfigurationError(
+            f"lea_fleet's routes have no variables for url_prefix={prefix!r} and"
+            f" subdomain={subdomain!r}: pass them without <…>."
+        )
+    if subdomain and not (app.subdomain_matching and app.config["SERVER_NAME"]):
+        raise ConfigurationError(
+            f"Without Flask(…, subdomain_matching=True) and SERVER_NAME no request"
+            f" reaches subdomain={subdomain!r}."
+        )
 
 
 def _load_settings(app: App) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn, TypeVar
 
-from flask import current_app, g, request
+from flask import Response, after_this_request, current_app, g, request
 from flask_httpauth import HTTPTokenAuth
 
 from ..app.database import get_repository
@@ -52,6 +52,7 @@ class BearerAuth(HTTPTokenAuth):
     def authenticate(self, auth: None, stored_password: None) -> Any:
         field = _request().environ.get("HTTP_AUTHORIZATION")
         if field is None:
+            after_this_request(_forbid_embedding)
             return signed_in_operator()
         token = _bearer(field)
         return self.verify_token_callback(token) if token else None
@@ -80,6 +81,16 @@ def _bearer(field: str) -> str:
     scheme, _, token = field.partition(" ")
     # Not strip(): it removes the last byte of an "à" in UTF-8, read as latin-1.
     return token.strip(" \t") if scheme.lower() == "bearer" else ""
+
+
+def _forbid_embedding(response: Response) -> Response:
+    """Let no page of another origin use the answer to a browser with a session.
+
+    As a script or image, for example, which a browser requests with its cookies.
+    """
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    return response
 
 
 def _refuse(status: int) -> NoReturn:

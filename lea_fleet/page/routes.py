@@ -9,6 +9,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, abort, request
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
+from werkzeug.routing import Map, Rule
 
 from ..app.settings import ConfigurationError
 from ..app.state import current_state
@@ -43,35 +44,70 @@ _HEADERS = {
 page_blueprint = Blueprint("lea_fleet_page", __name__)
 
 
-def register_page(app: App, address: str | None) -> None:
+def register_page(app: App, address: str | None, subdomain: str | None = None) -> None:
     """Register the page on *app* at the path *address*; None for no page.
 
     Raises ConfigurationError if *app* already has a page there.
     """
-    refuse_taken_address(app, address)
+    refuse_taken_address(app, address, subdomain)
     if address is not None:
-        app.register_blueprint(page_blueprint, address=address)
+        app.register_blueprint(page_blueprint, address=address, subdomain=subdomain)
 
 
-def refuse_taken_address(app: App, address: str | None) -> None:
-    """Raise ConfigurationError if *app* already has a page at the path *address*."""
+def refuse_taken_address(
+    app: App, address: str | None, subdomain: str | None = None
+) -> None:
+    """Raise ConfigurationError if *app* already answers at the path *address*."""
+    if address is None:
+        return
     for rule in app.url_map.iter_rules():
-        if rule.rule.rstrip("/") == address and "GET" in (rule.methods or {"GET"}):
+        if rule.rule.rstrip("/") != address or "GET" not in (rule.methods or {"GET"}):
+            continue
+        if (rule.subdomain or "") == (subdomain or ""):
             raise ConfigurationError(
                 f"This application has a page of its own at {address}: set"
                 " LEA_FLEET_PAGE to another path, or to False for no page of lea_fleet."
             )
+    taken = _matching(app.url_map, address, subdomain)
+    if taken is None:
+        return
+    # A catch-all: it depends on its converter whether it or our rule comes first.
+    ours = Rule(_page_rule(address), endpoint="ours", subdomain=subdomain)
+    both = Map([taken.empty(), ours], converters=app.url_map.converters)
+    first = _matching(both, address, subdomain)
+    if first is not None and first.endpoint != "ours":
+        raise ConfigurationError(
+            f"This application's route {taken.rule} answers at {address} before the"
+            " page of lea_fleet: register lea_fleet before that route, or set"
+            " LEA_FLEET_PAGE to another path, or to False for no page."
+        )
+
+
+def _matching(rules: Map, address: str, subdomain: str | None) -> Rule | None:
+    """Return the rule that answers a GET at *address*, or None."""
+    try:
+        adapter = rules.bind("localhost", subdomain=subdomain)
+        return adapter.match(address, "GET", return_rule=True)[0]
+    except Exception:  # none, a redirect, or a converter that needs a request
+        return None
+
+
+def _page_rule(address: str) -> str:
+    """Return the rule of the page at *address*.
+
+    A variable part with one value: Werkzeug prefers a fixed part to it, so a page that
+    the host declares later at the same path wins.
+    """
+    folder, _, name = address.rpartition("/")
+    return f'{folder}/<any("{name}"):name>'
 
 
 @page_blueprint.record
 def _add_routes(state: BlueprintSetupState) -> None:
     """Add the routes at the *address* that was passed to the registration."""
     address = state.options["address"]
-    folder, _, name = address.rpartition("/")
-    # A variable part with one value: Werkzeug prefers a fixed part to it, so a page
-    # that the host declares later at the same path wins.
     routes: dict[str, Callable[..., Response]] = {
-        f'{folder}/<any("{name}"):name>': page,
+        _page_rule(address): page,
         f"{address}/assets/<version>/<name>": asset,
     }
     for rule, view in routes.items():

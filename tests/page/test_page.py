@@ -190,9 +190,9 @@ def test_a_bare_blueprint_has_one_where_that_is_asked_for(make_host, said):
 
 def test_it_knows_the_prefix_that_the_registration_gave(make_host):
     app = make_host(LEA_FLEET_URL_PREFIX="/setting")
-    LeaFleet(app, url_prefix="/rpa/<b>")
+    LeaFleet(app, url_prefix='/rpa/">&')
 
-    assert page_of(app.test_client()).api == "/rpa/%3Cb%3E"
+    assert page_of(app.test_client()).api == "/rpa/%22%3E%26"
 
 
 def test_it_knows_where_the_host_is_mounted(make_host):

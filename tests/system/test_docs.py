@@ -92,9 +92,10 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setenv("RPA_API_TOKEN", OPERATOR_TOKEN)
     apps = []
 
-    def make(title, path=docs.HOST):
+    def make(title, path=docs.HOST, instead=("", "")):
         part = docs.section(docs.parse(path), title)
-        modules = [run(code) for code in docs.blocks(part, "python")]
+        blocks = [code.replace(*instead) for code in docs.blocks(part, "python")]
+        modules = [run(code) for code in blocks]
         for module in modules:
             if "create_app" in module:
                 module["app"] = module["create_app"]()
@@ -162,8 +163,25 @@ def test_a_guard_that_compares_tokens_lets_agents_in_as_the_host_says(host):
     assert statuses(client, "wrong") == [200, 401, 401, 401]
 
 
-def test_such_a_guard_leaves_the_fleets_own_routes_to_the_fleet(host):
-    app = host("A host that guards every request")[0]["app"]
+#: Ways to register the blueprint, for which Flask gives it another name.
+NESTED = """
+from flask import Blueprint
+parent = Blueprint("parent", __name__, url_prefix="/api/v1")
+parent.register_blueprint(lea_fleet.blueprint, url_prefix="/agents")
+app.config["LEA_FLEET_PAGE"] = "/fleet"
+app.register_blueprint(parent)
+fleet = lea_fleet.LeaFleet()
+"""
+RENAMED = "fleet = lea_fleet.LeaFleet(app, name='another')"
+
+
+@pytest.mark.parametrize(
+    "way", ["", NESTED, RENAMED], ids=["plain", "nested", "renamed"]
+)
+def test_such_a_guard_leaves_the_fleets_own_routes_to_the_fleet(host, way):
+    instead = ("fleet = lea_fleet.LeaFleet(app)", way) if way else ("", "")
+    (module,) = host("A host that guards every request", instead=instead)
+    app = module["app"]
     add_routes(app)
     client = app.test_client()
     agent = Api(client, OPERATOR_TOKEN).enroll("PC-1")
