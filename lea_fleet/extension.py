@@ -41,11 +41,11 @@ class LeaFleet:
         """Register the routes, the page and the ``flask fleet`` commands on *app*.
 
         *options* are those of ``app.register_blueprint``: ``url_prefix``,
-        ``cli_group`` and so on. The settings are read now, from ``app.config``:
+        ``cli_group`` and so on. The settings are read now, from ``app.config`` or else
+        from environment variables of the same names:
 
-        - ``RPA_API_TOKEN`` (or the environment): the operator's token; required.
-        - ``RPA_AGENTS_DB_PATH`` (or the environment): the SQLite file;
-          ``data/databases/rpa_data.db``.
+        - ``RPA_API_TOKEN``: the operator's token; required.
+        - ``RPA_AGENTS_DB_PATH``: the SQLite file; ``data/databases/rpa_data.db``.
         - ``LEA_FLEET_URL_PREFIX``: ``/api/v1/agents``.
         - ``LEA_FLEET_PAGE``: ``/fleet``; or ``False`` for no page.
         - ``LEA_FLEET_ISSUE``: ``agent``; or ``shared``.
@@ -110,9 +110,8 @@ class LeaFleet:
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return an application that serves the fleet and nothing else.
 
-    Settings come from *config*, else from the environment: ``RPA_API_TOKEN`` and
-    ``RPA_AGENTS_DB_PATH`` by these names, all others with Flask's prefix, such as
-    ``FLASK_LEA_FLEET_STALE_AFTER=30d``.
+    Settings come from *config*, else from the environment, such as
+    ``LEA_FLEET_STALE_AFTER=30d``, also with Flask's prefix ``FLASK_``.
     Changes to the fleet are logged on the standard error stream, unless logging is
     configured already. Raises ConfigurationError for a setting that is not valid.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import datetime, timedelta, timezone
 
@@ -25,8 +26,9 @@ def _push_request_context():
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch):
-    for name in ("RPA_API_TOKEN", "RPA_AGENTS_DB_PATH"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [*os.environ]:
+        if name.removeprefix("FLASK_").startswith(("RPA_", "LEA_FLEET_")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

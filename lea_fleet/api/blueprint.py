@@ -19,7 +19,14 @@ from ..app.database import close_db
 from ..app.engine import DATABASE_ERRORS, open_store
 from ..app.host_extensions import exempt_from_csrf
 from ..app.refusals import Refusals
-from ..app.settings import MAKE_A_TOKEN, ConfigurationError, Settings
+from ..app.setting_sources import find_value, unknown_variables
+from ..app.setting_values import MAKE_A_TOKEN
+from ..app.settings import (
+    ConfigurationError,
+    Settings,
+    default_settings,
+    setting_keys,
+)
 from ..app.state import KEY, Counters, FleetState, current_state
 from ..auth.guard import guarded
 from ..core.problems import DatabaseProblem
@@ -44,7 +51,7 @@ class FleetBlueprint(Blueprint):
         """Register on *app*, with the settings in its config now.
 
         The option *with_page* tells whether to register the operator's page; by default
-        only if the config sets LEA_FLEET_PAGE.
+        only if LEA_FLEET_PAGE is set.
         Raises ConfigurationError for settings that are not valid, for a second
         registration, for a ``flask`` command group or a path of the page that is taken,
         and for a place where no request would be answered; RuntimeError if SQLite is
@@ -60,7 +67,8 @@ class FleetBlueprint(Blueprint):
         store = open_store(settings)
         counters = _make_counters(settings)
         options.setdefault("url_prefix", settings.url_prefix)
-        with_page = options.pop("with_page", app.config.get("LEA_FLEET_PAGE"))
+        asked = find_value("LEA_FLEET_PAGE", app.config, os.environ).value
+        with_page = options.pop("with_page", asked)
         page = settings.page if with_page else None
         subdomain = options.get("subdomain")
         _refuse_unreachable(app, options["url_prefix"], subdomain)
@@ -78,7 +86,7 @@ class FleetBlueprint(Blueprint):
             counters=counters,
         )
         app.teardown_appcontext(partial(close_db, store))
-        _warn_of_weak_token(settings)
+        _warn(settings)
 
     def add_url_rule(
         self,
@@ -146,22 +154,24 @@ def _load_settings(app: App) -> Settings:
     """Return the settings of *app*. Raises ConfigurationError.
 
     For shell completion, settings that are not valid are replaced by the defaults, with
-    a random token: commands and options do not depend on the settings, and an error
-    would be printed into the line that is being typed.
+    a random token and the environment's database: commands and options do not depend on
+    the settings, and an error would be printed into the line that is being typed.
     """
     try:
         return Settings.load(app.config)
     except ConfigurationError:
         if not os.environ.get("_FLASK_COMPLETE"):
             raise
-        return Settings.load({"RPA_API_TOKEN": secrets.token_urlsafe()})
+        database = find_value("RPA_AGENTS_DB_PATH", {}, os.environ).value
+        return default_settings(secrets.token_urlsafe(), database)
 
 
-def _warn_of_weak_token(settings: Settings) -> None:
-    """Log a warning if the operator's token can be guessed, when a server starts.
+def _warn(settings: Settings) -> None:
+    """Log what is wrong with the settings, but no reason to stop, at a server's start.
 
-    Not while ``flask`` looks for a command, such as ``flask fleet list``, or completes
-    one: only the doctor is asked about the token.
+    A token that can be guessed, and misspelled variables of the environment. Not while
+    ``flask`` looks for a command, such as ``flask fleet list``, or completes one: only
+    the doctor is asked about the settings.
     """
     context = click.get_current_context(silent=True)
     is_command = context is not None and isinstance(context.command, FlaskGroup)
@@ -170,6 +180,8 @@ def _warn_of_weak_token(settings: Settings) -> None:
     why = weakness(settings.api_token, SHORTEST_API_TOKEN)
     if why is not None:
         logger.warning("RPA_API_TOKEN is weak: %s. Make one: %s", why, MAKE_A_TOKEN)
+    for fault in unknown_variables(os.environ, setting_keys()):
+        logger.warning("In the environment, %s", fault)
 
 
 def _make_counters(settings: Settings) -> Counters | None:

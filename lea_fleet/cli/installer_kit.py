@@ -35,8 +35,8 @@ def api_url(server: str, prefix: str) -> str:
         url += prefix
     if not _URL.fullmatch(url):
         raise ValueError(
-            f"{url} must be http or https, a host, an optional port, and a path of"
-            " letters, digits and the characters . _ ~ -"
+            "must be http or https, a host, an optional port, and a path of letters,"
+            " digits and the characters . _ ~ -"
         )
     return url
 

@@ -64,3 +64,13 @@ def parse_duration(text: object) -> float | None:
     if not 0 <= seconds <= LONGEST_DURATION:
         raise ValueError("must be a duration between 0 seconds and 36500 days")
     return seconds
+
+
+def duration_text(seconds: float | None) -> str:
+    """Return a duration as :func:`parse_duration` reads it, in its largest unit."""
+    if seconds is None:
+        return "never"
+    for unit, length in reversed(_UNITS.items()):
+        if seconds >= length and seconds % length == 0:
+            return f"{int(seconds // length)}{unit}"
+    return f"{seconds:g}s"

@@ -36,17 +36,23 @@ class PresenceRule:
             machines, shortest=self.heartbeat_interval, rate=self.heartbeat_rate
         )
 
+    def online_for(self, interval: int) -> int:
+        """Return the seconds for which a machine is online after its last heartbeat.
+
+        *interval* is the longest that agents were told recently, in seconds.
+        """
+        return INTERVALS * heartbeat_interval.longest(interval)
+
     def limits(self, now: datetime, interval: int) -> dict[str, str]:
         """Return the timestamps that separate online, offline and stale at *now*.
 
-        *interval* is the longest that agents were told recently, in seconds. Machines
-        seen at ``online_since`` or later are online, those last seen before
-        ``stale_before`` are stale, others offline. ISO 8601 UTC, to compare as text.
+        *interval* is that of :meth:`online_for`. Machines seen at ``online_since`` or
+        later are online, those last seen before ``stale_before`` are stale, others
+        offline. ISO 8601 UTC, to compare as text.
         """
-        silence = INTERVALS * heartbeat_interval.longest(interval)
         stale = self.stale_after
         return {
-            "online_since": clock.before(now, silence),
+            "online_since": clock.before(now, self.online_for(interval)),
             "stale_before": "" if stale is None else clock.before(now, stale),
         }
 

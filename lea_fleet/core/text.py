@@ -13,6 +13,8 @@ _LONGEST_KEY = 256
 
 _DIGITS = re.compile(r"\d+", re.ASCII)
 
+_URL = re.compile(r"(\w[\w+.-]*)://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)", re.ASCII)
+
 #: Categories of characters that may move a terminal's cursor or hide text: control,
 #: format (including bidirectional overrides), line and paragraph separators, and
 #: surrogates.
@@ -67,6 +69,18 @@ def printable(text: str) -> str:
         letter if unicodedata.category(letter) not in _UNSAFE else _escaped(letter)
         for letter in text
     )
+
+
+def scheme_and_host(url: str) -> str:
+    """Return what people may be shown of *url*: its user and path may be secret.
+
+    Without the host if a later ``@`` leaves unclear where a password ends.
+    """
+    found = _URL.match(url)
+    if found is None:
+        return "not shown"
+    scheme, host = found.groups()
+    return f"{scheme}://{'' if '@' in url[found.end(2):] + host else host}"
 
 
 def _padded(number: re.Match[str]) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from lea_fleet import ConfigurationError, LeaFleet, create_app
-from lea_fleet.app.settings import MAKE_A_TOKEN, Settings, setting_keys
+from lea_fleet import ConfigurationError, LeaFleet, blueprint, create_app
+from lea_fleet.app.setting_values import MAKE_A_TOKEN
+from lea_fleet.app.settings import Settings, default_rule, setting_keys
+from lea_fleet.core.clock import duration_text, parse_duration
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, Api
 
@@ -48,17 +51,111 @@ def test_without_an_operator_token_the_application_does_not_start(blank):
         create_app({"RPA_API_TOKEN": blank})
 
 
-def test_the_hosts_settings_come_from_config_else_from_the_environment(monkeypatch):
-    monkeypatch.setenv("RPA_API_TOKEN", "from the environment\n")
-    monkeypatch.setenv("RPA_AGENTS_DB_PATH", "environment.db")
+#: For each setting: as the environment writes it, and as it is used.
+IN_THE_ENVIRONMENT = {
+    "RPA_API_TOKEN": ("from the environment\n", "from the environment"),
+    "RPA_AGENTS_DB_PATH": ("other.db", Path("other.db").absolute()),
+    "LEA_FLEET_URL_PREFIX": ("/rpa", "/rpa"),
+    "LEA_FLEET_PAGE": ("False", None),
+    "LEA_FLEET_ISSUE": ("shared", "shared"),
+    "LEA_FLEET_HEARTBEAT_INTERVAL": ("2m", 120),
+    "LEA_FLEET_HEARTBEAT_RATE": ("50", 50),
+    "LEA_FLEET_HEARTBEAT_RESOLUTION": ("1s", 1),
+    "LEA_FLEET_STALE_AFTER": ("30d", 30 * 86400),
+    "LEA_FLEET_REENROLL_SILENT_AFTER": ("90d", 90 * 86400),
+    "LEA_FLEET_BUSY_TIMEOUT": ("9s", 9),
+    "LEA_FLEET_REUSE_CONNECTIONS": ("FALSE", False),
+    "LEA_FLEET_METRICS": ("true", True),
+    "LEA_FLEET_METRICS_TOKEN": ("1234567890123456", "1234567890123456"),
+}
 
-    settings = Settings.load({})
-    assert settings.api_token == "from the environment"
-    assert settings.database == Path("environment.db").absolute()
 
-    settings = load(RPA_AGENTS_DB_PATH="config.db")
-    assert settings.api_token == "secret"
-    assert settings.database == Path("config.db").absolute()
+def a_host(**config):
+    """Return the settings that a host with a factory of its own comes to."""
+    app = Flask("host")
+    app.config.from_mapping({"RPA_API_TOKEN": STRONG, **config})
+    LeaFleet(app)
+    return app.extensions["lea_fleet"].settings
+
+
+def alone(**config):
+    return (
+        create_app({"RPA_API_TOKEN": STRONG, **config}).extensions["lea_fleet"].settings
+    )
+
+
+def value_of(settings, key):
+    (one,) = (each for each in fields(Settings) if each.metadata["key"] == key)
+    return getattr(settings, one.name)
+
+
+def test_there_is_a_case_for_every_setting():
+    assert list(IN_THE_ENVIRONMENT) == setting_keys()
+
+
+@pytest.mark.parametrize("settings", [a_host, alone])
+@pytest.mark.parametrize("prefix", ["", "FLASK_"])
+@pytest.mark.parametrize("key", IN_THE_ENVIRONMENT)
+def test_every_setting_may_be_in_the_environment(monkeypatch, settings, prefix, key):
+    written, used = IN_THE_ENVIRONMENT[key]
+    monkeypatch.setenv(prefix + key, written)
+
+    given = {"RPA_API_TOKEN": None} if key == "RPA_API_TOKEN" else {}
+    assert value_of(settings(**given), key) == used
+
+
+@pytest.mark.parametrize("settings", [a_host, alone])
+def test_the_config_comes_before_the_environment(monkeypatch, settings):
+    for key, (written, _) in IN_THE_ENVIRONMENT.items():
+        monkeypatch.setenv(key, written)
+
+    found = settings(RPA_AGENTS_DB_PATH="config.db", LEA_FLEET_STALE_AFTER="7d")
+
+    assert found.api_token == STRONG
+    assert found.database == Path("config.db").absolute()
+    assert found.stale_after == 7 * 86400
+
+
+@pytest.mark.parametrize("settings", [a_host, alone])
+def test_the_variable_with_flasks_prefix_comes_first(monkeypatch, settings):
+    monkeypatch.setenv("LEA_FLEET_STALE_AFTER", "7d")
+    monkeypatch.setenv("FLASK_LEA_FLEET_STALE_AFTER", "8d")
+
+    assert settings().stale_after == 8 * 86400
+
+
+def test_a_page_and_metrics_that_the_environment_asks_for_are_there(
+    monkeypatch, database
+):
+    monkeypatch.setenv("RPA_AGENTS_DB_PATH", str(database))
+    monkeypatch.setenv("LEA_FLEET_PAGE", "/park")
+    monkeypatch.setenv("LEA_FLEET_METRICS", "true")
+    app = Flask("host")
+    app.config["RPA_API_TOKEN"] = STRONG
+    app.register_blueprint(blueprint)
+
+    operator = Api(app.test_client(), STRONG)
+    assert operator.client.get("/park").status_code == 200
+    assert operator.get("/metrics").status_code == 200
+    app.extensions["lea_fleet"].store.close_idle()
+
+
+def test_metrics_that_the_environment_turns_off_are_not_there(monkeypatch):
+    monkeypatch.setenv("LEA_FLEET_METRICS", "False")
+
+    rules = {
+        rule.rule for rule in create_app({"RPA_API_TOKEN": STRONG}).url_map.iter_rules()
+    }
+    assert "/api/v1/agents/metrics" not in rules
+
+
+def test_the_presence_of_a_repository_without_an_application_is_the_default(
+    monkeypatch,
+):
+    monkeypatch.setenv("LEA_FLEET_STALE_AFTER", "no duration")
+    default_rule.cache_clear()
+
+    assert default_rule().stale_after == 14 * 86400
 
 
 def test_a_relative_database_stays_where_it_was_when_the_server_moves(
@@ -77,13 +174,13 @@ def test_a_relative_database_stays_where_it_was_when_the_server_moves(
 def test_the_standalone_application_takes_settings_the_flask_way(monkeypatch):
     monkeypatch.setenv("RPA_API_TOKEN", "secret")
     monkeypatch.setenv("FLASK_LEA_FLEET_STALE_AFTER", "30d")
-    monkeypatch.setenv("FLASK_LEA_FLEET_BUSY_TIMEOUT", "2.5")
+    monkeypatch.setenv("FLASK_LEA_FLEET_BUSY_TIMEOUT", "2s")
     monkeypatch.setenv("FLASK_LEA_FLEET_REUSE_CONNECTIONS", "false")
 
     settings = create_app().extensions["lea_fleet"].settings
 
     assert settings.stale_after == 30 * 86400
-    assert settings.busy_timeout == 2.5
+    assert settings.busy_timeout == 2
     assert settings.reuse_connections is False
 
 
@@ -93,7 +190,66 @@ def test_the_standalone_application_takes_settings_the_flask_way(monkeypatch):
     + [(90, 90), (0.5, 0.5), (" 1d ", 86400), ("0s", 0)],
 )
 def test_durations(written, seconds):
-    assert load(LEA_FLEET_STALE_AFTER=written).stale_after == seconds
+    settings = load(LEA_FLEET_REENROLL_SILENT_AFTER=written)
+
+    assert settings.reenroll_silent_after == seconds
+
+
+#: The settings that are durations.
+DURATIONS = [
+    key
+    for key, (written, _) in IN_THE_ENVIRONMENT.items()
+    if written[-1:] in "smhd" and written[:1].isdigit()
+]
+
+
+@pytest.mark.parametrize("key", DURATIONS)
+@pytest.mark.parametrize("number", ["90", "14", "2.5", "1e3", " 90 ", "0"])
+@pytest.mark.parametrize("prefix", ["", "FLASK_", "RPA_", "MY_HOST_"])
+def test_a_number_without_a_unit_is_refused_in_the_environment(
+    monkeypatch, key, number, prefix
+):
+    """As text, or as the number that from_prefixed_env() makes of it."""
+    monkeypatch.setenv(prefix + key, number)
+    app = Flask("host")
+    app.config["RPA_API_TOKEN"] = STRONG
+    app.config.from_prefixed_env(prefix.rstrip("_") or "FLASK")
+
+    with pytest.raises(ConfigurationError, match=f"^{prefix}{key} must be a duration"):
+        LeaFleet(app)
+
+
+def test_a_number_that_the_host_sets_is_seconds(monkeypatch):
+    monkeypatch.setenv("LEA_FLEET_STALE_AFTER", "14")
+
+    assert a_host(LEA_FLEET_STALE_AFTER=900).stale_after == 900
+
+
+@pytest.mark.parametrize("settings", [a_host, alone])
+@pytest.mark.parametrize("length", [0, 60, "1m", "197s", "0s"])
+def test_machines_are_not_stale_before_they_are_offline(settings, length):
+    with pytest.raises(ConfigurationError, match="LEA_FLEET_STALE_AFTER must .* 198s"):
+        settings(LEA_FLEET_STALE_AFTER=length)
+
+    assert settings(LEA_FLEET_STALE_AFTER="198s").stale_after == 198
+    assert (
+        settings(
+            LEA_FLEET_STALE_AFTER="1m",
+            LEA_FLEET_HEARTBEAT_INTERVAL="10s",
+            LEA_FLEET_HEARTBEAT_RESOLUTION="1s",
+        ).stale_after
+        == 60
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "never"), (0, "0s"), (0.5, "0.5s"), (90, "90s"), (7776000, "90d")]
+    + [(1800, "30m"), (86400, "1d"), (90000, "25h"), (86401, "86401s")],
+)
+def test_a_duration_is_shown_with_its_unit(seconds, text):
+    assert duration_text(seconds) == text
+    assert seconds == 0.5 or parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -113,6 +269,7 @@ def test_what_is_no_duration(wrong):
         ("RPA_AGENTS_DB_PATH", ":memory:"),
         ("RPA_AGENTS_DB_PATH", "file:rpa_data.db?mode=ro"),
         ("RPA_AGENTS_DB_PATH", "a\0b"),
+        ("RPA_AGENTS_DB_PATH", "sqlite:///data/rpa.db"),
         ("RPA_AGENTS_DB_PATH", ""),
         ("LEA_FLEET_URL_PREFIX", "no/slash"),
         ("LEA_FLEET_URL_PREFIX", "/"),
@@ -167,10 +324,44 @@ def test_a_refused_application_is_left_as_it_was():
     assert not bare.blueprints and not bare.extensions
 
 
-def test_no_token_is_in_a_representation():
+def test_a_representation_says_of_a_token_only_whether_it_is_set():
     shown = repr(load(LEA_FLEET_METRICS_TOKEN="of the metrics alone"))
 
     assert "secret" not in shown and "of the metrics" not in shown
+    assert "RPA_API_TOKEN=set, " in shown and "LEA_FLEET_METRICS_TOKEN=set)" in shown
+    assert "LEA_FLEET_METRICS_TOKEN=not set)" in repr(load())
+    assert "LEA_FLEET_STALE_AFTER=14d, " in repr(load())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://rpa:pa55@db.example.com:5432/fleet?x=pa55", "db.example.com"),
+        ("postgresql://rpa:p@55@db.example.com/fleet", ""),
+        ("postgresql://rpa:p/a55@db.example.com/fleet", ""),
+        ("postgresql://[::1]:5432/pa55", "[::1]"),
+    ],
+)
+def test_of_a_url_an_error_shows_scheme_and_host_only(url, shown):
+    with pytest.raises(ConfigurationError) as refused:
+        load(RPA_AGENTS_DB_PATH=url)
+
+    assert str(refused.value).endswith(f"not a URL (postgresql://{shown})")
+
+
+def test_a_misspelt_variable_is_a_warning_at_the_start(monkeypatch, caplog):
+    monkeypatch.setenv("LEA_FLEET_STALE_AFER", "7d")
+    monkeypatch.setenv("FLASK_LEA_FLEET_QQQQ", "7d")
+    for name in ("PORT", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR"):
+        monkeypatch.setenv(f"LEA_FLEET_{name}", "10.0.0.7")
+
+    a_host()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "In the environment, LEA_FLEET_QQQQ is not a setting of lea_fleet.",
+        "In the environment, LEA_FLEET_STALE_AFER is not a setting of lea_fleet;"
+        " did you mean LEA_FLEET_STALE_AFTER?",
+    ]
 
 
 def test_the_operators_token_is_not_the_one_of_the_metrics():

@@ -181,7 +181,7 @@ def free_port() -> int:
 
 def environment(**variables: str) -> dict[str, str]:
     """Return a newcomer's environment; this Python's programs are first in PATH."""
-    ours = ("FLASK_", "RPA_", "COV_")
+    ours = ("FLASK_", "LEA_FLEET_", "RPA_", "COV_")
     kept = {name: os.environ[name] for name in os.environ if not name.startswith(ours)}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     fixed = {"PATH": programs, "COLUMNS": "80", "no_proxy": "127.0.0.1"}

@@ -40,9 +40,12 @@ CHECKS = {
         "clock",
     ],
     "settings": [
+        "values",
+        "environment",
         "api_token",
         "metrics_token",
         "issue",
+        "stale_after",
         "reenrolment",
         "enrollment_tokens",
     ],
@@ -247,7 +250,7 @@ def test_heartbeats_go_on_beside_it(tmp_path):
     """None is refused, with a server that waits for the lock for half a second."""
     database = tmp_path / "rpa_data.db"
     make_fleet(database, 3000, os_info="x" * 255)
-    with running_server(tmp_path, LEA_FLEET_BUSY_TIMEOUT="0.5") as server:
+    with running_server(tmp_path, LEA_FLEET_BUSY_TIMEOUT="1s") as server:
         agent = server.operator.enroll("PC-new")
         files = sorted(tmp_path.glob("rpa_data.db*"))
         command = [sys.executable, "-m", "flask", "--app", "lea_fleet", "fleet"]
@@ -275,11 +278,11 @@ def test_a_line_for_each_check_with_what_to_do(make_app, operator, fleet):
 
     assert result.exit_code == 2
     first, *lines = result.output.splitlines()
-    assert first == "fault: api_token; ok: 25"
+    assert first == "fault: api_token; ok: 28"
     headings = [line for line in lines if line in CHECKS]
     assert headings == list(CHECKS)
     told = [line for line in lines if line and line not in CHECKS]
-    assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 25
+    assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 28
     (weak,) = [line for line in told if line.startswith("fault")]
     assert weak.startswith("fault    api_token: RPA_API_TOKEN is weak")
     assert "Make a new one: python3 -c" in weak

@@ -7,11 +7,18 @@ import re
 import pytest
 
 from lea_fleet import create_app
-from lea_fleet.app.settings import MAKE_A_TOKEN
+from lea_fleet.app.setting_values import MAKE_A_TOKEN
 from lea_fleet.core.tokens import weakness
 from tests.support import docs
 from tests.support.api import Api
-from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles, unchecked
+from tests.cli.doctor.calling import (
+    STRONG_TOKEN,
+    call,
+    connected,
+    only,
+    troubles,
+    unchecked,
+)
 
 WEAK_TOKENS = [
     "change-me",
@@ -119,6 +126,57 @@ def test_a_silence_after_which_another_may_take_the_place(make_app, fleet):
     app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_REENROLL_SILENT_AFTER="30d")
 
     assert "release" in only(call(app), "reenrolment", "warning")["action"]
+
+
+@pytest.mark.parametrize("length", ["90s", "90d", "30m"])
+def test_the_doctor_shows_how_long_a_silence_is(make_app, fleet, length):
+    app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_REENROLL_SILENT_AFTER=length)
+
+    found = call(app)
+
+    told = f"LEA_FLEET_REENROLL_SILENT_AFTER is {length}: "
+    assert found["reenrolment"]["detail"].startswith(told)
+    assert f"LEA_FLEET_REENROLL_SILENT_AFTER={length}, " in found["values"]["detail"]
+
+
+def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, database):
+    found = call(make_app(RPA_API_TOKEN=STRONG_TOKEN))["values"]
+
+    assert found["detail"] == (
+        f"RPA_API_TOKEN=set, RPA_AGENTS_DB_PATH={database},"
+        " LEA_FLEET_URL_PREFIX=/api/v1/agents, LEA_FLEET_PAGE=/fleet,"
+        " LEA_FLEET_ISSUE=agent, LEA_FLEET_HEARTBEAT_INTERVAL=1m,"
+        " LEA_FLEET_HEARTBEAT_RATE=200.0, LEA_FLEET_HEARTBEAT_RESOLUTION=15s,"
+        " LEA_FLEET_STALE_AFTER=14d, LEA_FLEET_REENROLL_SILENT_AFTER=never,"
+        " LEA_FLEET_BUSY_TIMEOUT=5s, LEA_FLEET_REUSE_CONNECTIONS=True,"
+        " LEA_FLEET_METRICS=False, LEA_FLEET_METRICS_TOKEN=not set"
+    )
+
+
+def test_a_variable_that_looks_like_a_setting(make_app, fleet, monkeypatch):
+    monkeypatch.setenv("LEA_FLEET_STALE_AFER", "7d")
+
+    found = only(call(make_app(RPA_API_TOKEN=STRONG_TOKEN)), "environment", "warning")
+
+    assert "did you mean LEA_FLEET_STALE_AFTER?" in found["detail"]
+
+
+def test_machines_that_would_be_stale_while_heartbeats_are_rare(
+    make_app, fleet, database
+):
+    """The interval of a large fleet, which agents were told, is longer."""
+    app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_STALE_AFTER="10m")
+    assert call(app)["stale_after"]["level"] == "ok"
+    with connected(database) as connection:
+        connection.execute("UPDATE lea_fleet_intervals SET seconds = 600")
+
+    found = only(call(app), "stale_after", "warning")
+
+    assert found["detail"] == (
+        "LEA_FLEET_STALE_AFTER is 10m; machines are online for 33m, so that none is"
+        " ever offline"
+    )
+    assert found["action"].startswith("Set it to at least 33m")
 
 
 def make_token(app, *words):

@@ -1,0 +1,143 @@
+"""The accepted values of the settings: check one, and return it as it is used.
+
+Each function raises ValueError, whose text follows the name of the setting.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ..core.clock import parse_duration
+from ..core.limits import LONGEST_BUSY_TIMEOUT
+from ..core.text import scheme_and_host
+from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
+
+#: The command that generates a token that cannot be guessed.
+MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+#: The default path of the operator's page.
+PAGE = "/fleet"
+
+_SHORTEST = 16
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text that is not blank")
+    return value.strip()
+
+
+def api_token(value: Any) -> str:
+    if value is None or not str(value).strip():
+        raise ValueError(
+            "is not set. It is the token that operators and the host's own clients"
+            f" send; make one with: {MAKE_A_TOKEN}"
+        )
+    token = text(value)
+    if not token.isprintable():  # a header field cannot contain it
+        raise ValueError("must be printable text")
+    return token
+
+
+def metrics_token(value: Any) -> str | None:
+    if value is None:
+        return None
+    token = text(value)
+    if not token.isprintable() or len(token) < _SHORTEST:
+        raise ValueError(
+            f"must be printable text of at least {_SHORTEST} characters;"
+            f" make one with: {MAKE_A_TOKEN}"
+        )
+    if token.startswith((AGENT_PREFIX, ENROLLMENT_PREFIX)):
+        raise ValueError("must not look like the token of an agent or an installer")
+    return token
+
+
+def database(value: Any) -> Path:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    path = text(value)
+    if "://" in path:
+        raise ValueError(
+            f"must be the path of a file, not a URL ({scheme_and_host(path)})"
+        )
+    if path.startswith((":memory:", "file:")) or "\0" in path:
+        raise ValueError("must be the path of a file: all requests share one database")
+    # Made absolute now: a server may change its working directory later.
+    return Path(os.path.abspath(path))
+
+
+def seconds(value: Any) -> float:
+    length = parse_duration(value)
+    if length is None:
+        raise ValueError("must not be never")
+    return length
+
+
+def timeout(value: Any) -> float:
+    length = seconds(value)
+    if length > LONGEST_BUSY_TIMEOUT:
+        raise ValueError("must be at most 1h")
+    return length
+
+
+def whole_seconds(value: Any) -> int:
+    length = seconds(value)
+    if length < 1 or length != int(length):
+        raise ValueError("must be whole seconds, at least 1s")
+    return int(length)
+
+
+def rate(value: Any) -> float:
+    try:
+        number = float(str(value))  # str() first: True is not a number here
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not 0 < number < math.inf:
+        raise ValueError("must be more than 0")
+    return number
+
+
+def boolean(value: Any) -> bool:
+    value = _as_boolean(value)
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def prefix(value: Any) -> str:
+    path = text(value).rstrip("/")
+    if not path.startswith("/"):
+        raise ValueError("must be a path that begins with a slash")
+    return path
+
+
+def page(value: Any) -> str | None:
+    value = _as_boolean(value)
+    if isinstance(value, bool):
+        return PAGE if value else None
+    address = text(value).rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)+", address, re.ASCII):
+        raise ValueError(
+            "must be true, false or a path such as /fleet, of letters, digits and -._~"
+        )
+    return address
+
+
+def issue(value: Any) -> str:
+    if value not in ("agent", "shared"):
+        raise ValueError("must be 'agent' or 'shared'")
+    return str(value)
+
+
+def _as_boolean(value: Any) -> Any:
+    """Return the boolean that *value* spells, as the environment has text only."""
+    if not isinstance(value, str):
+        return value
+    return _BOOLEANS.get(value.strip().lower(), value)
