@@ -20,6 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from ..core.listing import ACTIVE_PRESENCES
 from ..core.text import printable
 from ..storage.measures import Measures
 
@@ -43,7 +44,7 @@ def fleet_families(measured: Measures) -> list[Metric]:
             "lea_fleet_agents_by_presence",
             "Active machines, by presence.",
             "presence",
-            {name: totals[name] for name in ("online", "offline", "stale")},
+            {name: totals[name] for name in ACTIVE_PRESENCES},
         ),
         _gauge(
             "lea_fleet_agents_by_version",

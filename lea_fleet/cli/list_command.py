@@ -17,6 +17,7 @@ from ..app.repository import AgentRepository
 from ..core import clock
 from ..core.limits import MOST_MACHINES_PRINTED
 from ..core.listing import (
+    ACTIVE_PRESENCES,
     FILTERS,
     NEWEST_FIRST,
     SORTS,
@@ -44,7 +45,7 @@ _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {0, 4, 5}
 #: Lines of a watched screen besides machines: heading, "more", blank, totals.
 _AROUND = 4
-_COLORS = {"online": "green", "offline": "yellow", "stale": "red"}
+_COLORS = {"online": "green", "offline": "yellow", "stale": "red", "pending": "cyan"}
 
 
 def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -218,7 +219,14 @@ def machine_cells(agent: Agent) -> list[str]:
 def totals_line(totals: dict[str, int]) -> str:
     """Return the counts of :meth:`AgentRepository.totals` in one line."""
     plural = "" if totals["total"] == 1 else "s"
-    return (
-        "{total} machine{plural}: {active} active ({online} online, {offline} offline,"
-        " {stale} stale), {uninstalled} uninstalled"
-    ).format(**totals, plural=plural)
+    return f"{totals['total']} machine{plural}: {counted(totals)}"
+
+
+def counted(totals: dict[str, int]) -> str:
+    """Return the counts by status and presence; pending ones, if there are any."""
+    told = ", ".join(
+        f"{totals[name]} {name}"
+        for name in ACTIVE_PRESENCES
+        if totals[name] or name != "pending"
+    )
+    return f"{totals['active']} active ({told}), {totals['uninstalled']} uninstalled"

@@ -19,7 +19,10 @@ Status = Literal["active", "uninstalled"]
 #: All statuses, in the order of every listing.
 STATUSES: tuple[Status, ...] = ("active", "uninstalled")
 
-PRESENCES = ("online", "offline", "stale", "uninstalled")
+#: The presences of active machines, whose counts add up to their number.
+ACTIVE_PRESENCES = ("online", "offline", "stale", "pending")
+
+PRESENCES = (*ACTIVE_PRESENCES, "uninstalled")
 
 #: The columns that a listing may be sorted by.
 SORTS = (

@@ -1,4 +1,4 @@
-"""Presence (online, offline, stale), computed from the server's clock on each read."""
+"""When a machine is online, offline or stale: by the server's clock, on each read."""
 
 from __future__ import annotations
 

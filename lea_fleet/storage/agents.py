@@ -12,6 +12,7 @@ from ..core.rows import Agent
 from ..core.text import folded
 from .clones import SUSPECTED
 from .intervals import Intervals
+from .releases import PENDING
 from .unit_of_work import Repository
 
 #: When a machine was last seen or, if it never was, enrolled.
@@ -20,6 +21,7 @@ SEEN = "coalesce(last_seen_at, enrolled_at)"
 # The only definition of presence. It is in SQL so that a listing of the whole fleet
 # needs no Python for each row. PresenceRule computes the two timestamps.
 PRESENCE = f"""CASE WHEN status = 'active' THEN CASE
+    WHEN {PENDING} THEN 'pending'
     WHEN {SEEN} >= :online_since THEN 'online'
     WHEN {SEEN} >= :stale_before THEN 'offline'
     ELSE 'stale'
@@ -145,14 +147,14 @@ class Agents(Repository):
         }
         # fetchall(), since an unfinished statement would stay open after COMMIT.
         ((row_id,),) = self._unit.session.execute(_INSERT, columns).fetchall()
-        return _seen_now({"id": row_id, **columns})
+        return _just_written({"id": row_id, **columns})
 
     def reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
         """Mark a known machine as enrolled again, and return it."""
         now = self._unit.timestamp
         values = {**complete(details), "machine_id": machine_id, "now": now}
         (row,) = self._unit.session.execute(_RESET, values).fetchall()
-        return _seen_now(dict(zip(COLUMNS, row)))
+        return _just_written(dict(zip(COLUMNS, row)))
 
     def update(self, machine_id: str, details: Mapping[str, str | None]) -> None:
         """Update the *details* of a machine that are given."""
@@ -198,10 +200,11 @@ _DETAILS = set(DETAILS)
 _NO_DETAILS: dict[str, str | None] = dict.fromkeys(DETAILS)
 
 
-def _seen_now(columns: dict[str, Any]) -> Agent:
+def _just_written(columns: dict[str, Any]) -> Agent:
     """Return the agent for a row that was just enrolled or imported.
 
-    No lookup is needed: it is online whatever heartbeat interval agents were told,
-    and a new enrollment has no suspected clone.
+    No lookup is needed: if seen, it is online whatever heartbeat interval agents were
+    told, and a new enrollment has no suspected clone.
     """
-    return cast(Agent, {**columns, "presence": "online", "suspected_clone": False})
+    presence = "pending" if columns["last_seen_at"] is None else "online"
+    return cast(Agent, {**columns, "presence": presence, "suspected_clone": False})

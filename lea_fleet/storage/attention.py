@@ -1,12 +1,11 @@
-"""Find machines without a token or not set up yet, and timestamps in the future."""
+"""Find machines without a token, and timestamps in the future."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .agent_tokens import LIVE_TOKEN
-from .agents import PRESENCE
 from .releases import RELEASE
 from .unit_of_work import Repository
 
@@ -21,12 +20,6 @@ _NO_TOKEN = f"""
     SELECT CAST(machine_id AS TEXT) FROM enrolled_agents AS agent
     WHERE status = 'active' AND NOT EXISTS ({LIVE_TOKEN})
     AND NOT EXISTS ({RELEASE}) ORDER BY id
-"""
-
-_AWAITED = f"""
-    SELECT {PRESENCE} AS presence, count(*) FROM enrolled_agents AS agent
-    WHERE status = 'active' AND last_seen_at IS NULL AND EXISTS ({RELEASE})
-    GROUP BY presence
 """
 
 
@@ -46,15 +39,6 @@ class Attention(Repository):
         values = {"now": self._unit.timestamp}
         rows = self._unit.session.execute(_NO_TOKEN, values)
         return [machine_id for (machine_id,) in rows]
-
-    def awaited(self, limits: Mapping[str, str]) -> dict[str, int]:
-        """Return the number of machines that are not set up yet, by presence.
-
-        These were never seen and have a release, such as imported machines. *limits*
-        is what :meth:`UnitOfWork.limits` returns.
-        """
-        rows = self._unit.session.execute(_AWAITED, limits)
-        return {presence: count for presence, count in rows}
 
     def ahead(self, timestamp: str, tables: Iterable[str]) -> Iterator[Ahead]:
         """Yield each column of *tables* that has timestamps after *timestamp*."""

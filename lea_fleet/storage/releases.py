@@ -19,6 +19,15 @@ RELEASE = (
     " AND release.enrolled_at = agent.enrolled_at"
 )
 
+#: The condition for a machine in ``enrolled_agents`` that was imported and has never
+#: come: its installer may claim it.
+PENDING = f"""last_seen_at IS NULL AND EXISTS (
+    SELECT 1 FROM lea_fleet_releases AS release
+    WHERE release.machine_id = enrolled_agents.machine_id
+    AND release.enrolled_at = enrolled_agents.enrolled_at
+    AND release.released_until = '{NEVER}'
+  )"""
+
 # A release that already lasts longer is not shortened.
 _ADD = """INSERT INTO lea_fleet_releases (machine_id, enrolled_at, released_until)
   VALUES (:machine_id, :enrolled_at, :until)

@@ -36,6 +36,7 @@ def test_the_lists_are_newest_first_and_the_totals_agree(operator, the_clock):
         "online": 1,
         "offline": 1,
         "stale": 0,
+        "pending": 0,
     }
     assert fleet["active"][0] == operator.machine("PC-3")
     assert fleet["uninstalled"][0] == operator.machine("PC-2")
@@ -67,7 +68,8 @@ def test_an_empty_fleet(operator):
         "active": [],
         "uninstalled": [],
         "totals": dict.fromkeys(
-            ("active", "uninstalled", "total", "online", "offline", "stale"), 0
+            ("active", "uninstalled", "total", "online", "offline", "stale", "pending"),
+            0,
         ),
     }
 

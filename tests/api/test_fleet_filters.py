@@ -96,6 +96,7 @@ def test_those_that_fit_everything_are_listed_and_counted(fleet, parameters, exp
         "online": count("online"),
         "offline": count("offline"),
         "stale": count("stale"),
+        "pending": count("pending"),
     }
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from lea_fleet.core.listing import PRESENCES
 from lea_fleet.storage.summary import Summary
 from tests.support.api import assert_invalid, assert_problem
 from tests.support.fleets import ask, fill
@@ -29,10 +30,10 @@ def happened(operator, **parameters):
 def test_an_empty_fleet(operator, the_clock):
     answer = summary(operator, days=2)
 
-    names = ("active", "uninstalled", "total", "online", "offline", "stale")
+    names = ("active", "uninstalled", "total", "online", "offline", "stale", "pending")
     assert answer == {
         "totals": dict.fromkeys(names, 0),
-        "by_presence": dict.fromkeys(("online", "offline", "stale", "uninstalled"), 0),
+        "by_presence": dict.fromkeys(PRESENCES, 0),
         "by_version": [],
         "by_day": [
             {"date": "2026-03-01", "enrollments": 0, "enrolments": 0, "uninstalls": 0},
@@ -57,6 +58,7 @@ def test_its_totals_are_those_of_the_list(operator, the_clock):
         "online": 1,
         "offline": 1,
         "stale": 1,
+        "pending": 0,
         "uninstalled": 1,
     }
 

@@ -184,7 +184,12 @@ def test_the_fleet_is_told_as_it_is(operator, monitor, the_clock):
     told = scrape(monitor)
 
     assert told["agents", "active"] == 4 and told["agents", "uninstalled"] == 1
-    assert only(told, "agents_by_presence") == {"online": 1, "offline": 1, "stale": 2}
+    assert only(told, "agents_by_presence") == {
+        "online": 1,
+        "offline": 1,
+        "stale": 2,
+        "pending": 0,
+    }
     assert only(told, "agents_by_version") == {"1.9": 1, "1.10": 3, "other": 0}
     assert told["suspected_clones",] == 1
     assert told["enrollment_tokens", "used_up"] == 0

@@ -35,6 +35,7 @@ def test_the_screen(run, operator, the_clock):
         "online       0",
         "offline      4         " + "#" * 30,
         "stale        0",
+        "pending      0",
         "uninstalled  1         " + "#" * 8,
         "",
         "VERSION  MACHINES",

@@ -11,6 +11,7 @@ from werkzeug.test import Client
 
 import lea_fleet
 from lea_fleet import ConfigurationError, LeaFleet
+from lea_fleet.core.listing import ACTIVE_PRESENCES, PRESENCES
 from lea_fleet.page import assets as files
 from tests.support.api import OPERATOR_TOKEN, PREFIX
 from tests.support.docs import ROOT
@@ -274,3 +275,18 @@ def test_it_does_not_ask_for_a_token_where_the_host_knows_the_operator(make_host
         cookie["user"] = "zoe"
     assert page_of(client).signed_in == "yes"
     assert "zoe" not in client.get("/fleet").text
+
+
+def test_the_page_knows_every_presence():
+    """By name, by color, as a filter and, but for uninstalled, in the bar."""
+    read = {file.name: file.read_text("utf-8") for file in STATIC.iterdir()}
+    for name in PRESENCES:
+        for language in ("en.js", "fr.js"):
+            assert f'"presence.{name}":' in read[language]
+            assert f'"presence.{name}.means":' in read[language]
+        assert f".dot.{name} {{" in read["base.css"]
+        assert f'"{name}"' in read["filters.js"]
+    for name in ACTIVE_PRESENCES:
+        assert f'"{name}"' in read["overview.js"]
+        assert f".stack .{name} {{" in read["parts.css"]
+        assert f"{{{name}}}" in read["en.js"] and f"{{{name}}}" in read["fr.js"]

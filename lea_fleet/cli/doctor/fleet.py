@@ -8,9 +8,9 @@ from ...core.findings import Checks, Verdict, ok, some, warning
 from ...core.text import printable
 from ...storage.attention import Attention
 from ...storage.clones import Clones
-from ...storage.intervals import Intervals
 from ...storage.listing import Listing
 from ...storage.unit_of_work import UnitOfWork
+from ..list_command import counted
 
 #: In a smaller fleet, half of the machines are too few to mean anything.
 _SMALLEST = 10
@@ -20,6 +20,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
     """Return the checks of the machines in the *fleet*, which may not be readable."""
     return {
         "machines": lambda: _machines(_totals(fleet())),
+        "pending": lambda: _pending(_totals(fleet())),
         "offline": lambda: offline(_totals(fleet())),
         "stale": lambda: _stale(_totals(fleet())),
         "clones": lambda: _clones(fleet()),
@@ -28,29 +29,26 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
 
 
 def _totals(unit: UnitOfWork) -> dict[str, int]:
-    """Return the totals of the machines that were set up, and the ``awaited`` ones."""
-    limits = unit.limits(Intervals(unit).longest_in_use())
-    waiting = Attention(unit).awaited(limits)
-    awaited = sum(waiting.values())
-    waiting["active"] = waiting["total"] = awaited
-    totals = Listing(unit).totals()
-    seen = {name: count - waiting.get(name, 0) for name, count in totals.items()}
-    return {**seen, "awaited": awaited}
+    return Listing(unit).totals()
 
 
 def _machines(totals: dict[str, int]) -> Verdict:
-    awaited = totals["awaited"]
+    return ok(counted(totals))
+
+
+def _pending(totals: dict[str, int]) -> Verdict:
+    pending = totals["pending"]
+    if not pending:
+        return ok("no machine")
     return ok(
-        f"{totals['active']} active ({totals['online']} online,"
-        f" {totals['offline']} offline, {totals['stale']} stale),"
-        f" {totals['uninstalled']} uninstalled"
-        + (f", {awaited} wait for their setup" if awaited else "")
+        f"{pending} imported and never seen; whoever has a valid enrollment token may"
+        " claim them"
     )
 
 
 def offline(totals: dict[str, int]) -> Verdict:
     """Judge how many machines went silent recently, by the *totals* of the fleet."""
-    lately = totals["active"] - totals["stale"]
+    lately = totals["online"] + totals["offline"]
     if totals["active"] < _SMALLEST or 2 * totals["offline"] <= lately:
         return ok(f"{totals['offline']} of {lately}, without the stale ones")
     return warning(

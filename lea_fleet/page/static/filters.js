@@ -7,7 +7,7 @@ import { inOneLine } from "./failures.js";
 import { language, t } from "./i18n.js";
 import { clear, query } from "./wanted.js";
 
-const PRESENCES = ["online", "offline", "stale", "uninstalled"];
+const PRESENCES = ["online", "offline", "stale", "pending", "uninstalled"];
 const SILENCES = ["1h", "12h", "1d", "7d", "14d", "30d", "90d"];
 const SORTS = [
   "enrolled_at",

@@ -6,7 +6,7 @@ import { el, foreign, replaceKeepingFocus, svg } from "./dom.js";
 import { number, percent } from "./format.js";
 import { t } from "./i18n.js";
 
-const PRESENCES = ["online", "offline", "stale"];
+const PRESENCES = ["online", "offline", "stale", "pending"];
 const VERSIONS = 5;
 
 export class Overview {

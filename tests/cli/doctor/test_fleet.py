@@ -35,7 +35,10 @@ def test_machines_that_went_silent_long_ago(app, operator, the_clock):
 def test_imported_machines_that_wait_for_their_setup_are_counted_apart(
     app, operator, the_clock, tmp_path
 ):
-    """For months perhaps, and none of them went silent or lost its token."""
+    """For months perhaps, and none of them went silent or lost its token.
+
+    Any valid installer may claim them meanwhile.
+    """
     operator.get("/fleet")  # begins the database
     export = tmp_path / "machines.csv"
     export.write_text("machine_id\n" + "".join(f"PC-{n}\n" for n in range(10)))
@@ -47,14 +50,13 @@ def test_imported_machines_that_wait_for_their_setup_are_counted_apart(
         found = call(app)
         assert troubles(found) == {}
         assert found["machines"]["detail"] == (
-            "0 active (0 online, 0 offline, 0 stale), 0 uninstalled,"
-            " 10 wait for their setup"
+            "10 active (0 online, 0 offline, 0 stale, 10 pending), 0 uninstalled"
         )
+        assert found["pending"]["detail"].startswith("10 imported and never seen; ")
 
     operator.enroll("PC-3")
     assert call(app)["machines"]["detail"] == (
-        "1 active (1 online, 0 offline, 0 stale), 0 uninstalled,"
-        " 9 wait for their setup"
+        "10 active (1 online, 0 offline, 0 stale, 9 pending), 0 uninstalled"
     )
     the_clock.advance(days=15)
     assert only(call(app), "stale", "warning")["detail"] == "1 machines"
