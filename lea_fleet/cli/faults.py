@@ -53,8 +53,8 @@ def said_to_operator(problem: Problem) -> str:
 def never_enrolled(machines: list[str], near: str = "") -> str:
     """Return the error for *machines* that are not known; *near* names similar ones."""
     has = "has" if len(machines) == 1 else "have"
-    list_them = " List the machines with: flask fleet list --status all"
-    return f"{', '.join(map(_shown, machines))} {has} never been enrolled.{near or list_them}"
+    remedy = near or " List the machines with: flask fleet list --status all"
+    return f"{', '.join(map(_shown, machines))} {has} never been enrolled.{remedy}"
 
 
 def said_of_argument(problem: InvalidField) -> str:
