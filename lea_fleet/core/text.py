@@ -26,11 +26,13 @@ def folded(value: object) -> str:
 
     A letter with a combining mark equals the same letter as one character.
     """
-    if value is None:
-        return ""
     # Case folding may undo the normalization, so normalize again.
-    text = unicodedata.normalize("NFC", str(value)).casefold()
-    return unicodedata.normalize("NFC", text).strip()
+    return normalized(normalized(value).casefold())
+
+
+def normalized(value: object) -> str:
+    """Return *value* without blanks around it, and with letters and marks composed."""
+    return "" if value is None else unicodedata.normalize("NFC", str(value)).strip()
 
 
 def folded_all(values: Iterable[object]) -> frozenset[str]:

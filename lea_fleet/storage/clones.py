@@ -2,7 +2,8 @@
 
 Two PCs with one token send heartbeats alternately, so that the hostname changes back
 and forth. A hostname that is reported again within a day after it was replaced raises
-the suspicion. A day without that, or a new enrollment, clears it.
+the suspicion; another spelling of the present one does not. A day without that, or a
+new enrollment, clears it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import clock
+from ..core.identity import Former, Past
 from ..core.limits import CLONE_MEMORY, MOST_FORMER_VALUES
 from ..core.rows import Agent, CloneSigns, KnownMachine
 from ..core.text import folded
@@ -45,8 +47,8 @@ _SUSPECT = """INSERT INTO lea_fleet_clones
 # newest of all are among the newest of any part that has them: they are never deleted,
 # and the rest goes with the next changes. Without its own order, SQLite would merge the
 # inner query with the outer one, and read all rows.
-_FORMER = """SELECT name, value, left_at FROM (
-    SELECT name, value, left_at FROM lea_fleet_identities
+_FORMER = """SELECT name, value, left_at, enrolled_at FROM (
+    SELECT name, value, left_at, enrolled_at FROM lea_fleet_identities
     WHERE machine_id = :machine_id ORDER BY name, value LIMIT 256
   ) AS former ORDER BY left_at DESC, value"""
 
@@ -59,38 +61,43 @@ _FORGET = (
 class Clones(Repository):
     """Suspected clones. Methods that write need an open transaction."""
 
-    def comes_back(self, agent: Mapping[str, Any], name: str, value: str) -> bool:
+    def past(self, agent: Mapping[str, Any]) -> Past:
+        """Return what the agent reported before."""
+        return Past(agent, self._former(agent))
+
+    def comes_back(
+        self, agent: Mapping[str, Any], past: Past, name: str, value: str
+    ) -> bool:
         """Record that the agent's detail *name* changes to *value*.
 
         Return whether it had that value before, and changed it less than a day ago in
         this enrollment.
         """
-        values = {**self._values(agent), "name": name, "value": folded(value)}
-        row = self._unit.session.execute(
-            "SELECT 1 FROM lea_fleet_identities"
-            " WHERE machine_id = :machine_id AND name = :name AND value = :value"
-            " AND enrolled_at = :enrolled_at AND left_at > :since",
-            values,
-        ).fetchone()
-        if agent[name] is not None:
-            former = {**values, "value": folded(agent[name])}
-            self._unit.session.execute(_REMEMBER, former)
-        return row is not None
+        self.remember(agent, name, past.known(name))
+        return past.has(name, value, self._since())
 
-    def forget(self, agent: Mapping[str, Any]) -> None:
+    def remember(self, agent: Mapping[str, Any], name: str, value: str | None) -> None:
+        """Record that the agent no longer reports a value, if it had one."""
+        if value is not None:
+            values = {**self._values(agent), "name": name, "value": folded(value)}
+            self._unit.session.execute(_REMEMBER, values)
+
+    def forget(self, agent: Mapping[str, Any], past: Past) -> None:
         """Delete what the agent gave up a day ago, and all but the newest of the rest.
 
         The newest are the last MOST_FORMER_VALUES of each detail. A timestamp from
-        before the clock was set back does not count among them.
+        before the clock was set back does not count among them. The full name of a host
+        that now reports a short one stays, since nobody gave it up.
         """
         values = self._values(agent)
+        full = ("hostname", folded(past.full_hostname))
         kept: Counter[str] = Counter()
         gone = []
-        for name, value, left_at in self._unit.session.execute(_FORMER, values):
+        for name, value, left_at, _ in self._former(agent):
             counts = values["since"] < left_at <= values["now"]
             if counts and kept[name] < MOST_FORMER_VALUES:
                 kept[name] += 1
-            else:
+            elif (name, value) != full:
                 gone.append({**values, "name": name, "value": value})
         self._unit.session.executemany(_FORGET, gone)
 
@@ -135,6 +142,10 @@ class Clones(Repository):
             {"machine_id": agent["machine_id"]},
         ).fetchone()
         return {"alternated_at": alternated_at, "reported_at": reported_at}
+
+    def _former(self, agent: Mapping[str, Any]) -> list[Former]:
+        rows = self._unit.session.execute(_FORMER, {"machine_id": agent["machine_id"]})
+        return [Former(*row) for row in rows]
 
     def _values(self, agent: Mapping[str, Any]) -> dict[str, str]:
         return {

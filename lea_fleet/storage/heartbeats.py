@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..core import clock
+from ..core.identity import is_fuller, is_same
 from ..core.machine import IDENTITY, said_in
 from ..core.rows import Agent, AgentToken
 from ..core.text import folded
@@ -103,25 +104,36 @@ class Heartbeats(Repository):
 
         Values that come back are not recorded as changes: two machines or users that
         alternate would add events without end. So would a hostile agent, without its
-        budget.
+        budget. Other spellings of a hostname are no change; the longest is remembered
+        while a shorter one is reported, to tell it from that of another host.
         """
         known: Mapping[str, Any] = machine
-        reported = {
+        news = {
             name: value
             for name, value in changed.items()
             if name in IDENTITY and folded(value) != folded(known[name])
         }
-        if not reported:
+        if not news:
             return
         clones, events = Clones(self._unit), Events(self._unit)
+        past = clones.past(known)
+        reported = {
+            name: value
+            for name, value in news.items()
+            if not is_same(name, value, past.known(name))
+        }
+        if is_fuller(past.full_hostname, news.get("hostname")):
+            clones.remember(known, "hostname", past.full_hostname)
+        if not reported:
+            return
         returned = {
             name
             for name, value in reported.items()
-            if clones.comes_back(known, name, value)
+            if clones.comes_back(known, past, name, value)
         }
-        clones.forget(known)
+        clones.forget(known, past)
         if "hostname" in returned and clones.suspect(machine):
-            hostnames = sorted([known["hostname"], reported["hostname"]])
+            hostnames = sorted([past.full_hostname or "", reported["hostname"]])
             events.add("suspected_clone", machine["machine_id"], hostnames=hostnames)
         if reported.keys() <= returned:
             return

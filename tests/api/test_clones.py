@@ -162,3 +162,93 @@ def test_who_is_back_is_named_with_what_is_new(agent, operator, the_clock):
     newest = events(operator, "identity_changed")[0]["detail"]
     assert newest["before"] == {"user_name": None, "user_email": "d@e.f"}
     assert newest["after"] == {"user_name": "Anna", "user_email": "a@b.c"}
+
+
+NETBIOS, FULL = "COMPTABILITE-PA", "comptabilite-paris-03"
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        (NETBIOS, FULL),
+        (NETBIOS, FULL + ".corp.example.com"),
+        (NETBIOS, FULL, FULL + ".corp.example.com"),
+        ("PC-7", "pc-7.corp.example.com"),
+        ("PC-7", "pc-7."),
+        ("pc-7.example.com.", " PC-7.example.com\r\n"),
+        ("Cafe\u0301-03", "CAF\u00c9-03.example.com"),
+    ],
+)
+def test_an_upgrade_that_spells_the_host_differently_is_no_clone(
+    operator, the_clock, spellings
+):
+    agent = operator.enroll("PC-1", hostname=spellings[0])
+    beat(agent, the_clock, *(spellings[1:] + spellings[::-1]) * 3)
+
+    assert suspected(operator) is False
+    assert events(operator, "identity_changed") == []
+    assert operator.machine("PC-1")["hostname"] == spellings[0]
+
+
+@pytest.mark.parametrize(
+    "short, one, other",
+    [
+        ("pc", "pc.paris.example.com", "pc.lyon.example.com"),
+        (NETBIOS, FULL, "comptabilite-paris-07"),
+        (FULL, FULL + ".paris.example.com", FULL + ".lyon.example.com"),
+        (NETBIOS, FULL + ".paris.example.com", FULL + ".lyon.example.com"),
+    ],
+)
+def test_two_hosts_in_turn_are_found_across_the_short_name_that_both_have(
+    operator, the_clock, short, one, other
+):
+    agent = operator.enroll("PC-1", hostname=one)
+    beat(agent, the_clock, short, other)
+    assert suspected(operator) is False
+    assert len(events(operator, "identity_changed")) == 1
+    beat(agent, the_clock, short, one)
+
+    assert suspected(operator) is True
+    (event,) = events(operator, "suspected_clone")
+    assert event["detail"]["hostnames"] == sorted([one, other])
+
+
+def test_a_full_name_is_remembered_for_as_long_as_the_short_one_is_reported(
+    operator, the_clock
+):
+    agent = operator.enroll("PC-1", hostname="pc.paris.example.com")
+    beat(agent, the_clock, "pc")
+    the_clock.advance(days=3)
+    agent.heartbeat(user_name="somebody else")
+    beat(agent, the_clock, "pc.lyon.example.com")
+
+    changed = events(operator, "identity_changed")[0]["detail"]
+    assert changed["before"] == {"hostname": "pc"}
+    assert changed["after"] == {"hostname": "pc.lyon.example.com"}
+
+
+def test_a_new_domain_is_no_clone_however_the_host_was_spelled_before(
+    operator, the_clock
+):
+    agent = operator.enroll("PC-1", hostname=NETBIOS)
+    beat(agent, the_clock, FULL, NETBIOS, FULL + ".old.example.com", NETBIOS)
+    beat(agent, the_clock, FULL + ".new.example.com", NETBIOS, FULL)
+
+    assert suspected(operator) is False
+    assert len(events(operator, "identity_changed")) == 1
+
+
+def test_a_host_that_comes_back_under_another_spelling_is_found(operator, the_clock):
+    agent = operator.enroll("PC-1", hostname=NETBIOS)
+    beat(agent, the_clock, "LYON-01", FULL)
+
+    assert suspected(operator) is True
+
+
+def test_a_new_enrollment_knows_no_longer_name_of_before(operator, the_clock):
+    agent = operator.enroll("PC-1", hostname="pc.paris.example.com")
+    beat(agent, the_clock, "pc")
+    agent = operator.enroll("PC-1", force=True)
+    beat(agent, the_clock, "pc.lyon.example.com")
+
+    assert events(operator, "identity_changed") == []

@@ -174,6 +174,17 @@ def test_the_user_of_now_goes_and_the_one_before_stays(run, operator, database):
     assert changed["actor"] == {"role": "agent"}
 
 
+def test_a_longer_spelling_of_their_hostname_goes_with_the_short_one(
+    run, operator, database
+):
+    agent = operator.enroll("PC-1", **{**ZOE, "hostname": "pc.zoe.example"})
+    agent.heartbeat(hostname="pc")
+    assert contents(database)["lea_fleet_identities"]
+
+    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+    assert contents(database)["lea_fleet_identities"] == []
+
+
 def test_accents_tell_people_apart(run, operator):
     operator.enroll("PC-1", user_email="zoe@example.com")
     run("--user", "zoé@example.com", "--yes")

@@ -83,6 +83,15 @@ def test_each_of_two_users_in_turn_gets_their_own_side(export, operator):
     assert event["actor"] == {"role": "agent", "address": "127.0.0.1"}
 
 
+def test_a_longer_spelling_of_their_hostname_is_theirs_too(export, operator):
+    agent = operator.enroll("PC-1", **{**ZOE, "hostname": "pc.zoe.example"})
+    agent.heartbeat(hostname="pc")
+
+    (machine,) = export()["machines"]
+    (identity,) = machine["identities"]
+    assert identity["value"] == "pc.zoe.example"
+
+
 def test_what_came_before_an_enrollment_is_left_out(export, operator):
     operator.enroll("PC-1", **BOB)
     operator.uninstall("PC-1", reason="Bob Åkesson left")

@@ -184,3 +184,11 @@ def test_rotations_that_were_refused_leave_no_doubt():
     happened[1]["detail"] = {"kind": "token_rotated"}
 
     assert held(History(row(ZOE, day(1)), happened)) == ["A", "A", "A"]
+
+
+def test_another_spelling_of_the_hostname_leaves_no_gap_in_the_history():
+    long = {**ZOE, "hostname": "pc-zoe.example.com"}
+    change = ({"hostname": "PC-ZOE", "user_name": "Zoé"}, {"user_name": "Zoé L."})
+    history = History(row(ZOE), events("enrolled", (BOB, long), change))
+
+    assert history.after[2] == {A}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..identity import is_longer_spelling
 from ..machine import PERSONAL
 from .addresses import is_one_of
 from .ownership import History, everything
@@ -115,8 +116,14 @@ def of_person(
         return left or history.holder == email
 
     _plan_row(plan, history, everywhere, is_theirs)
+    others = history.of_others(email)
     plan.identities = [
-        identity for identity in identities if is_one_of(identity[1], everywhere.values)
+        (name, value)
+        for name, value in identities
+        if is_one_of(value, everywhere.values)
+        or name == "hostname"
+        and value not in others
+        and is_longer_spelling(value, everywhere.values)
     ]
     plan.fields |= {name for name, _ in plan.identities}
     return plan

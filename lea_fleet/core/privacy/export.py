@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..events import ROLES_ON_THE_MACHINE, Holds, holds, members
+from ..identity import is_longer_spelling
 from ..text import folded
 from .addresses import mentions, mentions_any, names, without_others
 from .ownership import History
@@ -82,7 +83,9 @@ def is_theirs(history: History, email: str, name: str, value: object) -> bool:
     """
     text = folded(value)
     if name == "hostname":  # stays the same when the machine gets another user
-        return text in history.certainly_of(email)
+        mine = history.certainly_of(email)
+        others = history.of_others(email)
+        return text in mine or text not in others and is_longer_spelling(text, mine)
     return text in history.only_of(email) or names(text, email)
 
 

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 from ..events import ENROLLMENTS, EVENTS, Holds, IdentityChanged, members, side
+from ..identity import is_same
 from ..machine import PERSONAL
 from ..text import folded, folded_all
 from .addresses import names
@@ -147,7 +148,7 @@ class History:
                 known = {}
             before, after = _sides(event)
             gap = any(
-                name in known and folded(known[name]) != folded(value)
+                name in known and not is_same(name, known[name], value)
                 for name, value in before.items()
             )
             if in_doubt or gap:
