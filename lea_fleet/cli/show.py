@@ -10,9 +10,11 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import clock
+from ..core.limits import LONGEST_DETAIL
 from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.clones import Clones
+from ..storage.ignored import Ignored
 from ..storage.releases import NEVER
 from .command import FleetCommand
 from .database import open_listing
@@ -52,6 +54,7 @@ def show_command(machine: str, as_json: bool) -> None:
         shown = {
             "agent": agent,
             "clone": Clones(repository.unit).signs(agent),
+            "ignored": Ignored(repository.unit).of(agent),
             "token": repository.tokens.dates(agent),
             "released_until": _released_until(repository.releases.until(agent), agent),
             "events": events,
@@ -77,6 +80,8 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "CLONE", _clone(shown["clone"], now)
     for heading, name in _DETAILS.items():
         yield heading, printable(agent[name] or "-")
+    for note in shown["ignored"]:
+        yield "IGNORED", _ignored(note, now)
     yield "ENROLLED", _time(agent["enrolled_at"], now)
     yield "LAST SEEN", _time(agent["last_seen_at"], now)
     if agent["status"] != "active":
@@ -101,6 +106,11 @@ def _clone(signs: dict[str, str], now: datetime) -> str:
         f"suspected, reported {at(signs['reported_at'])}: two hostnames alternate,"
         f" last {ago(signs['alternated_at'], now)}"
     )
+
+
+def _ignored(note: dict[str, str], now: datetime) -> str:
+    length = f"more than {LONGEST_DETAIL} characters"
+    return f"{note['field']}: {length}, last {ago(note['ignored_at'], now)}"
 
 
 def _token(facts: dict[str, str | None] | None) -> str:

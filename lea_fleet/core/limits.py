@@ -87,6 +87,11 @@ REPLAY_LIFETIME = _DAY
 #: How long a former hostname is kept: if it returns, the machine is a suspected clone.
 CLONE_MEMORY = _DAY
 
+#: How long a machine counts as one that reports a detail that is too long, and how long
+#: a note of that is not renewed.
+IGNORED_MEMORY = _DAY
+IGNORED_NOTED = _HOUR
+
 #: The longest heartbeat interval, which a very large fleet gets.
 LONGEST_HEARTBEAT_INTERVAL = _DAY
 

@@ -31,8 +31,11 @@ class UninstallPayload:
 
 
 class HeartbeatPayload(NamedTuple):
+    """*ignored* lists what is not stored as it was sent, and why."""
+
     machine_id: str | None
     details: dict[str, str | None]
+    ignored: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,9 @@ def heartbeat_payload(body: bytes) -> HeartbeatPayload:
     """
     sent = parse_object(body)
     if not sent:  # most heartbeats: 2 µs less
-        return HeartbeatPayload(None, {})
+        return HeartbeatPayload(None, {}, [])
     members = Members(sent)
-    payload = HeartbeatPayload(members.text("machine_id"), members.details())
+    payload = HeartbeatPayload(members.text("machine_id"), *members.fitting_details())
     members.check()
     return payload
 

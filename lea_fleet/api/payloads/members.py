@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ...core import clock
 from ...core.limits import LARGEST_ID, LONGEST_BODY, LONGEST_DETAIL, LONGEST_KEY
-from ...core.machine import DETAILS
+from ...core.machine import DETAILS, PERSONAL
 from ...core.problems import InvalidField, InvalidJson
 
 
@@ -90,6 +90,28 @@ class Members:
             if name in self._members:
                 given[name] = self.text(name, LONGEST_DETAIL)
         return given
+
+    def fitting_details(self) -> tuple[dict[str, str | None], list[dict[str, str]]]:
+        """Return the details that can be stored, and the faults of the others.
+
+        A machine must not go offline because one is too long. A description is cut; a
+        name is left out, since a part of it may be somebody else's.
+        """
+        given: dict[str, str | None] = {}
+        faults = []
+        for name in DETAILS:
+            if name not in self._members:
+                continue
+            text = self.text(name)
+            if text is None or len(text) <= LONGEST_DETAIL:
+                given[name] = text
+                continue
+            done = "left out" if name in PERSONAL else f"cut to {LONGEST_DETAIL}"
+            message = f"has more than {LONGEST_DETAIL} characters; {done}"
+            faults.append({"field": name, "message": message})
+            if name not in PERSONAL:
+                given[name] = text[:LONGEST_DETAIL]
+        return given, faults
 
     def boolean(self, field: str, *, default: bool) -> bool:
         value = self._members.get(field)

@@ -17,6 +17,7 @@ from ...core.rows import Agent, KnownMachine
 from ...core.tokens import new_agent_token
 from ...storage.budgets import Budget
 from ...storage.heartbeats import Heartbeats, changes, unsaid
+from ...storage.ignored import Ignored
 from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
 from ..payloads.bodies import heartbeat_payload, no_payload
@@ -37,11 +38,16 @@ def heartbeat() -> Response:
         machine = principal.agent
     else:
         machine = acting_repository().agents.require_active(machine_id)
-    news = changes(machine, sent.details) or unsaid(machine, sent.details)
+    ignored = [fault["field"] for fault in sent.ignored]
+    news = (
+        changes(machine, sent.details)
+        or unsaid(machine, sent.details)
+        or (ignored and not Ignored(get_unit(state)).is_noted(machine, ignored))
+    )
     interval = state.interval.next(now)
     if news or not state.rule.is_fresh(machine["last_seen_at"], now):
         if news or not _touched(principal, state, now):
-            _record(machine_id, sent.details)
+            _record(machine_id, sent.details, ignored)
         outcome, learn = "written", decide_interval
     else:
         outcome, learn = "fresh", ask_interval
@@ -50,14 +56,13 @@ def heartbeat() -> Response:
     if state.counters is not None:
         state.counters.count_heartbeat(outcome)
     send(agent_seen, machine_id=machine["machine_id"])
-    return json_response(
-        {
-            "status": "ok",
-            "machine_id": machine["machine_id"],
-            "heartbeat_interval": interval,
-            "server_time": clock.iso(now),
-        }
-    )
+    answer = {
+        "status": "ok",
+        "machine_id": machine["machine_id"],
+        "heartbeat_interval": interval,
+        "server_time": clock.iso(now),
+    }
+    return json_response({**answer, "ignored": sent.ignored} if ignored else answer)
 
 
 def _touched(principal: Principal, state: FleetState, now: datetime) -> bool:
@@ -67,13 +72,19 @@ def _touched(principal: Principal, state: FleetState, now: datetime) -> bool:
     return Heartbeats(get_unit(state)).touch(principal.agent, now)
 
 
-def _record(machine_id: str, details: dict[str, str | None]) -> None:
+def _record(
+    machine_id: str, details: dict[str, str | None], ignored: list[str]
+) -> None:
     """Record a heartbeat in a transaction: last_seen_at and changed details."""
     repository = acting_repository()
     with repository.transaction(about=machine_id, durable=False):
         token = confirm().agent
         machine = token or repository.agents.require_active(machine_id)
         Heartbeats(repository.unit).see(machine, details)
+        notes = Ignored(repository.unit)
+        notes.clear(machine, changes(machine, details))
+        if ignored:
+            notes.note(machine, ignored)
 
 
 @blueprint.get("/machines/<machine_id>")

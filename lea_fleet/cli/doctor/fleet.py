@@ -8,6 +8,7 @@ from ...core.findings import Checks, Verdict, ok, some, warning
 from ...core.text import printable
 from ...storage.attention import Attention
 from ...storage.clones import Clones
+from ...storage.ignored import Ignored
 from ...storage.listing import Listing
 from ...storage.unit_of_work import UnitOfWork
 from ..list_command import counted
@@ -21,6 +22,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
         "offline": lambda: _offline(_totals(fleet())),
         "stale": lambda: _stale(_totals(fleet())),
         "clones": lambda: _clones(fleet()),
+        "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
     }
 
@@ -67,6 +69,16 @@ def _clones(unit: UnitOfWork) -> Verdict:
         f"{len(machines)} suspected, two computers with one id: {_some(machines)}",
         "See which hostnames alternate: flask fleet events MACHINE; enroll one of the"
         " two with an id of its own.",
+    )
+
+
+def _details(unit: UnitOfWork) -> Verdict:
+    machines = Ignored(unit).machines()
+    if not machines:
+        return ok("no machine reports one that is too long")
+    return warning(
+        f"{len(machines)} machines report one that is too long: {_some(machines)}",
+        "See which: flask fleet show MACHINE; correct what the agent reports.",
     )
 
 

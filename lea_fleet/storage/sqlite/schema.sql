@@ -95,6 +95,16 @@ CREATE TABLE IF NOT EXISTS lea_fleet_clones (
   reported_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Details that were too long to be stored, and when one was last reported. Void if
+-- enrolled_at is not the machine's, and after a day.
+CREATE TABLE IF NOT EXISTS lea_fleet_ignored (
+  machine_id TEXT NOT NULL,
+  field TEXT NOT NULL,
+  enrolled_at TEXT NOT NULL,
+  ignored_at TEXT NOT NULL,
+  PRIMARY KEY (machine_id, field)
+) WITHOUT ROWID;
+
 -- What machines may still cause themselves of one kind of event: full_at is when the
 -- budget is full again, noted whether an event says that more are not recorded.
 CREATE TABLE IF NOT EXISTS lea_fleet_budgets (
