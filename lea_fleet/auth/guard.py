@@ -10,6 +10,7 @@ from flask_httpauth import HTTPTokenAuth
 
 from ..app.database import get_repository
 from ..app.repository import AgentRepository
+from ..core.machine import stored_form
 from ..core.problems import (
     REALM,
     AgentUninstalled,
@@ -180,7 +181,7 @@ def target(principal: Principal, machine_id: str | None) -> str:
             raise InvalidField([{"field": "machine_id", "message": "is required"}])
         return machine_id
     own = principal.machine_id
-    if machine_id is not None and own not in (machine_id, machine_id.strip()):
+    if machine_id is not None and own not in (machine_id, stored_form(machine_id)):
         raise WrongMachine("This token belongs to another machine.")
     return str(own)
 

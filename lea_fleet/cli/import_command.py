@@ -18,7 +18,7 @@ from ..api.payloads.bodies import machine_payload
 from ..app.engine import is_part_of
 from ..app.state import current_state
 from ..core.csv.reading import CsvFile, Line, NotCsv
-from ..core.machine import DETAILS
+from ..core.machine import DETAILS, stored_form
 from ..core.problems import InvalidField
 from ..core.temporary import copy_of
 from ..core.text import printable
@@ -26,6 +26,7 @@ from ..storage.imports import CHANGES, Imports, Outcome
 from .command import FleetCommand
 from .database import may_begin, open_fleet_for_dry_run, open_or_begin_fleet
 from .import_errors import Refusal, Refusals, is_error_file, write_refusals
+from .import_lookalikes import Warnings
 from .options import create_option, json_option, refuse_many, say_json, yes_option
 from .output import note
 from .terminal import say
@@ -102,15 +103,17 @@ def import_machines(
         if not dry_run and not yes:
             _refuse_unless_one(table)
         work = _foresee if dry_run else partial(_import, create)
-        counts = work(table, refusals)
+        warnings = Warnings()
+        counts = work(table, refusals, warnings)
     if as_json:
         faults = [refusal._asdict() for refusal in refusals.first]
         said = _counted(counts, table.ignored)
-        say_json({"dry_run": dry_run, **said, "errors": faults})
+        say_json({"dry_run": dry_run, **said, **warnings.members(), "errors": faults})
     else:
         title = "Dry run; the import would be:" if dry_run else "Done:"
         for line in (title, *_summary(counts, table.ignored)):
             say(line)
+    warnings.say()
     refusals.say()
     if refusals.count:
         raise SystemExit(1)
@@ -151,7 +154,7 @@ def _opened(path: str) -> Iterator[CsvFile]:
 
 
 def _refuse_unless_one(table: CsvFile) -> None:
-    counts = _foresee(table, Refusals())
+    counts = _foresee(table, Refusals(), Warnings())
     changes = sum(counts[outcome] for outcome in CHANGES)
     if changes > 1:
         for line in ("The import would be:", *_summary(counts, table.ignored)):
@@ -159,21 +162,26 @@ def _refuse_unless_one(table: CsvFile) -> None:
     refuse_many(changes, yes=False)
 
 
-def _foresee(table: CsvFile, refusals: Refusals) -> Counter[str]:
+def _foresee(table: CsvFile, refusals: Refusals, warnings: Warnings) -> Counter[str]:
     """Count what importing the *table* would do; change nothing."""
     counts: Counter[str] = Counter()
     with open_fleet_for_dry_run() as repository:
+        warnings.read_known(repository.unit)
         look = Imports(repository.unit).foresee
-        _process(table, refusals, counts, lambda _: repository.snapshot(), look)
+        snapshot = repository.snapshot
+        _process(table, refusals, warnings, counts, lambda _: snapshot(), look)
     return counts
 
 
-def _import(create: bool, table: CsvFile, refusals: Refusals) -> Counter[str]:
+def _import(
+    create: bool, table: CsvFile, refusals: Refusals, warnings: Warnings
+) -> Counter[str]:
     counts: Counter[str] = Counter()
     try:
         with open_or_begin_fleet(create) as repository:
+            warnings.read_known(repository.unit)
             add = Imports(repository.unit).add
-            _process(table, refusals, counts, repository.transaction, add)
+            _process(table, refusals, warnings, counts, repository.transaction, add)
     except (click.ClickException, KeyboardInterrupt) as fault:
         # An interrupt may come between a commit and its count.
         if counts or isinstance(fault, KeyboardInterrupt):
@@ -187,6 +195,7 @@ def _import(create: bool, table: CsvFile, refusals: Refusals) -> Counter[str]:
 def _process(
     table: CsvFile,
     refusals: Refusals,
+    warnings: Warnings,
     counts: Counter[str],
     transaction: Callable[[list[str]], AbstractContextManager[None]],
     act: _Act,
@@ -198,15 +207,18 @@ def _process(
         while batch := list(islice(lines, LINES)):
             with transaction([_machine_id(line) for line in batch]):
                 results = [_result(line, seen, act) for line in batch]
-            for result in results:  # what is rolled back is not counted
+            # What is rolled back is not counted.
+            for line, result in zip(batch, results):
                 if isinstance(result, Refusal):
                     refusals.add(result)
+                elif result == "imported":
+                    warnings.see(line.number, _machine_id(line))
                 counts["refused" if isinstance(result, Refusal) else result] += 1
             show(table.position())
 
 
 def _machine_id(line: Line) -> str:
-    return line.cells.get("machine_id", "").strip()
+    return stored_form(line.cells.get("machine_id", ""))
 
 
 def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:

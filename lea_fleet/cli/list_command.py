@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 import click
@@ -32,6 +33,7 @@ from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.agents import SELECT, agent_of
 from ..storage.listing import Listing
+from ..storage.lookalikes import Lookalikes
 from .command import FleetCommand
 from .completion import sorts
 from .database import name_default_database, open_fleet, open_listing
@@ -119,8 +121,9 @@ def list_machines(
 
     The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis, and
     MACHINE is never cut. In a pipe or file everything is whole. An exclamation mark
-    after the presence marks a suspected clone: two computers with one machine id.
-    The totals count all matches, whatever their status.
+    after the presence marks a suspected clone: two computers with one machine id; a
+    tilde, that another active machine has an id that looks the same. The totals
+    count all matches, whatever their status.
 
     \b
     Example: flask fleet list --presence offline --search compta
@@ -142,13 +145,14 @@ def list_machines(
         return
     with open_listing() as repository:
         agents, totals = _read(repository, page)
+        alike = frozenset() if as_json else _alike(repository)
     if as_json:
         active = [agent for agent in agents if agent["status"] == "active"]
         others = [agent for agent in agents if agent["status"] != "active"]
         as_api = {"active": active, "uninstalled": others, "totals": totals}
         say_json({"agents": agents, **as_api})
         return
-    for line in _table(agents):
+    for line in _table(agents, alike):
         say(line)
     if agents:
         say("")
@@ -161,10 +165,11 @@ def _frame(page: Page, height: int) -> list[str]:
     rows = room if page.limit is None else min(room, page.limit)
     with open_fleet() as repository:
         agents, totals = _read(repository, replace(page, limit=rows))
+        alike = _alike(repository)
     statuses = STATUSES if page.wanted.status is None else (page.wanted.status,)
     wanted = min(sum(totals[status] for status in statuses), page.limit or math.inf)
     more = [f"… and {wanted - len(agents)} more"] if wanted > len(agents) else []
-    return [*_table(agents), *more, "", totals_line(totals)]
+    return [*_table(agents, alike), *more, "", totals_line(totals)]
 
 
 def _read(
@@ -177,6 +182,11 @@ def _read(
         return agents, listing.totals(replace(page.wanted, status=None))
 
 
+def _alike(repository: AgentRepository) -> frozenset[str]:
+    """Return the active machines whose ids look like those of others."""
+    return frozenset(chain.from_iterable(Lookalikes(repository.unit).active()))
+
+
 def _print_csv(page: Page, delimiter: str) -> None:
     with open_listing() as repository:
         document = fleet_as_csv(repository.unit, page, delimiter=delimiter)
@@ -184,12 +194,12 @@ def _print_csv(page: Page, delimiter: str) -> None:
         pour(file)
 
 
-def _table(agents: list[Agent]) -> list[str]:
+def _table(agents: list[Agent], alike: Collection[str]) -> list[str]:
     if not agents:
         return []
     now = clock.now()
     heading, *lines = table(
-        [_HEADING, *(_row(agent, now) for agent in agents)],
+        [_HEADING, *(_row(agent, now, alike) for agent in agents)],
         screen_width(),
         fixed=_FIXED,
     )
@@ -202,10 +212,12 @@ def _table(agents: list[Agent]) -> list[str]:
     ]
 
 
-def _row(agent: Agent, now: datetime) -> list[str]:
+def _row(agent: Agent, now: datetime, alike: Collection[str]) -> list[str]:
+    clone = "!" if agent["suspected_clone"] else ""
+    lookalike = "~" if agent["machine_id"] in alike else ""
     return [
         *machine_cells(agent),
-        agent["presence"] + ("!" if agent["suspected_clone"] else ""),
+        agent["presence"] + clone + lookalike,
         ago(agent["last_seen_at"], now),
     ]
 

@@ -11,10 +11,12 @@ from flask.cli import with_appcontext
 
 from ..core import clock
 from ..core.limits import LONGEST_DETAIL
+from ..core.problems import UnknownAgent
 from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.clones import Clones
 from ..storage.ignored import Ignored
+from ..storage.lookalikes import Lookalikes
 from ..storage.releases import NEVER
 from .command import FleetCommand
 from .database import open_listing
@@ -49,11 +51,17 @@ def show_command(machine: str, as_json: bool) -> None:
     Example: flask fleet show PC-COMPTA-01
     """
     with open_listing() as repository, repository.snapshot():
-        agent = repository.require(machine)
+        agent = repository.get(machine)
+        alike = Lookalikes(repository.unit).of(
+            agent["machine_id"] if agent else machine
+        )
+        if agent is None:
+            raise _unknown(machine, alike)
         events, _ = repository.events.page(agent["machine_id"], limit=_EVENTS)
         shown = {
             "agent": agent,
             "clone": Clones(repository.unit).signs(agent),
+            "lookalikes": alike,
             "ignored": Ignored(repository.unit).of(agent),
             "token": repository.tokens.dates(agent),
             "released_until": _released_until(repository.releases.until(agent), agent),
@@ -68,6 +76,11 @@ def show_command(machine: str, as_json: bool) -> None:
     say_events(events)
 
 
+def _unknown(machine: str, alike: list[str]) -> click.ClickException:
+    advice = f" Did you mean {printable(alike[0])}?" if alike else ""
+    return click.ClickException(f"{UnknownAgent(machine).detail}{advice}")
+
+
 def _released_until(until: str | None, agent: Agent) -> str | None:
     return until if agent["status"] == "active" else None
 
@@ -75,6 +88,8 @@ def _released_until(until: str | None, agent: Agent) -> str | None:
 def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     agent = shown["agent"]
     yield "MACHINE", printable(agent["machine_id"])
+    for other in shown["lookalikes"]:
+        yield "LOOKS LIKE", f"{printable(other)}, which is another machine"
     yield "PRESENCE", agent["presence"]
     if shown["clone"] is not None:
         yield "CLONE", _clone(shown["clone"], now)

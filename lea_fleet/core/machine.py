@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 
 from .limits import LONGEST_MACHINE_ID
 from .problems import InvalidField
+from .text import folded, normalized
 
 #: The columns that a machine reports, at enrollment and by heartbeat.
 DETAILS = ("user_name", "user_email", "user_id", "hostname", "os_info", "version")
@@ -33,20 +35,51 @@ PERSONAL = ("user_name", "user_email", "user_id", "hostname")
 _BITS = {name: 1 << number for number, name in enumerate(PERSONAL)}
 
 #: Control characters, and the line and paragraph separators.
-_UNPRINTABLE = ("Cc", "Zl", "Zp")
+_CONTROL = ("Cc", "Zl", "Zp")
+
+#: Format characters are not visible, or change the direction of what follows.
+_FORMAT = "Cf"
+
+#: What may be around and in a GUID; in every form it has the same 32 digits.
+_GUID = re.compile(r"(?:urn:uuid:)?[{(]?([0-9a-f-]{32,36})[)}]?")
+_GUID_DIGITS = 32
 
 
 def new_machine_id(sent: str) -> str:
-    """Return *sent*, trimmed, as the id of a new machine.
+    """Return *sent*, in its stored form, as the id of a new machine.
 
     Raises InvalidField for an id that is not safe in a URL path or on one line. Ids
     that are stored already are never checked: the older server had no rules.
     """
-    machine_id = sent.strip()
+    machine_id = stored_form(sent)
     fault = _fault(machine_id)
     if fault:
         raise InvalidField([{"field": "machine_id", "message": fault}])
     return machine_id
+
+
+def stored_form(sent: str) -> str:
+    """Return *sent* as the id of a new machine is stored: trimmed, and composed (NFC).
+
+    A letter with a combining mark would be another id that looks the same.
+    """
+    return normalized(sent)
+
+
+def look(machine_id: str) -> str:
+    """Return what ids that look alike have in common.
+
+    Case, invisible characters and blanks make no difference, nor do braces and hyphens
+    of a GUID.
+    """
+    if machine_id.isascii():  # most are, and a list looks at all of the fleet
+        text = machine_id.strip().lower()
+    else:
+        visible = (c for c in machine_id if unicodedata.category(c) != _FORMAT)
+        text = folded("".join(visible))
+    guid = _GUID.fullmatch(text)
+    digits = guid[1].replace("-", "") if guid else ""
+    return digits if len(digits) == _GUID_DIGITS else text
 
 
 def said_in(details: Mapping[str, str | None]) -> int:
@@ -66,14 +99,14 @@ def personal_in(said: int) -> list[str]:
 def _fault(machine_id: str) -> str | None:
     if not 1 <= len(machine_id) <= LONGEST_MACHINE_ID:
         return f"must have 1 to {LONGEST_MACHINE_ID} characters"
-    if not machine_id.isprintable() and _has_control_characters(machine_id):
-        return "must not contain control characters"
+    if not machine_id.isprintable():
+        categories = set(map(unicodedata.category, machine_id))
+        if categories & set(_CONTROL):
+            return "must not contain control characters"
+        if _FORMAT in categories:
+            return "must not contain invisible characters"
     if "/" in machine_id:
         return "must not contain a slash"
     if machine_id in (".", ".."):
         return "must not be . or .."
     return None
-
-
-def _has_control_characters(text: str) -> bool:
-    return any(unicodedata.category(letter) in _UNPRINTABLE for letter in text)

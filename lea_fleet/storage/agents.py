@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from ..core.machine import COLUMNS, DETAILS
+from ..core.machine import COLUMNS, DETAILS, stored_form
 from ..core.problems import MachineUninstalled, UnknownAgent
 from ..core.rows import Agent
 from ..core.text import folded
@@ -37,7 +37,7 @@ SELECT = (
 )
 _AGENT = (*COLUMNS, "presence", "suspected_clone")
 
-#: Finds the machine by the id as sent or, failing that, trimmed, as new ids are stored.
+#: Finds the machine by the id as sent or, failing that, in the form of new ids.
 BY_ID = (
     "machine_id IN (:sent, :trimmed)"
     " ORDER BY CASE WHEN machine_id = :sent THEN 0 ELSE 1 END LIMIT 1"
@@ -80,7 +80,7 @@ class Agents(Repository):
     def is_known(self, machine_id: str) -> bool:
         """Return whether :meth:`find` would find an agent, with a cheaper query."""
         values = by_id(machine_id)
-        # Most ids have no surrounding blanks; the shorter query saves 5 µs.
+        # Most ids are sent as they are stored; the shorter query saves 5 µs.
         is_trimmed = values["sent"] == values["trimmed"]
         query = _IS_KNOWN if is_trimmed else _IS_KNOWN_EITHER_WAY
         return self._unit.session.execute(query, values).fetchone() is not None
@@ -175,7 +175,7 @@ def _typed(machine_id: str) -> str:
 
 def by_id(machine_id: str) -> dict[str, str]:
     """Return the query parameters of :data:`BY_ID`."""
-    return {"sent": machine_id, "trimmed": machine_id.strip()}
+    return {"sent": machine_id, "trimmed": stored_form(machine_id)}
 
 
 def agent_of(row: Sequence[Any]) -> Agent:

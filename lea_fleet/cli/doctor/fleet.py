@@ -10,8 +10,12 @@ from ...storage.attention import Attention
 from ...storage.clones import Clones
 from ...storage.ignored import Ignored
 from ...storage.listing import Listing
+from ...storage.lookalikes import Lookalikes
 from ...storage.unit_of_work import UnitOfWork
 from ..list_command import counted
+
+#: Ids that look alike, of which these are named.
+_SHOWN = 3
 
 
 def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
@@ -22,6 +26,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
         "offline": lambda: _offline(_totals(fleet())),
         "stale": lambda: _stale(_totals(fleet())),
         "clones": lambda: _clones(fleet()),
+        "lookalikes": lambda: _lookalikes(fleet()),
         "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
     }
@@ -69,6 +74,18 @@ def _clones(unit: UnitOfWork) -> Verdict:
         f"{len(machines)} suspected, two computers with one id: {_some(machines)}",
         "See which hostnames alternate: flask fleet events MACHINE; enroll one of the"
         " two with an id of its own.",
+    )
+
+
+def _lookalikes(unit: UnitOfWork) -> Verdict:
+    groups = Lookalikes(unit).active()
+    if not groups:
+        return ok("no two machine ids look alike")
+    pairs = [" and ".join(map(printable, group[:_SHOWN])) for group in groups]
+    return warning(
+        f"{len(groups)} computers may be several machines: {some(pairs)}",
+        "See which of them is still seen: flask fleet show MACHINE; uninstall the"
+        " others: flask fleet uninstall MACHINE.",
     )
 
 

@@ -49,7 +49,16 @@ CHECKS = {
         "reenrolment",
         "enrollment_tokens",
     ],
-    "fleet": ["machines", "pending", "offline", "stale", "clones", "details", "tokens"],
+    "fleet": [
+        "machines",
+        "pending",
+        "offline",
+        "stale",
+        "clones",
+        "lookalikes",
+        "details",
+        "tokens",
+    ],
 }
 
 
@@ -278,11 +287,11 @@ def test_a_line_for_each_check_with_what_to_do(make_app, operator, fleet):
 
     assert result.exit_code == 2
     first, *lines = result.output.splitlines()
-    assert first == "fault: api_token; ok: 30"
+    assert first == "fault: api_token; ok: 31"
     headings = [line for line in lines if line in CHECKS]
     assert headings == list(CHECKS)
     told = [line for line in lines if line and line not in CHECKS]
-    assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 30
+    assert [line.split("  ", 1)[0].strip() for line in told].count("ok") == 31
     (weak,) = [line for line in told if line.startswith("fault")]
     assert weak.startswith("fault    api_token: RPA_API_TOKEN is weak")
     assert "Make a new one: python3 -c" in weak

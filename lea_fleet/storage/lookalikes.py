@@ -1,0 +1,45 @@
+"""Find machine ids that look alike: one computer may have become two machines.
+
+Ids are compared as they are, since the older server does so too; a GUID in another
+case or with braces is then another machine, and nobody notices. So it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..core.machine import look
+from .unit_of_work import Repository
+
+_IDS = "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
+
+
+class Lookalikes(Repository):
+    """Machines by what their ids look like; each method reads the ids of all."""
+
+    def of(self, machine_id: str) -> list[str]:
+        """Return the other machines whose ids look like *machine_id*."""
+        looked_for = look(machine_id)
+        found = (each for each in self._ids(_IDS) if look(each) == looked_for)
+        return sorted(each for each in found if each != machine_id)
+
+    def by_look(self) -> dict[str, str]:
+        """Return a machine for each look that there is."""
+        return {look(machine_id): machine_id for machine_id in self._ids(_IDS)}
+
+    def active(self) -> list[list[str]]:
+        """Return the groups of active machines whose ids look alike."""
+        active = self._ids(f"{_IDS} WHERE status = 'active' ORDER BY id")
+        return list(groups(active))
+
+    def _ids(self, query: str) -> Iterator[str]:
+        for (machine_id,) in self._unit.session.execute(query):
+            yield machine_id
+
+
+def groups(machine_ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yield those of *machine_ids* that look alike, together."""
+    found: dict[str, list[str]] = {}
+    for machine_id in machine_ids:
+        found.setdefault(look(machine_id), []).append(machine_id)
+    return (group for group in found.values() if len(group) > 1)
