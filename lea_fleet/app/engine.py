@@ -6,7 +6,7 @@ from ..storage.interface import Dialect, Session, Store
 from ..storage.sqlite.backup import BackupFailed, back_up
 from ..storage.sqlite.checks import Reading, engine_checks, reading
 from ..storage.sqlite.connections import Connections
-from ..storage.sqlite.dialect import DIALECT
+from ..storage.sqlite.dialect import dialect_for
 from ..storage.sqlite.dry_run import copy_for_dry_run
 from ..storage.sqlite.files import has_database, is_part_of
 from ..storage.sqlite.permissions import refuse_to_shut_out_owner
@@ -36,7 +36,7 @@ def open_store(settings: Settings) -> Store:
 
 def dialect_of(session: Session) -> Dialect:
     """Return the dialect of *session*, which a host has opened itself."""
-    return DIALECT
+    return dialect_for(session)
 
 
 #: The exceptions of the engines' drivers; Store.problem_of() translates them.

@@ -25,6 +25,21 @@ def iso(time: datetime) -> str:
     return time.astimezone(timezone.utc).isoformat()
 
 
+def in_utc(text: str) -> str:
+    """Return the timestamp *text*, which may have another offset, as :func:`iso` does.
+
+    Text without an offset, which the older server means as UTC, is returned unchanged,
+    as is what is not a timestamp.
+    """
+    if text.endswith("+00:00"):
+        return text
+    try:  # Python 3.10 does not know the Z
+        time = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
+    except ValueError:
+        return text
+    return text if time.tzinfo is None else iso(time)
+
+
 def before(time: datetime, seconds: float) -> str:
     """Return the time *seconds* before *time*, as ISO 8601 UTC."""
     return iso(time - timedelta(seconds=seconds))

@@ -78,4 +78,4 @@ class PresenceRule:
         if self.given_up_after is None:
             return False
         seen = agent["last_seen_at"] or agent["enrolled_at"]
-        return bool(seen <= clock.before(now, self.given_up_after))
+        return clock.in_utc(seen) <= clock.before(now, self.given_up_after)

@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
+from tests.support.fleets import fill
 
 
 @pytest.fixture
@@ -152,6 +153,29 @@ def test_a_silent_machine_may_be_enrolled_again_where_that_is_set(make_app, the_
     assert installer.enroll("PC-1").answer["status"] == "reenrolled"
     assert last_event(operator)[1]["because"] == "silence"
     assert_problem(agent.heartbeat(), 401, "token_revoked")
+
+
+@pytest.mark.parametrize(
+    "seen, released",
+    [
+        # By the text alone, each would be the other: it is 08:00 now, UTC.
+        ("2026-03-02T09:30:00+02:00", True),
+        ("2026-03-02T09:29:59-00:30", False),
+        ("2026-03-02T07:30:00Z", True),
+        ("2026-03-02T07:31:00Z", False),
+        ("2026-03-02T07:30:00", True),
+    ],
+)
+def test_a_silence_is_judged_in_any_offset(
+    make_app, the_clock, database, seen, released
+):
+    app = make_app(LEA_FLEET_REENROLL_SILENT_AFTER="30m")
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+    installer = operator.installer()
+    fill(database, [{"machine_id": "PC-1", "last_seen_at": seen}])
+
+    response = installer.post("/enroll", {"machine_id": "PC-1"})
+    assert response.status_code == (201 if released else 409)
 
 
 def test_by_default_no_silence_is_long_enough(operator, the_clock):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...core.problems import DatabaseUnavailable
 from .checkpoint import checkpoint
+from .dialect import add_functions
 from .files import Files, Place, files_at, place_of
 from .transactions import WriteQueue, end_turn
 from .wal_index import Frames, WalUse
@@ -98,4 +99,5 @@ def connect(path: Path, mode: str, busy_timeout: float) -> Connection:
     connection.busy_timeout = busy_timeout
     connection.row_factory = sqlite3.Row
     connection.text_factory = _decode
+    add_functions(connection)
     return connection

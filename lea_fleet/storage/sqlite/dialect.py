@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
+from typing import Any
 
+from ...core.clock import in_utc
 from ...core.text import contains, sort_key
 from .transactions import begin_writing, leave_queue, write_once
 
@@ -56,7 +58,19 @@ class SqliteDialect:
 DIALECT = SqliteDialect()
 
 
+def dialect_for(session: Any) -> SqliteDialect:
+    """Return the dialect of a session that a host has opened, ready for statements."""
+    add_functions(session)
+    return DIALECT
+
+
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Add the SQL functions that statements use to search and sort text."""
+    """Add the SQL functions that statements use on text and timestamps."""
     connection.create_function("lea_fleet_contains", 2, contains, deterministic=True)
     connection.create_function("lea_fleet_sort_key", 1, sort_key, deterministic=True)
+    connection.create_function("lea_fleet_in_utc", 1, _in_utc, deterministic=True)
+
+
+def _in_utc(value: Any) -> Any:
+    """Return a timestamp in UTC; a column may hold any type."""
+    return in_utc(value) if isinstance(value, str) else value

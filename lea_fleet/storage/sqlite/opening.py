@@ -12,7 +12,6 @@ import sqlite3
 from ...core.problems import DatabaseUnavailable
 from .checkpoint import locked
 from .connection import Connection, connect
-from .dialect import add_functions
 from .errors import database_problem, is_locked, tries
 from .files import File, Files, Place, files_at, identity, is_writable
 from .permissions import make_database_file
@@ -67,7 +66,6 @@ def _opened(
         refuse_second_wal(place, file)  # before SQLite makes one
         connection.place = place
         connection.pid = os.getpid()
-        add_functions(connection)
         sort_where_possible(connection)
         # Overwrite deleted data with zeros: personal data must not remain.
         connection.execute("PRAGMA secure_delete = ON")

@@ -1,0 +1,79 @@
+"""A timestamp with the offset of another program is compared by its value."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from lea_fleet import AgentRepository
+from tests.support.fleets import ask, fill
+
+# It is 08:00 now, UTC; a machine is offline after three minutes or so, stale after 14
+# days. By the text alone, each would have another presence.
+PRESENCE = {
+    "2026-03-02T08:00:00+00:00": "online",
+    "2026-03-02T03:00:00-05:00": "online",
+    "2026-03-02T07:59:59Z": "online",
+    "2026-03-02T09:30:00.000001+02:00": "offline",
+    "2026-02-16T06:00:00-05:30": "offline",
+    "2026-02-16T11:00:00+05:30": "stale",
+}
+
+
+@pytest.fixture
+def seen(app, operator, database):
+    """Fill the fleet with machines that are named by when they were last seen."""
+
+    def seen(*timestamps):
+        operator.get("/fleet")
+        rows = [{"machine_id": at, "last_seen_at": at} for at in timestamps]
+        fill(database, rows)
+
+    return seen
+
+
+def test_presence(seen, operator, the_clock):
+    seen(*PRESENCE)
+    listed = ask(operator)
+
+    assert {a["machine_id"]: a["presence"] for a in listed["active"]} == PRESENCE
+    assert {name: operator.machine(name)["presence"] for name in PRESENCE} == PRESENCE
+    totals = listed["totals"]
+    assert [totals[name] for name in ("online", "offline", "stale")] == [3, 2, 1]
+    offline = ask(operator, presence="offline")["active"]
+    assert len(offline) == 2
+
+
+def test_it_is_shown_as_it_is_stored(seen, operator):
+    seen(*PRESENCE)
+
+    for name in PRESENCE:
+        assert operator.machine(name)["last_seen_at"] == name
+
+
+def test_a_silence_and_the_order_of_a_list(seen, operator, the_clock):
+    seen(*PRESENCE)
+    half_an_hour = ask(operator, silent_for="30m", sort="last_seen_at")["active"]
+
+    assert [agent["machine_id"] for agent in half_an_hour] == [
+        "2026-02-16T11:00:00+05:30",
+        "2026-02-16T06:00:00-05:30",
+        "2026-03-02T09:30:00.000001+02:00",
+    ]
+
+
+def test_on_a_connection_that_the_host_has_opened(seen, database):
+    seen(*PRESENCE)
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        agents = AgentRepository(connection).list_by_status("active")
+
+    assert len(agents) == len(PRESENCE)
+
+
+@pytest.mark.parametrize("stored", ["yesterday", b"\xff", 5, "2026-03-02T07:59:59", ""])
+def test_what_is_no_timestamp_is_still_listed(seen, operator, stored):
+    seen(stored)
+
+    assert len(ask(operator, sort="last_seen_at")["active"]) == 1
