@@ -17,7 +17,8 @@ from flask.cli import with_appcontext
 from ..api.payloads.bodies import machine_payload
 from ..app.engine import is_part_of
 from ..app.state import current_state
-from ..core.csv.reading import CsvFile, Line, NotCsv
+from ..core.csv.encoding import DOS, NotCsv, is_text_encoding
+from ..core.csv.reading import CsvFile, Line
 from ..core.machine import DETAILS, stored_form
 from ..core.problems import InvalidField
 from ..core.temporary import copy_of
@@ -59,6 +60,14 @@ def _errors_path(
     return value
 
 
+def _encoding(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    if value is not None and not is_text_encoding(value):
+        raise click.BadParameter("is not an encoding, such as cp850 or utf-16.")
+    return value
+
+
 @click.command("import", cls=FleetCommand)
 @click.argument(
     "path",
@@ -66,6 +75,12 @@ def _errors_path(
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
 )
 @click.option("--dry-run", is_flag=True, help="Only print what it would do.")
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    callback=_encoding,
+    help="The encoding of the file, such as cp850, if it is not detected.",
+)
 @click.option(
     "--errors",
     metavar="FILE",
@@ -80,6 +95,7 @@ def _errors_path(
 def import_machines(
     path: str,
     dry_run: bool,
+    encoding: str | None,
     errors: Path | None,
     create: bool,
     yes: bool,
@@ -97,7 +113,7 @@ def import_machines(
     """
     if errors is not None:
         _refuse_to_replace(path, errors)
-    with _opened(path) as table, write_refusals(errors) as refusals:
+    with _opened(path, encoding) as table, write_refusals(errors) as refusals:
         if not dry_run:
             may_begin(create)  # raises before anybody is asked for --yes
         if not dry_run and not yes:
@@ -132,7 +148,7 @@ def _refuse_to_replace(path: str, errors: Path) -> None:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[CsvFile]:
+def _opened(path: str, encoding: str | None = None) -> Iterator[CsvFile]:
     """Yield the table in a copy of the file, which is read more than once."""
     name = printable(path) if path != "-" else "Standard input"
     if path == "-" and sys.stdin is None:
@@ -146,10 +162,16 @@ def _opened(path: str) -> Iterator[CsvFile]:
         ) from None
     with copy:
         try:
-            table = CsvFile(copy, _COLUMNS, required="machine_id")
+            table = CsvFile(copy, _COLUMNS, required="machine_id", encoding=encoding)
         except NotCsv as error:
             reason = printable(str(error))
             raise click.ClickException(f"{name} cannot be used. {reason}") from None
+        if encoding is None and table.encoding == DOS:
+            click.echo(
+                f"{name} is read as DOS has written it ({DOS}); --encoding names"
+                " another encoding.",
+                err=True,
+            )
         yield table
 
 

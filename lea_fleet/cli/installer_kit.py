@@ -21,6 +21,7 @@ _PLACEHOLDER = b"https://rpa.example.com/api/v1/agents"
 _URL = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*"
 )
+_LAST_PORT = 65535
 _LOOPBACK = re.compile(r"http://(localhost|127\.[0-9.]+|\[::1\])(?![^:/])")
 
 
@@ -33,11 +34,14 @@ def api_url(server: str, prefix: str) -> str:
     url = server.rstrip("/")
     if not url.endswith(prefix):
         url += prefix
-    if not _URL.fullmatch(url):
+    match = _URL.fullmatch(url)
+    if not match:
         raise ValueError(
             "must be http or https, a host, an optional port, and a path of letters,"
             " digits and the characters . _ ~ -"
         )
+    if match[2] and not 1 <= int(match[2][1:]) <= _LAST_PORT:
+        raise ValueError(f"{match[2][1:]} is not a port: those are 1 to {_LAST_PORT}")
     return url
 
 

@@ -79,7 +79,7 @@ def given_text(
     value: str | None,
     longest: int = LONGEST_DETAIL,
 ) -> str | None:
-    """Accept text that can be stored, such as a detail of a machine; a click callback.
+    """Accept text that can be stored, such as a reason; a click callback.
 
     Blank text counts as not given, as in the API.
     """
@@ -89,6 +89,14 @@ def given_text(
     if fault:
         raise click.BadParameter(f"{fault}.")
     return value if value.strip() else None
+
+
+def given_detail(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Accept a detail of a machine, without blanks around it; a click callback."""
+    text = None if value is None else value.strip()
+    return given_text(context, parameter, text)
 
 
 #: The one machine that a command acts on.

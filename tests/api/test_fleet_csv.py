@@ -17,7 +17,7 @@ from lea_fleet.storage.listing import Listing
 from tests.support.api import assert_problem
 from tests.support.fleets import ask, fill
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def table(response, delimiter=","):

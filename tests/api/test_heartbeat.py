@@ -51,6 +51,20 @@ def test_a_beat_is_seen(agent, operator, the_clock):
     assert operator.machine("PC-1")["last_seen_at"] == the_clock.iso()
 
 
+def test_a_detail_has_no_blanks_around_it(agent, operator):
+    agent.heartbeat(version="2.0\r\n", user_name="\tZoé ", os_info=" " * 300 + "A")
+
+    machine = operator.machine("PC-1")
+    assert [machine[name] for name in ("version", "user_name", "os_info")] == [
+        "2.0",
+        "Zoé",
+        "A",
+    ]
+    enrolled = operator.enroll("PC-2", version="2.0\r\n", hostname="A" + " " * 300)
+    assert enrolled.answer["agent"]["version"] == "2.0"
+    assert enrolled.answer["agent"]["hostname"] == "A"
+
+
 def test_a_beat_updates_what_it_gives_and_leaves_the_rest(agent, operator, the_clock):
     agent.heartbeat(version="2.0", user_name="Zoé", hostname=None, os_info="  ")
 

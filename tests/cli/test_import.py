@@ -678,3 +678,29 @@ def test_a_bar_is_shown_on_a_terminal_only(monkeypatch, terminal):
 
     assert ("50%" in screen.getvalue()) is terminal
     assert ("100%" in screen.getvalue()) is terminal
+
+
+def test_an_encoding_can_be_named(run, file, operator):
+    operator.get("/fleet")  # begins the database
+    content = "machine_id;user_name\nPC-1;Dvořák\n".encode("cp1250")
+    result = run("import", file(content), "--encoding", "cp1250")
+
+    assert result.exit_code == 0, result.output
+    assert operator.machine("PC-1")["user_name"] == "Dvořák"
+
+
+@pytest.mark.parametrize("name", ["nothing", "base64", " "])
+def test_what_is_no_encoding_is_exit_code_2(run, file, name):
+    result = run("import", file(TWO), "--encoding", name)
+
+    assert result.exit_code == 2
+    assert "is not an encoding" in result.stderr
+
+
+def test_a_file_of_dos_is_read_and_said_to_be_one(run, file, operator):
+    operator.get("/fleet")  # begins the database
+    content = "machine_id;version\nPC-1;Zoé \n".encode("cp850")
+    result = run("import", file(content))
+
+    assert "is read as DOS has written it (cp850)" in result.stderr
+    assert operator.machine("PC-1")["version"] == "Zoé"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lea_fleet.core.csv.reading import CsvFile, Line, NotCsv
+from lea_fleet.core.csv.encoding import NotCsv, is_text_encoding
+from lea_fleet.core.csv.reading import CsvFile, Line
 from lea_fleet.core.csv.writing import protected, unprotected
 from lea_fleet.core.machine import DETAILS
 
@@ -53,6 +54,133 @@ def test_each_delimiter_encoding_and_end_of_line(delimiter, encoding, end):
         {"machine_id": "PC-1", "user_name": "Zoé Lefèvre"},
         {"machine_id": "PC-2", "user_name": ""},
     ]
+
+
+HEADING = ["machine_id", "user_name"]
+PEOPLE = [["PC-1", "Zoé Lefèvre"], ["PC-2", "François Ünlü"], ["PC-3", "Noël; Hélène"]]
+
+
+def table(delimiter, *, quoted=False, end="\r\n", before=""):
+    """Return the bytes of the table of PEOPLE without an encoding, as text."""
+    text = io.StringIO(newline="")
+    quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
+    writer.writerows([HEADING, *PEOPLE])
+    return before + text.getvalue()
+
+
+TYPE = "#TYPE Selected.System.Management.Automation.PSCustomObject\r\n"
+POWERSHELL = table(",", quoted=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(table(";").encode("cp1252"), id="Excel, CSV, French"),
+        pytest.param(table(",").encode("cp1252"), id="Excel, CSV, English"),
+        pytest.param(table(";").encode("utf-8-sig"), id="Excel, CSV UTF-8"),
+        pytest.param(table("\t").encode("utf-16"), id="Excel, Unicode text"),
+        pytest.param(table(";").encode("cp850"), id="Excel, CSV MS-DOS, Europe"),
+        pytest.param(table(",").encode("cp437"), id="Excel, CSV MS-DOS, US"),
+        pytest.param((TYPE + POWERSHELL).encode("utf-8-sig"), id="PS 5, UTF8, TYPE"),
+        pytest.param(POWERSHELL.encode("utf-8-sig"), id="PS 5, UTF8"),
+        pytest.param((TYPE + POWERSHELL).encode("utf-16"), id="PS 5, Unicode"),
+        pytest.param(
+            codecs.BOM_UTF16_BE + POWERSHELL.encode("utf-16-be"),
+            id="PS 5, BigEndianUnicode",
+        ),
+        pytest.param(POWERSHELL.encode("utf-32"), id="PS 5, UTF32"),
+        pytest.param((TYPE + POWERSHELL).encode("cp1252"), id="PS 5, Default"),
+        pytest.param((TYPE + POWERSHELL).encode("cp850"), id="PS 5, OEM"),
+        pytest.param(table(";", quoted=True).encode(), id="PS 7, UseCulture"),
+        pytest.param((TYPE + POWERSHELL).encode(), id="PS 7, IncludeTypeInformation"),
+        pytest.param(table(",", end="\n").encode(), id="LibreOffice"),
+        pytest.param(table("\t", end="\n").encode(), id="LibreOffice, tabs"),
+        pytest.param(table(",").encode("utf-16-le"), id="UTF-16 without a mark"),
+        pytest.param(table(",").encode("utf-16-be"), id="UTF-16 BE without a mark"),
+    ],
+)
+def test_files_as_the_programs_of_windows_write_them(content):
+    assert cells(content) == [dict(zip(HEADING, row)) for row in PEOPLE]
+
+
+def test_powershell_5_without_an_encoding_writes_ascii():
+    content = (TYPE + POWERSHELL).encode("ascii", "replace")
+
+    assert cells(content)[0] == {"machine_id": "PC-1", "user_name": "Zo? Lef?vre"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Zoé",
+        "L’Oréal",
+        "Škoda",
+        "Miloš Zeman",
+        "Œuvre",
+        "sœur",
+        "Dvořák".replace("ř", "r"),
+        "Paris – Lyon",
+        "“Lulu” Müller",
+        "Dávid",
+        "Attente…",
+        "Straße",
+        "ZOÉ LEFÈVRE",
+        "ÇA",
+        "5 €",
+        "n° 5",
+    ],
+)
+def test_what_windows_writes_is_not_taken_for_dos(name):
+    content = f"machine_id;user_name\r\nPC-1;{name}\r\n".encode("cp1252")
+
+    assert cells(content) == [{"machine_id": "PC-1", "user_name": name}]
+
+
+@pytest.mark.parametrize(
+    "name", ["Zoé", "Lefèvre", "Müller", "ZOÉ", "Señor", "Côté", "Maïté", "Straßé"]
+)
+@pytest.mark.parametrize("encoding", ["cp850", "cp437"])
+def test_what_dos_writes_is_not_taken_for_windows(name, encoding):
+    content = f"machine_id;user_name\r\nPC-1;{name}\r\n".encode(encoding)
+
+    assert cells(content) == [{"machine_id": "PC-1", "user_name": name}]
+
+
+@pytest.mark.parametrize(
+    "encoding, name",
+    [
+        ("cp1250", "Dvořák Łukasz"),
+        ("mac_roman", "Zoé Lefèvre"),
+        ("cp1251", "Иван"),
+        ("utf-16-le", "Zoé"),
+        ("UTF-8", "Zoé"),
+        ("utf-16", "Zoé"),
+    ],
+)
+@pytest.mark.parametrize("mark", [False, True])
+def test_any_other_encoding_can_be_named(encoding, name, mark):
+    text = f"machine_id;user_name\rPC-1;{name}\r"
+    unicode = encoding.lower().startswith("utf") and encoding != "utf-16"
+    content = ("\ufeff" * (mark and unicode) + text).encode(encoding)
+    with closing(io.BytesIO(content)) as file:
+        named = CsvFile(file, COLUMNS, required="machine_id", encoding=encoding)
+        (line,) = named.lines()
+
+    assert line.cells == {"machine_id": "PC-1", "user_name": name}
+
+
+def test_an_encoding_that_the_file_does_not_have_is_refused():
+    with closing(io.BytesIO("machine_id\nPC-é\n".encode("cp1252"))) as file:
+        with pytest.raises(NotCsv, match="not text in the encoding utf-8"):
+            CsvFile(file, COLUMNS, required="machine_id", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "nothing", "base64", "rot13", "a\0b", "undefined"]
+)
+def test_what_is_no_encoding_of_text(name):
+    assert not is_text_encoding(name)
 
 
 WHOLE, DAMAGED = "Zoé".encode(), "🦊".encode()[:-1]

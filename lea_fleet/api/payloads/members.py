@@ -88,7 +88,10 @@ class Members:
         given = {}
         for name in DETAILS:
             if name in self._members:
-                given[name] = self.text(name, LONGEST_DETAIL)
+                given[name] = self._detail(name)
+                fault = fault_of_text(given[name] or "", LONGEST_DETAIL)
+                if fault:
+                    self.refuse(name, fault)
         return given
 
     def fitting_details(self) -> tuple[dict[str, str | None], list[dict[str, str]]]:
@@ -102,7 +105,7 @@ class Members:
         for name in DETAILS:
             if name not in self._members:
                 continue
-            text = self.text(name)
+            text = self._detail(name)
             if text is None or len(text) <= LONGEST_DETAIL:
                 given[name] = text
                 continue
@@ -112,6 +115,11 @@ class Members:
             if name not in PERSONAL:
                 given[name] = text[:LONGEST_DETAIL]
         return given, faults
+
+    def _detail(self, name: str) -> str | None:
+        """Return a detail without blanks around it, such as a program's line end."""
+        text = self.text(name, LARGEST_ID)  # its length is judged without the blanks
+        return None if text is None else text.strip()
 
     def boolean(self, field: str, *, default: bool) -> bool:
         value = self._members.get(field)

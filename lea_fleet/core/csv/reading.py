@@ -1,40 +1,27 @@
-"""Read CSV files: detect encoding and delimiter, find the heading, report faults.
+"""Read CSV files: detect the delimiter, find the heading, report faults.
 
 The files come from Excel in any language, from other programs, and from our own export.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from functools import partial
 from typing import IO, NamedTuple
 
+from .encoding import NotCsv, text_of
 from .writing import unprotected
 
 #: The delimiters that are tried if the file does not declare one.
 _DELIMITERS = (";", ",", "\t")
 
-#: Byte order marks, and the encoding of a file that begins with one.
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-
-#: Encodings tried without a mark: umlauts in Windows-1252 are not valid UTF-8.
-_UNMARKED = ("utf-8", "cp1252")
-
-#: Bytes that are not UTF-8, as Python escapes them; characters beyond ASCII.
-_NO_UTF8 = re.compile("[\udc80-\udcff]+")
-_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
-
 #: Excel's own first line, which declares the delimiter.
 _SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
+
+#: The beginning of PowerShell's first line.
+_TYPE = ("#TYPE ", '"#TYPE ')
 
 #: Other names of columns, as people and our own tables on the screen write them.
 _ALSO_CALLED = {
@@ -50,13 +37,6 @@ _ALSO_CALLED = {
 
 #: The most characters of a heading that an error quotes: it may be any line.
 _LONGEST_QUOTED = 200
-
-#: The most characters of a line, so that a file without lines cannot fill the memory.
-_LONGEST_LINE = 1024 * 1024
-
-
-class NotCsv(ValueError):
-    """A file that cannot be read as a table; the text says why."""
 
 
 class Line(NamedTuple):
@@ -84,17 +64,24 @@ class CsvFile:
     """Read the table in *file*, whose heading names some of *columns*.
 
     ``ignored`` lists the other columns of the heading, ``size`` is the size of the
-    file in bytes. Raises NotCsv if the file is not text, or if its heading lacks the
-    *required* column or names a column twice.
+    file in bytes, ``encoding`` the one that was given or detected. Raises
+    NotCsv if the file is not text, or if its heading lacks the *required* column or
+    names a column twice.
     """
 
     def __init__(
-        self, file: IO[bytes], columns: Collection[str], *, required: str
+        self,
+        file: IO[bytes],
+        columns: Collection[str],
+        *,
+        required: str,
+        encoding: str | None = None,
     ) -> None:
         self._file = file
-        self._text = _text_of(file)
+        self._text = text_of(file, encoding)
+        self.encoding = self._text.encoding
         self.size = self.position()
-        self._delimiter, self._skipped = self._declared_delimiter()
+        self._delimiter, self._skipped = self._before_the_heading()
         written = self._find_heading(columns)
         heading = [_name(cell) for cell in written]
         self._columns = [name if name in columns else None for name in heading]
@@ -127,11 +114,17 @@ class CsvFile:
                 fault,
             )
 
-    def _declared_delimiter(self) -> tuple[str, int]:
-        """Return the delimiter that a line ``sep=`` declares, and the lines to skip."""
+    def _before_the_heading(self) -> tuple[str, int]:
+        """Return the delimiter that a line ``sep=`` declares, and the lines to skip.
+
+        Windows PowerShell begins a file with the type of its objects.
+        """
         self._text.seek(0)
-        match = _SEP.fullmatch(self._text.readline())
-        return (match[1], 1) if match else ("", 0)
+        line = self._text.readline()
+        match = _SEP.fullmatch(line)
+        if match:
+            return match[1], 1
+        return "", int(line.startswith(_TYPE))
 
     def _find_heading(self, columns: Collection[str]) -> list[str]:
         """Return the heading, and keep the delimiter that finds the most columns."""
@@ -172,62 +165,6 @@ class CsvFile:
                 continue
             if any(map(str.strip, cells)):
                 yield _Row(number, cells)
-
-
-def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
-    """Return *file* as text in its encoding, with its line ends unchanged.
-
-    The whole file is read: its last byte may be the one that is not valid UTF-8.
-    """
-    for encoding in _encodings(file):
-        file.seek(0)
-        text = io.TextIOWrapper(file, encoding, newline="")
-        try:
-            _refuse_other_than_lines(text)
-            return text
-        except UnicodeError:
-            text.detach()  # otherwise it would close the file
-            if encoding.startswith("utf-8"):
-                _refuse_damaged_utf8(file, encoding)
-    raise NotCsv("It is not text: neither UTF-8 nor UTF-16 nor Windows-1252.")
-
-
-def _refuse_damaged_utf8(file: IO[bytes], encoding: str) -> None:
-    """Refuse a file that is mostly valid UTF-8, with some damaged bytes.
-
-    If it were read as Windows-1252, each of its umlauts would become two wrong letters.
-    """
-    file.seek(0)
-    text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
-    faults, letters, first = 0, 0, 0
-    for number, line in enumerate(iter(partial(text.readline, _LONGEST_LINE), ""), 1):
-        if line.isascii():
-            continue
-        damaged = _NO_UTF8.findall(line)
-        faults += len(damaged)
-        letters += len(_BEYOND_ASCII.findall(line)) - len("".join(damaged))
-        first = first or (number if damaged else 0)
-    text.detach()
-    if letters >= faults:
-        raise NotCsv(f"Line {first} is damaged: it is not UTF-8, as the others are.")
-
-
-def _refuse_other_than_lines(text: io.TextIOWrapper) -> None:
-    number = 0
-    while line := text.readline(_LONGEST_LINE):
-        number += 1
-        if "\0" in line:
-            raise NotCsv(f"Line {number} has a NUL character: it is not a CSV file.")
-        if len(line) == _LONGEST_LINE and line[-1] not in "\r\n":
-            raise NotCsv(f"Line {number} has over {_LONGEST_LINE} characters.")
-
-
-def _encodings(file: IO[bytes]) -> tuple[str, ...]:
-    file.seek(0)
-    start = file.read(max(map(len, _MARKS)))
-    marked = (name for mark, name in _MARKS.items() if start.startswith(mark))
-    encoding = next(marked, None)
-    return _UNMARKED if encoding is None else (encoding,)
 
 
 def _name(cell: str) -> str:

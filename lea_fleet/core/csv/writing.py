@@ -15,7 +15,8 @@ DELIMITERS = {"comma": ",", "semicolon": ";"}
 _HEADING = (*COLUMNS, "presence", "suspected_clone")
 
 #: A cell that begins with one of these is a formula (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: Some spreadsheets read full-width signs as the others.
+_FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 def write_table(
