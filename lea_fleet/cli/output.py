@@ -60,9 +60,7 @@ def faults_reported() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _discard(sys.stdout)
-        message = f"The output cannot be written: {error.strerror}."
-        raise click.ClickException(message) from None
+        raise _fault(error) from None
 
 
 @contextmanager
@@ -90,8 +88,12 @@ def answer() -> Iterator[Callable[[str], None]]:
         if rest:  # the error gets a line of its own
             note("")
         raise
-    with faults_reported():
+    try:
         click.echo(rest, nl=False)
+    except BrokenPipeError:  # as head does: it has read what it wanted, and it is done
+        _discard(sys.stdout)
+    except OSError as error:
+        raise _fault(error) from None
 
 
 def note(text: str) -> None:
@@ -106,6 +108,11 @@ def encodable(text: str) -> str:
     """Return *text* with the characters escaped that the screen's encoding lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _fault(error: OSError) -> click.ClickException:
+    _discard(sys.stdout)
+    return click.ClickException(f"The output cannot be written: {error.strerror}.")
 
 
 def _discard(stream: TextIO) -> None:

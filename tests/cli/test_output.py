@@ -200,3 +200,14 @@ def test_a_long_answer_is_complete(run, operator):
     result = run("uninstall", *machines, "--yes")
 
     assert result.stdout == "".join(f"{each}: uninstalled\n" for each in machines)
+
+
+def test_a_reader_that_has_the_answer_may_leave(database):
+    script = (
+        '("$0" -m flask --app lea_fleet fleet installer kit --create'
+        " --url https://rpa.example.com; echo $? >&2) | head -n 1"
+    )
+    result = run_script(database, f"cd {database.parent.parent}; {script}")
+
+    assert result.stdout.startswith("Written into kit")
+    assert result.stderr.splitlines()[-1] == "0" and "Error" not in result.stderr
