@@ -191,9 +191,9 @@ def test_a_bare_blueprint_has_one_where_that_is_asked_for(make_host, said):
 
 def test_it_knows_the_prefix_that_the_registration_gave(make_host):
     app = make_host(LEA_FLEET_URL_PREFIX="/setting")
-    LeaFleet(app, url_prefix='/rpa/">&')
+    LeaFleet(app, url_prefix="/rpa/&é")
 
-    assert page_of(app.test_client()).api == "/rpa/%22%3E%26"
+    assert page_of(app.test_client()).api == "/rpa/%26%C3%A9"
 
 
 def test_it_knows_where_the_host_is_mounted(make_host):
