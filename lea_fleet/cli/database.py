@@ -21,6 +21,7 @@ from ..app.settings import is_default_database
 from ..app.state import current_state
 from ..core.problems import InvalidField, Problem, UnknownAgent
 from ..core.text import printable
+from ..storage.lookalikes import Lookalikes
 from .faults import never_enrolled, said_of_argument, said_to_operator
 from .output import note
 
@@ -148,7 +149,7 @@ def _near_ids_offered(repository: AgentRepository) -> Iterator[None]:
 
 def did_you_mean(repository: AgentRepository, machine: str) -> str:
     """Return a question that names the machines whose id is nearly *machine*."""
-    near = " or ".join(map(printable, repository.agents.near(machine)))
+    near = " or ".join(map(printable, Lookalikes(repository.unit).near(machine)))
     return f" Did you mean {near}?" if near else ""
 
 

@@ -52,11 +52,9 @@ def show_command(machine: str, as_json: bool) -> None:
     """
     with open_listing() as repository, repository.snapshot():
         agent = repository.get(machine)
-        alike = Lookalikes(repository.unit).of(
-            agent["machine_id"] if agent else machine
-        )
         if agent is None:
-            raise _unknown(machine, alike)
+            raise UnknownAgent(machine)
+        alike = Lookalikes(repository.unit).of(agent["machine_id"])
         events, _ = repository.events.page(agent["machine_id"], limit=_EVENTS)
         shown = {
             "agent": agent,
@@ -74,11 +72,6 @@ def show_command(machine: str, as_json: bool) -> None:
         say(f"{name:<11}  {value}")
     say("")
     say_events(events)
-
-
-def _unknown(machine: str, alike: list[str]) -> click.ClickException:
-    advice = f" Did you mean {printable(alike[0])}?" if alike else ""
-    return click.ClickException(f"{UnknownAgent(machine).detail}{advice}")
 
 
 def _released_until(until: str | None, agent: Agent) -> str | None:

@@ -9,7 +9,6 @@ from typing import Any, cast
 from ..core.machine import COLUMNS, DETAILS, stored_form
 from ..core.problems import MachineUninstalled, UnknownAgent
 from ..core.rows import Agent
-from ..core.text import folded
 from .clones import SUSPECTED
 from .intervals import Intervals
 from .releases import PENDING
@@ -120,24 +119,6 @@ class Agents(Repository):
         for (machine_id,) in rows:
             yield machine_id
 
-    def near(self, machine_id: str) -> list[str]:
-        """Return up to three ids that are *machine_id* but for case and braces.
-
-        Failing those, the one that begins with it. For people who typed it.
-        """
-        sent = _typed(machine_id)
-        if not sent:
-            return []
-        rows = self._unit.session.execute(
-            "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents ORDER BY machine_id"
-        )
-        begun = [(_typed(known), known) for (known,) in rows]
-        begun = [each for each in begun if each[0].startswith(sent)]
-        same = [known for typed, known in begun if typed == sent]
-        if same or len(begun) != 1:
-            return same[:3]
-        return [begun[0][1]]
-
     def insert(
         self, machine_id: str, details: Mapping[str, str | None], *, seen: bool
     ) -> Agent:
@@ -174,10 +155,6 @@ class Agents(Repository):
             _UNINSTALL,
             {"machine_id": machine_id, "reason": reason, "now": self._unit.timestamp},
         )
-
-
-def _typed(machine_id: str) -> str:
-    return folded(machine_id).strip("{}")
 
 
 def by_id(machine_id: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..core.machine import look
+from ..core.text import folded
 from .unit_of_work import Repository
 
 _IDS = "SELECT CAST(machine_id AS TEXT) FROM enrolled_agents"
@@ -23,6 +24,21 @@ class Lookalikes(Repository):
         found = (each for each in self._ids(_IDS) if look(each) == looked_for)
         return sorted(each for each in found if each != machine_id)
 
+    def near(self, machine_id: str) -> list[str]:
+        """Return up to three ids that look like *machine_id*, which is not known.
+
+        Failing those, the one that begins with it. For people who typed it.
+        """
+        looked_for, begin = look(machine_id), _typed(machine_id)
+        known = list(self._ids(f"{_IDS} ORDER BY machine_id"))
+        same = [
+            each for each in known if look(each) == looked_for or _typed(each) == begin
+        ]
+        if same or not begin:
+            return same[:3]
+        begun = [each for each in known if _typed(each).startswith(begin)]
+        return begun if len(begun) == 1 else []
+
     def by_look(self) -> dict[str, str]:
         """Return a machine for each look that there is."""
         return {look(machine_id): machine_id for machine_id in self._ids(_IDS)}
@@ -35,6 +51,10 @@ class Lookalikes(Repository):
     def _ids(self, query: str) -> Iterator[str]:
         for (machine_id,) in self._unit.session.execute(query):
             yield machine_id
+
+
+def _typed(machine_id: str) -> str:
+    return folded(machine_id).strip("{}")
 
 
 def groups(machine_ids: Iterable[str]) -> Iterator[list[str]]:
