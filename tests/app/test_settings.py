@@ -67,6 +67,8 @@ IN_THE_ENVIRONMENT = {
     "LEA_FLEET_REUSE_CONNECTIONS": ("FALSE", False),
     "LEA_FLEET_METRICS": ("true", True),
     "LEA_FLEET_METRICS_TOKEN": ("1234567890123456", "1234567890123456"),
+    "LEA_FLEET_CORS": ("true", True),
+    "LEA_FLEET_CSRF_EXEMPT": ("false", False),
 }
 
 
@@ -328,8 +330,8 @@ def test_a_representation_says_of_a_token_only_whether_it_is_set():
     shown = repr(load(LEA_FLEET_METRICS_TOKEN="of the metrics alone"))
 
     assert "secret" not in shown and "of the metrics" not in shown
-    assert "RPA_API_TOKEN=set, " in shown and "LEA_FLEET_METRICS_TOKEN=set)" in shown
-    assert "LEA_FLEET_METRICS_TOKEN=not set)" in repr(load())
+    assert "RPA_API_TOKEN=set, " in shown and "LEA_FLEET_METRICS_TOKEN=set, " in shown
+    assert "LEA_FLEET_METRICS_TOKEN=not set, " in repr(load())
     assert "LEA_FLEET_STALE_AFTER=14d, " in repr(load())
 
 
