@@ -159,7 +159,8 @@ begin
     LeaFleetAsk:
       Result := 'Send this file to the operator of the server, then run setup again.';
     LeaFleetMend:
-      Result := 'Ask the author of this setup to correct it, then run it again.';
+      Result := 'Send this file to the author of this setup: its request is at fault, or a proxy'
+        + ' on its way. Then run setup again.';
     LeaFleetSettled:
       Result := 'The server refuses this computer. Running setup again will not change this.';
     LeaFleetUnstored:
