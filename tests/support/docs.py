@@ -36,7 +36,7 @@ SET_UP = re.compile(r"(python3 -m venv \.venv && )?\.venv/bin/pip install .*? &&
 
 _DEADLINE = 60  # seconds
 _COMMAND = re.compile(r"((?:[^\n]*\\\n)*[^\n]*)\n?(.*)", re.DOTALL)
-_ASSIGNMENT = re.compile(r"[A-Z_]+=\S+")
+_ASSIGNMENT = re.compile(r"(?:export )?[A-Z_]+=\S+")
 _SERVER = re.compile(r" run$| gunicorn ")
 _ADDRESS = r"127\.0\.0\.1:\d+"
 _TOKEN = r"lea_(?:agent|enroll)_[\w-]{43}"
