@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from .limits import LONGEST_DURATION
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_DURATION = re.compile(r"(\d{1,9}|\d{1,9}\.\d{1,6}(?=s))([smhd])", re.ASCII)
 
 
 def now() -> datetime:
@@ -64,7 +64,7 @@ def parse_lifetime(text: str) -> float | None:
 def parse_duration(text: object) -> float | None:
     """Parse a duration: seconds, or None for ``never``.
 
-    *text* is ``30s``, ``15m``, ``12h``, ``7d``, ``never``, or a number of seconds,
+    *text* is ``0.5s``, ``15m``, ``12h``, ``7d``, ``never``, or a number of seconds,
     up to 36500 days. Raises ValueError for everything else.
     """
     if text == "never":
@@ -75,7 +75,7 @@ def parse_duration(text: object) -> float | None:
         match = _DURATION.fullmatch(str(text).strip())
         if match is None:
             raise ValueError("must be a duration such as 30s, 15m, 12h, 7d or never")
-        seconds = float(int(match[1]) * _UNITS[match[2]])
+        seconds = float(match[1]) * _UNITS[match[2]]
     if not 0 <= seconds <= LONGEST_DURATION:
         raise ValueError("must be a duration between 0 seconds and 36500 days")
     return seconds

@@ -81,7 +81,7 @@ def test_the_list_is_utf_8_and_not_cached(operator):
     response = operator.get("/fleet")
 
     assert "Zoé" in response.data.decode("utf-8")
-    assert json.loads(response.data)["active"][0]["user_name"] == name
+    assert json.loads(response.data)["active"][0]["user_name"] == name.strip()
     assert response.headers["Cache-Control"] == "no-store"
     assert response.content_length == len(response.data)
 

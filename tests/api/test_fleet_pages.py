@@ -18,6 +18,7 @@ import lea_fleet
 from lea_fleet.core import clock
 from lea_fleet.core.listing import KINDS, SORTS, FleetFilter, Position, write_cursor
 from lea_fleet.storage.listing import Listing
+from lea_fleet.storage.sqlite.dialect import add_functions
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid
 from tests.support.fleets import ask, fill, listed, pages
 from tests.support.processes import in_processes
@@ -415,6 +416,7 @@ def test_a_page_by_enrollment_sorts_nothing(
     connection.set_trace_callback(None)
     (query,) = [text for text in asked if "json_object" in text]
     with closing(sqlite3.connect(database)) as other:
+        add_functions(other)
         plan = [row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {query}")]
     index = "lea_fleet_listing" if status == "active" else "lea_fleet_departed"
     assert index in plan[0]
@@ -438,6 +440,7 @@ def test_a_page_of_a_file_of_the_older_server_sorts_nothing(
     connection.set_trace_callback(None)
     (query,) = [text for text in asked if "json_object" in text]
     with closing(sqlite3.connect(database)) as other:
+        add_functions(other)
         plan = [row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {query}")]
     index = "lea_fleet_listing" if status == "active" else "lea_fleet_departed"
     assert index in plan[0]

@@ -24,6 +24,7 @@ import pytest
 from lea_fleet import create_app
 from lea_fleet.storage.agent_tokens import _FIND
 from lea_fleet.storage.sqlite import schema
+from lea_fleet.storage.sqlite.dialect import add_functions
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.older_server import OlderServer
 from tests.support.processes import in_processes
@@ -114,6 +115,7 @@ def sides(made, packages, tmp_path_factory):
 
 def read(database, query):
     with closing(sqlite3.connect(database)) as connection:
+        add_functions(connection)
         return connection.execute(query).fetchall()
 
 

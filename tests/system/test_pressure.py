@@ -28,7 +28,7 @@ THREADS = 16
 
 #: Waits only briefly for a lock, and writes heartbeats only once an hour.
 HASTY = {
-    "LEA_FLEET_BUSY_TIMEOUT": "0.2",
+    "LEA_FLEET_BUSY_TIMEOUT": "0.2s",
     "LEA_FLEET_HEARTBEAT_INTERVAL": "1h",
     "LEA_FLEET_HEARTBEAT_RESOLUTION": "1h",
 }

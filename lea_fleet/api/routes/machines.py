@@ -38,7 +38,7 @@ def heartbeat() -> Response:
         machine = principal.agent
     else:
         machine = acting_repository().agents.require_active(machine_id)
-    ignored = [fault["field"] for fault in sent.ignored]
+    ignored = [fault["field"] for fault in sent.ignored] if sent.ignored else []
     news = (
         changes(machine, sent.details)
         or unsaid(machine, sent.details)

@@ -146,4 +146,5 @@ def _is_locked_in_wal_mode(descriptor: int) -> bool:
     }
     asked = struct.pack(form, *values[sys.platform])
     told = struct.unpack(form, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
-    return bool(told[place_of_type] != fcntl.F_UNLCK)
+    # Who has it alone (F_WRLCK) makes others wait, as SQLite itself reports.
+    return bool(told[place_of_type] == fcntl.F_RDLCK)
