@@ -6,6 +6,7 @@ from .app.repository import AgentRepository
 from .app.settings import ConfigurationError
 from .app.signals import (
     agent_clone_suspected,
+    agent_edited,
     agent_enrolled,
     agent_identity_changed,
     agent_imported,
@@ -56,6 +57,7 @@ __all__ = [
     "ReactivationRefused",
     "UnknownAgent",
     "agent_clone_suspected",
+    "agent_edited",
     "agent_enrolled",
     "agent_identity_changed",
     "agent_imported",

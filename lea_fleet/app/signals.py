@@ -37,6 +37,9 @@ agent_uninstalled = _signals.signal("agent-uninstalled")
 #: An import has added a machine, or changed what is known of it.
 agent_imported = _signals.signal("agent-imported")
 
+#: The id or a detail of a machine has been mended.
+agent_edited = _signals.signal("agent-edited")
+
 #: A heartbeat has been answered, whether or not it was written.
 agent_seen = _signals.signal("agent-seen")
 

@@ -7,6 +7,7 @@ import click
 from .backup import backup_command
 from .command import FleetGroup
 from .doctor.command import doctor_command
+from .edit import edit_command
 from .enroll import enroll_command
 from .erase import erase_command
 from .events import events_command
@@ -28,6 +29,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
     "See": (list_machines, show_command, events_command, summary_command),
     "Change machines": (
         enroll_command,
+        edit_command,
         uninstall_command,
         release_command,
         rotate_command,

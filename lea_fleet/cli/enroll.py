@@ -19,7 +19,7 @@ from .consent import (
 )
 from .options import (
     create_option,
-    given_detail,
+    detail_options,
     json_option,
     machine_argument,
 )
@@ -28,12 +28,7 @@ from .output import answer, note
 
 @click.command("enroll", cls=FleetCommand)
 @machine_argument
-@click.option("--user-name", callback=given_detail, help="The user's name.")
-@click.option("--user-email", callback=given_detail, help="The user's e-mail address.")
-@click.option("--user-id", callback=given_detail, help="The user's id.")
-@click.option("--hostname", callback=given_detail, help="The machine's hostname.")
-@click.option("--os-info", callback=given_detail, help="The operating system.")
-@click.option("--version", callback=given_detail, help="The version of the agent.")
+@detail_options
 @click.option(
     "--no-reactivate", is_flag=True, help="Refuse a machine that was uninstalled."
 )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
 from ..api.payloads.members import fault_of_text
 from ..core.clock import parse_duration, parse_lifetime
 from ..core.limits import LONGEST_BODY, LONGEST_DETAIL
+from ..core.machine import DETAILS
 from .completion import machine_ids
 from .terminal import say
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Duration(float):
@@ -97,6 +100,26 @@ def given_detail(
     """Accept a detail of a machine, without blanks around it; a click callback."""
     text = None if value is None else value.strip()
     return given_text(context, parameter, text)
+
+
+_DETAIL_HELP = {
+    "user_name": "The user's name.",
+    "user_email": "The user's e-mail address.",
+    "user_id": "The user's id.",
+    "hostname": "The machine's hostname.",
+    "os_info": "The operating system.",
+    "version": "The version of the agent.",
+}
+
+
+def detail_options(command: _Command) -> _Command:
+    """Add an option for each detail of a machine."""
+    for name in reversed(DETAILS):  # the help shows them in order
+        option = f"--{name.replace('_', '-')}"
+        command = click.option(option, callback=given_detail, help=_DETAIL_HELP[name])(
+            command
+        )
+    return command
 
 
 #: The one machine that a command acts on.

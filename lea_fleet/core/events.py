@@ -109,6 +109,20 @@ class Imported(EventType):
     may_change_user = True
 
 
+class Edited(EventType):
+    """An operator has mended the id or a detail of a machine."""
+
+    name = "edited"
+    members = {
+        "former_id": Holds.NOTHING_PERSONAL,
+        **_VERSION,
+        "os_info": Holds.NOTHING_PERSONAL,
+        "before": Holds.BEFORE,
+        "after": Holds.AFTER,
+    }
+    signal = "agent-edited"
+
+
 class Released(EventType):
     """An active machine may be enrolled once more."""
 

@@ -452,6 +452,10 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     client.application.test_cli_runner().invoke(
         args=["fleet", "erase", "PC-1", "--yes"]
     )
+    for there, back in ("PC-1", "PC-0"), ("PC-0", "PC-1"):
+        client.application.test_cli_runner().invoke(
+            args=["fleet", "edit", there, "--id", back, "--os-info", there]
+        )
     for query in ("", "?limit=1", "?totals=0"):
         check(operator.get(f"/fleet{query}"), "GET", "/fleet")
     check(operator.get("/fleet/summary"), "GET", "/fleet/summary")

@@ -15,6 +15,7 @@ from lea_fleet import (
     AlreadyEnrolled,
     LeaFleet,
     agent_clone_suspected,
+    agent_edited,
     agent_enrolled,
     agent_identity_changed,
     agent_imported,
@@ -26,6 +27,7 @@ from lea_fleet import (
     agent_uninstalled,
 )
 from lea_fleet.storage.agent_tokens import AgentTokens
+from lea_fleet.storage.edits import Edits
 from lea_fleet.storage.imports import Imports
 from lea_fleet.storage.sqlite.connections import Connection
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_invalid, assert_problem
@@ -102,6 +104,14 @@ def imported(operator, **details):
             Imports(repository.unit).add("PC-1", details)
 
 
+def edited(operator):
+    with operator.client.application.app_context():
+        repository = LeaFleet().repository
+        with repository.transaction():
+            agent = repository.require("PC-l")
+            Edits(repository.unit).edit(agent, {"version": "2"}, "PC-1")
+
+
 def beat(operator, hostname):
     response = operator.post("/heartbeat", {"machine_id": "PC-1", "hostname": hostname})
     assert response.status_code == 200
@@ -140,6 +150,12 @@ CASES = {
         "imported",
         {"status": "active", "last_seen_at": None, "version": "1.4"},
     ),
+    agent_edited: (
+        lambda operator: operator.enroll("PC-l"),
+        edited,
+        "edited",
+        {"status": "active", "version": "2"},
+    ),
     agent_released: (
         active,
         lambda operator: operator.request("POST", "/machines/PC-1/release"),
@@ -171,7 +187,7 @@ every_signal = pytest.mark.parametrize("signal", CASES, ids=lambda signal: signa
 
 def test_every_signal_is_listed_here():
     assert {*CASES, agent_seen} == set(signals())
-    assert len(CASES) == 9
+    assert len(CASES) == 10
 
 
 @every_signal

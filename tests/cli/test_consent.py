@@ -23,6 +23,10 @@ ASKED = {
     "release PC-1": "Release PC-1 (COMPTA-3, Zoé)?",
     "release PC-1 --cancel": "Cancel the release of PC-1 (COMPTA-3, Zoé)?",
     "rotate PC-1": "Give PC-1 (COMPTA-3, Zoé) a new token?",
+    "edit PC-1 --version 2": "Change version of PC-1 (COMPTA-3, Zoé)?",
+    "edit PC-1 --id PC-7 --user-name Bob": (
+        "Change machine id, user name of PC-1 (COMPTA-3, Zoé)?"
+    ),
     "enroll PC-1 --force": "Enroll PC-1 (COMPTA-3, Zoé) again? Its tokens are revoked.",
 }
 NOT_ASKED = ["enroll PC-9", "token create", "token revoke 1"]

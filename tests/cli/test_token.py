@@ -399,6 +399,7 @@ def test_the_commands():
         "events",
         "summary",
         "enroll",
+        "edit",
         "uninstall",
         "release",
         "rotate",

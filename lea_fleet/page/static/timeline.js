@@ -48,9 +48,11 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
 }
 
 function details(detail) {
-  const { version, reason, because, until, hostnames, kind, before, after } = detail;
+  const { former_id, version, os_info, reason, because, until, hostnames, kind, before, after } = detail;
   const lines = [];
+  if (former_id) lines.push(phrase("detail.former_id", { id: foreign(former_id) }));
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
+  if (os_info) lines.push(phrase("detail.os_info", { system: foreign(os_info) }));
   if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
   if (has(`because.${because}`)) lines.push([t(`because.${because}`)]);
   if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
