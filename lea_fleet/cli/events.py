@@ -13,7 +13,13 @@ from ..core.rows import Event, without_none
 from ..core.text import printable
 from .command import FleetCommand
 from .database import open_listing
-from .options import json_option, optional_machine_argument, say_json
+from .options import (
+    given_since,
+    json_option,
+    optional_machine_argument,
+    say_json,
+)
+from .output import note
 from .terminal import at, say_table
 
 
@@ -27,9 +33,17 @@ from .terminal import at, say_table
     show_default=True,
     help="Maximum number of events.",
 )
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=given_since,
+    help="Only events since then: 7d, 2026-03-02, 2026-03-02T08:00+01:00.",
+)
 @json_option
 @with_appcontext
-def events_command(machine: str | None, limit: int, as_json: bool) -> None:
+def events_command(
+    machine: str | None, limit: int, since: str | None, as_json: bool
+) -> None:
     """List the events of MACHINE, or of all machines, newest first.
 
     \b
@@ -38,7 +52,9 @@ def events_command(machine: str | None, limit: int, as_json: bool) -> None:
     with open_listing() as repository:
         if machine is not None:
             machine = repository.require(machine)["machine_id"]
-        events, _ = repository.events.page(machine, limit=limit)
+        events, older = repository.events.page(machine, limit=limit, since=since)
+    if since is not None and older is not None:
+        note(f"Only the newest {limit} events since then; --limit shows more.")
     if as_json:
         say_json({"events": events})
         return

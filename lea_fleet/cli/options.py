@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
 
 from ..api.payloads.members import fault_of_text
+from ..core import clock
 from ..core.clock import parse_duration, parse_lifetime
 from ..core.limits import LONGEST_BODY, LONGEST_DETAIL
 from ..core.machine import DETAILS
@@ -59,6 +61,27 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
         duration = Duration(seconds)
         duration.text = value.strip()
         return duration
+
+
+def given_since(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Accept a duration before now, or a date or time; a click callback.
+
+    Return the timestamp, as ISO 8601 UTC.
+    """
+    if value is None:
+        return None
+    with suppress(ValueError):
+        return clock.parse_time(value)
+    with suppress(ValueError):
+        seconds = parse_lifetime(value)
+        if seconds is not None:
+            return clock.before(clock.now(), seconds)
+    raise click.BadParameter(
+        "must be a duration such as 7d, or a date or time such as 2026-03-02 or"
+        " 2026-03-02T08:00+01:00."
+    )
 
 
 def checked_text(

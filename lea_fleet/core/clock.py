@@ -33,11 +33,23 @@ def in_utc(text: str) -> str:
     """
     if text.endswith("+00:00"):
         return text
-    try:  # Python 3.10 does not know the Z
-        time = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
+    try:
+        time = _read(text)
     except ValueError:
         return text
     return text if time.tzinfo is None else iso(time)
+
+
+def parse_time(text: str) -> str:
+    """Parse an ISO 8601 date or time; without an offset it is in UTC.
+
+    Return it as :func:`iso` does. Raises ValueError for text that is neither.
+    """
+    time = _read(text.strip())
+    try:
+        return iso(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
+    except OverflowError as error:  # in the first or last hours that there are
+        raise ValueError(str(error)) from None
 
 
 def before(time: datetime, seconds: float) -> str:
@@ -48,6 +60,11 @@ def before(time: datetime, seconds: float) -> str:
 def after(time: datetime, seconds: float) -> str:
     """Return the time *seconds* after *time*, as ISO 8601 UTC."""
     return before(time, -seconds)
+
+
+def _read(text: str) -> datetime:
+    # Python 3.10 does not know the Z.
+    return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
 
 
 def parse_lifetime(text: str) -> float | None:

@@ -51,17 +51,24 @@ class Events(Repository):
         )
 
     def page(
-        self, machine_id: str | None, *, limit: int, before: int | None = None
+        self,
+        machine_id: str | None,
+        *,
+        limit: int,
+        before: int | None = None,
+        since: str | None = None,
     ) -> tuple[list[Event], int | None]:
         """Return up to *limit* events, newest first, and where the next page begins.
 
-        *machine_id* None means all machines. The second value is what to pass as
-        *before* for the next page; it is None on the last page.
+        *machine_id* None means all machines; *since* is the earliest timestamp. The
+        second value is what to pass as *before* for the next page; it is None on the
+        last page.
         """
-        values = {"machine_id": machine_id, "before": before}
+        values = {"machine_id": machine_id, "before": before, "since": since}
         conditions = ["true"]
         conditions += [] if machine_id is None else ["machine_id = :machine_id"]
         conditions += [] if before is None else ["id < :before"]
+        conditions += [] if since is None else ["at >= :since"]
         rows = self._unit.session.execute(
             f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",
             {**values, "limit": limit + 1},

@@ -90,6 +90,54 @@ def test_the_table(run, operator, monkeypatch, the_clock):
     ]
 
 
+@pytest.mark.parametrize(
+    ("since", "found"),
+    [
+        ("1d", ["PC-3"]),
+        ("2d", ["PC-3", "PC-2"]),
+        (" 36500d ", ["PC-3", "PC-2", "PC-1"]),
+        ("2026-03-03", ["PC-3", "PC-2"]),
+        ("2026-03-03T08:00:00.123456", ["PC-3", "PC-2"]),
+        ("2026-03-03T08:00:01Z", ["PC-3"]),
+        ("2026-03-03T10:00:00.123456+02:00", ["PC-3", "PC-2"]),
+        ("2026-03-03T10:00:01+02:00", ["PC-3"]),
+        ("2027-01-01", []),
+    ],
+)
+def test_events_since_a_time_or_for_a_duration(run, operator, the_clock, since, found):
+    for number in (1, 2, 3):
+        operator.enroll(f"PC-{number}")
+        the_clock.advance(days=1)
+
+    result = run("events", "--json", "--since", since)
+    told = json.loads(result.stdout)["events"]
+    assert [event["machine_id"] for event in told] == found
+    assert result.stderr == ""
+    result = run("events", "PC-2", "--json", "--since", since)
+    told = json.loads(result.stdout)["events"]
+    assert [event["machine_id"] for event in told] == [m for m in found if m == "PC-2"]
+
+
+def test_events_since_a_time_that_are_not_all_shown_are_told_of(run, operator):
+    for number in (1, 2, 3):
+        operator.enroll(f"PC-{number}")
+    words = ("events", "--since", "1d", "--limit")
+
+    assert "Only the newest 2 events since then" in run(*words, "2").stderr
+    assert run(*words, "3").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "since", ["", "yesterday", "14", "never", "0s", "2026-13-01", "36501d", "-1d"]
+)
+def test_a_time_that_is_none_is_a_wrong_option(run, operator, since):
+    operator.enroll("PC-1")
+    result = run("events", "--since", since)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "must be a duration such as 7d, or a date" in result.stderr
+
+
 def test_events_are_of_the_machine_that_is_named_or_of_all(run, operator):
     operator.enroll("PC-1")
     operator.enroll("PC-2")
