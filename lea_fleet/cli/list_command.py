@@ -38,13 +38,15 @@ from .command import FleetCommand
 from .completion import sorts
 from .database import name_default_database, open_fleet, open_listing
 from .options import DurationType, checked_text, json_option, say_json
-from .terminal import ago, pour, say, screen_width, styled, table
+from .terminal import ago, at, pour, say, screen_width, styled, table
 from .watch import INTERVAL, interval_option, watch, watch_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {0, 4, 5}
+_OF_DEPARTED = (*_HEADING[:4], "UNINSTALLED", "REASON")
+_FIXED_OF_DEPARTED = {0, 4}
 #: Lines of a watched screen besides machines: heading, "more", blank, totals.
 _AROUND = 4
 _COLORS = {"online": "green", "offline": "yellow", "stale": "red", "pending": "cyan"}
@@ -123,7 +125,8 @@ def list_machines(
     MACHINE is never cut. In a pipe or file everything is whole. An exclamation mark
     after the presence marks a suspected clone: two computers with one machine id; a
     tilde, that another active machine has an id that looks the same. The totals
-    count all matches, whatever their status.
+    count all matches, whatever their status. With --status uninstalled, date
+    and reason take the place of presence and last seen.
 
     \b
     Example: flask fleet list --presence offline --search compta
@@ -152,7 +155,7 @@ def list_machines(
         as_api = {"active": active, "uninstalled": others, "totals": totals}
         say_json({"agents": agents, **as_api})
         return
-    for line in _table(agents, alike):
+    for line in _table(page.wanted.status, agents, alike):
         say(line)
     if agents:
         say("")
@@ -169,7 +172,8 @@ def _frame(page: Page, height: int) -> list[str]:
     statuses = STATUSES if page.wanted.status is None else (page.wanted.status,)
     wanted = min(sum(totals[status] for status in statuses), page.limit or math.inf)
     more = [f"… and {wanted - len(agents)} more"] if wanted > len(agents) else []
-    return [*_table(agents, alike), *more, "", totals_line(totals)]
+    listed = _table(page.wanted.status, agents, alike)
+    return [*listed, *more, "", totals_line(totals)]
 
 
 def _read(
@@ -194,15 +198,18 @@ def _print_csv(page: Page, delimiter: str) -> None:
         pour(file)
 
 
-def _table(agents: list[Agent], alike: Collection[str]) -> list[str]:
+def _table(
+    status: str | None, agents: list[Agent], alike: Collection[str]
+) -> list[str]:
+    """Return the lines of the table of *agents*, all of which have that *status*."""
     if not agents:
         return []
-    now = clock.now()
-    heading, *lines = table(
-        [_HEADING, *(_row(agent, now, alike) for agent in agents)],
-        screen_width(),
-        fixed=_FIXED,
-    )
+    if status == "uninstalled":
+        rows, fixed = [_OF_DEPARTED, *map(_row_of_departed, agents)], _FIXED_OF_DEPARTED
+    else:
+        now = clock.now()
+        rows, fixed = [_HEADING, *(_row(each, now, alike) for each in agents)], _FIXED
+    heading, *lines = table(rows, screen_width(), fixed=fixed)
     return [
         styled(heading, bold=True),
         *(
@@ -220,6 +227,11 @@ def _row(agent: Agent, now: datetime, alike: Collection[str]) -> list[str]:
         agent["presence"] + clone + lookalike,
         ago(agent["last_seen_at"], now),
     ]
+
+
+def _row_of_departed(agent: Agent) -> list[str]:
+    reason = printable(agent["uninstall_reason"] or "-")
+    return [*machine_cells(agent), at(agent["uninstalled_at"]), reason]
 
 
 def machine_cells(agent: Agent) -> list[str]:

@@ -71,6 +71,36 @@ def test_csv_is_that_of_the_api_byte_for_byte(run, operator, option, query):
     assert "'=Émile".encode() in result.stdout_bytes
 
 
+@pytest.mark.parametrize("more", [[], ["--watch"]], ids=["once", "watched"])
+def test_uninstalled_machines_are_listed_with_date_and_reason(
+    run, operator, monkeypatch, the_clock, more
+):
+    operator.enroll("PC-20", user_name="Zoé", version="2")
+    operator.enroll("PC-21")
+    operator.uninstall("PC-20", reason="sold\x1b[2J, to Lyon")
+    operator.uninstall("PC-21")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(
+        "lea_fleet.cli.list_command.watch",
+        lambda frame, interval: print(*frame(24), sep="\n"),
+    )
+
+    lines = run("--status", "uninstalled", "-q", "PC-2", *more).stdout.splitlines()
+
+    assert lines[:3] == [
+        "MACHINE  USER  HOSTNAME  VERSION  UNINSTALLED          REASON",
+        "PC-21    -     -         -        2026-03-02 08:00:00  -",
+        "PC-20    Zoé   -         2        2026-03-02 08:00:00  sold\\x1b[2J, to Lyon",
+    ]
+    assert "REASON" not in run("--status", "all").stdout
+
+
+def test_a_machine_that_an_older_server_uninstalled_has_no_date(run):
+    line = run("--status", "uninstalled").stdout.splitlines()[1]
+
+    assert line.split() == ["PC-11", "-", "ZOÉ-PC", "-", "-", "-"]
+
+
 def test_csv_may_be_narrowed_too(run):
     assert run("--csv", "-q", "pc-9").stdout_bytes.count(b"\r\n") == 2
 
