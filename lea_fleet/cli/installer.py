@@ -18,7 +18,7 @@ from .command import FleetCommand
 from .consent import changed, dry_run_option, open_or_begin_for_change, tried
 from .options import json_option
 from .output import answer, note
-from .token import token_options, token_summary
+from .token import token_options, token_summary, warn_of_endless
 
 _NEXT = f"""
 Whoever has {kit.TOKEN_FILE} can enroll machines: distribute it with the
@@ -62,6 +62,7 @@ def installer_command(
     Example: flask fleet installer kit --url https://rpa.example.com
     """
     url = _api_url(url)
+    warn_of_endless(expires)
     token = tokens.new_enrollment_token()
     files = kit.kit_files(url, token)
     taken = kit.in_the_way(folder, files, force=force)

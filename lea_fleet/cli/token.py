@@ -106,6 +106,7 @@ def create_command(
     Example: flask fleet token create --label "Paris, wave 1" --max-uses 50
     """
     token = tokens.new_enrollment_token()
+    warn_of_endless(expires)
     opened = open_or_begin_for_change(dry_run, create)
     with answer() as begin, opened as repository:
         with tried(dry_run, repository.transaction()):
@@ -165,6 +166,15 @@ def revoke_command(token_id: int, dry_run: bool, as_json: bool) -> None:
             revoked = repository.enrollment_tokens.revoke(token_id)
             said = f"Enrollment token {token_id}: revoked"
             begin(changed(said, {**revoked}, as_json, dry_run))
+
+
+def warn_of_endless(lifetime: float | None) -> None:
+    """Say on standard error what a token means that never expires."""
+    if lifetime is None:
+        note(
+            "Warning: this token never expires. Whoever finds it, in a setup or a"
+            " backup, can enroll machines until it is used up or revoked."
+        )
 
 
 def token_summary(token: EnrollmentToken) -> str:

@@ -61,6 +61,30 @@ def test_a_script_takes_the_token(client, database):
     Api(client, token).enroll("PC-1")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["token", "create"],
+        ["token", "create", "--json"],
+        ["token", "create", "--dry-run"],
+        ["installer", "kit", "--url", "https://rpa.example.com"],
+    ],
+    ids=" ".join,
+)
+def test_a_token_that_never_expires_is_warned_of(run, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    force = ["--force"] if words[0] == "installer" else []
+    for expires in ("7d", "36500d"):
+        result = run(*words, *force, "--expires", expires)
+        assert (result.exit_code, "Warning" in result.stderr) == (0, False)
+
+    result = run(*words, *force, "--expires", "never")
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: this token never expires.")
+    assert "Warning" not in result.stdout
+
+
 def test_it_is_what_was_asked_for(create, operator, the_clock):
     create("--label", "Zoé, vague 1", "--expires", "12h", "--max-uses", "50")
 
