@@ -49,7 +49,8 @@ _OF_DEPARTED = (*_HEADING[:4], "UNINSTALLED", "REASON")
 _FIXED_OF_DEPARTED = {0, 4}
 #: Lines of a watched screen besides machines: heading, "more", blank, totals.
 _AROUND = 4
-_COLORS = {"online": "green", "offline": "yellow", "stale": "red", "pending": "cyan"}
+#: Of what is unusual: machines that are online have none.
+_COLORS = {"offline": "yellow", "stale": "red", "pending": "cyan"}
 
 
 def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -212,11 +213,12 @@ def _table(
     heading, *lines = table(rows, screen_width(), fixed=fixed)
     return [
         styled(heading, bold=True),
-        *(
-            styled(line, fg=_COLORS.get(agent["presence"]))
-            for agent, line in zip(agents, lines)
-        ),
+        *(styled(line, fg=_color(agent)) for agent, line in zip(agents, lines)),
     ]
+
+
+def _color(agent: Agent) -> str | None:
+    return "red" if agent["suspected_clone"] else _COLORS.get(agent["presence"])
 
 
 def _row(agent: Agent, now: datetime, alike: Collection[str]) -> list[str]:

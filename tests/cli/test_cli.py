@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -143,11 +144,37 @@ def test_what_the_screens_encoding_lacks_is_escaped(app, operator, monkeypatch):
     assert "Zoé \\u674e".encode("latin-1") in result.stdout_bytes
 
 
-def test_colours_are_for_a_terminal_only(run, operator, monkeypatch):
+def test_only_what_is_unusual_has_a_color(run, operator, the_clock):
+    operator.enroll("PC-stale")
+    the_clock.advance(days=15)
+    operator.enroll("PC-offline")
+    the_clock.advance(hours=12)
+    operator.enroll("PC-online", hostname="A")
+    twins = operator.enroll("PC-twins", hostname="A")
+    for hostname in ("B", "A"):
+        twins.heartbeat(hostname=hostname)
+    operator.enroll("PC-gone")
+    operator.uninstall("PC-gone")
+
+    lines = run("list", "--status", "all", color=True).stdout.splitlines()
+
+    found = {re.search(r"PC-\w+", line)[0]: line for line in lines if "PC-" in line}
+    colors = {name: re.findall(r"\x1b\[(3\d)m", line) for name, line in found.items()}
+    assert colors == {
+        "PC-stale": ["31"],
+        "PC-offline": ["33"],
+        "PC-online": [],
+        "PC-twins": ["31"],
+        "PC-gone": [],
+    }
+
+
+def test_colours_are_for_a_terminal_only(run, operator, the_clock, monkeypatch):
     operator.enroll("PC-1")
+    the_clock.advance(hours=1)
 
     assert "\x1b[" not in run("list").output
-    assert "\x1b[32m" in run("list", color=True).output
+    assert "\x1b[33m" in run("list", color=True).output
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in run("list", color=True).output
 

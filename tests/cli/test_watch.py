@@ -283,14 +283,16 @@ def test_what_a_machine_says_moves_no_cursor(watch, operator):
     assert LEAVE not in screen.written and "\x1b[2J" not in screen.written
 
 
-def test_colours_are_as_in_the_list(watch, operator):
-    operator.enroll("PC-1")
+def test_colours_are_as_in_the_list(watch, database):
+    long_ago = "2020-01-01T00:00:00+00:00"
+    row = {"machine_id": "PC-1", "enrolled_at": long_ago, "last_seen_at": long_ago}
+    fill(database, [row])
     coloured, plain = watch(), watch(NO_COLOR="1")
 
     for screen in (coloured, plain):
         screen.wait_for("PC-1")
-    assert "\x1b[32m" in coloured.written
-    assert "\x1b[32m" not in plain.written and ENTER in plain.written
+    assert "\x1b[31m" in coloured.written
+    assert "\x1b[31m" not in plain.written and ENTER in plain.written
 
 
 @pytest.mark.parametrize("words", [["--watch"], ["--watch", "--interval", "1s"]])

@@ -12,7 +12,7 @@ from ..options import json_option, say_json
 from ..terminal import say
 from . import GROUPS, LEVELS, Finding, examine, worst
 
-_COLORS = {"ok": "green", "warning": "yellow", "fault": "red"}
+_COLORS = {"warning": "yellow", "fault": "red"}
 
 _WIDTH = max(map(len, LEVELS))
 
@@ -50,7 +50,7 @@ def _say(findings: list[Finding]) -> None:
         say(f"\n{group}", bold=True)
         for finding in findings:
             if finding.group == group:
-                say(_line(finding), fg=_COLORS[finding.level])
+                say(_line(finding), fg=_COLORS.get(finding.level))
 
 
 def _summary(findings: list[Finding]) -> str:
