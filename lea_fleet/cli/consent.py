@@ -1,4 +1,4 @@
-"""Ask before a change to one machine, or only show what it would be."""
+"""Ask before a change to one machine or token, or only show what it would be."""
 
 from __future__ import annotations
 
@@ -75,12 +75,16 @@ def ask(question: str, agent: Agent, skip: bool) -> None:
 
     Raises click.Abort, which is exit code 1, if it is not. Scripts are not asked.
     """
-    if skip or not _is_somebody_there():
-        return
     names = [printable(agent[name] or "") for name in ("hostname", "user_name")]
     about = ", ".join(filter(None, names))
     machine = printable(agent["machine_id"]) + (f" ({about})" if about else "")
-    click.confirm(question.format(machine), abort=True, err=True)
+    confirm(question.format(machine), skip)
+
+
+def confirm(question: str, skip: bool) -> None:
+    """Ask the *question* on a terminal, as :func:`ask` does."""
+    if not skip and _is_somebody_there():
+        click.confirm(question, abort=True, err=True)
 
 
 def changed(text: str, members: Mapping[str, object], as_json: bool, dry: bool) -> str:

@@ -22,10 +22,12 @@ from .command import FleetCommand, FleetGroup
 from .completion import token_ids
 from .consent import (
     changed,
+    confirm,
     dry_run_option,
     open_for_change,
     open_or_begin_for_change,
     tried,
+    unasked_option,
 )
 from .database import open_listing
 from .options import (
@@ -150,10 +152,11 @@ def list_command(as_json: bool) -> None:
     type=click.IntRange(1, LARGEST_ID),
     shell_complete=token_ids,
 )
+@unasked_option
 @dry_run_option
 @json_option
 @with_appcontext
-def revoke_command(token_id: int, dry_run: bool, as_json: bool) -> None:
+def revoke_command(token_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Revoke the enrollment token with this ID, as shown by the list.
 
     Machines that were enrolled with it keep their own tokens.
@@ -162,6 +165,9 @@ def revoke_command(token_id: int, dry_run: bool, as_json: bool) -> None:
     Example: flask fleet token revoke 3
     """
     with answer() as begin, open_for_change(dry_run) as repository:
+        label = printable(repository.enrollment_tokens.require(token_id)["label"])
+        name = f"{token_id} ({label})" if label else f"{token_id}"
+        confirm(f"Revoke enrollment token {name}?", yes or dry_run)
         with tried(dry_run, repository.transaction()):
             revoked = repository.enrollment_tokens.revoke(token_id)
             said = f"Enrollment token {token_id}: revoked"

@@ -17,19 +17,21 @@ from tests.support.api import OPERATOR_TOKEN
 
 pytestmark = pytest.mark.usefixtures("begun")
 
-#: Each change to one machine, and the question.
+#: Each change to one machine or token, and the question.
 ASKED = {
     "uninstall PC-1": "Uninstall PC-1 (COMPTA-3, Zoé)? Its tokens stop working.",
     "release PC-1": "Release PC-1 (COMPTA-3, Zoé)?",
     "release PC-1 --cancel": "Cancel the release of PC-1 (COMPTA-3, Zoé)?",
     "rotate PC-1": "Give PC-1 (COMPTA-3, Zoé) a new token?",
+    "token revoke 1": "Revoke enrollment token 1 (Paris, wave 1)?",
+    "token revoke 2": "Revoke enrollment token 2?",
     "edit PC-1 --version 2": "Change version of PC-1 (COMPTA-3, Zoé)?",
     "edit PC-1 --id PC-7 --user-name Bob": (
         "Change machine id, user name of PC-1 (COMPTA-3, Zoé)?"
     ),
     "enroll PC-1 --force": "Enroll PC-1 (COMPTA-3, Zoé) again? Its tokens are revoked.",
 }
-NOT_ASKED = ["enroll PC-9", "token create", "token revoke 1"]
+NOT_ASKED = ["enroll PC-9", "token create"]
 TRIED = [
     *ASKED,
     *NOT_ASKED,
@@ -47,6 +49,7 @@ READING = "list show events summary export doctor backup openapi".split()
 @pytest.fixture
 def fleet(operator, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    operator.installer(label="Paris, wave 1")
     operator.installer()
     operator.enroll("PC-1", user_name="Zoé", hostname="COMPTA-3")
     operator.enroll("PC-2")
