@@ -133,7 +133,9 @@ class Cleaning(NamedTuple):
     @property
     def report(self) -> dict[str, bool]:
         """The members of the output with ``--json``."""
-        return {"log_emptied": self.emptied, "vacuumed": self.vacuumed}
+        # "log_emptied" was the only name of "wal_emptied" once.
+        emptied = {"wal_emptied": self.emptied, "log_emptied": self.emptied}
+        return {**emptied, "vacuumed": self.vacuumed}
 
 
 def clean_files(repository: AgentRepository, vacuuming: bool) -> Cleaning:
@@ -172,7 +174,9 @@ def complain(cleaning: Cleaning) -> None:
 
 
 def _report(summaries: list[Summary], done: bool) -> dict[str, Any]:
-    return {"done": done, "machines": summaries, "rows": total(summaries)}
+    # "machines" was the only name of "agents" once.
+    named = {"agents": summaries, "machines": summaries}
+    return {"done": done, **named, "rows": total(summaries)}
 
 
 def _say_table(summaries: list[Summary]) -> None:

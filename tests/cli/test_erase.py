@@ -27,6 +27,8 @@ def done(result):
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert (report["done"], report["log_emptied"]) == (True, True)
+    assert report["wal_emptied"] is True
+    assert report["agents"] == report["machines"]
     return report
 
 
@@ -57,16 +59,16 @@ def test_it_is_only_shown_at_first(run, operator, database):
     assert "Active: PC-1." in result.stderr
     assert contents(database) == before
     report = json.loads(run("PC-1", "--json").stdout)
+    erased = {
+        "machine_id": "PC-1",
+        "active": True,
+        "fields": sorted(ZOE),
+        "rows": {"enrolled_agents": 1},
+    }
     assert report == {
         "done": False,
-        "machines": [
-            {
-                "machine_id": "PC-1",
-                "active": True,
-                "fields": sorted(ZOE),
-                "rows": {"enrolled_agents": 1},
-            }
-        ],
+        "agents": [erased],
+        "machines": [erased],
         "rows": {"enrolled_agents": 1},
     }
 

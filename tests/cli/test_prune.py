@@ -167,6 +167,7 @@ def test_what_is_personal_goes_long_after_the_uninstall(
     assert json.loads(result.output) == {
         **shown,
         "done": True,
+        "wal_emptied": True,
         "log_emptied": True,
         "vacuumed": False,
     }

@@ -88,6 +88,7 @@ def test_they_are_deleted_where_it_is_said_and_one_event_says_so(
         "done": True,
         "older_than": older_than,
         "events": 21,
+        "wal_emptied": True,
         "log_emptied": True,
         "vacuumed": False,
     }
