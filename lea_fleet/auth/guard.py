@@ -181,7 +181,10 @@ def target(principal: Principal, machine_id: str | None) -> str:
             raise InvalidField([{"field": "machine_id", "message": "is required"}])
         return machine_id
     own = principal.machine_id
-    if machine_id is not None and own not in (machine_id, stored_form(machine_id)):
+    if machine_id is None or own in (machine_id, stored_form(machine_id)):
+        return str(own)
+    token = principal.agent  # its machine may have been given another id
+    if token is None or not get_repository().tokens.is_former_id(token, machine_id):
         raise WrongMachine("This token belongs to another machine.")
     return str(own)
 

@@ -59,8 +59,8 @@ def edit_command(
     """Mend the id or details of MACHINE, which keeps its token and history.
 
     Details that are not given keep their values, and an agent that reports others
-    changes them again. With a new id, an agent or setup that sends the old one is
-    refused or enrolls another machine: change it there too.
+    changes them again. Its agent may go on sending the former id, but a setup that
+    is run again with it enrolls another machine: change it there too.
 
     \b
     Example: flask fleet edit PC-COMPTA-01 --id PC-COMPTA-02

@@ -9,7 +9,7 @@ from ..core.limits import MOST_DEAD_TOKENS
 from ..core.machine import DETAILS
 from ..core.rows import Agent, AgentToken, TokenDates
 from ..core.tokens import hash_token
-from .agents import AS_TEXT
+from .agents import AS_TEXT, by_id
 from .unit_of_work import Repository, enrollment_of
 
 #: The condition for a token that has not been revoked.
@@ -46,11 +46,14 @@ _FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
   ) AS token JOIN enrolled_agents ON machine_id = holder"""
 
 _ADD = """INSERT INTO lea_fleet_tokens
-  (token_hash, machine_id, enrolled_at, issued_at, pending, said)
+  (token_hash, machine_id, enrolled_at, issued_at, pending, said, former_id)
   VALUES (:token_hash, :machine_id, :enrolled_at, :now, :pending, coalesce(:said, (
     SELECT max(said) FROM lea_fleet_tokens
     WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at
-  ), 0))"""
+  ), 0), (
+    SELECT max(former_id) FROM lea_fleet_tokens
+    WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at
+  ))"""
 
 # At most 256 rows, since 0.1.0 kept every token. Which 256 does not matter: of each
 # part its newest tokens and its last one used stay, so those of all tokens do, and what
@@ -116,6 +119,23 @@ class AgentTokens(Repository):
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at",
             {**enrollment_of(machine), "said": said, "stored": stored},
         )
+
+    def note_former_id(self, machine_id: str) -> None:
+        """Record the id by which the agents of a machine know it, if none is yet."""
+        self._unit.session.execute(
+            "UPDATE lea_fleet_tokens SET former_id = coalesce(former_id, machine_id)"
+            " WHERE machine_id = :machine_id",
+            {"machine_id": machine_id},
+        )
+
+    def is_former_id(self, token: AgentToken, sent: str) -> bool:
+        """Return whether the machine had the id *sent* when it got its *token*."""
+        row = self._unit.session.execute(
+            "SELECT 1 FROM lea_fleet_tokens WHERE token_hash = :token_hash"
+            " AND former_id IN (:sent, :trimmed)",
+            {"token_hash": token["token_hash"], **by_id(sent)},
+        ).fetchone()
+        return row is not None
 
     def was_used(self, agent: Agent) -> bool:
         """Return whether any token of the *agent*'s enrollment has been used."""

@@ -58,6 +58,7 @@ class Edits(Repository):
         Ignored(self._unit).clear(agent, changed)
         told = _told(agent, changed)
         if machine_id != old_id:
+            AgentTokens(self._unit).note_former_id(old_id)
             self._carry(old_id, machine_id)
             told["former_id"] = old_id
         Events(self._unit).add("edited", machine_id, **told)

@@ -71,6 +71,10 @@ def test_everything_about_the_machine_has_the_new_id(run, operator, agent, rows)
     *earlier, edited = after.pop("lea_fleet_events")
     assert earlier == before.pop("lea_fleet_events")
     assert edited["event"] == "edited"
+    for token in after["lea_fleet_tokens"]:
+        assert token.pop("former_id") == "PC-l"
+    for token in before["lea_fleet_tokens"]:
+        assert token.pop("former_id") is None
     assert after == before
     assert not any(rows("PC-l").values())
 
@@ -94,6 +98,26 @@ def test_the_token_stays_valid_and_the_history_names_the_former_id(
     assert edited["detail"] == {"former_id": "PC-l"}
     assert enrolled["event"] == "enrolled"
     assert "former_id=PC-l" in run("events", "PC-1").stdout
+
+
+def test_the_agent_may_go_on_sending_the_id_that_it_knows(run, operator):
+    agent = operator.enroll("PC-l")
+    other = operator.enroll("PC-2")
+    for there, back in ("PC-l", "PC-i"), ("PC-i", "PC-1"):
+        assert run("edit", there, "--id", back).exit_code == 0
+    operator.enroll("PC-l")  # another computer, which really has this id
+
+    for sent in ("PC-l", " PC-l ", "PC-1"):
+        beat = agent.heartbeat(machine_id=sent)
+        assert (beat.status_code, beat.json["machine_id"]) == (200, "PC-1")
+    agent.token = agent.post("/machines/PC-l/token").json["api_token"]
+    assert agent.heartbeat(machine_id="PC-l").json["machine_id"] == "PC-1"
+    assert_problem(agent.heartbeat(machine_id="PC-2"), 403, "wrong_machine")
+    assert_problem(other.heartbeat(machine_id="PC-l"), 403, "wrong_machine")
+    for _ in range(2):  # a repeated uninstall too
+        gone = agent.post("/uninstall", {"machine_id": "PC-l"})
+        assert (gone.status_code, gone.json["machine_id"]) == (200, "PC-1")
+    assert operator.machine("PC-l")["status"] == "active"
 
 
 def test_each_detail_can_be_mended_and_the_event_says_what_was_changed(run, operator):

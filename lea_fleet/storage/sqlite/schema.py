@@ -19,6 +19,7 @@ OLDEST_SQLITE = (3, 35, 0)
 ADDITIONS = {
     ("lea_fleet_tokens", "replaced"): "INTEGER NOT NULL DEFAULT 0",
     ("lea_fleet_tokens", "said"): "INTEGER NOT NULL DEFAULT 0",
+    ("lea_fleet_tokens", "former_id"): "TEXT",
 }
 
 

@@ -34,6 +34,8 @@ CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
 -- replaced: revoked because another token took its place, not by an uninstall.
 -- said: which personal columns the machine or its installer has reported since it was
 -- enrolled, as bits (core/machine.py); an agent does not get to see the others.
+-- former_id: the machine's id when the token was issued, if it was edited since; the
+-- agent may go on sending it.
 -- WITHOUT ROWID, since only the hash is looked up: one B-tree to search and to write.
 CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   token_hash TEXT PRIMARY KEY,
@@ -44,7 +46,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   first_used_at TEXT,
   revoked_at TEXT,
   replaced INTEGER NOT NULL DEFAULT 0,
-  said INTEGER NOT NULL DEFAULT 0
+  said INTEGER NOT NULL DEFAULT 0,
+  former_id TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
 
