@@ -24,6 +24,7 @@ ON_WHAT_IS_THERE = {
     "uninstall": "uninstall PC-1",
     "release": "release PC-1",
     "release many": "release --without-token --yes",
+    "edit": "edit PC-1 --version 2",
     "rotate": "rotate PC-1",
     "prune": "prune --silent-for 1d",
     "prune with yes": "prune --uninstalled-for 1d --yes --vacuum",

@@ -39,6 +39,7 @@ CHANGING = [
     "uninstall PC-1",
     "release PC-1",
     "rotate PC-1 --now",
+    "edit PC-1 --id PC-3",
     "token create",
     "token create --json",
     "token revoke 1",
