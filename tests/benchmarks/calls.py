@@ -23,8 +23,8 @@ class Count(NamedTuple):
 
 
 #: The maximum for each request. Eleven calls of an enrollment look at the WAL and the
-#: path after the commit, and take turns with other writers; ten bring its id and details
-#: into the form that is stored. Two of each request find the host's CSRFProtect.
+#: path after the commit, and take turns with other writers; ten bring its id and
+#: details into the form that is stored. Two of each request find a host's CSRFProtect.
 BARS = {
     "Fresh heartbeat": Count(42, 20),
     "Enrollment by the operator": Count(121, 28),
