@@ -38,8 +38,7 @@ def body(state: FleetState) -> bytes:
     announced = get_content_length(asked.environ)
     if announced is not None and announced > LONGEST_BODY:
         raise _too_large()
-    if not announced:
-        _refuse_unreadable(asked.environ, announced)
+    _refuse_unreadable(asked.environ, announced)
     if announced != 0 and "gunicorn.socket" in asked.environ:
         limit_time(asked.environ)
     # Werkzeug cuts a body of unknown length without an error, so allow one byte more.
