@@ -174,14 +174,19 @@ def _warn(settings: Settings) -> None:
     the doctor is asked about the settings.
     """
     context = click.get_current_context(silent=True)
-    is_command = context is not None and isinstance(context.command, FlaskGroup)
-    if is_command or os.environ.get("_FLASK_COMPLETE"):
+    if os.environ.get("_FLASK_COMPLETE") or (context and _is_of_fleet(context)):
         return
     why = weakness(settings.api_token, SHORTEST_API_TOKEN)
     if why is not None:
         logger.warning("RPA_API_TOKEN is weak: %s. Make one: %s", why, MAKE_A_TOKEN)
     for fault in unknown_variables(os.environ, setting_keys()):
         logger.warning("In the environment, %s", fault)
+
+
+def _is_of_fleet(context: click.Context) -> bool:
+    """Tell whether a command is being looked for, or is one of ``lea-fleet``."""
+    is_looking = isinstance(context.command, FlaskGroup)
+    return is_looking or context.find_root().command is blueprint.cli
 
 
 def _make_counters(settings: Settings) -> Counters | None:

@@ -62,6 +62,18 @@ def test_it_does_what_the_long_form_does(typed, operator, app, how, words):
     assert short.stderr.endswith(f"{last}\n" if last else "")
 
 
+@pytest.mark.parametrize("how", [MODULE, FLASK], ids=["module", "flask"])
+def test_a_weak_token_is_the_doctors_and_the_servers_to_tell(typed, app, operator, how):
+    operator.get("/fleet")
+    app.extensions["lea_fleet"].store.close_idle()
+
+    listed = typed(how, "list", RPA_API_TOKEN="change-me")
+    checked = typed(how, "doctor", RPA_API_TOKEN="change-me")
+
+    assert "weak" not in listed.stderr and "0 machines" in listed.stdout
+    assert "RPA_API_TOKEN is weak" in checked.stdout and checked.stderr == ""
+
+
 def test_the_help_bears_its_name_and_needs_no_setting(typed):
     told = typed(MODULE, "list", "-h")
 
