@@ -139,12 +139,13 @@ def test_what_an_older_version_has_left_goes_bit_by_bit(
     operator, agent, database, rows
 ):
     then = "2026-01-01T00:00:00+00:00"
-    left = [(f"{number:064}", then) for number in range(1000)]
+    left = [{"token": f"{number:064}", "then": then} for number in range(1000)]
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.executemany(
             "INSERT INTO lea_fleet_tokens (token_hash, machine_id, enrolled_at,"
             " issued_at, revoked_at, replaced)"
-            " SELECT ?1, machine_id, enrolled_at, ?2, ?2, 1 FROM enrolled_agents",
+            " SELECT :token, machine_id, enrolled_at, :then, :then, 1"
+            " FROM enrolled_agents",
             left,
         )
     counts = [rows()]
