@@ -42,8 +42,11 @@ def make_fleet(path, machines):
         connection.executemany(
             "INSERT INTO lea_fleet_tokens"
             " (token_hash, machine_id, enrolled_at, issued_at, first_used_at)"
-            " VALUES (?1, ?2, ?3, ?3, ?3)",
-            ((hash, machine_of(n), _enrolled_at(n, now)) for hash, n in hashes),
+            " VALUES (:hash, :machine, :at, :at, :at)",
+            (
+                {"hash": hash, "machine": machine_of(n), "at": _enrolled_at(n, now)}
+                for hash, n in hashes
+            ),
         )
         columns = connection.execute("PRAGMA table_info(lea_fleet_tokens)")
         if "said" in {column[1] for column in columns}:  # not in an older commit's
