@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from ...core.findings import Checks, Verdict, ok, some, warning
 from ...core.text import printable
@@ -20,20 +21,17 @@ _SHOWN = 3
 
 def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
     """Return the checks of the machines in the *fleet*, which may not be readable."""
+    totals = cache(lambda: Listing(fleet()).totals())  # what it raises is not kept
     return {
-        "machines": lambda: _machines(_totals(fleet())),
-        "pending": lambda: _pending(_totals(fleet())),
-        "offline": lambda: _offline(_totals(fleet())),
-        "stale": lambda: _stale(_totals(fleet())),
+        "machines": lambda: _machines(totals()),
+        "pending": lambda: _pending(totals()),
+        "offline": lambda: _offline(totals()),
+        "stale": lambda: _stale(totals()),
         "clones": lambda: _clones(fleet()),
         "lookalikes": lambda: _lookalikes(fleet()),
         "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
     }
-
-
-def _totals(unit: UnitOfWork) -> dict[str, int]:
-    return Listing(unit).totals()
 
 
 def _machines(totals: dict[str, int]) -> Verdict:
