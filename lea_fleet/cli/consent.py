@@ -94,5 +94,15 @@ def changed(text: str, members: Mapping[str, object], as_json: bool, dry: bool) 
     return f"Dry run; nothing was changed. It would be:\n{text}" if dry else text
 
 
+def shown_once(
+    said: str, member: str, token: str, dry: bool
+) -> tuple[str, dict[str, str]]:
+    """Return what a new *token* prints, and the *member* of the JSON that has it.
+
+    Of a dry run, only *said*: the token is not valid.
+    """
+    return (said, {}) if dry else (token, {member: token})
+
+
 def _is_somebody_there() -> bool:
     return all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr))

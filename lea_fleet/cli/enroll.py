@@ -14,6 +14,7 @@ from .consent import (
     changed,
     dry_run_option,
     open_or_begin_for_change,
+    shown_once,
     tried,
     unasked_option,
 )
@@ -68,11 +69,9 @@ def enroll_command(
             )
             token = issue_token(repository, current_state().settings, agent)
             machine_id = agent["machine_id"]
-            told = {"status": status, "machine_id": machine_id}
-            if dry_run:  # the token is not valid
-                said = f"{printable(machine_id)}: {status}"
-            else:
-                said, told = token, {**told, "api_token": token}
+            about = f"{printable(machine_id)}: {status}"
+            said, secret = shown_once(about, "api_token", token, dry_run)
+            told = {"status": status, "machine_id": machine_id, **secret}
             begin(changed(said, {**told, "agent": agent}, as_json, dry_run))
     if not as_json and not dry_run:
-        note(f"{printable(machine_id)}: {status}. Its token is shown once.")
+        note(f"{about}. Its token is shown once.")

@@ -13,6 +13,7 @@ from .consent import (
     changed,
     dry_run_option,
     open_for_change,
+    shown_once,
     tried,
     unasked_option,
 )
@@ -45,11 +46,9 @@ def rotate_command(
         with tried(dry_run, repository.transaction(about=machine)):
             give = repository.replace_token if now else repository.rotate_token
             machine_id = give(machine, token)["machine_id"]
-            told = {"machine_id": machine_id}
-            if dry_run:  # the token is not valid
-                said = f"{printable(machine_id)}: rotated"
-            else:
-                said, told = token, {**told, "api_token": token}
+            about = f"{printable(machine_id)}: rotated"
+            said, secret = shown_once(about, "api_token", token, dry_run)
+            told = {"machine_id": machine_id, **secret}
             begin(changed(said, told, as_json, dry_run))
     if not as_json and not dry_run:
-        note(f"{printable(machine_id)}: rotated. Its token is shown once.")
+        note(f"{about}. Its token is shown once.")

@@ -26,6 +26,7 @@ from .consent import (
     dry_run_option,
     open_for_change,
     open_or_begin_for_change,
+    shown_once,
     tried,
     unasked_option,
 )
@@ -115,12 +116,11 @@ def create_command(
             made = repository.enrollment_tokens.create(
                 token, label=label or "", lifetime=expires, max_uses=max_uses
             )
-            if dry_run:  # the token is not valid
-                begin(changed(token_summary(made), {**made}, as_json, dry_run))
-            else:
-                begin(changed(token, {"token": token, **made}, as_json, dry_run))
+            about = token_summary(made)
+            said, secret = shown_once(about, "token", token, dry_run)
+            begin(changed(said, {**secret, **made}, as_json, dry_run))
     if not as_json and not dry_run:
-        note(f"{token_summary(made)} It is shown once.")
+        note(f"{about} It is shown once.")
 
 
 @token_group.command("list", cls=FleetCommand)
