@@ -18,7 +18,7 @@ def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
     if get_load_dotenv():
         load_dotenv()
-    blueprint.cli.main(obj=ScriptInfo(create_app=lambda: create_app()))
+    blueprint.cli.main(obj=ScriptInfo(create_app=create_app))
 
 
 if __name__ == "__main__":

@@ -167,10 +167,9 @@ def _opened(path: str, encoding: str | None = None) -> Iterator[CsvFile]:
             reason = printable(str(error))
             raise click.ClickException(f"{name} cannot be used. {reason}") from None
         if encoding is None and table.encoding == DOS:
-            click.echo(
+            note(
                 f"{name} is read as DOS has written it ({DOS}); --encoding names"
-                " another encoding.",
-                err=True,
+                " another encoding."
             )
         yield table
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import click
-
-from ..core.machine import look, stored_form
+from ..core.machine import look
 from ..core.text import printable
 from ..storage.lookalikes import Lookalikes
 from ..storage.unit_of_work import UnitOfWork
+from .output import note
 
 #: How many are in the JSON output, and how many are printed on the screen.
 _KEPT = 100
@@ -36,9 +35,8 @@ class Warnings:
         """Read the machines that there are before the import."""
         self._known = Lookalikes(unit).by_look()
 
-    def see(self, line: int, sent: str) -> None:
-        """Note a new machine in this line of the file."""
-        machine_id = stored_form(sent)
+    def see(self, line: int, machine_id: str) -> None:
+        """Note a new machine, by its stored id, in this line of the file."""
         other = self._known.setdefault(look(machine_id), machine_id)
         if other == machine_id:
             return
@@ -54,10 +52,9 @@ class Warnings:
     def say(self) -> None:
         """Print the first of them to standard error."""
         for line, machine_id, other in self.first[:_SAID]:
-            click.echo(
+            note(
                 f"Warning: line {line}, {printable(machine_id)}: looks like"
-                f" {printable(other)}, and is another machine.",
-                err=True,
+                f" {printable(other)}, and is another machine."
             )
         if self.count > _SAID:
-            click.echo(f"And {self.count - _SAID} more that look alike.", err=True)
+            note(f"And {self.count - _SAID} more that look alike.")

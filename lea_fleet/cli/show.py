@@ -11,7 +11,6 @@ from flask.cli import with_appcontext
 
 from ..core import clock
 from ..core.limits import LONGEST_DETAIL
-from ..core.problems import UnknownAgent
 from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.clones import Clones
@@ -51,9 +50,7 @@ def show_command(machine: str, as_json: bool) -> None:
     Example: flask fleet show PC-COMPTA-01
     """
     with open_listing() as repository, repository.snapshot():
-        agent = repository.get(machine)
-        if agent is None:
-            raise UnknownAgent(machine)
+        agent = repository.require(machine)
         alike = Lookalikes(repository.unit).of(agent["machine_id"])
         events, _ = repository.events.page(agent["machine_id"], limit=_EVENTS)
         shown = {

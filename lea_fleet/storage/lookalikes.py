@@ -6,7 +6,7 @@ case or with braces is then another machine, and nobody notices. So it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..core.machine import look
 from ..core.text import folded
@@ -45,8 +45,10 @@ class Lookalikes(Repository):
 
     def active(self) -> list[list[str]]:
         """Return the groups of active machines whose ids look alike."""
-        active = self._ids(f"{_IDS} WHERE status = 'active' ORDER BY id")
-        return list(groups(active))
+        found: dict[str, list[str]] = {}
+        for machine_id in self._ids(f"{_IDS} WHERE status = 'active' ORDER BY id"):
+            found.setdefault(look(machine_id), []).append(machine_id)
+        return [group for group in found.values() if len(group) > 1]
 
     def _ids(self, query: str) -> Iterator[str]:
         for (machine_id,) in self._unit.session.execute(query):
@@ -55,11 +57,3 @@ class Lookalikes(Repository):
 
 def _typed(machine_id: str) -> str:
     return folded(machine_id).strip("{}")
-
-
-def groups(machine_ids: Iterable[str]) -> Iterator[list[str]]:
-    """Yield those of *machine_ids* that look alike, together."""
-    found: dict[str, list[str]] = {}
-    for machine_id in machine_ids:
-        found.setdefault(look(machine_id), []).append(machine_id)
-    return (group for group in found.values() if len(group) > 1)
