@@ -45,6 +45,17 @@ def running_server(
         server.stop()
 
 
+def wait_until_it_listens(process, port):
+    """Wait until *process* accepts connections on *port*; fail if it ends before."""
+    deadline = time.monotonic() + _DEADLINE
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 class Server:
     """A running server, with methods to use it and to end it."""
 

@@ -8,16 +8,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support import docs
-from tests.support.api import PREFIX, Api
+from tests.support.api import Api
 from tests.support.docs import free_port
-from tests.support.server import TcpClient
+from tests.support.server import TcpClient, wait_until_it_listens
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -61,21 +60,11 @@ def started(command, folder, settings):
         shlex.split(command), cwd=folder, env=docs.environment(**settings)
     )
     try:
-        wait_until_it_answers(process, port)
+        wait_until_it_listens(process, port)
         yield TcpClient(port)
     finally:
         process.terminate()
         process.wait()
-
-
-def wait_until_it_answers(process, port):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return TcpClient(port).open(f"{PREFIX}/fleet")
-        except OSError:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
 
 
 def test_the_unit_starts_a_server_with_the_settings(place):
@@ -116,7 +105,8 @@ def test_the_commands_run_with_the_services_settings(place, page):
         ["sh", "-c", command], env=docs.environment(), capture_output=True, text=True
     )
 
-    assert settings["RPA_AGENTS_DB_PATH"] in checked.stdout, checked.stderr
+    for key in ("RPA_AGENTS_DB_PATH", "LEA_FLEET_STALE_AFTER"):
+        assert f"{key}={settings[key]}" in checked.stdout, checked.stderr
 
 
 def test_waitress_serves_the_fleet(tmp_path, page):

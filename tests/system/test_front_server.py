@@ -11,14 +11,17 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from getpass import getuser
 
 import pytest
 
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
-from tests.support.server import TcpClient, running_server
+from tests.support.server import (
+    TcpClient,
+    running_server,
+    wait_until_it_listens,
+)
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
@@ -66,16 +69,6 @@ def configuration(port, backend):
     assert text.count("listen 443 ssl;") == text.count("http://127.0.0.1:8000;") == 1
     text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
     return text.replace("http://127.0.0.1:8000;", f"http://127.0.0.1:{backend};")
-
-
-def wait_until_it_listens(nginx, port):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            assert nginx.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
 
 
 HEAD = f"POST {PREFIX}/enroll HTTP/1.1\r\nHost: x\r\n".encode()
