@@ -42,7 +42,8 @@ def open_store(tmp_path):
 
     yield open_it
     for store in stores:
-        store.close_idle()
+        for connection in list(store._open):
+            store.discard(connection)
 
 
 @contextmanager
@@ -225,8 +226,7 @@ def test_a_hosts_own_statement_waits_for_the_lock_as_sqlite_does(app):
         assert wait == 7000
         write(connection)
         assert connection.execute("PRAGMA busy_timeout").fetchone()[0] == 7000
-    with app.app_context():
-        connection = app.extensions["lea_fleet"].store.acquire()
+    with closing(app.extensions["lea_fleet"].store.acquire()) as connection:
         write(connection)
         assert connection.execute("PRAGMA busy_timeout").fetchone()[0] == 0
 
