@@ -15,7 +15,7 @@ from tests.support.docs import environment
 from tests.support.fleets import fill
 
 _PRESS = """
-eval "$(_FLASK_COMPLETE=bash_source flask)"
+{script}
 COMP_WORDS=({words})
 COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
 COMPREPLY=()
@@ -24,8 +24,20 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
 
+@pytest.fixture(scope="module")
+def script():
+    """What an operator's ``eval`` runs; Flask prints it without an application."""
+    return subprocess.run(
+        ["flask"],
+        env=environment(_FLASK_COMPLETE="bash_source"),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+
+
 @pytest.fixture
-def press(database, tmp_path):
+def press(script, database, tmp_path):
     """Press TAB behind *words*, the last of which is being typed.
 
     Return what bash offers; nothing else may have been printed.
@@ -36,7 +48,12 @@ def press(database, tmp_path):
             variables["RPA_API_TOKEN"] = token
         typed = ["flask", *(["--app", app] if app else []), *words]
         done = subprocess.run(
-            ["bash", "--norc", "-c", _PRESS.format(words=shlex.join(typed))],
+            [
+                "bash",
+                "--norc",
+                "-c",
+                _PRESS.format(script=script, words=shlex.join(typed)),
+            ],
             cwd=tmp_path,
             env=environment(RPA_AGENTS_DB_PATH=str(database), **variables),
             capture_output=True,
