@@ -14,15 +14,22 @@ from .intervals import Intervals
 from .releases import PENDING
 from .unit_of_work import Repository
 
-_SEEN = "coalesce(last_seen_at, enrolled_at)"
 
-#: When a machine was last seen or, if it never was, enrolled. Another program may have
-#: written another offset, for which each engine has a function; our own timestamps, of
-#: which the 27th character begins the offset, need no call.
-SEEN = (
-    f"CASE WHEN substr({_SEEN}, 27) = '+00:00' THEN {_SEEN}"
-    f" ELSE lea_fleet_in_utc({_SEEN}) END"
-)
+def in_utc(column: str) -> str:
+    """Return the expression for the timestamp in *column*, brought to UTC.
+
+    Another program may have written another offset, for which each engine has a
+    function; our own timestamps, of which the 27th character begins the offset, need
+    no call.
+    """
+    return (
+        f"CASE WHEN substr({column}, 27) = '+00:00' THEN {column}"
+        f" ELSE lea_fleet_in_utc({column}) END"
+    )
+
+
+#: When a machine was last seen or, if it never was, enrolled.
+SEEN = in_utc("coalesce(last_seen_at, enrolled_at)")
 
 # The only definition of presence. It is in SQL so that a listing of the whole fleet
 # needs no Python for each row. PresenceRule computes the two timestamps.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .agent_tokens import LIVE_TOKEN
+from .agents import in_utc
 from .releases import RELEASE
 from .unit_of_work import Repository
 
@@ -45,9 +46,10 @@ class Attention(Repository):
         for table, column in _TIMESTAMPS:
             if table not in tables:
                 continue
+            at = in_utc(column)
             rows, latest = self._unit.session.execute(
-                f"SELECT count(*), CAST(max({column}) AS TEXT) FROM {table}"
-                f" WHERE {column} > :timestamp",
+                f"SELECT count(*), CAST(max({at}) AS TEXT) FROM {table}"
+                f" WHERE {at} > :timestamp",
                 {"timestamp": timestamp},
             ).fetchone()
             if rows:

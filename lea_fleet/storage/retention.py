@@ -9,6 +9,7 @@ from ..core import clock
 from ..core.listing import FleetFilter
 from ..core.privacy.erasure import Plan
 from ..core.rows import Agent
+from .agents import in_utc
 from .batches import in_steps
 from .erasure import Erasure
 from .listing import Listing
@@ -75,7 +76,7 @@ class Retention:
         named = " AND machine_id = :machine_id" if only else ""
         rows = self._unit.session.execute(
             f"SELECT machine_id FROM enrolled_agents WHERE {departed}"
-            f" AND uninstalled_at <= :since{named} ORDER BY id",
+            f" AND {in_utc('uninstalled_at')} <= :since{named} ORDER BY id",
             {"since": since, "machine_id": only[0] if only else None},
         )
         return [machine_id for (machine_id,) in rows]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.events import ENROLLMENTS
 from ..core.listing import PRESENCES
+from .agents import in_utc
 from .listing import Listing
 from .unit_of_work import Repository
 
@@ -16,6 +17,9 @@ _ENROLLED = ", ".join(f"'{event}'" for event in ENROLLMENTS)
 # Our own have an event at the row's timestamp or just after. A machine that was only
 # imported has not enrolled. There is no index on the events' timestamps: each
 # enrollment would have to update it, and reading 180,000 events takes 0.05 s.
+_ENROLLED_AT, _UNINSTALLED_AT = in_utc("agent.enrolled_at"), in_utc(
+    "agent.uninstalled_at"
+)
 _BY_DAY = f"""
     SELECT date, sum(enrollments), sum(uninstalls) FROM (
       SELECT substr(at, 1, 10) AS date,
@@ -28,19 +32,19 @@ _BY_DAY = f"""
         CASE WHEN event = 'uninstalled' THEN events ELSE 0 END
       FROM lea_fleet_pruned WHERE date >= :first
       UNION ALL
-      SELECT substr(enrolled_at, 1, 10), 1, 0 FROM enrolled_agents AS agent
+      SELECT substr({_ENROLLED_AT}, 1, 10), 1, 0 FROM enrolled_agents AS agent
       WHERE enrolled_at >= :first AND NOT EXISTS (
         SELECT 1 FROM lea_fleet_events AS event
-        WHERE event.machine_id = agent.machine_id AND event.at >= agent.enrolled_at
+        WHERE event.machine_id = agent.machine_id AND event.at >= {_ENROLLED_AT}
         AND (event.event IN ({_ENROLLED})
           OR event.event = 'imported' AND event.detail NOT LIKE '%"because": "%')
       )
       UNION ALL
-      SELECT substr(uninstalled_at, 1, 10), 0, 1 FROM enrolled_agents AS agent
+      SELECT substr({_UNINSTALLED_AT}, 1, 10), 0, 1 FROM enrolled_agents AS agent
       WHERE {{departed}} AND uninstalled_at >= :first AND NOT EXISTS (
         SELECT 1 FROM lea_fleet_events AS event
         WHERE event.machine_id = agent.machine_id AND event.event = 'uninstalled'
-        AND event.at >= agent.uninstalled_at
+        AND event.at >= {_UNINSTALLED_AT}
       )
     ) AS change GROUP BY date
 """

@@ -64,6 +64,49 @@ def test_a_silence_and_the_order_of_a_list(seen, operator, the_clock):
     ]
 
 
+@pytest.mark.parametrize(
+    ("enrolled_at", "counted"),
+    [("2026-03-02T00:30:00+01:00", [1, 0]), ("2026-03-01T20:00:00-05:00", [0, 1])],
+)
+def test_the_days_of_a_summary_are_those_of_utc(
+    operator, database, the_clock, enrolled_at, counted
+):
+    operator.get("/fleet")
+    row = {"machine_id": "A", "status": "uninstalled", "enrolled_at": enrolled_at}
+    fill(database, [{**row, "uninstalled_at": enrolled_at}])
+    days = ask(operator, "/fleet/summary", days=2)["by_day"]
+
+    assert [day["date"] for day in days] == ["2026-03-01", "2026-03-02"]
+    assert [day["enrollments"] for day in days] == counted
+    assert [day["uninstalls"] for day in days] == counted
+
+
+def test_what_is_pruned_after_an_uninstall(run, operator, database, the_clock):
+    operator.get("/fleet")
+    uninstalls = {
+        "due": "2026-01-31T05:00:00-03:00",
+        "later": "2026-01-31T04:00:00-05:00",
+    }
+    departed = {"user_name": "Z", "status": "uninstalled"}
+    rows = [
+        {**departed, "machine_id": name, "uninstalled_at": at}
+        for name, at in uninstalls.items()
+    ]
+    fill(database, rows)
+    listed = run("prune", "--uninstalled-for", "30d").output
+
+    assert "due" in listed and "later" not in listed
+
+
+def test_what_the_doctor_calls_the_future(run, operator, database, the_clock):
+    operator.get("/fleet")
+    fill(database, [{"machine_id": "A", "last_seen_at": "2026-03-02T09:30:00+02:00"}])
+    assert "no timestamp is in the future" in run("doctor").output
+
+    fill(database, [{"machine_id": "B", "last_seen_at": "2026-03-02T07:30:00-02:00"}])
+    assert "1 of enrolled_agents.last_seen_at in the future" in run("doctor").output
+
+
 def test_on_a_connection_that_the_host_has_opened(seen, database):
     seen(*PRESENCE)
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
