@@ -115,7 +115,8 @@ class AgentTokens(Repository):
     def note_said(self, machine: Mapping[str, Any], said: int, stored: int) -> None:
         """Record what a machine has *said* now, and what an operator has *stored*."""
         self._unit.session.execute(
-            "UPDATE lea_fleet_tokens SET said = (said | :said) & ~:stored"
+            "UPDATE lea_fleet_tokens"
+            " SET said = (said | :said) & ~CAST(:stored AS INTEGER)"
             " WHERE machine_id = :machine_id AND enrolled_at = :enrolled_at",
             {**enrollment_of(machine), "said": said, "stored": stored},
         )

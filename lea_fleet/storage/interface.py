@@ -72,6 +72,15 @@ class Dialect(Protocol):
     def sort_key(self, column: str) -> str:
         """Return the sort expression of a text column, for the order people expect."""
 
+    def key_as_bytes(self, key: str) -> str:
+        """Return two select columns: the type of a sort key, and its value as bytes."""
+
+    def key_from_bytes(self, kind: str) -> str:
+        """Return the expression for the sort key of that type in ``:after_key``.
+
+        A cursor has the key as bytes; it is compared as the type it had.
+        """
+
     def in_transaction(self, session: Any) -> bool:
         """Return whether a transaction is open on *session*."""
 

@@ -30,15 +30,6 @@ from .unit_of_work import UnitOfWork
 #: Rows fetched at a time.
 _BATCH = 500
 
-# A cursor has the sort key as bytes; it is compared as the type it had.
-_AFTER = {
-    "text": "CAST(:after_key AS TEXT)",
-    "blob": ":after_key",
-    "integer": "CAST(:after_key AS INTEGER)",
-    "real": "CAST(:after_key AS REAL)",
-    "null": "NULL",
-}
-
 _SEARCHED = ("machine_id", "user_name", "user_email", "hostname")
 
 #: An SQL condition and its parameters.
@@ -148,7 +139,7 @@ class Listing:
         """Return the position of the row with that id in the order of *wanted*."""
         key = _keys(self._unit.dialect)[wanted.sort_name]
         kind, value = self._unit.session.execute(
-            f"SELECT typeof({key}), CAST({key} AS BLOB) FROM enrolled_agents"
+            f"SELECT {self._unit.dialect.key_as_bytes(key)} FROM enrolled_agents"
             " WHERE id = :id",
             {"id": row_id},
         ).fetchone()
@@ -168,11 +159,13 @@ class Listing:
         *select* is :data:`SELECT`, whose rows agent_of() converts, or
         :attr:`json_select`.
         """
-        key = _keys(self._unit.dialect)[wanted.sort_name]
+        dialect = self._unit.dialect
+        key = _keys(dialect)[wanted.sort_name]
         order, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
         where, values = self._where(wanted, status)
         if after is not None:
-            where += f" AND ({key}, id) {beyond} ({_AFTER[after.kind]}, :after_id)"
+            after_key = dialect.key_from_bytes(after.kind)
+            where += f" AND ({key}, id) {beyond} ({after_key}, :after_id)"
             values |= {"after_key": after.key, "after_id": after.id}
         query = f"{select} WHERE {where} ORDER BY {key} {order}, id {order}"
         if limit is not None:

@@ -87,7 +87,7 @@ class PrunedEvents(Repository):
         last: int | None
         ((last,),) = self._unit.session.execute(
             "SELECT max(id) FROM (SELECT id FROM lea_fleet_events"
-            " WHERE id > :after AND at < :older_than ORDER BY id LIMIT :step) AS some",
+            " WHERE id > :after AND at < :older_than ORDER BY id LIMIT :step) AS step",
             {**values, "step": STEP},
         ).fetchall()
         return last

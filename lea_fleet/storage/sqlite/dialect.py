@@ -11,6 +11,15 @@ from ...core.clock import in_utc
 from ...core.text import contains, sort_key
 from .transactions import begin_writing, leave_queue, write_once
 
+#: The sort key of a cursor; a column may hold any type.
+_FROM_BYTES = {
+    "text": "CAST(:after_key AS TEXT)",
+    "blob": ":after_key",
+    "integer": "CAST(:after_key AS INTEGER)",
+    "real": "CAST(:after_key AS REAL)",
+    "null": "NULL",
+}
+
 
 class SqliteDialect:
     """See :class:`lea_fleet.storage.interface.Dialect`."""
@@ -39,6 +48,12 @@ class SqliteDialect:
 
     def sort_key(self, column: str) -> str:
         return f"lea_fleet_sort_key(CAST({column} AS BLOB))"
+
+    def key_as_bytes(self, key: str) -> str:
+        return f"typeof({key}), CAST({key} AS BLOB)"
+
+    def key_from_bytes(self, kind: str) -> str:
+        return _FROM_BYTES[kind]
 
     # No method of its own, so that no transaction pays for another call.
     begin_writing = staticmethod(begin_writing)
