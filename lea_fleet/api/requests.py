@@ -75,19 +75,22 @@ def _refuse_unreadable(environ: dict[str, Any], announced: int | None) -> None:
     HTTP/2 needs no length, and no server leaves its body on a bare connection.
     """
     length = environ.get("CONTENT_LENGTH") or "0"
-    if not (length.isascii() and length.strip().isdigit()):
-        raise InvalidJson("The body could not be read: Content-Length is not a number.")
+    # Werkzeug also takes one for 0 that has more digits than Python converts.
+    is_long = announced == 0 and length.strip().strip("0")
+    if not (length.isascii() and length.strip().isdigit()) or is_long:
+        raise InvalidJson("The body could not be read: Content-Length is not valid.")
     sent_as = environ.get("HTTP_TRANSFER_ENCODING", "").lower()
     if sent_as not in ("", "chunked", "identity"):
         raise _compressed("Transfer-Encoding")
     if environ.get("HTTP_CONTENT_ENCODING", "").lower() not in ("", "identity"):
         raise _compressed("Content-Encoding")
-    if announced is not None or "wsgi.input_terminated" in environ:
+    if (announced is not None and not sent_as) or "wsgi.input_terminated" in environ:
         return
-    if sent_as == "chunked":
+    # By the field: uWSGI passes on a missing length as an empty one, which counts as 0.
+    if sent_as == "chunked" or (sent_as and not environ.get("CONTENT_LENGTH")):
         raise InvalidJson(
-            "The body could not be read: this server passes on no body in chunks."
-            " Send it with Content-Length."
+            "The body could not be read: this server passes on no body in chunks, or of"
+            " unknown length. Send it with Content-Length."
         )
     if environ.get("SERVER_PROTOCOL", "").startswith(("HTTP/2", "HTTP/3")):
         environ["wsgi.input_terminated"] = True
