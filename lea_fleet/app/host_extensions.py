@@ -23,20 +23,25 @@ _PREFIX = "lea_fleet_"
 
 
 def exempt_from_csrf(state: FleetState, blueprint: Blueprint) -> None:
-    """Exempt *blueprint* from the host's CSRFProtect, if it has one, once.
+    """Exempt *blueprint* from the host's CSRFProtect, if it has one.
 
     Called in a request, before the host's ``before_request`` functions: by then each
     extension is on the application, in whichever order the host adds them. Programs
     send a token and no cookie; for sessions, see :mod:`lea_fleet.auth.sessions`.
     """
+    if state.settings.csrf_exempt:
+        _exempt(current_app.extensions.get("csrf"), blueprint)
+    # Last: CSRFProtect would refuse the request of another thread until then.
     state.has_looked_for_csrf = True
-    if not state.settings.csrf_exempt or "csrf" not in current_app.extensions:
+
+
+def _exempt(protection: Any, blueprint: Blueprint) -> None:
+    if protection is None:
         return
     try:
         from flask_wtf import CSRFProtect
     except ModuleNotFoundError:  # another extension of that name
         return
-    protection: Any = current_app.extensions["csrf"]
     if isinstance(protection, CSRFProtect):
         protection.exempt(blueprint)
         logger.info(

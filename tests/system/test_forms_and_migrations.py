@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from textwrap import dedent
+from threading import Thread
 
 import pytest
 from flask import Blueprint, Flask, session
@@ -110,6 +111,27 @@ def test_the_exemption_is_told_once_and_can_be_turned_off(make_host, order, capl
     refused = Api(app.test_client(), OPERATOR_TOKEN).post("/heartbeat")
     assert (refused.status_code, refused.text) == (400, "the host's page")
     assert not [line for line in caplog.messages if "CSRFProtect" in line]
+
+
+def test_two_first_requests_at_a_time_are_both_exempted(make_host, monkeypatch):
+    app = make_host()
+    answers = []
+
+    def send():
+        answer = Api(app.test_client(), OPERATOR_TOKEN).post("/heartbeat", {})
+        answers.append(answer.json and answer.json["code"])
+
+    def exempt_late(protection, view):
+        monkeypatch.undo()
+        other = Thread(target=send)
+        other.start()
+        other.join()
+        protection.exempt(view)
+
+    monkeypatch.setattr(CSRFProtect, "exempt", exempt_late)
+    send()
+
+    assert answers == ["invalid_field", "invalid_field"]
 
 
 def test_another_extension_that_is_called_csrf_is_not_touched(make_app):
