@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 
 import pytest
@@ -17,6 +18,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 
+from lea_fleet.page.assets import assets
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
 
@@ -103,6 +105,15 @@ def test_agents_live_beside_csrf_protection_and_limits(operator, caplog):
         assert agent.heartbeat(version="2.0").status_code == 200
     assert agent.uninstall().status_code == 200
     assert any("CSRFProtect" in line for line in caplog.messages)
+
+
+def test_a_browser_loads_the_page_with_all_its_files(host):
+    browser = host.test_client()
+    folder = re.search('"(/fleet/assets/[^/]+/)', browser.get("/fleet").text)[1]
+
+    for name in assets():  # the host's limit is five
+        assert browser.get(folder + name).status_code == 200
+    assert browser.get("/fleet").status_code == 200
 
 
 def test_the_hosts_users_are_operators_if_the_host_says_so(host, operator):
