@@ -73,7 +73,9 @@ def _as_written(key: str, value: Any, environment: Mapping[str, str]) -> Found:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    for kind in (int, float):  # a float has 16 digits of a token that is all digits
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None

@@ -221,6 +221,23 @@ def test_a_number_without_a_unit_is_refused_in_the_environment(
         LeaFleet(app)
 
 
+@pytest.mark.parametrize(
+    "token", ["31415926535897932384", "1e400", "0.123456789012345678"]
+)
+@pytest.mark.parametrize("prefix", ["FLASK_", "MY_HOST_"])
+def test_a_token_that_looks_like_a_number_is_read_as_it_is_written(
+    monkeypatch, token, prefix
+):
+    """from_prefixed_env() makes a number of it, which a float may not equal."""
+    monkeypatch.setenv(f"{prefix}RPA_API_TOKEN", token)
+    app = Flask("host")
+    app.config.from_prefixed_env(prefix.rstrip("_"))
+
+    LeaFleet(app)
+
+    assert app.extensions["lea_fleet"].settings.api_token == token
+
+
 def test_a_number_that_the_host_sets_is_seconds(monkeypatch):
     monkeypatch.setenv("LEA_FLEET_STALE_AFTER", "14")
 
