@@ -43,7 +43,7 @@ def signed_in_operator() -> Principal | None:
         return None
     if not is_reading:
         _refuse_cross_site()
-    return Principal("operator", user=None if vouched is True else vouched)
+    return Principal("operator", user=None if vouched is True else _stored(vouched))
 
 
 def is_operator_signed_in() -> bool:
@@ -52,6 +52,15 @@ def is_operator_signed_in() -> bool:
         return signed_in_operator() is not None
     except InsufficientScope:
         return False
+
+
+def _stored(name: str) -> str:
+    """Return *name* as events and the database can store it.
+
+    A proxy of Werkzeug's is a str for isinstance() only, and half a surrogate pair,
+    which JSON may have, is not UTF-8.
+    """
+    return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def _is_cross_origin() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask, session
 from werkzeug.exceptions import Forbidden
+from werkzeug.local import LocalProxy
 
 from lea_fleet import FleetUser, LeaFleet, blueprint, operator_required
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
@@ -542,6 +543,34 @@ def test_a_signed_in_operator_is_a_whole_operator(operator, browser):
     made = browser.post("/enrollment-tokens", {"label": "a"}, headers=SAME_ORIGIN)
     installer = Api(operator.client, made.json["token"])
     assert installer.enroll("PC-3").heartbeat().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded"),
+    [
+        (LocalProxy(lambda: "zoe"), "zoe"),
+        ("zo\udcff", "zo\\udcff"),
+        (FleetUser("zo\udcff", "operator"), "zo\\udcff"),
+        (LocalProxy(lambda: FleetUser("zoe", "operator")), "zoe"),
+    ],
+    ids=["proxy", "surrogate", "user", "proxy of a user"],
+)
+def test_whatever_text_names_the_operator_is_recorded(make_app, name, recorded):
+    """A session may have any JSON, and Flask hands out proxies."""
+    app = make_app()
+    app.extensions["lea_fleet"].operator_loader = lambda: name
+    browser = Api(app.test_client())
+
+    for _ in range(2):  # the second finds the first by the operator's name
+        made = browser.post(
+            "/enroll",
+            {"machine_id": "PC-1"},
+            headers={**SAME_ORIGIN, "Idempotency-Key": "first"},
+        )
+        assert made.status_code == 201
+
+    event, *_ = reversed(browser.get("/machines/PC-1/events").json["events"])
+    assert event["actor"]["user"] == recorded
 
 
 @pytest.mark.parametrize("odd", [1, object(), ["admin"], {"admin": True}, b"admin"])
