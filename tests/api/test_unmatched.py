@@ -164,6 +164,24 @@ def test_what_is_not_below_the_prefix_is_the_hosts(make_host, path):
     assert (response.status_code, response.text) == (404, "the host's")
 
 
+@pytest.mark.parametrize("address", [PREFIX, f"{PREFIX}/page"])
+def test_a_method_that_a_page_below_the_prefix_lacks_is_our_405(make_host, address):
+    def register(app):
+        app.config["LEA_FLEET_PAGE"] = address
+        LeaFleet(app)
+
+    app = make_host(register)
+    stranger = Api(app.test_client(), prefix=address)
+    operator = Api(app.test_client(), OPERATOR_TOKEN, address)
+
+    assert stranger.get("").mimetype == "text/html"
+    for method in ("POST", "OPTIONS"):
+        assert_problem(stranger.request(method, ""), 401, "missing_token")
+        refused = operator.request(method, "")
+        assert_problem(refused, 405, "method_not_allowed", "ask_operator")
+        assert refused.headers["Allow"] == "GET, HEAD"
+
+
 def nested(app):
     parent = Blueprint("parent", __name__, url_prefix="/parent")
     parent.register_blueprint(lea_fleet.blueprint, url_prefix="/lea")

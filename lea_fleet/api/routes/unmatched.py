@@ -3,8 +3,9 @@
 A blueprint's error handlers are not asked about what routing raises, so the answer
 would be the host's page; agents take such a page for one of a proxy, and repeat the
 request. So the blueprint has rules of the lowest weight, which any other rule of the
-host precedes. Where only rules of the host's match, by another method, it is theirs to
-refuse.
+host with the same beginning precedes; Werkzeug looks below a fixed beginning first, so
+not a catch-all such as ``/<path:page>``. Where only rules of the host's match, by
+another method, it is theirs to refuse.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 
 from ...auth.guard import require_role
 from ...core import problems
+from ...page import page_blueprint
 from ..blueprint import blueprint
 
 #: The part of the path that no other rule has matched.
@@ -89,8 +91,7 @@ def _add_rules(setup: BlueprintSetupState) -> None:
 def unmatched(**path: str) -> NoReturn:
     """Refuse the request; by the host's page if only the host has rules here."""
     rules = _rules_by_method()
-    ours = (request.blueprint or "") + "."
-    if rules and not any(rule.endpoint.startswith(ours) for rule in rules.values()):
+    if rules and not any(_is_ours(rule) for rule in rules.values()):
         raise MethodNotAllowed(valid_methods=sorted(rules))
     require_role("operator", "installer", "agent", "monitor")
     if rules:
@@ -98,6 +99,12 @@ def unmatched(**path: str) -> NoReturn:
     raise problems.NotFound(
         "There is no route at this path: check its spelling, and for slashes too many."
     )
+
+
+def _is_ours(rule: Rule) -> bool:
+    """Tell whether *rule* is one of the API, or of a page below its prefix."""
+    name = rule.endpoint.rpartition(".")[0]
+    return current_app.blueprints.get(name) in (blueprint, page_blueprint)
 
 
 def _rules_by_method() -> dict[str, Rule]:
