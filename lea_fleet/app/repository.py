@@ -12,7 +12,7 @@ from ..core.machine import new_machine_id
 from ..core.presence import PresenceRule
 from ..core.problems import AlreadyEnrolled, ReactivationRefused
 from ..core.rows import Agent, AgentToken, Enrollment, Event
-from ..core.tokens import AGENT_PREFIX
+from ..core.tokens import AGENT_PREFIX, is_long_token
 from ..storage.agent_tokens import AgentTokens
 from ..storage.agents import Agents
 from ..storage.budgets import Budget
@@ -291,7 +291,7 @@ class AgentRepository:
     def _replaced(
         self, agent: Agent, token: str, revoked: int, *, pending: bool
     ) -> Agent:
-        if not token.startswith(AGENT_PREFIX):
+        if not is_long_token(token, AGENT_PREFIX):
             raise ValueError("The token of an agent is made by new_agent_token().")
         if revoked:
             self.events.add("token_revoked", agent["machine_id"], because="replaced")

@@ -14,6 +14,8 @@ from dataclasses import Field, dataclass, field, fields
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
+from .limits import LONGEST_DURATION
+
 Status = Literal["active", "uninstalled"]
 
 #: All statuses, in the order of every listing.
@@ -100,6 +102,16 @@ class FleetFilter:
         help="Only machines not seen for this long: 12h, 14d.",
     )
     sort: str = NEWEST_FIRST
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what would select nothing, or everything, in silence."""
+        presences, silence = self.presence or (), self.silent_for
+        if isinstance(presences, str) or not set(presences) <= set(PRESENCES):
+            raise ValueError(f"presence must be a tuple of {', '.join(PRESENCES)}.")
+        if self.status not in (None, *STATUSES):
+            raise ValueError(f"status must be {' or '.join(STATUSES)}.")
+        if silence is not None and not 0 <= silence <= LONGEST_DURATION:
+            raise ValueError("silent_for must be seconds, 36500 days at most.")
 
     @property
     def sort_name(self) -> str:

@@ -43,6 +43,14 @@ def new_enrollment_token() -> str:
     return ENROLLMENT_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
+def is_long_token(token: str, prefix: str) -> bool:
+    """Tell whether *token* has that prefix, and 128 random bits or more, URL-safe.
+
+    Fewer than one of the two functions above has: a host may have made its own.
+    """
+    return re.fullmatch(re.escape(prefix) + "[!-~]{22,}", token) is not None
+
+
 def hash_token(token: bytes) -> str:
     """Return the SHA-256 of *token* in hexadecimal, which is what is stored.
 

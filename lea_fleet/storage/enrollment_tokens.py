@@ -6,9 +6,10 @@ import builtins
 from typing import Any, cast
 
 from ..core import clock
+from ..core.limits import LONGEST_DURATION, MOST_ENROLLMENT_TOKEN_USES
 from ..core.problems import EnrollmentTokenExhausted, UnknownEnrollmentToken
 from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
-from ..core.tokens import ENROLLMENT_PREFIX, hash_token
+from ..core.tokens import ENROLLMENT_PREFIX, hash_token, is_long_token
 from .events import Events
 from .unit_of_work import Repository
 
@@ -61,10 +62,15 @@ class EnrollmentTokens(Repository):
         """Store the hash of a new *token*, and return its row.
 
         *lifetime* is in seconds, or None for a token that never expires. Raises
-        ValueError for a token that new_enrollment_token() has not made, and for no use.
+        ValueError for a token that new_enrollment_token() has not made, and for a
+        number of uses or a lifetime that the API would refuse.
         """
-        if not token.startswith(ENROLLMENT_PREFIX) or max_uses < 1:
-            raise ValueError("The token or its number of uses is not valid.")
+        if not is_long_token(token, ENROLLMENT_PREFIX):
+            raise ValueError("An enrollment token is made by new_enrollment_token().")
+        if not 1 <= max_uses <= MOST_ENROLLMENT_TOKEN_USES:
+            raise ValueError("The number of uses of this token is not valid.")
+        if lifetime is not None and not 0 < lifetime <= LONGEST_DURATION:
+            raise ValueError("The lifetime of this token is not valid.")
         unit = self._unit
         with unit.transaction():
             expires = None if lifetime is None else clock.after(unit.now, lifetime)

@@ -62,8 +62,10 @@ class Events(Repository):
 
         *machine_id* None means all machines; *since* is the earliest timestamp. The
         second value is what to pass as *before* for the next page; it is None on the
-        last page.
+        last page. Raises ValueError for a limit below 1.
         """
+        if limit < 1:
+            raise ValueError("The limit of this page is not valid.")
         values = {"machine_id": machine_id, "before": before, "since": since}
         conditions = ["true"]
         conditions += [] if machine_id is None else ["machine_id = :machine_id"]

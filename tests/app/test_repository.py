@@ -113,6 +113,60 @@ def test_what_is_no_page_is_a_value_error(repository, wanted, options):
         repository.listing.page(wanted, **options)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"presence": "online"},
+        {"presence": ("Online",)},
+        {"presence": ("online", "gone")},
+        {"status": "Active"},
+        {"silent_for": -1},
+        {"silent_for": float("nan")},
+        {"silent_for": 1e30},
+    ],
+    ids=str,
+)
+def test_a_filter_that_no_machine_could_match_is_a_value_error(wrong):
+    """It would be a fleet without machines, or of another size, in silence."""
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))} must be"):
+        FleetFilter(**wrong)
+
+
+@pytest.mark.parametrize("limit", [0, -1, -2])
+def test_a_page_of_events_has_at_least_one(repository, limit):
+    repository.enroll("PC-1")
+
+    with pytest.raises(ValueError, match="limit"):
+        repository.events.page("PC-1", limit=limit)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lifetime": 0},
+        {"lifetime": -60},
+        {"lifetime": float("inf")},
+        {"lifetime": 1e30},
+        {"max_uses": 0},
+        {"max_uses": 1_000_001},
+        {"token": "lea_enroll_"},
+        {"token": "lea_enroll_guessed"},
+        {"token": "lea_agent_" + 43 * "x"},
+    ],
+    ids=str,
+)
+def test_an_enrollment_token_that_the_api_would_not_make_is_not_stored(
+    repository, wrong
+):
+    given = {"label": "a", "lifetime": 60, "max_uses": 1, **wrong}
+    token = given.pop("token", new_enrollment_token())
+
+    with pytest.raises(ValueError, match="token"):
+        repository.enrollment_tokens.create(token, **given)
+
+    assert repository.enrollment_tokens.list() == []
+
+
 def test_a_listing_follows_the_clock_in_one_context(repository, the_clock):
     """Of a context that lives long, such as a thread of the host's."""
     repository.enroll("PC-1")
@@ -126,11 +180,13 @@ def test_a_listing_follows_the_clock_in_one_context(repository, the_clock):
 
 @pytest.mark.parametrize("give", ["rotate_token", "replace_token"])
 def test_a_token_that_could_never_be_used_is_not_stored(repository, give):
+    """Or that is short enough to be guessed."""
     repository.enroll("PC-1")
     before = repository.events.page("PC-1", limit=9)
 
-    with pytest.raises(ValueError, match="new_agent_token"):
-        getattr(repository, give)("PC-1", "of-the-host")
+    for token in ("of-the-host", "lea_agent_", "lea_agent_guessed"):
+        with pytest.raises(ValueError, match="new_agent_token"):
+            getattr(repository, give)("PC-1", token)
     with pytest.raises(ValueError):
         repository.enrollment_tokens.create(
             "of-the-host", label="", lifetime=None, max_uses=1

@@ -29,7 +29,7 @@ def agent(operator):
 
 
 def replaced(repository):
-    repository.replace_token("PC-1", "lea_agent_another")
+    repository.replace_token("PC-1", tokens.new_agent_token())
 
 
 def rotated_away(repository):
@@ -68,7 +68,7 @@ def test_a_pending_token_that_is_replaced_there_stays_dead(
     answer = operator.post("/machines/PC-1/token", {}).json
     pending = Agent(client, {**agent.answer, **answer})
     with repository.transaction():
-        repository.rotate_token("PC-1", "lea_agent_another")
+        repository.rotate_token("PC-1", tokens.new_agent_token())
         repository.uninstall("PC-1")
 
     assert_problem(pending.uninstall("PC-1"), 401, "agent_uninstalled")
