@@ -64,4 +64,5 @@ def _summary(findings: list[Finding]) -> str:
 
 def _line(finding: Finding) -> str:
     line = f"{finding.level:{_WIDTH}}  {finding.check}: {finding.detail.rstrip('.')}"
-    return printable(f"{line}. {finding.action}" if finding.action else line)
+    end = "" if line.endswith("?") else "."
+    return printable(f"{line}{end} {finding.action}" if finding.action else line)

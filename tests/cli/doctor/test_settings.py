@@ -157,9 +157,12 @@ def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, database)
 def test_a_variable_that_looks_like_a_setting(make_app, fleet, monkeypatch):
     monkeypatch.setenv("LEA_FLEET_STALE_AFER", "7d")
 
-    found = only(call(make_app(RPA_API_TOKEN=STRONG_TOKEN)), "environment", "warning")
+    app = make_app(RPA_API_TOKEN=STRONG_TOKEN)
+    found = only(call(app), "environment", "warning")
+    shown = app.test_cli_runner().invoke(args=["fleet", "doctor"]).output
 
     assert "did you mean LEA_FLEET_STALE_AFTER?" in found["detail"]
+    assert "did you mean LEA_FLEET_STALE_AFTER? It has no effect" in shown
 
 
 def test_machines_that_would_be_stale_while_heartbeats_are_rare(
