@@ -145,6 +145,25 @@ def test_a_catch_all_of_the_host_below_the_prefix_goes_first(database, when):
     app.extensions["lea_fleet"].store.close_idle()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_catch_all_of_the_whole_host_is_not_below_the_prefix(database, when):
+    app = Flask("host")
+    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+
+    def register():
+        app.get("/<path:page>")(lambda page: "the host's")
+
+    steps = [register, lambda: LeaFleet(app)]
+    for step in steps if when == "before" else reversed(steps):
+        step()
+
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+    for path in ("", "/nowhere"):
+        assert_problem(operator.get(path), 404, "not_found")
+    assert app.test_client().get("/api/v1/nowhere").text == "the host's"
+    app.extensions["lea_fleet"].store.close_idle()
+
+
 def test_a_method_that_the_host_adds_to_a_route_of_ours_is_named_with_it(make_host):
     app = make_host()
     app.put(f"{PREFIX}/fleet")(lambda: "the host's")
