@@ -114,7 +114,7 @@ def boolean(value: Any) -> bool:
 def prefix(value: Any) -> str:
     path = text(value).rstrip("/")
     if not path.startswith("/"):
-        raise ValueError("must be a path that begins with a slash")
+        raise ValueError("must be a path such as /api/v1/agents, not / alone")
     return path
 
 

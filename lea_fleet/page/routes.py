@@ -65,8 +65,9 @@ def refuse_taken_address(
             continue
         if (rule.subdomain or "") == (subdomain or ""):
             raise ConfigurationError(
-                f"This application has a page of its own at {address}: set"
-                " LEA_FLEET_PAGE to another path, or to False for no page of lea_fleet."
+                f"This application already has a route at {address}"
+                f" ({rule.endpoint}): set LEA_FLEET_PAGE to another path, or to False"
+                " for no page of lea_fleet."
             )
     taken = _matching(app.url_map, address, subdomain)
     if taken is None:

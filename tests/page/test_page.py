@@ -228,8 +228,10 @@ def test_a_taken_address_is_an_early_error_that_says_what_to_do(make_host, rule)
 
 
 def test_an_address_that_the_api_takes_is_an_error_too(make_host):
-    with pytest.raises(ConfigurationError, match="LEA_FLEET_PAGE"):
+    with pytest.raises(ConfigurationError, match="lea_fleet.fleet.*LEA_FLEET_PAGE"):
         LeaFleet(make_host(LEA_FLEET_PAGE=f"{PREFIX}/fleet"))
+    with pytest.raises(ConfigurationError, match="lea_fleet.fleet.*LEA_FLEET_PAGE"):
+        LeaFleet(make_host(), url_prefix="/")
 
 
 def test_a_page_that_the_host_declares_later_is_the_hosts(make_host):
