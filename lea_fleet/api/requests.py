@@ -84,7 +84,11 @@ def _refuse_unreadable(environ: dict[str, Any], announced: int | None) -> None:
         raise _compressed("Transfer-Encoding")
     if environ.get("HTTP_CONTENT_ENCODING", "").lower() not in ("", "identity"):
         raise _compressed("Content-Encoding")
-    if (announced is not None and not sent_as) or "wsgi.input_terminated" in environ:
+    if announced is not None and not sent_as:
+        return
+    protocol = environ.get("SERVER_PROTOCOL", "")
+    # HTTP/1.0 has no chunks: waitress drops them, and says that the input is complete.
+    if "wsgi.input_terminated" in environ and protocol != "HTTP/1.0":
         return
     # By the field: uWSGI passes on a missing length as an empty one, which counts as 0.
     if sent_as == "chunked" or (sent_as and not environ.get("CONTENT_LENGTH")):
@@ -92,7 +96,7 @@ def _refuse_unreadable(environ: dict[str, Any], announced: int | None) -> None:
             "The body could not be read: this server passes on no body in chunks, or of"
             " unknown length. Send it with Content-Length."
         )
-    if environ.get("SERVER_PROTOCOL", "").startswith(("HTTP/2", "HTTP/3")):
+    if protocol.startswith(("HTTP/2", "HTTP/3")):
         environ["wsgi.input_terminated"] = True
 
 

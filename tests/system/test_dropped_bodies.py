@@ -238,6 +238,27 @@ def test_a_length_that_is_no_number_is_not_an_empty_body(operator, length):
     assert operator.get("/enrollment-tokens").json["enrollment_tokens"] == []
 
 
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "identity"])
+def test_a_body_in_chunks_over_http_1_0_is_refused(operator, coding):
+    """Which waitress drops, and names the input complete nevertheless."""
+
+    def send(**fields):
+        return operator.post(
+            "/enrollment-tokens",
+            environ_overrides={
+                "SERVER_PROTOCOL": "HTTP/1.0",
+                "wsgi.input_terminated": True,
+                **fields,
+            },
+        )
+
+    refused = send(HTTP_TRANSFER_ENCODING=coding)
+
+    assert_problem(refused, 400, "invalid_json", "fix_request")
+    assert operator.get("/enrollment-tokens").json["enrollment_tokens"] == []
+    assert send().status_code == 201
+
+
 def test_a_body_that_would_end_with_the_connection_is_refused(send):
     """Transfer-Encoding: identity, which older versions of HTTP had for such a body."""
     tokens = send("GET", "/enrollment-tokens", b"").data
