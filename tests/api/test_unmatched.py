@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, abort, request
 
 import lea_fleet
 from lea_fleet import LeaFleet
@@ -125,6 +125,30 @@ def test_the_hosts_routes_and_pages_below_the_prefix_stay_the_hosts(make_host):
                 (response.status_code, response.text, response.location, allowed)
             )
         assert answers[0] == answers[1], (method, path)
+
+
+def test_the_hosts_guard_refuses_what_only_the_host_has_below_the_prefix(make_host):
+    """Another method of its own route, though the guard lets our blueprint pass."""
+    app = make_host()
+    seen = []
+
+    @app.before_request
+    def guard():
+        seen.append((request.endpoint, request.blueprint, request.view_args))
+        if app.blueprints.get(request.blueprint) is not lea_fleet.blueprint:
+            abort(401)
+
+    stranger = Api(app.test_client())
+    for method, path in [
+        ("POST", "/robots"),
+        ("DELETE", "/files/"),
+        ("PUT", "/docs/a"),
+    ]:
+        refused = stranger.request(method, path)
+        assert (refused.status_code, refused.mimetype) == (401, "text/html")
+    assert seen == 3 * [(None, None, None)]
+    assert_problem(stranger.get("/nowhere"), 401, "missing_token")
+    assert_problem(stranger.request("PUT", "/fleet"), 401, "missing_token")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -88,11 +88,24 @@ def _add_rules(setup: BlueprintSetupState) -> None:
         setup.app.url_map.add(rule)
 
 
-def unmatched(**path: str) -> NoReturn:
-    """Refuse the request; by the host's page if only the host has rules here."""
+@blueprint.url_value_preprocessor
+def _leave_to_host(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Undo the match where only the host has rules, so that the host refuses.
+
+    Before its ``before_request`` functions: a guard lets our blueprint pass, and would
+    not have looked at a request for a route of its own.
+    """
+    if not values or _REST not in values:
+        return
     rules = _rules_by_method()
     if rules and not any(_is_ours(rule) for rule in rules.values()):
-        raise MethodNotAllowed(valid_methods=sorted(rules))
+        request.url_rule = request.view_args = None
+        request.routing_exception = MethodNotAllowed(valid_methods=sorted(rules))
+
+
+def unmatched(**path: str) -> NoReturn:
+    """Refuse a request for which neither we nor the host have a route."""
+    rules = _rules_by_method()
     require_role("operator", "installer", "agent", "monitor")
     if rules:
         raise problems.MethodNotAllowed(sorted(rules))
