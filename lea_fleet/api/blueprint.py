@@ -39,6 +39,10 @@ from ..storage.unit_of_work import UnitOfWork
 logger = logging.getLogger("lea_fleet")
 
 
+#: The part of the path that no other rule has matched; see routes/unmatched.py.
+UNMATCHED = "lea_fleet_rest"
+
+
 class FleetBlueprint(Blueprint):
     """A blueprint that sets up its state on each application it is registered on.
 
@@ -46,6 +50,9 @@ class FleetBlueprint(Blueprint):
     ``app.extensions["lea_fleet"]``. Nothing is opened or created here, since a server
     may fork after loading the application.
     """
+
+    #: Undoes an unmatched request's match where only the host has rules.
+    leave_to_host: Callable[[], None]
 
     def register(self, app: App, options: dict[str, Any]) -> None:
         """Register on *app*, with the settings in its config now.
@@ -228,8 +235,14 @@ blueprint = FleetBlueprint("lea_fleet", __name__, cli_group="fleet")
 
 
 @blueprint.url_value_preprocessor
-def _look_for_csrf(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Exempt the blueprint from CSRFProtect, before that looks at the request."""
+def _prepare(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Do what must be done before the host's ``before_request`` functions.
+
+    Exempt the blueprint from CSRFProtect, before that looks at the request; and leave
+    the host's routes to the host's guard, which lets our blueprint pass.
+    """
     state = current_state()
     if not state.has_looked_for_csrf:
         exempt_from_csrf(state, blueprint)
+    if values and UNMATCHED in values:
+        blueprint.leave_to_host()

@@ -11,6 +11,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import Field, dataclass, field, fields
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
@@ -113,11 +114,11 @@ class FleetFilter:
         if silence is not None and not 0 <= silence <= LONGEST_DURATION:
             raise ValueError("silent_for must be seconds, 36500 days at most.")
 
-    @property
+    @cached_property
     def sort_name(self) -> str:
         return self.sort.removeprefix("-")
 
-    @property
+    @cached_property
     def descending(self) -> bool:
         return self.sort.startswith("-")
 

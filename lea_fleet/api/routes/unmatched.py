@@ -22,10 +22,7 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from ...auth.guard import require_role
 from ...core import problems
 from ...page import page_blueprint
-from ..blueprint import blueprint
-
-#: The part of the path that no other rule has matched.
-_REST = "lea_fleet_rest"
+from ..blueprint import UNMATCHED, blueprint
 
 
 class _AnyMethod(set[str]):
@@ -60,7 +57,7 @@ class _UnmatchedRule(Rule):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> BaseConverter:
-        if variable_name == _REST:
+        if variable_name == UNMATCHED:
             return _Rest(self.map, *args)
         return super().get_converter(variable_name, converter_name, args, kwargs)
 
@@ -73,10 +70,10 @@ def _add_rules(setup: BlueprintSetupState) -> None:
         return
     endpoint = f"{setup.name_prefix}.{setup.name}.unmatched".lstrip(".")
     setup.app.view_functions[endpoint] = unmatched
-    paths = [f"{prefix}/<{_REST}>"]
+    paths = [f"{prefix}/<{UNMATCHED}>"]
     folder, _, name = prefix.rpartition("/")
     if "<" not in name:
-        paths.append(f'{folder}/<rest("{name}"):{_REST}>')
+        paths.append(f'{folder}/<rest("{name}"):{UNMATCHED}>')
     for path in paths:
         rule = _UnmatchedRule(
             path,
@@ -88,19 +85,19 @@ def _add_rules(setup: BlueprintSetupState) -> None:
         setup.app.url_map.add(rule)
 
 
-@blueprint.url_value_preprocessor
-def _leave_to_host(endpoint: str | None, values: dict[str, Any] | None) -> None:
+def _leave_to_host() -> None:
     """Undo the match where only the host has rules, so that the host refuses.
 
     Before its ``before_request`` functions: a guard lets our blueprint pass, and would
     not have looked at a request for a route of its own.
     """
-    if not values or _REST not in values:
-        return
     rules = _rules_by_method()
     if rules and not any(_is_ours(rule) for rule in rules.values()):
         request.url_rule = request.view_args = None
         request.routing_exception = MethodNotAllowed(valid_methods=sorted(rules))
+
+
+blueprint.leave_to_host = _leave_to_host
 
 
 def unmatched(**path: str) -> NoReturn:
