@@ -283,7 +283,8 @@ tls_fault() {
     60:*self*signed* | 60:*issuer*)
       echo "This machine does not trust the certificate's authority. Install the authority's" \
         "own certificate, or name its file in CURL_CA_BUNDLE. A proxy that inspects TLS" \
-        "has an authority of its own."
+        "has an authority of its own. If other machines trust it, the server may not send" \
+        "the intermediate certificates: it needs the whole chain."
       ;;
     60:*) echo "The certificate is not trusted: check its authority, its dates, and $clock." ;;
     77:*)
@@ -343,12 +344,17 @@ member() {
     }' <"$work/answer"
 }
 
+# Print what curl said. It may quote the proxy's URL, whose password ends at the last @.
+complaint() {
+  first_line <"$work/error" | sed "s/'.*@/'/; s/[^ ]*@//g"
+}
+
 # Print the result of the last request, for a person.
 outcome() {
   way=$(proxy)
   way=$url${way:+, through the proxy $way}
   if [ "$status" = 000 ]; then
-    echo "No response from $way: $(first_line <"$work/error")"
+    echo "No response from $way: $(complaint)"
   elif [ -n "$(member action)" ]; then
     echo "HTTP $status $(member code) ($(member action)): $(member detail)"
   else

@@ -50,6 +50,21 @@ def test_an_unknown_authority_is_named_and_not_tried_again(computer, https_front
     assert https_front.requests == []
 
 
+def test_a_chain_that_the_server_does_not_send_is_named(
+    computer, server, authority, trusted, tmp_path
+):
+    whole = authority.create_child_ca().issue_cert("localhost")
+    sent = tmp_path / "certificate.pem"
+    for part in (whole.private_key_pem, whole.cert_chain_pems[0]):
+        part.write_to_path(sent, append=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sent)
+    with faulty_server(server.port, context) as front:
+        run = computer.enroll("--url", front.url, CURL_CA_BUNDLE=str(trusted))
+
+    assert_told_at_once(computer, run, "authority", "intermediate", "whole chain")
+
+
 @pytest.mark.parametrize(
     ("before", "after"), [(-20, -10), (10, 20)], ids=["expired", "not yet valid"]
 )
@@ -164,6 +179,30 @@ def test_a_proxy_that_wants_a_password_has_an_exit_code_of_its_own(
     )
     assert PASSWORD not in run.output
     assert len(front.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://lea:{}@proxy.invalid:99999",
+        "lea:{}@proxy.invalid:99999",
+        "http://lea:a#{}@proxy.invalid:3128",
+        "http://lea:a/{}@proxy.invalid:3128",
+        "http://lea:a@{}@proxy.invalid:3128",
+        "http://lea:a {}@proxy.invalid:3128",
+        "http://lea:a'{}@proxy.invalid:3128",
+    ],
+)
+def test_the_password_for_a_proxy_is_not_told_even_where_curl_quotes_it(
+    computer, proxy
+):
+    environment = {"no_proxy": "", "https_proxy": proxy.format(PASSWORD)}
+    url = f"https://{ELSEWHERE}/api"
+    run = computer.enroll("--url", url, LEA_PATIENCE="1", **environment)
+
+    assert run.exit_code == 20
+    assert "(https_proxy): curl: (" in computer.error
+    assert PASSWORD not in run.output + computer.error
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
