@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from .output import faults_reported, whole_output
+from .output import faults_reported, keep_errors_off_output, whole_output
 
 #: Click's help is cut to 80 columns otherwise, however wide the screen is.
 _WIDEST_HELP = 120
@@ -24,6 +24,7 @@ class FleetCommand(click.Command):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the arguments; print the help, if it was asked for."""
+        keep_errors_off_output()
         with whole_output(), faults_reported():
             return super().make_context(*args, **extra)
 

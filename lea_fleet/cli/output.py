@@ -53,6 +53,15 @@ def refuse_lost_output() -> None:
         raise click.ClickException("The output cannot be written: nobody reads it.")
 
 
+def keep_errors_off_output() -> None:
+    """Drop what goes to standard error where it is closed.
+
+    click would print it on standard output, where a script takes it for a token.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+
+
 @contextmanager
 def faults_reported() -> Iterator[None]:
     """Report an output that fails in the context in one line with exit code 1."""

@@ -176,6 +176,31 @@ def test_a_token_is_printed_where_the_note_about_it_cannot_be(database):
     assert result.stdout.startswith("lea_enroll_")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("show PC-9", 1),
+        ("enroll 'PC/9' --create", 2),
+        ("token create --max-uses 0", 2),
+        ("nonsense", 2),
+        ("import {folder}/m.csv --dry-run", 0),
+        ("backup {folder}/copy.db", 0),
+    ],
+)
+def test_no_error_takes_the_place_of_the_output(
+    database, operator, app, tmp_path, words, code
+):
+    """Where standard error is closed, a script would take an error for a token."""
+    operator.enroll("PC-1")
+    app.extensions["lea_fleet"].store.close_idle()
+    (tmp_path / "m.csv").write_text("machine_id\nPC-1\n")
+    words = words.format(folder=tmp_path)
+    result = run_script(database, f'"$0" -m lea_fleet {words} 2>&-')
+
+    assert result.returncode == code
+    assert bool(result.stdout) == (code == 0)
+
+
 @pytest.mark.parametrize("words", ["enroll PC-2", "rotate PC-1", "token create"])
 def test_the_line_ends_after_the_commit(run, operator, monkeypatch, words):
     """Whoever reads a whole line has a token that is on the disk."""
