@@ -40,6 +40,16 @@ _CONTROL = ("Cc", "Zl", "Zp")
 #: Format characters are not visible, or change the direction of what follows.
 _FORMAT = "Cf"
 
+#: What is of another category and not visible either: fillers and variation selectors
+#: (Unicode, Default_Ignorable_Code_Point).
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+
+#: One blank looks like another, such as the no-break space of a web page.
+_BLANK = re.compile(r"\s")
+
 #: What may be around and in a GUID; in every form it has the same 32 digits.
 _GUID = re.compile(r"(?:urn:uuid:)?[{(]?([0-9a-f-]{32,36})[)}]?")
 _GUID_DIGITS = 32
@@ -69,14 +79,15 @@ def stored_form(sent: str) -> str:
 def look(machine_id: str) -> str:
     """Return what ids that look alike have in common.
 
-    Case, invisible characters and blanks make no difference, nor do braces and hyphens
-    of a GUID.
+    Case, invisible characters and the kind of a blank make no difference, nor do braces
+    and hyphens of a GUID.
     """
     if machine_id.isascii():  # most are, and a list looks at all of the fleet
         text = machine_id.strip().lower()
     else:
-        visible = (c for c in machine_id if unicodedata.category(c) != _FORMAT)
-        text = folded("".join(visible))
+        unformatted = (c for c in machine_id if unicodedata.category(c) != _FORMAT)
+        visible = _IGNORABLE.sub("", "".join(unformatted))
+        text = folded(_BLANK.sub(" ", visible))
     guid = _GUID.fullmatch(text)
     digits = guid[1].replace("-", "") if guid else ""
     return digits if len(digits) == _GUID_DIGITS else text

@@ -49,6 +49,11 @@ def imports(run, tmp_path, monkeypatch):
         ("STRASSE", "straße"),
         ("PC-é", "PC-E\u0301"),
         ("PC-1", "\u200bPC\u00ad-1\u202c"),
+        ("PC-1", "PC\ufe0f-1"),
+        ("PC-1", "\u3164PC\u034f-1\U000e0101"),
+        ("é", "e\u034f\u0301"),
+        ("PC 1", "PC\u00a01"),
+        ("PC 1", "PC\u202f1"),
     ],
 )
 def test_ids_that_look_alike(one, other):
