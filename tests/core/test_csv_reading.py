@@ -98,6 +98,8 @@ POWERSHELL = table(",", quoted=True)
         pytest.param(table("\t", end="\n").encode(), id="LibreOffice, tabs"),
         pytest.param(table(",").encode("utf-16-le"), id="UTF-16 without a mark"),
         pytest.param(table(",").encode("utf-16-be"), id="UTF-16 BE without a mark"),
+        pytest.param(table(";").encode("cp850") + b"\x1a", id="DOS, copy, Ctrl-Z"),
+        pytest.param(table(",").encode("cp1252") + b"\x1a\r\n", id="Ctrl-Z, a line"),
     ],
 )
 def test_files_as_the_programs_of_windows_write_them(content):

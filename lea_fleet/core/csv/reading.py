@@ -20,6 +20,9 @@ _DELIMITERS = (";", ",", "\t")
 #: Excel's own first line, which declares the delimiter.
 _SEP = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
 
+#: What the end of a DOS file may have after its lines (Ctrl-Z), as ``copy a+b`` writes.
+_END_OF_DOS_FILE = "\x1a"
+
 #: The beginning of PowerShell's first line.
 _TYPE = ("#TYPE ", '"#TYPE ')
 
@@ -148,7 +151,7 @@ class CsvFile:
         not silently swallow lines. It continues after a faulty row.
         """
         self._text.seek(0)
-        lines = iter(self._text.readline, "")
+        lines = map(_without_end, iter(self._text.readline, ""))
         for _ in range(self._skipped):
             next(lines)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -165,6 +168,11 @@ class CsvFile:
                 continue
             if any(map(str.strip, cells)):
                 yield _Row(number, cells)
+
+
+def _without_end(line: str) -> str:
+    """Return *line*, blank if it is only the end of a DOS file."""
+    return "\n" if line.rstrip("\r\n") == _END_OF_DOS_FILE else line
 
 
 def _name(cell: str) -> str:
