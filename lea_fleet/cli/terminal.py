@@ -12,6 +12,7 @@ from typing import IO
 
 import click
 
+from ..core import clock
 from ..core.text import printable
 from .output import encodable, faults_reported
 
@@ -107,9 +108,10 @@ def text_width(text: str) -> int:
 def ago(timestamp: str | None, now: datetime) -> str:
     """Return how long before *now* the ISO 8601 *timestamp* is: ``3 min ago``."""
     try:
-        seconds = (now - datetime.fromisoformat(str(timestamp))).total_seconds()
-    except (TypeError, ValueError):  # absent, or not in ISO 8601
+        time = datetime.fromisoformat(clock.parse_time(str(timestamp)))
+    except ValueError:  # absent, or not in ISO 8601
         return "never"
+    seconds = (now - time).total_seconds()
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
@@ -118,7 +120,9 @@ def ago(timestamp: str | None, now: datetime) -> str:
 
 def at(timestamp: str | None) -> str:
     """Return the ISO 8601 *timestamp* as tables show it: in UTC, to the second."""
-    return "-" if timestamp is None else printable(timestamp[:19].replace("T", " "))
+    if timestamp is None:
+        return "-"
+    return printable(clock.in_utc(timestamp)[:19].replace("T", " "))
 
 
 def _fit(text: str, width: int) -> str:

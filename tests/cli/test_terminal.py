@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from lea_fleet.cli.terminal import ago, table, text_width
+from lea_fleet.cli.terminal import ago, at, table, text_width
 from lea_fleet.core.text import printable
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=timezone.utc)
@@ -30,7 +30,24 @@ def test_ages(passed, said):
     assert ago((NOW - timedelta(**passed)).isoformat(), NOW) == said
 
 
-@pytest.mark.parametrize("odd", [None, "", "yesterday", "2026-03-02T07:00:00"])
+@pytest.mark.parametrize(
+    "seen",
+    [
+        "2026-03-02T07:00:00+00:00",
+        "2026-03-02T07:00:00Z",
+        "2026-03-02T16:00:00.5+09:00",
+        "2026-03-01T20:00:00-11:00",
+        "2026-03-02T07:00:00",
+        "2026-03-02 07:00:00",
+    ],
+)
+def test_a_time_is_told_by_its_value_however_another_program_wrote_it(seen):
+    """Without an offset it is in UTC, as for the presence."""
+    assert at(seen) == "2026-03-02 07:00:00"
+    assert ago(seen, NOW + timedelta(minutes=1)) == "1 h ago"
+
+
+@pytest.mark.parametrize("odd", [None, "", "yesterday"])
 def test_an_instant_as_no_server_writes_it_is_no_fault(odd):
     assert ago(odd, NOW) == "never"
 
