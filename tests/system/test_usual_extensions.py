@@ -121,16 +121,24 @@ def test_the_hosts_users_are_operators_if_the_host_says_so(host, operator):
     admin, other = browser_of(host, "zoe"), browser_of(host, "max")
 
     assert admin.get("/fleet").json["totals"]["active"] == 1
-    assert admin.client.get("/fleet").status_code == 200
-    refused = other.get("/fleet")
-    assert refused.status_code in (401, 403)
-    assert refused.mimetype == "application/problem+json"
+    assert_problem(other.get("/fleet"), 403, "insufficient_scope")
+    assert_problem(Api(host.test_client()).get("/fleet"), 401, "missing_token")
     released = admin.post("/machines/PC-1/release", {}, headers=OWN_PAGE)
     assert released.status_code == 200
     actor = admin.get("/machines/PC-1/events").json["events"][0]["actor"]
     assert actor["user"] == "zoe"
     forged = admin.post("/uninstall", {"machine_id": "PC-1"})
     assert_problem(forged, 403, "cross_site")
+
+
+def test_the_page_and_its_files_are_not_limited_either(host):
+    client = host.test_client()
+    page = client.get("/fleet").text
+    files = re.findall(r'(?:href|src)="(/fleet/assets/[^"]+)"', page)
+
+    assert len(files) >= 3
+    for path in ["/fleet", *files] * 6:  # the host's limit is five
+        assert client.get(path).status_code == 200
 
 
 def test_a_dashboard_of_another_origin_needs_a_token(host, operator):
