@@ -168,6 +168,11 @@ create_option = click.option(
 #: For changes to more than one machine.
 yes_option = click.option("--yes", is_flag=True, help="Act on more than one machine.")
 
+#: For such changes, where a change to one machine is asked about on a terminal.
+yes_unasked_option = click.option(
+    "--yes", is_flag=True, help="Do not ask, and act on more than one machine."
+)
+
 
 def say_json(members: Mapping[str, object]) -> None:
     """Print *members* in ASCII: names come from machines and may hold anything."""

@@ -16,7 +16,7 @@ from .options import (
     json_option,
     optional_machine_argument,
     refuse_many,
-    yes_option,
+    yes_unasked_option,
 )
 from .output import answer
 
@@ -33,7 +33,7 @@ _Act = Callable[[str], "str | None"]
     help="Release every active machine that has no token, such as those that an older"
     " server enrolled.",
 )
-@yes_option
+@yes_unasked_option
 @dry_run_option
 @json_option
 @with_appcontext

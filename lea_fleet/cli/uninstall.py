@@ -21,7 +21,7 @@ from .options import (
     given_text,
     json_option,
     refuse_many,
-    yes_option,
+    yes_unasked_option,
 )
 from .output import answer
 from .terminal import at
@@ -47,7 +47,7 @@ def _each(
     callback=partial(given_text, longest=LONGEST_REASON),
     help="The reason, kept with the machine and in its history.",
 )
-@yes_option
+@yes_unasked_option
 @dry_run_option
 @json_option
 @with_appcontext

@@ -1,0 +1,53 @@
+"""The page of the commands names each member of the JSON that a command prints."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support import docs
+
+#: What each command is typed with; ``enroll`` first, and what takes away last.
+COMMANDS = {
+    "enroll": "PC-NEW",
+    "list": "",
+    "show": "PC-1",
+    "events": "PC-1",
+    "edit": "PC-1 --version 2",
+    "release": "PC-1",
+    "rotate": "PC-1",
+    "uninstall": "PC-1",
+    "import": "machines.csv --yes",
+    "prune": "--silent-for 1s",
+    "erase": "PC-1 --yes",
+    "export": "--user zoe@example.com",
+    "token create": "",
+    "token list": "",
+    "token revoke": "1",
+    "installer": "kit --url https://rpa.example.com",
+    "doctor": "",
+    "backup": "copy.db",
+}
+
+
+@pytest.fixture(scope="module")
+def sections():
+    return docs.subsections(docs.parse(docs.COMMANDS))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_member_of_a_commands_json_is_named(
+    name, sections, run, operator, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("machines.csv").write_text("machine_id\nPC-8\nPC-9\n")
+    operator.enroll("PC-1", user_email="zoe@example.com")
+    operator.installer()
+
+    printed = json.loads(run(*name.split(), *COMMANDS[name].split(), "--json").stdout)
+
+    (record,) = operator.get("/enrollment-tokens").json["enrollment_tokens"][:1]
+    refers = "its record" in sections[f"flask fleet {name}"].astext()
+    for member in printed.keys() - (record.keys() if refers else set()):
+        assert member in docs.literals(sections[f"flask fleet {name}"])
