@@ -14,10 +14,15 @@ from lea_fleet.api import documents as spool
 from lea_fleet.core.temporary import TemporaryFile
 from lea_fleet.core.machine import DETAILS
 from lea_fleet.storage.listing import Listing
+from tests.support import docs
 from tests.support.api import assert_problem
 from tests.support.fleets import ask, fill
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+#: What the reference calls those that it does not print.
+NAMES = {"\t": "a tab", "\r": "a carriage return", "\n": "a line feed"}
 
 
 def table(response, delimiter=","):
@@ -243,3 +248,12 @@ def test_a_table_that_finds_no_room_is_a_503(operator, monkeypatch):
     response = operator.get("/fleet?format=csv")
 
     assert_problem(response, 503, "database_unavailable", "retry")
+
+
+def test_the_reference_names_each_beginning_of_a_formula():
+    section = docs.section(docs.parse(docs.REFERENCE), "CSV")
+    text = " ".join(section.astext().split())
+
+    for sign in FORMULA:
+        name = NAMES.get(sign)
+        assert name in text if name else sign in docs.literals(section)
