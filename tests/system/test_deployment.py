@@ -109,6 +109,51 @@ def test_the_commands_run_with_the_services_settings(place, page):
         assert f"{key}={settings[key]}" in checked.stdout, checked.stderr
 
 
+def test_the_service_is_installed_from_a_clone(page):
+    """No package index has it: pip finds nothing there, or what somebody else put."""
+    section = docs.section(page, "A service on Linux (systemd)")
+    install, *_ = docs.blocks(section, "sh")
+
+    (command,) = (line for line in install.splitlines() if "pip install" in line)
+    assert shlex.split(command)[-1] == ".[server]"
+
+
+def scheduled():
+    """Yield what cron and NRPE run by operations.rst, as ``sh`` gets it."""
+    page = docs.parse(docs.OPERATIONS)
+    for title in ("Health check (doctor)", "Backup, restore and move"):
+        for block in docs.blocks(docs.section(page, title), "sh"):
+            yield from re.findall(r"^[\d *]+ rpa (.+)$", block, re.MULTILINE)
+            yield from re.findall(r"sudo -u rpa sh -c '(.+)'$", block, re.MULTILINE)
+
+
+def test_scheduled_commands_run_with_the_services_settings(place):
+    """Cron has a short PATH and no setting of the service."""
+    folder, written = place / "srv/rpa", place / "etc/lea-fleet/environment"
+    folder.joinpath("backups").mkdir()
+    lines = re.sub("(?m)^RPA_API_TOKEN=.*", "RPA_API_TOKEN=weak", written.read_text())
+    written.write_text(lines)  # a finding, of which a mail tells
+    settings = settings_in(place)
+    begin = [PROGRAMS / "flask", "fleet", "token", "create"]
+    subprocess.run(begin, env=docs.environment(**settings), check=True)
+    commands = [here(place, line).replace("\\%", "%") for line in scheduled()]
+
+    assert len(commands) == 4
+    for command in commands:
+        ran = subprocess.run(
+            ["sh", "-c", command],
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+        )
+        assert ran.stderr == ""
+        if "doctor" in command:
+            assert "LEA_FLEET_STALE_AFTER=30d" in ran.stdout
+    (copy,) = folder.joinpath("backups").iterdir()
+    assert re.fullmatch(r"rpa_data-[1-7]\.db", copy.name)
+
+
 def test_waitress_serves_the_fleet(tmp_path, page):
     section = docs.section(page, "A service on Windows (waitress)")
     (command,) = docs.blocks(section, "bat")
