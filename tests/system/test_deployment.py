@@ -143,7 +143,7 @@ def test_scheduled_commands_run_with_the_services_settings(place):
         ran = subprocess.run(
             ["sh", "-c", command],
             cwd=folder,
-            env={"PATH": "/usr/bin:/bin"},
+            env={**docs.environment(), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
         )
