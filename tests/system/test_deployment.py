@@ -34,6 +34,7 @@ def place(tmp_path, page):
     (tmp_path / "srv/rpa/data/databases").mkdir(parents=True)
     (tmp_path / "srv/rpa/.venv").mkdir()
     (tmp_path / "srv/rpa/.venv/bin").symlink_to(PROGRAMS)
+    (tmp_path / "run/lea-fleet").mkdir(parents=True)
     (tmp_path / "etc/lea-fleet").mkdir(parents=True)
     (tmp_path / "etc/lea-fleet/environment").write_text(here(tmp_path, settings))
     (tmp_path / "lea-fleet.service").write_text(here(tmp_path, unit))
@@ -41,9 +42,7 @@ def place(tmp_path, page):
 
 
 def here(folder, text):
-    return text.replace("/srv/", f"{folder}/srv/").replace(
-        "/etc/lea", f"{folder}/etc/lea"
-    )
+    return re.sub("/(srv/|etc/lea|run/lea)", rf"{folder}/\1", text)
 
 
 def settings_in(place):
@@ -52,12 +51,15 @@ def settings_in(place):
 
 
 @contextmanager
-def started(command, folder, settings):
+def started(command, folder, settings, log=None):
     """Run the server *command* on a free port; yield a client of it."""
     port = free_port()
     command = re.sub(r"127\.0\.0\.1:8000", f"127.0.0.1:{port}", command)
     process = subprocess.Popen(
-        shlex.split(command), cwd=folder, env=docs.environment(**settings)
+        shlex.split(command),
+        cwd=folder,
+        env=docs.environment(**settings),
+        stderr=log,
     )
     try:
         wait_until_it_listens(process, port)
@@ -67,11 +69,16 @@ def started(command, folder, settings):
         process.wait()
 
 
-def test_the_unit_starts_a_server_with_the_settings(place):
+@pytest.fixture
+def service(place):
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str
     unit.read(place / "lea-fleet.service")
-    service, settings = unit["Service"], settings_in(place)
+    return unit["Service"]
+
+
+def test_the_unit_starts_a_server_with_the_settings(place, service):
+    settings = settings_in(place)
     assert service["EnvironmentFile"] == str(place / "etc/lea-fleet/environment")
     folder = service["WorkingDirectory"]
 
@@ -81,6 +88,23 @@ def test_the_unit_starts_a_server_with_the_settings(place):
 
     database = Path(settings["RPA_AGENTS_DB_PATH"])
     assert database.is_relative_to(service["ReadWritePaths"]) and database.exists()
+
+
+def test_the_server_needs_no_folder_that_the_unit_closes(place, service):
+    """gunicorn makes a socket, by default in the home folder."""
+    name, _, folder = service["Environment"].partition("=")
+    assert folder == str(place / "run" / service["RuntimeDirectory"])
+    closed = {"HOME": str(place / "lea-fleet.service"), name: folder}
+    log = place / "log"
+
+    with log.open("w") as output:
+        given = settings_in(place) | closed
+        where = service["WorkingDirectory"], given, output
+        with started(service["ExecStart"], *where) as client:
+            assert client.open("/fleet").status_code == 200
+
+    assert "Listening at" in log.read_text()
+    assert "ERROR" not in log.read_text()
 
 
 @pytest.mark.skipif(
