@@ -41,7 +41,7 @@ def find_value(
 
 
 def unknown(names: Iterable[str], known: Collection[str]) -> Iterator[str]:
-    """Yield a sentence on each of *names* that looks like a setting and is none."""
+    """Yield a sentence on each of *names* that looks like a setting and is not one."""
     for name in names:
         if name.startswith(_OURS) and name not in known:
             alike = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
@@ -52,7 +52,7 @@ def unknown(names: Iterable[str], known: Collection[str]) -> Iterator[str]:
 def unknown_variables(
     environment: Mapping[str, str], known: Collection[str]
 ) -> Iterator[str]:
-    """Yield a sentence on each variable that looks like a setting and is none."""
+    """Yield a sentence on each variable that looks like a setting and is not one."""
     names = {name.removeprefix(_FLASK) for name in environment}
     return unknown(
         sorted(name for name in names if not _OF_A_SERVICE.search(name)), known
