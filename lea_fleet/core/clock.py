@@ -63,7 +63,8 @@ def after(time: datetime, seconds: float) -> str:
 
 
 def _read(text: str) -> datetime:
-    # Python 3.10 does not know the Z.
+    # Python 3.10 knows neither the Z nor fractions of other than 3 or 6 digits.
+    text = re.sub(r"(?<=:\d\d)\.(\d+)", lambda part: f".{part[1][:6]:0<6}", text)
     return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
 
 
