@@ -108,10 +108,9 @@ def text_width(text: str) -> int:
 def ago(timestamp: str | None, now: datetime) -> str:
     """Return how long before *now* the ISO 8601 *timestamp* is: ``3 min ago``."""
     try:
-        time = datetime.fromisoformat(clock.parse_time(str(timestamp)))
+        seconds = (now - clock.read_time(str(timestamp))).total_seconds()
     except ValueError:  # absent, or not in ISO 8601
         return "never"
-    seconds = (now - time).total_seconds()
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"

@@ -41,15 +41,23 @@ def in_utc(text: str) -> str:
 
 
 def parse_time(text: str) -> str:
-    """Parse an ISO 8601 date or time; without an offset it is in UTC.
+    """Parse an ISO 8601 date or time, and return it as :func:`iso` does.
 
-    Return it as :func:`iso` does. Raises ValueError for text that is neither.
+    Raises ValueError for text that is neither.
     """
-    time = _read(text.strip())
     try:
-        return iso(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
+        return iso(read_time(text))
     except OverflowError as error:  # in the first or last hours that there are
         raise ValueError(str(error)) from None
+
+
+def read_time(text: str) -> datetime:
+    """Return the ISO 8601 date or time in *text*; without an offset it is in UTC.
+
+    Raises ValueError for text that is neither.
+    """
+    time = _read(text.strip())
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 def before(time: datetime, seconds: float) -> str:
@@ -63,6 +71,10 @@ def after(time: datetime, seconds: float) -> str:
 
 
 def _read(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)  # ours, of which a list has many
+    except ValueError:
+        pass
     # Python 3.10 knows neither the Z nor fractions of other than 3 or 6 digits.
     text = re.sub(r"(?<=:\d\d)\.(\d+)", lambda part: f".{part[1][:6]:0<6}", text)
     return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
