@@ -12,14 +12,13 @@ from .listing import Listing
 from .unit_of_work import Repository
 
 _ENROLLED = ", ".join(f"'{event}'" for event in ENROLLMENTS)
+_ENROLLED_AT = in_utc("agent.enrolled_at")
+_UNINSTALLED_AT = in_utc("agent.uninstalled_at")
 
 # An older server records no events; only the row has its last enrollment and uninstall.
 # Our own have an event at the row's timestamp or just after. A machine that was only
 # imported has not enrolled. There is no index on the events' timestamps: each
 # enrollment would have to update it, and reading 180,000 events takes 0.05 s.
-_ENROLLED_AT, _UNINSTALLED_AT = in_utc("agent.enrolled_at"), in_utc(
-    "agent.uninstalled_at"
-)
 _BY_DAY = f"""
     SELECT date, sum(enrollments), sum(uninstalls) FROM (
       SELECT substr(at, 1, 10) AS date,
