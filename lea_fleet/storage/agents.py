@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 from ..core.machine import COLUMNS, DETAILS, stored_form
 from ..core.problems import MachineUninstalled, UnknownAgent
 from ..core.rows import Agent
 from .clones import SUSPECTED
+from .interface import Dialect
 from .intervals import Intervals
 from .releases import PENDING
 from .unit_of_work import Repository
@@ -59,25 +61,43 @@ BY_ID = (
 _IS_KNOWN = "SELECT 1 FROM enrolled_agents WHERE machine_id = :sent"
 _IS_KNOWN_EITHER_WAY = f"{_IS_KNOWN} OR machine_id = :trimmed"
 
-#: Sets the columns of the details that are given; the others keep their values.
-SET_GIVEN = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in DETAILS)
-
-_VALUES = ", ".join(f":{name}" for name in DETAILS)
-_INSERT = (
-    f"INSERT INTO enrolled_agents (machine_id, {', '.join(DETAILS)}, enrolled_at,"
-    f" last_seen_at) VALUES (:machine_id, {_VALUES}, :enrolled_at, :last_seen_at)"
-    " RETURNING id"
-)
-_RESET = (
-    "UPDATE enrolled_agents SET status = 'active', enrolled_at = :now,"
-    " last_seen_at = :now, uninstalled_at = NULL, uninstall_reason = NULL,"
-    f" {SET_GIVEN} WHERE machine_id = :machine_id RETURNING {_ROW}"
-)
-_UPDATE = f"UPDATE enrolled_agents SET {SET_GIVEN} WHERE machine_id = :machine_id"
 _UNINSTALL = (
     "UPDATE enrolled_agents SET status = 'uninstalled', uninstalled_at = :now,"
     " uninstall_reason = :reason WHERE machine_id = :machine_id"
 )
+
+
+@cache
+def _insert(dialect: Dialect) -> str:
+    names = [*dialect.with_keys(dict.fromkeys(["machine_id", *DETAILS]))]
+    names += ["enrolled_at", "last_seen_at"]
+    values = ", ".join(f":{name}" for name in names)
+    return (
+        f"INSERT INTO enrolled_agents ({', '.join(names)}) VALUES ({values})"
+        " RETURNING id"
+    )
+
+
+@cache
+def _reset(dialect: Dialect) -> str:
+    return (
+        "UPDATE enrolled_agents SET status = 'active', enrolled_at = :now,"
+        " last_seen_at = :now, uninstalled_at = NULL, uninstall_reason = NULL,"
+        f" {_given(dialect)} WHERE machine_id = :machine_id RETURNING {_ROW}"
+    )
+
+
+@cache
+def _update(dialect: Dialect) -> str:
+    return (
+        f"UPDATE enrolled_agents SET {_given(dialect)} WHERE machine_id = :machine_id"
+    )
+
+
+def _given(dialect: Dialect) -> str:
+    """Return what sets the columns of given details; the others keep their values."""
+    names = dialect.with_keys(dict.fromkeys(DETAILS))
+    return ", ".join(f"{name} = coalesce(:{name}, {name})" for name in names)
 
 
 class Agents(Repository):
@@ -141,20 +161,26 @@ class Agents(Repository):
             "uninstall_reason": None,
         }
         # fetchall(), since an unfinished statement would stay open after COMMIT.
-        ((row_id,),) = self._unit.session.execute(_INSERT, columns).fetchall()
+        dialect = self._unit.dialect
+        ((row_id,),) = self._unit.session.execute(
+            _insert(dialect), dialect.with_keys(columns)
+        ).fetchall()
         return _just_written({"id": row_id, **columns})
 
     def reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
         """Mark a known machine as enrolled again, and return it."""
         now = self._unit.timestamp
-        values = {**complete(details), "machine_id": machine_id, "now": now}
-        (row,) = self._unit.session.execute(_RESET, values).fetchall()
+        dialect = self._unit.dialect
+        given = dialect.with_keys(complete(details))
+        values = {**given, "machine_id": machine_id, "now": now}
+        (row,) = self._unit.session.execute(_reset(dialect), values).fetchall()
         return _just_written(dict(zip(COLUMNS, row)))
 
     def update(self, machine_id: str, details: Mapping[str, str | None]) -> None:
         """Update the *details* of a machine that are given."""
-        values = {**complete(details), "machine_id": machine_id}
-        self._unit.session.execute(_UPDATE, values)
+        dialect = self._unit.dialect
+        values = {**dialect.with_keys(complete(details)), "machine_id": machine_id}
+        self._unit.session.execute(_update(dialect), values)
 
     def mark_uninstalled(self, machine_id: str, reason: str | None) -> None:
         """Mark a machine as uninstalled now. It must exist."""

@@ -65,10 +65,14 @@ class Edits(Repository):
         return agents.require(machine_id)
 
     def _carry(self, old_id: str, new_id: str) -> None:
+        carried = {"machine_id": new_id}
+        stored = self._unit.dialect.with_keys(carried)
         for table in ("enrolled_agents", *CARRIED):
+            columns = stored if table == "enrolled_agents" else carried
+            assignments = ", ".join(f"{name} = :{name}" for name in columns)
             self._unit.session.execute(
-                f"UPDATE {table} SET machine_id = :new_id WHERE machine_id = :old_id",
-                {"old_id": old_id, "new_id": new_id},
+                f"UPDATE {table} SET {assignments} WHERE machine_id = :old_id",
+                {**columns, "old_id": old_id},
             )
 
 

@@ -169,7 +169,8 @@ class Erasure:
 
     def _erase_row(self, plan: Plan) -> None:
         if plan.columns and plan.enrolled_at is not None:
-            nothing = ", ".join(f"{name} = NULL" for name in plan.columns)
+            columns = self._unit.dialect.with_keys(dict.fromkeys(plan.columns))
+            nothing = ", ".join(f"{name} = NULL" for name in columns)
             self._unit.session.execute(
                 # enrolled_at: not if the machine has re-enrolled in the meantime.
                 f"UPDATE enrolled_agents SET {nothing}"

@@ -68,11 +68,12 @@ class Heartbeats(Repository):
         """
         changed = changes(machine, details)
         self._note_identity(machine, changed)
-        assignments = "".join(f", {name} = :{name}" for name in changed)
+        stored = self._unit.dialect.with_keys(changed)
+        assignments = "".join(f", {name} = :{name}" for name in stored)
         self._unit.session.execute(
             f"UPDATE enrolled_agents SET last_seen_at = :now{assignments}"
             " WHERE id = :id",
-            {**changed, "id": machine["id"], "now": self._unit.timestamp},
+            {**stored, "id": machine["id"], "now": self._unit.timestamp},
         )
         self._note_said(machine, details, changed)
 

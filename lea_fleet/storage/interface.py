@@ -72,6 +72,12 @@ class Dialect(Protocol):
     def sort_key(self, column: str) -> str:
         """Return the sort expression of a text column, for the order people expect."""
 
+    def with_keys(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return *columns* of ``enrolled_agents`` to write, with those derived of them.
+
+        An engine may keep what it searches and sorts by.
+        """
+
     def key_as_bytes(self, key: str) -> str:
         """Return two select columns: the type of a sort key, and its value as bytes."""
 
