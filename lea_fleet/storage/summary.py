@@ -20,7 +20,8 @@ _UNINSTALLED_AT = in_utc("agent.uninstalled_at")
 # imported has not enrolled. There is no index on the events' timestamps: each
 # enrollment would have to update it, and reading 180,000 events takes 0.05 s.
 _BY_DAY = f"""
-    SELECT date, sum(enrollments), sum(uninstalls) FROM (
+    SELECT date, CAST(sum(enrollments) AS INTEGER), CAST(sum(uninstalls) AS INTEGER)
+    FROM (
       SELECT substr(at, 1, 10) AS date,
         CASE WHEN event IN ({_ENROLLED}) THEN 1 ELSE 0 END AS enrollments,
         CASE WHEN event = 'uninstalled' THEN 1 ELSE 0 END AS uninstalls
