@@ -16,7 +16,7 @@ from flask.sansio.app import App
 from flask.sansio.blueprints import BlueprintSetupState
 
 from ..app.database import close_db
-from ..app.engine import DATABASE_ERRORS, open_store
+from ..app.engine import open_store
 from ..app.host_extensions import exempt_from_csrf
 from ..app.refusals import Refusals
 from ..app.setting_sources import find_value, unknown_variables
@@ -35,6 +35,7 @@ from ..page import refuse_taken_address, register_page
 from ..storage.interface import Store
 from ..storage.refusals import RefusalCounts
 from ..storage.unit_of_work import UnitOfWork
+from .attempts import attempted
 
 logger = logging.getLogger("lea_fleet")
 
@@ -114,7 +115,7 @@ class FleetBlueprint(Blueprint):
         """
         options["strict_slashes"] = True
         options["merge_slashes"] = False
-        view_func = view_func and guarded(view_func)
+        view_func = view_func and attempted(guarded(view_func))
 
         def add(setup: BlueprintSetupState) -> None:
             settings: Settings = setup.options["settings"]
@@ -227,7 +228,7 @@ def _make_refusals(store: Store, settings: Settings) -> Refusals:
         finally:
             store.release(session)
 
-    return Refusals(save, (*DATABASE_ERRORS, DatabaseProblem))
+    return Refusals(save, (*store.errors, DatabaseProblem))
 
 
 #: The routes register on it; the extension adds the commands to it.

@@ -1,11 +1,9 @@
-"""Error handlers: answer problems and database errors as problem+json (RFC 9457)."""
+"""The error handler: answer problems as problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
 from flask import Response
 
-from ..app.database import problem_of
-from ..app.engine import DATABASE_ERRORS
 from ..app.receiving import discard_body
 from ..app.state import count_problem
 from ..auth.guard import caller_is_operator
@@ -26,12 +24,3 @@ def on_problem(problem: Problem) -> Response:
     response.mimetype = "application/problem+json"
     response.headers.update(problem.headers())
     return response
-
-
-def on_database_error(error: Exception) -> Response:
-    """Answer a database driver's error with 503."""
-    return on_problem(problem_of(error))
-
-
-for _error in DATABASE_ERRORS:
-    blueprint.register_error_handler(_error, on_database_error)

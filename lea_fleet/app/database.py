@@ -44,6 +44,14 @@ def close_db(store: Store, error: BaseException | None = None) -> None:
         store.release(unit.session)
 
 
+def start_over() -> None:
+    """Forget what this application context has read, and its session."""
+    state = current_state()
+    close_db(state.store)
+    for name in (_HOST_REPOSITORY, "flask_httpauth_user"):
+        g.pop(name, None)
+
+
 def problem_of(error: Exception) -> DatabaseProblem:
     """Translate an *error* of the database driver to the problem to answer with.
 

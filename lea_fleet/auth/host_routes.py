@@ -20,9 +20,8 @@ from werkzeug.exceptions import (
 from werkzeug.local import LocalProxy
 
 from ..app.database import get_repository, problem_of
-from ..app.engine import DATABASE_ERRORS
 from ..app.receiving import discard_body
-from ..app.state import count_problem
+from ..app.state import count_problem, current_state
 from ..core import problems
 from ..core.rows import Agent
 from . import guard as auth
@@ -123,7 +122,7 @@ def _host_pages() -> Iterator[None]:
     """Turn problems into errors that the host's own error pages answer."""
     try:
         yield
-    except DATABASE_ERRORS as error:
+    except current_state().store.errors as error:
         raise _page_of(problem_of(error)) from error
     except problems.Problem as problem:
         raise _page_of(problem) from problem

@@ -11,7 +11,6 @@ import click
 
 from ..app.database import close_db, get_repository, problem_of
 from ..app.engine import (
-    DATABASE_ERRORS,
     copy_for_dry_run,
     has_database,
     refuse_to_shut_out_owner,
@@ -129,7 +128,7 @@ def close_fleet() -> None:
 def _faults_reported() -> Iterator[None]:
     try:
         yield
-    except DATABASE_ERRORS as error:
+    except current_state().store.errors as error:
         raise click.ClickException(problem_of(error).detail) from None
     except InvalidField as problem:
         raise click.UsageError(said_of_argument(problem)) from None

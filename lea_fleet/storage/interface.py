@@ -146,6 +146,12 @@ class Store(Protocol):
     def problem_of(self, error: Exception) -> DatabaseProblem:
         """Return the problem to raise for one of :attr:`errors`."""
 
+    def is_conflict(self, error: Exception) -> bool:
+        """Return whether *error* rolled a transaction back for another one's sake.
+
+        What it did may be done again in a new transaction.
+        """
+
     def wal_size(self) -> int | None:
         """Return the bytes of the write-ahead log; None if the engine does not tell."""
 
