@@ -46,6 +46,9 @@ class LeaFleet:
 
         - ``RPA_API_TOKEN``: the operator's token; required.
         - ``RPA_AGENTS_DB_PATH``: the SQLite file; ``data/databases/rpa_data.db``.
+        - ``LEA_FLEET_DATABASE_URL``: none; a PostgreSQL database instead of the file.
+        - ``LEA_FLEET_DATABASE_SCHEMA``: ``public``.
+        - ``LEA_FLEET_DATABASE_POOLED``: ``False``.
         - ``LEA_FLEET_URL_PREFIX``: ``/api/v1/agents``.
         - ``LEA_FLEET_PAGE``: ``/fleet``; or ``False`` for no page.
         - ``LEA_FLEET_ISSUE``: ``agent``; or ``shared``.

@@ -12,10 +12,10 @@ from ..storage.sqlite.files import has_database, is_part_of
 from ..storage.sqlite.permissions import refuse_to_shut_out_owner
 from ..storage.sqlite.purge import empty_wal, vacuum
 from ..storage.sqlite.schema import refuse_old_sqlite
-from .settings import Settings
+from .settings import ConfigurationError, Settings
 
 # All lines but the first are what the commands use besides the store.
-__all__ = ["DATABASE_ERRORS", "dialect_of", "open_store"]
+__all__ = ["dialect_of", "open_store"]
 __all__ += ["BackupFailed", "back_up", "copy_for_dry_run", "empty_wal"]
 __all__ += ["Reading", "engine_checks", "has_database", "is_part_of", "reading"]
 __all__ += ["refuse_to_shut_out_owner", "vacuum"]
@@ -24,8 +24,10 @@ __all__ += ["refuse_to_shut_out_owner", "vacuum"]
 def open_store(settings: Settings) -> Store:
     """Return the store that *settings* name, without opening or creating anything.
 
-    Raises RuntimeError if SQLite is too old.
+    Raises RuntimeError if SQLite is too old, or if psycopg is missing.
     """
+    if settings.database_url is not None:
+        return _open_postgresql(settings.database_url, settings)
     refuse_old_sqlite()
     return Connections(
         settings.database,
@@ -34,10 +36,24 @@ def open_store(settings: Settings) -> Store:
     )
 
 
+def _open_postgresql(url: str, settings: Settings) -> Store:
+    # Imported where it is configured: it takes as long as the rest of the package.
+    try:
+        from ..storage.postgresql.connections import Connections as Servers
+    except ImportError as error:
+        raise ConfigurationError(
+            f"LEA_FLEET_DATABASE_URL needs psycopg 3 ({error}):"
+            " pip install 'lea_fleet[postgresql]'."
+        ) from None
+    return Servers(
+        url,
+        schema=settings.database_schema,
+        busy_timeout=settings.busy_timeout,
+        reuse=settings.reuse_connections,
+        pooled=settings.database_pooled,
+    )
+
+
 def dialect_of(session: Session) -> Dialect:
     """Return the dialect of *session*, which a host has opened itself."""
     return dialect_for(session)
-
-
-#: The exceptions of the engines' drivers; Store.problem_of() translates them.
-DATABASE_ERRORS = Connections.errors

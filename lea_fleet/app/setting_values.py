@@ -73,6 +73,22 @@ def database(value: Any) -> Path:
     return Path(os.path.abspath(path))
 
 
+def database_url(value: Any) -> str | None:
+    if value is None:
+        return None
+    url = text(value)
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError(f"must begin with postgresql:// ({scheme_and_host(url)})")
+    return url
+
+
+def schema(value: Any) -> str:
+    name = text(value)
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+        raise ValueError("must be a name of lower-case letters, digits and _")
+    return name
+
+
 def seconds(value: Any) -> float:
     length = parse_duration(value)
     if length is None:

@@ -18,6 +18,7 @@ import click
 
 from ..core.clock import duration_text, parse_duration
 from ..core.presence import PresenceRule
+from ..core.text import scheme_and_host
 from . import setting_values as accepted
 from .setting_sources import find_value, unknown
 
@@ -31,6 +32,10 @@ class ConfigurationError(click.ClickException, RuntimeError):
 
 def _set_or_not(token: str | None) -> str:
     return "not set" if token is None else "set"
+
+
+def _url_shown(url: str | None) -> str:
+    return "not set" if url is None else scheme_and_host(url)
 
 
 def _setting(
@@ -58,6 +63,23 @@ class Settings:
     #: Missing folders are made at the first request.
     database: Path = _setting(
         "RPA_AGENTS_DB_PATH", accepted.database, "data/databases/rpa_data.db"
+    )
+
+    #: The PostgreSQL database to use instead of the file, in libpq's form:
+    #: ``postgresql://user@host1,host2/db``. Needs ``lea_fleet[postgresql]``.
+    database_url: str | None = _setting(
+        "LEA_FLEET_DATABASE_URL", accepted.database_url, None, show=_url_shown
+    )
+
+    #: The schema of PostgreSQL that our tables are in.
+    database_schema: str = _setting(
+        "LEA_FLEET_DATABASE_SCHEMA", accepted.schema, "public"
+    )
+
+    #: Whether a connection pooler hands out PostgreSQL's connections for a transaction
+    #: each, as pgbouncer does in its transaction mode.
+    database_pooled: bool = _setting(
+        "LEA_FLEET_DATABASE_POOLED", accepted.boolean, False
     )
 
     #: The path prefix of the routes, unless the registration passes ``url_prefix=``.

@@ -158,7 +158,7 @@ def test_the_metadata_says_what_it_is_and_needs(metadata, source):
     assert metadata["Requires-Python"] == ">=3.10"
     assert needed == ["flask>=3.1", "flask-httpauth>=4.8.1"]
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"browser", "lint", "metrics", "server", "test"}
+    assert extras == {"browser", "lint", "metrics", "postgresql", "server", "test"}
     assert metadata["Description-Content-Type"] == "text/x-rst"
     readme = (source / "README.rst").read_text("utf-8")
     assert metadata.get_payload(decode=True).decode().strip() == readme.strip()
