@@ -12,7 +12,29 @@ from lea_fleet import create_app
 from lea_fleet.app.refusals import forget_refusals
 from lea_fleet.core import clock
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
+from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # not a worker of pytest-xdist
+        shared_postgresql.begin_run()
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shared_postgresql.end_run()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """The URL of this run's PostgreSQL server, up to the name of the database."""
+    url, reason = shared_postgresql.shared_server()
+    if url:
+        return url
+    if shared_postgresql.REQUIRED in os.environ:
+        pytest.fail(f"PostgreSQL is required: {reason}")
+    pytest.skip(f"no PostgreSQL server can be started here: {reason}")
 
 
 @pytest.fixture(autouse=True)
