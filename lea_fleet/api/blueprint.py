@@ -15,7 +15,7 @@ from flask.cli import FlaskGroup
 from flask.sansio.app import App
 from flask.sansio.blueprints import BlueprintSetupState
 
-from ..app.database import close_db
+from ..app.database import attempted, close_db
 from ..app.engine import open_store
 from ..app.host_extensions import exempt_from_csrf
 from ..app.refusals import Refusals
@@ -35,7 +35,6 @@ from ..page import refuse_taken_address, register_page
 from ..storage.interface import Store
 from ..storage.refusals import RefusalCounts
 from ..storage.unit_of_work import UnitOfWork
-from .attempts import attempted
 
 logger = logging.getLogger("lea_fleet")
 

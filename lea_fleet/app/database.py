@@ -1,9 +1,12 @@
-"""The database session of the application context, and repositories on it."""
+"""The database session of the application context, and work on it done again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import random
+import time
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
 
 from flask import g
 
@@ -13,6 +16,12 @@ from ..storage.unit_of_work import UnitOfWork
 from .repository import AgentRepository
 from .signals import announce
 from .state import FleetState, current_state
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+#: Seconds before the second attempt and the third, at most: a random part of them, so
+#: that requests that were in each other's way are not again.
+_PAUSES = (0.05, 0.2)
 
 _UNIT = "_lea_fleet_unit"
 _HOST_REPOSITORY = "_lea_fleet_repository"
@@ -85,3 +94,25 @@ def get_repository(actor: Mapping[str, Any] | None = None) -> AgentRepository:
     """
     unit = get_unit(current_state())
     return AgentRepository.over(unit if actor is None else unit.acting_as(actor))
+
+
+def attempted(view: _View) -> _View:
+    """Wrap *view*, guard included, so that it raises DatabaseProblem for driver errors.
+
+    It runs again, in a new transaction, where the engine says that the transaction was
+    rolled back for another one's sake: nothing was stored or announced then. A commit
+    whose outcome is not known is never run again.
+    """
+
+    @wraps(view)
+    def attempt(**arguments: Any) -> Any:
+        for pause in (*_PAUSES, None):
+            try:
+                return view(**arguments)
+            except current_state().store.errors as error:
+                if pause is None or not current_state().store.may_run_again(error):
+                    raise problem_of(error) from error
+            start_over()
+            time.sleep(random.uniform(0, pause))
+
+    return attempt  # type: ignore[return-value]
