@@ -86,7 +86,7 @@ class Erasure:
         machine.
         """
         columns = ", ".join(AS_TEXT[name] for name in PERSONAL)
-        rows = self._unit.session.execute(
+        rows = self._unit.rows(
             f"SELECT machine_id, {AS_TEXT['uninstall_reason']}, {columns}"
             " FROM enrolled_agents"
         )
@@ -97,12 +97,12 @@ class Erasure:
         ]
         found += [
             machine_id
-            for machine_id, value in self._unit.session.execute(
+            for machine_id, value in self._unit.rows(
                 "SELECT machine_id, value FROM lea_fleet_identities"
             )
             if names(value, email)
         ]
-        for machine_id, actor, detail in self._unit.session.execute(_mentions()):
+        for machine_id, actor, detail in self._unit.rows(_mentions()):
             texts = [*json.loads(actor).values(), *_texts(json.loads(detail))]
             if any(mentions(text, email) for text in texts):
                 found.append(machine_id)

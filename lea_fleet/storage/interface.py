@@ -105,12 +105,17 @@ class Dialect(Protocol):
     def begin_reading(self, session: Any) -> None:
         """Begin a transaction whose reads all see the same snapshot."""
 
+    def batches(
+        self, session: Any, statement: str, values: Mapping[str, Any], size: int
+    ) -> Iterator[list[Any]]:
+        """Yield the rows of a query *size* at a time, with no more in memory."""
+
     def write_once(
         self, session: Any, statement: str, values: Mapping[str, Any]
     ) -> int:
         """Run one statement as its own transaction; return the number of rows.
 
-        A power cut may undo it.
+        It ends with its WHERE clause. A power cut may undo it.
         """
 
 
@@ -146,10 +151,11 @@ class Store(Protocol):
     def problem_of(self, error: Exception) -> DatabaseProblem:
         """Return the problem to raise for one of :attr:`errors`."""
 
-    def is_conflict(self, error: Exception) -> bool:
-        """Return whether *error* rolled a transaction back for another one's sake.
+    def may_run_again(self, error: Exception) -> bool:
+        """Return whether the transaction that *error* ended may be run again.
 
-        What it did may be done again in a new transaction.
+        It was rolled back for another one's sake, or with its connection. Not after a
+        commit whose outcome is not known.
         """
 
     def wal_size(self) -> int | None:

@@ -25,12 +25,7 @@ from .agents import AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .clones import SUSPECTED
 from .interface import Dialect
 from .intervals import Intervals
-from .unit_of_work import UnitOfWork
-
-#: Rows fetched at a time.
-_BATCH = 500
-
-_SEARCHED = ("machine_id", "user_name", "user_email", "hostname")
+from .unit_of_work import BATCH, UnitOfWork
 
 #: An SQL condition and its parameters.
 _Condition = tuple[str, dict[str, Any]]
@@ -46,6 +41,11 @@ def _silent_for(unit: UnitOfWork, seconds: float) -> _Condition:
     return f"{SEEN} <= :silent_since", {"silent_since": since}
 
 
+@cache
+def _contains(dialect: Dialect) -> str:
+    return dialect.contains(("machine_id", "user_name", "user_email", "hostname"))
+
+
 #: The SQL condition of each filter, by its name in core/listing.py. The status is not
 #: here, since each status is a list of its own.
 CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
@@ -54,7 +54,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
         {"machine_id": value},
     ),
     "presence": _presence,
-    "q": lambda unit, text: (unit.dialect.contains(_SEARCHED), {"q": text.casefold()}),
+    "q": lambda unit, text: (_contains(unit.dialect), {"q": text.casefold()}),
     "version": lambda unit, version: (
         "CAST(version AS TEXT) = :version",
         {"version": version},
@@ -154,7 +154,7 @@ class Listing:
         after: Position | None = None,
         limit: int | None = None,
     ) -> Iterator[Rows]:
-        """Yield batches of rows, of at most *limit* rows *after* a position.
+        """Return batches of rows, of at most *limit* rows *after* a position.
 
         *select* is :data:`SELECT`, whose rows agent_of() converts, or
         :attr:`json_select`.
@@ -171,9 +171,7 @@ class Listing:
         if limit is not None:
             query += " LIMIT :limit"
             values["limit"] = limit
-        rows = self._unit.session.execute(query, values)
-        while batch := rows.fetchmany(_BATCH):
-            yield batch
+        return dialect.batches(self._unit.session, query, values, BATCH)
 
     def _where(self, wanted: FleetFilter, status: Status | None) -> _Condition:
         """Return the WHERE condition, and its parameters and those of PRESENCE."""

@@ -51,7 +51,7 @@ class Lookalikes(Repository):
         return [group for group in found.values() if len(group) > 1]
 
     def _ids(self, query: str) -> Iterator[str]:
-        for (machine_id,) in self._unit.session.execute(query):
+        for (machine_id,) in self._unit.rows(query):
             yield machine_id
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from ..core import clock
@@ -12,6 +13,11 @@ from ..core.limits import CLONE_MEMORY
 from ..core.presence import PresenceRule
 from ..core.rows import Event
 from .interface import Dialect, Session
+
+#: Rows of a large result that are in memory.
+BATCH = 500
+
+_NONE: Mapping[str, Any] = {}
 
 #: The actor if none is given: the host's own code.
 HOST = {"role": "host"}
@@ -79,6 +85,11 @@ class UnitOfWork:
         limits["now"] = root._timestamp if root._now else clock.iso(now)
         limits["clone_since"] = clock.before(now, CLONE_MEMORY)
         return limits
+
+    def rows(self, query: str, values: Mapping[str, Any] = _NONE) -> Iterator[Any]:
+        """Yield the rows of a large result, a batch of them in memory."""
+        batches = self.dialect.batches(self.session, query, values, BATCH)
+        return chain.from_iterable(batches)
 
     def record(self, event: Event) -> None:
         """Announce *event*, which is already written, after the commit."""

@@ -126,7 +126,7 @@ class Connections:
     def problem_of(self, error: Exception) -> DatabaseProblem:
         return database_problem(error, self.path)
 
-    def is_conflict(self, error: Exception) -> bool:
+    def may_run_again(self, error: Exception) -> bool:
         return False  # there is one writer at a time
 
     def wal_size(self) -> int | None:

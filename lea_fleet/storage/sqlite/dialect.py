@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -73,6 +74,17 @@ class SqliteDialect:
 
     def begin_reading(self, session: sqlite3.Connection) -> None:
         session.execute("BEGIN DEFERRED")
+
+    def batches(
+        self,
+        session: sqlite3.Connection,
+        statement: str,
+        values: Mapping[str, Any],
+        size: int,
+    ) -> Iterator[list[Any]]:
+        # No generator, which would be resumed for each batch of a page.
+        rows = session.execute(statement, values)
+        return iter(partial(rows.fetchmany, size), [])
 
 
 #: The one dialect of every SQLite session: it has no state.
