@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import select
+import sys
 import weakref
 from collections import deque
-from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -16,12 +15,15 @@ from psycopg.sql import Identifier
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
 from .dialect import DIALECT
-from .errors import CONFLICTS, database_problem
+from .errors import database_problem, may_run_again
 from .schema import ensure_schema
 from .session import Session
 
 #: Idle connections that a process keeps. Each is a process of the server.
 _MOST_IDLE = 8
+
+#: How much longer a statement may take than a lock is waited for: a minute by default.
+_TIMES_BUSY = 12
 
 #: Seconds for each host of the URL, unless it has a connect_timeout: libpq has none.
 _CONNECT_TIMEOUT = 5
@@ -75,17 +77,19 @@ class Connections:
         """Let :meth:`acquire` refuse a database without our tables."""
 
     def release(self, session: Session) -> None:
-        """Return *session* to the pool, and roll back an open transaction."""
-        if session.pid != os.getpid() or len(self._idle) >= self._most_idle:
+        """Return *session* to the pool, and roll back an open transaction.
+
+        One that the host has had is closed: its settings may be other ones.
+        """
+        is_ours = session.pid == os.getpid() and not session.handed_out
+        if not is_ours or len(self._idle) >= self._most_idle:
             self.discard(session)
             return
         try:
             if session.in_transaction:
                 session.rollback()
-        except psycopg.Error:
+        except psycopg.Error:  # closed or broken while it was in use
             self.discard(session)
-            return
-        if session.driver.closed:
             return
         self._idle.append(session)
 
@@ -104,8 +108,8 @@ class Connections:
     def problem_of(self, error: Exception) -> DatabaseProblem:
         return database_problem(error, self.place)
 
-    def is_conflict(self, error: Exception) -> bool:
-        return isinstance(error, CONFLICTS)
+    def may_run_again(self, error: Exception) -> bool:
+        return may_run_again(error)
 
     def wal_size(self) -> None:
         return None
@@ -124,24 +128,56 @@ class Connections:
             )
         except psycopg.Error as error:
             raise database_problem(error, self.place) from None
-        session = Session(driver, Identifier(self._schema).as_string(None))
         try:
+            session = self._session(driver)
             self._check(session)
+        except psycopg.Error as error:
+            driver.close()
+            raise database_problem(error, self.place) from None
         except BaseException:
             driver.close()
             raise
         return session
 
+    def _session(self, driver: psycopg.Connection[Any]) -> Session:
+        (commit,) = driver.execute("SHOW synchronous_commit").fetchone() or ("on",)
+        # The administrator's choice, unless it is none: acknowledged means durable.
+        durable = "SET LOCAL synchronous_commit = on; " if commit == "off" else ""
+        limits = self._limits() if self._pooled else {}
+        begin = "BEGIN; " + "".join(
+            f"SET LOCAL {name} = {value}; " for name, value in limits.items()
+        )
+        return Session(
+            driver,
+            Identifier(self._schema).as_string(None),
+            begin=begin + durable,
+            begin_not_durable=begin + "SET LOCAL synchronous_commit = off",
+        )
+
+    def _limits(self) -> dict[str, int]:
+        """Return the server's timeouts for our statements, in milliseconds.
+
+        A statement that reads a large fleet may take longer than one waits for a lock;
+        a process that was stopped in a transaction must not keep a machine's lock.
+        """
+        busy = max(1, int(self._busy_timeout * 1000))
+        longest = _TIMES_BUSY * busy
+        return {
+            "lock_timeout": busy,
+            "statement_timeout": longest,
+            "idle_in_transaction_session_timeout": longest,
+        }
+
     def _parameters(self) -> dict[str, Any]:
         """Return the connection parameters that the URL does not give itself."""
-        milliseconds = max(1, int(self._busy_timeout * 1000))
         ours: dict[str, Any] = {
             "connect_timeout": _CONNECT_TIMEOUT,
             "application_name": "lea_fleet",
             "target_session_attrs": "read-write",
         }
-        if not self._pooled:
-            ours["options"] = f"-c lock_timeout={milliseconds}"
+        if not self._pooled:  # pgbouncer refuses options at the start
+            limits = self._limits().items()
+            ours["options"] = " ".join(f"-c {name}={value}" for name, value in limits)
         given = conninfo.conninfo_to_dict(self._url)
         return {name: value for name, value in ours.items() if name not in given}
 
@@ -159,10 +195,7 @@ class Connections:
                 f"{self.place} has the encoding {encoding}; lea_fleet needs UTF8."
             )
         if not self._is_complete:
-            try:
-                ensure_schema(session, self._schema)
-            except psycopg.Error as error:
-                raise database_problem(error, self.place) from None
+            ensure_schema(session, self._schema)
             self._is_complete = True
 
 
@@ -176,20 +209,12 @@ def place_of(url: str) -> str:
 
 
 def _has_ended(session: Session) -> bool:
-    """Return whether the server has closed an idle connection.
-
-    One that has something to say unasked has an error to tell, as a rule its end.
-    """
-    driver = session.driver
-    if driver.closed:
+    """Return whether the server has closed an idle connection."""
+    try:
+        session.driver.pgconn.consume_input()  # which does not wait
+    except psycopg.Error:
         return True
-    readable, _, _ = select.select([driver.pgconn.socket], [], [], 0)
-    if not readable:
-        return False
-    with suppress(psycopg.Error):
-        driver.pgconn.consume_input()
-        return driver.pgconn.status != psycopg.pq.ConnStatus.OK
-    return True
+    return session.driver.closed
 
 
 def _close_all(idle: deque[Session]) -> None:
@@ -209,3 +234,16 @@ def _close(session: Session) -> None:
 
 
 _all: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    """Close all idle connections, so that the child inherits none.
+
+    A child that closed one would end it for the parent too.
+    """
+    for connections in list(_all):
+        connections.close_idle()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(before=_before_fork)

@@ -8,7 +8,7 @@ from psycopg import errors
 from ...core.problems import DatabaseBusy, DatabaseProblem, DatabaseUnavailable
 
 #: The transaction was rolled back for another one's sake (40001, 40P01, 23505).
-CONFLICTS = (
+_CONFLICTS = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
     errors.UniqueViolation,
@@ -16,33 +16,58 @@ CONFLICTS = (
 
 #: Another transaction was in the way, or there are too many.
 _BUSY = (
-    *CONFLICTS,
+    *_CONFLICTS,
     errors.LockNotAvailable,
     errors.QueryCanceled,  # by the statement timeout
     errors.TooManyConnections,
 )
 
+#: The server ends this connection, or has become a standby: another one is needed.
+_ENDED = (
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.IdleInTransactionSessionTimeout,
+)
+
+
+class OutcomeUnknown(psycopg.OperationalError):
+    """The connection was lost during a commit: it was written, or was not."""
+
 
 def database_problem(error: Exception, place: str) -> DatabaseProblem:
     """Return the problem to raise for an *error* of the database at *place*."""
-    text = first_line(error)
     if isinstance(error, _BUSY):
-        return DatabaseBusy(f"{place} is busy: {text}.")
-    return DatabaseUnavailable(f"{place} cannot be used: {text}.")
+        return DatabaseBusy(f"{place} is busy: {_first_line(error)}.")
+    return DatabaseUnavailable(f"{place} cannot be used: {_first_line(error)}.")
 
 
 def is_lost(error: Exception) -> bool:
-    """Return whether *error* means that the connection is of no more use.
+    """Return whether *error* means that the connection is of no more use."""
+    if isinstance(error, _ENDED):
+        return True
+    # An error of libpq itself, such as "server closed the connection unexpectedly".
+    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
 
-    A server that has become a standby refuses to write (25006); so does one that is
-    being shut down.
+
+def may_run_again(error: Exception) -> bool:
+    """Return whether the transaction that *error* ended may be run again.
+
+    Not after a commit whose outcome is not known.
     """
-    return isinstance(
-        error, (psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
-    ) or (isinstance(error, psycopg.OperationalError) and error.sqlstate is None)
+    if isinstance(error, OutcomeUnknown):
+        return False
+    return isinstance(error, _CONFLICTS) or is_lost(error)
 
 
-def first_line(error: Exception) -> str:
-    """Return what *error* says, in one line: libpq's texts have one for each host."""
-    lines = str(error).strip().splitlines()
-    return "; ".join(line.strip() for line in lines if line.strip()).rstrip(".")
+def _first_line(error: Exception) -> str:
+    """Return what *error* says, in one line, without its full stop.
+
+    Not the lines that quote the data or the statement. libpq has a line for each host.
+    """
+    diagnosis = getattr(error, "diag", None)
+    told = (diagnosis and diagnosis.message_primary) or str(error)
+    lines = [line.strip() for line in told.splitlines()]
+    return "; ".join(filter(None, lines)).rstrip(".")
