@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ..core.events import require_declared
 from ..core.rows import Agent, Event
+from .interface import Dialect
 from .unit_of_work import Repository, enrollment_of
 
 _SELECT = "SELECT id, machine_id, event, at, actor, detail FROM lea_fleet_events"
@@ -16,6 +19,9 @@ _INSERT = (
     " VALUES (:machine_id, :event, :at, :actor, :detail) RETURNING id"
 )
 _REWRITE = "UPDATE lea_fleet_events SET actor = :actor, detail = :detail WHERE id = :id"
+
+#: The transaction and the id of an event; neither has more than 64 bits.
+_POSITION = re.compile(r"\d{1,19}-\d{1,18}", re.ASCII)
 
 #: Created once: json.dumps() would create an encoder for each event.
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -78,6 +84,32 @@ class Events(Repository):
         events = [_event(row) for row in rows[:limit]]
         return events, events[-1]["id"] if len(rows) > limit else None
 
+    def after(self, position: str, *, limit: int) -> tuple[list[Event], str]:
+        """Return up to *limit* events after *position*, oldest first, and the next one.
+
+        For a follower that must see each event once: it keeps the position that is
+        returned with the events, which is *position* if there are none. The first one
+        is ``""``, or :meth:`end` for new events only. An event is shown once no earlier
+        one can be committed any more. Raises ValueError for what is not a position, and
+        for a limit below 1.
+        """
+        if limit < 1:
+            raise ValueError("The limit of these events is not valid.")
+        rows = self._unit.session.execute(
+            _after(self._unit.dialect), {**_position(position), "limit": limit}
+        ).fetchall()
+        if not rows:
+            return [], position
+        last = rows[-1]
+        return [_event(row[:-1]) for row in rows], f"{last[-1]}-{last[0]}"
+
+    def end(self) -> str:
+        """Return the position after the last event that :meth:`after` shows."""
+        row = self._unit.session.execute(
+            _end(self._unit.dialect), _position("")
+        ).fetchone()
+        return "" if row is None else f"{row[1]}-{row[0]}"
+
     def history(self, machine_id: str | None) -> list[Event]:
         """Return all events of a machine, or for None of no machine, oldest first."""
         about = "IS NULL" if machine_id is None else "= :machine_id"
@@ -112,6 +144,32 @@ class Events(Repository):
                 for event in events
             ],
         )
+
+
+@cache
+def _after(dialect: Dialect) -> str:
+    commit, after, order = dialect.following
+    columns = _SELECT.replace(" FROM", f", {commit} FROM")
+    return f"{columns} WHERE {after} ORDER BY {order} LIMIT :limit"
+
+
+@cache
+def _end(dialect: Dialect) -> str:
+    commit, after, order = dialect.following
+    newest = ", ".join(f"{name} DESC" for name in order.split(", "))
+    return (
+        f"SELECT id, {commit} FROM lea_fleet_events WHERE {after}"
+        f" ORDER BY {newest} LIMIT 1"
+    )
+
+
+def _position(text: str) -> dict[str, Any]:
+    if not text:
+        return {"commit": "0", "id": 0}
+    if not _POSITION.fullmatch(text):
+        raise ValueError("This is not a position of events.")
+    commit, event_id = text.split("-")
+    return {"commit": commit, "id": int(event_id)}
 
 
 def _stored(actor: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ sub-package, which modules with statements do not import.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..core.problems import DatabaseProblem
 
@@ -46,6 +46,19 @@ class Session(Protocol):
     def rollback(self) -> None: ...
 
 
+class Following(NamedTuple):
+    """The SQL fragments by which events are followed, in an order that never changes.
+
+    *commit* is the text of what an event's transaction is ordered by. *after* is the
+    condition for events after ``:commit`` and ``:id``, before which none can appear any
+    more; *order* is their order.
+    """
+
+    commit: str
+    after: str
+    order: str
+
+
 class Dialect(Protocol):
     """The SQL fragments and transaction commands that differ between engines.
 
@@ -56,6 +69,9 @@ class Dialect(Protocol):
 
     #: The condition of the index ``lea_fleet_departed``, which must match it exactly.
     departed: str
+
+    #: Ids of events are not in the order of commits where several transactions write.
+    following: Following
 
     def agent_as_json(
         self, members: Mapping[str, str], flags: Mapping[str, str]

@@ -16,6 +16,7 @@ from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
 from .dialect import DIALECT
 from .errors import database_problem, may_run_again
+from .events import settle_restored
 from .schema import ensure_schema
 from .session import Session
 
@@ -123,7 +124,7 @@ class Connections:
             driver = psycopg.connect(
                 self._url,
                 autocommit=True,
-                prepare_threshold=None if self._pooled else 5,
+                prepare_threshold=None if self._pooled else 5,  # for a host's own
                 **self._parameters(),
             )
         except psycopg.Error as error:
@@ -152,6 +153,7 @@ class Connections:
             Identifier(self._schema).as_string(None),
             begin=begin + durable,
             begin_not_durable=begin + "SET LOCAL synchronous_commit = off",
+            prepares=not self._pooled,
         )
 
     def _limits(self) -> dict[str, int]:
@@ -196,6 +198,7 @@ class Connections:
             )
         if not self._is_complete:
             ensure_schema(session, self._schema)
+            settle_restored(session)
             self._is_complete = True
 
 

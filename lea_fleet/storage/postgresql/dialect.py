@@ -10,6 +10,7 @@ import psycopg
 
 from ...core.machine import stored_form
 from ...core.text import sort_key
+from ..interface import Following
 from .session import Session
 
 #: Ends the WHERE of a statement whose transaction need not wait for the disk. It is
@@ -20,7 +21,7 @@ _NOT_DURABLE = " AND set_config('synchronous_commit', 'off', true) = 'off'"
 _FOLDED = {"machine_id", "user_name", "user_email", "hostname"}
 _SORTED = _FOLDED | {"version"}
 
-_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 #: In the order of ids, so that two transactions never wait for each other.
 _LOCK = (
@@ -29,10 +30,25 @@ _LOCK = (
 )
 
 
+#: The transaction after which events are followed. One that this server has not begun
+#: yet is another server's, from which the database was restored: see events.py.
+_FROM = (
+    "CASE WHEN CAST(:commit AS xid8) >= pg_snapshot_xmax(pg_current_snapshot())"
+    " THEN CAST('0' AS xid8) ELSE CAST(:commit AS xid8) END"
+)
+
+
 class PostgresqlDialect:
     """See :class:`lea_fleet.storage.interface.Dialect`."""
 
     departed = "status <> 'active'"
+
+    following = Following(
+        commit="CAST(xid AS text)",
+        after=f"(xid, id) > ({_FROM}, :id)"
+        " AND xid < pg_snapshot_xmin(pg_current_snapshot())",
+        order="xid, id",
+    )
 
     in_transaction = attrgetter("in_transaction")
 
@@ -76,7 +92,7 @@ class PostgresqlDialect:
         self, session: Session, about: str | Iterable[str], durable: bool
     ) -> None:
         begin = session.begin if durable else session.begin_not_durable
-        session.driver.execute(begin)  # without parameters, it may be two statements
+        session.command(begin)
         ids = [about] if isinstance(about, str) else about
         names = {name for each in ids for name in (each, stored_form(each))}
         if names:
@@ -87,7 +103,7 @@ class PostgresqlDialect:
         return session.driver
 
     def begin_reading(self, session: Session) -> None:
-        session.driver.execute(_BEGIN_READING)
+        session.command(_BEGIN_READING)
 
     def batches(
         self, session: Session, statement: str, values: Mapping[str, Any], size: int

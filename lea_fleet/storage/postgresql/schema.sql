@@ -121,8 +121,12 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_events (
   event text COLLATE "C" NOT NULL,
   at text COLLATE "C" NOT NULL,
   actor text COLLATE "C" NOT NULL,
-  detail text COLLATE "C" NOT NULL
+  detail text COLLATE "C" NOT NULL,
+  -- The transaction that wrote it. Ids are handed out before the commit: whoever follows
+  -- "id > n" misses the events of a transaction that took longer than a later one.
+  xid xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
+CREATE INDEX IF NOT EXISTS lea_fleet_events_commits ON {schema}.lea_fleet_events(xid, id);
 CREATE INDEX IF NOT EXISTS lea_fleet_events_machine ON {schema}.lea_fleet_events(machine_id, id);
 
 CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_pruned (

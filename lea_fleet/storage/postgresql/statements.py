@@ -1,9 +1,10 @@
-"""Translate our statements to what psycopg takes: its parameters, qualified names."""
+"""Translate our statements to PostgreSQL's parameters and qualified names."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 
@@ -13,15 +14,26 @@ _TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE)(\s+)(?=enrolled_agents\b|lea_fle
 _FUNCTION = re.compile(r"\b(?=lea_fleet_\w+\()")
 
 
-@lru_cache(maxsize=4096)
-def translated(statement: str, schema: str) -> str:
-    """Return *statement* for psycopg, with the names of ours in *schema*.
+class Translated(NamedTuple):
+    """A statement in UTF-8, and the names of its parameters ``$1``, ``$2``, …"""
 
-    Named parameters are written ``:name`` in our statements, ``%(name)s`` in psycopg's.
+    query: bytes
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def translated(statement: str, schema: str) -> Translated:
+    """Return *statement* for PostgreSQL, with the names of ours in *schema*.
+
     *schema* is a quoted identifier. Names are qualified in the text, since behind a
     connection pooler no ``search_path`` lasts from one transaction to the next.
     """
-    prefix = f"{schema}.".replace("%", "%%").replace("\\", "\\\\")
-    text = statement.replace("%", "%%")
-    text = _FUNCTION.sub(prefix, _TABLE.sub(rf"\1\2{prefix}", text))
-    return _PARAMETER.sub(r"%(\1)s", text)
+    prefix = f"{schema}.".replace("\\", "\\\\")
+    text = _FUNCTION.sub(prefix, _TABLE.sub(rf"\1\2{prefix}", statement))
+    places: dict[str, int] = {}
+
+    def place(found: re.Match[str]) -> str:
+        return f"${places.setdefault(found[1], len(places) + 1)}"
+
+    query = _PARAMETER.sub(place, text).encode()
+    return Translated(query, tuple(places))

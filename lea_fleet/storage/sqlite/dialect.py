@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.clock import in_utc
 from ...core.text import contains, sort_key
+from ..interface import Following
 from .transactions import begin_writing, leave_queue, write_once
 
 #: The sort key of a cursor; a column may hold any type.
@@ -29,6 +30,9 @@ class SqliteDialect:
     """See :class:`lea_fleet.storage.interface.Dialect`."""
 
     departed = "status IS NOT 'active'"
+
+    # There is one writer at a time, so that ids are in the order of commits.
+    following = Following(commit="'0'", after="id > :id", order="id")
 
     #: SQLite's own state, so that a BEGIN by the host counts too.
     in_transaction = attrgetter("in_transaction")
