@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..storage.interface import Dialect, Session, Store
 from ..storage.sqlite.backup import BackupFailed, back_up
 from ..storage.sqlite.checks import Reading, engine_checks, reading
@@ -15,7 +17,7 @@ from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import ConfigurationError, Settings
 
 # All lines but the first are what the commands use besides the store.
-__all__ = ["dialect_of", "open_store"]
+__all__ = ["adopted", "open_store"]
 __all__ += ["BackupFailed", "back_up", "copy_for_dry_run", "empty_wal"]
 __all__ += ["Reading", "engine_checks", "has_database", "is_part_of", "reading"]
 __all__ += ["refuse_to_shut_out_owner", "vacuum"]
@@ -54,6 +56,14 @@ def _open_postgresql(url: str, settings: Settings) -> Store:
     )
 
 
-def dialect_of(session: Session) -> Dialect:
-    """Return the dialect of *session*, which a host has opened itself."""
-    return dialect_for(session)
+def adopted(connection: Any) -> tuple[Session, Dialect]:
+    """Return the session and dialect of a *connection* that a host has opened itself.
+
+    One of psycopg has its tables in the first schema of its ``search_path``.
+    """
+    if not hasattr(connection, "pgconn"):
+        return connection, dialect_for(connection)
+    from ..storage.postgresql.dialect import DIALECT
+    from ..storage.postgresql.session import adopt
+
+    return adopt(connection), DIALECT

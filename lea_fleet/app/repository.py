@@ -24,7 +24,7 @@ from ..storage.listing import Listing
 from ..storage.releases import Releases
 from ..storage.replays import Replays
 from ..storage.unit_of_work import UnitOfWork
-from .engine import dialect_of
+from .engine import adopted
 from .settings import default_rule
 
 
@@ -33,7 +33,8 @@ class AgentRepository:
 
     Every write runs in a transaction of its own, or as a part of the open one. Every
     change records an event that names the *actor*; after the commit, *announce* is
-    called with it. Every method may raise the database driver's errors: sqlite3.Error.
+    called with it. Every method may raise the database driver's errors: sqlite3.Error,
+    or psycopg.Error on PostgreSQL.
     """
 
     def __init__(
@@ -44,13 +45,9 @@ class AgentRepository:
         actor: Mapping[str, Any] | None = None,
         announce: Callable[[Event], None] | None = None,
     ) -> None:
-        self.unit = UnitOfWork(
-            connection,
-            dialect_of(connection),
-            rule or default_rule(),
-            actor=actor,
-            announce=announce,
-        )
+        session, dialect = adopted(connection)
+        rule = rule or default_rule()
+        self.unit = UnitOfWork(session, dialect, rule, actor=actor, announce=announce)
 
     @classmethod
     def over(cls, unit: UnitOfWork) -> AgentRepository:
@@ -141,8 +138,8 @@ class AgentRepository:
         with self.unit.transaction(about=machine_id):
             if not self.agents.is_known(machine_id):
                 new = new_machine_id(machine_id)
-                agent = self.agents.insert(new, details, seen=True)
-                return self._enrolled("enrolled", agent)
+                if agent := self.agents.insert(new, details, seen=True):
+                    return self._enrolled("enrolled", agent)
             known = self.require(machine_id)
             if known["status"] == "active":
                 because = self._reason_to_reenroll(known, force)

@@ -74,7 +74,7 @@ def _insert(dialect: Dialect) -> str:
     values = ", ".join(f":{name}" for name in names)
     return (
         f"INSERT INTO enrolled_agents ({', '.join(names)}) VALUES ({values})"
-        " RETURNING id"
+        " ON CONFLICT (machine_id) DO NOTHING RETURNING id"
     )
 
 
@@ -148,8 +148,12 @@ class Agents(Repository):
 
     def insert(
         self, machine_id: str, details: Mapping[str, str | None], *, seen: bool
-    ) -> Agent:
-        """Insert a new machine and return it. An imported one is not *seen* yet."""
+    ) -> Agent | None:
+        """Insert a new machine and return it. An imported one is not *seen* yet.
+
+        Return None if another transaction has inserted it in the meantime; its row is
+        locked then.
+        """
         now = self._unit.timestamp
         columns = {
             "machine_id": machine_id,
@@ -162,10 +166,13 @@ class Agents(Repository):
         }
         # fetchall(), since an unfinished statement would stay open after COMMIT.
         dialect = self._unit.dialect
-        ((row_id,),) = self._unit.session.execute(
+        rows = self._unit.session.execute(
             _insert(dialect), dialect.with_keys(columns)
         ).fetchall()
-        return _just_written({"id": row_id, **columns})
+        if not rows:
+            dialect.lock(self._unit.session, machine_id)
+            return None
+        return _just_written({"id": rows[0][0], **columns})
 
     def reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
         """Mark a known machine as enrolled again, and return it."""

@@ -7,7 +7,11 @@ from typing import Any, cast
 
 from ..core import clock
 from ..core.limits import LONGEST_DURATION, MOST_ENROLLMENT_TOKEN_USES
-from ..core.problems import EnrollmentTokenExhausted, UnknownEnrollmentToken
+from ..core.problems import (
+    EnrollmentTokenExhausted,
+    TokenRevoked,
+    UnknownEnrollmentToken,
+)
 from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
 from ..core.tokens import ENROLLMENT_PREFIX, hash_token, is_long_token
 from .events import Events
@@ -85,13 +89,19 @@ class EnrollmentTokens(Repository):
             return self._recorded("enrollment_token_created", token_id)
 
     def use(self, token_id: int) -> None:
-        """Count one use. Raises EnrollmentTokenExhausted if no use is left."""
+        """Count one use.
+
+        Raises EnrollmentTokenExhausted if no use is left, and TokenRevoked if it was
+        revoked since the guard's check.
+        """
         counted = self._unit.session.execute(
             "UPDATE lea_fleet_enrollment_tokens SET uses = uses + 1"
-            " WHERE id = :id AND uses < max_uses",
+            " WHERE id = :id AND uses < max_uses AND revoked_at IS NULL",
             {"id": token_id},
         )
         if counted.rowcount == 0:
+            if self.require(token_id)["revoked_at"] is not None:
+                raise TokenRevoked("This enrollment token has been revoked.")
             raise EnrollmentTokenExhausted(
                 "This enrollment token has no uses left; ask for another."
             )

@@ -59,7 +59,10 @@ class Imports:
         """
         known = self._find(machine_id)
         if known is None:
-            return self._insert(new_machine_id(machine_id), details)
+            new = new_machine_id(machine_id)
+            if self._insert(new, details):
+                return "imported"
+            known = self._find(new) or {}
         outcome = self._outcome(known, details)
         if outcome not in CHANGES:
             return outcome
@@ -86,11 +89,14 @@ class Imports:
             return "adopted"
         return "updated" if changes(known, details) else "unchanged"
 
-    def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
+    def _insert(self, machine_id: str, details: Mapping[str, str | None]) -> bool:
+        """Insert a new machine; return False if somebody else has done it meanwhile."""
         agent = self._agents.insert(machine_id, details, seen=False)
+        if agent is None:
+            return False
         self._releases.add_endless(agent)
         self._record(machine_id, details)
-        return "imported"
+        return True
 
     def _record(
         self, machine_id: str, details: Mapping[str, str | None], **because: str

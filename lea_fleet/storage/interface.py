@@ -97,10 +97,10 @@ class Dialect(Protocol):
     def key_as_bytes(self, key: str) -> str:
         """Return two select columns: the type of a sort key, and its value as bytes."""
 
-    def key_from_bytes(self, kind: str) -> str:
-        """Return the expression for the sort key of that type in ``:after_key``.
+    def key_from_bytes(self, kind: str, key: bytes) -> tuple[str, Any]:
+        """Return the expression for ``:after_key`` and its value, for a cursor's *key*.
 
-        A cursor has the key as bytes; it is compared as the type it had.
+        It is compared as the type that it had.
         """
 
     def in_transaction(self, session: Any) -> bool:
@@ -114,6 +114,9 @@ class Dialect(Protocol):
         *about* names the machines that it writes about. A *durable* commit survives a
         power cut.
         """
+
+    def lock(self, session: Any, machine_id: str) -> None:
+        """Lock a machine that the open transaction did not find when it began."""
 
     def hand_out(self, session: Any) -> Any:
         """Return *session*, marked as one whose settings other code may change."""

@@ -164,9 +164,9 @@ class Listing:
         order, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
         where, values = self._where(wanted, status)
         if after is not None:
-            after_key = dialect.key_from_bytes(after.kind)
+            after_key, value = dialect.key_from_bytes(after.kind, after.key)
             where += f" AND ({key}, id) {beyond} ({after_key}, :after_id)"
-            values |= {"after_key": after.key, "after_id": after.id}
+            values |= {"after_key": value, "after_id": after.id}
         query = f"{select} WHERE {where} ORDER BY {key} {order}, id {order}"
         if limit is not None:
             query += " LIMIT :limit"

@@ -85,8 +85,9 @@ class PostgresqlDialect:
     def key_as_bytes(self, key: str) -> str:
         return f"'text', convert_to({key}, 'UTF8')"
 
-    def key_from_bytes(self, kind: str) -> str:
-        return "convert_from(:after_key, 'UTF8')"
+    def key_from_bytes(self, kind: str, key: bytes) -> tuple[str, Any]:
+        # Decoded here: the server refuses what is not UTF-8, as in a made-up cursor.
+        return ":after_key", key.decode("utf-8", "replace")
 
     def begin_writing(
         self, session: Session, about: str | Iterable[str], durable: bool
@@ -97,6 +98,9 @@ class PostgresqlDialect:
         names = {name for each in ids for name in (each, stored_form(each))}
         if names:
             session.execute(_LOCK, {"ids": sorted(names)})
+
+    def lock(self, session: Session, machine_id: str) -> None:
+        session.execute(_LOCK, {"ids": [machine_id]})
 
     def hand_out(self, session: Session) -> psycopg.Connection[Any]:
         session.handed_out = True

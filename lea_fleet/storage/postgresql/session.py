@@ -192,6 +192,13 @@ class Session:
         raise error_from_result(result, self.driver.info.encoding)
 
 
+def adopt(driver: psycopg.Connection[Any]) -> Session:
+    """Return a session on a connection that the host has opened itself."""
+    asked = Session(driver, "").execute("SELECT quote_ident(current_schema())")
+    ((schema,),) = asked.fetchall()
+    return Session(driver, schema, prepares=False)
+
+
 def _storable(value: Any) -> Any:
     """Return *value* without what PostgreSQL cannot store."""
     if isinstance(value, list):

@@ -63,12 +63,15 @@ class SqliteDialect:
     def key_as_bytes(self, key: str) -> str:
         return f"typeof({key}), CAST({key} AS BLOB)"
 
-    def key_from_bytes(self, kind: str) -> str:
-        return _FROM_BYTES[kind]
+    def key_from_bytes(self, kind: str, key: bytes) -> tuple[str, Any]:
+        return _FROM_BYTES[kind], key
 
     # No method of its own, so that no transaction pays for another call.
     begin_writing = staticmethod(begin_writing)
     write_once = staticmethod(write_once)
+
+    def lock(self, session: sqlite3.Connection, machine_id: str) -> None:
+        pass  # begin_writing() has locked the file
 
     def hand_out(self, session: sqlite3.Connection) -> sqlite3.Connection:
         if not getattr(session, "handed_out", True):  # True: the host opened it
