@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from ..storage.interface import Dialect, Session, Store
-from ..storage.sqlite.backup import BackupFailed, back_up
-from ..storage.sqlite.checks import Reading, engine_checks, reading
+from ..storage.interface import Administration, Dialect, Session, Store
+from ..storage.sqlite.admin import SqliteAdministration
 from ..storage.sqlite.connections import Connections
 from ..storage.sqlite.dialect import dialect_for
-from ..storage.sqlite.dry_run import copy_for_dry_run
-from ..storage.sqlite.files import has_database, is_part_of
-from ..storage.sqlite.permissions import refuse_to_shut_out_owner
-from ..storage.sqlite.purge import empty_wal, vacuum
 from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import ConfigurationError, Settings
-
-# All lines but the first are what the commands use besides the store.
-__all__ = ["dialect_of", "open_store"]
-__all__ += ["BackupFailed", "back_up", "copy_for_dry_run", "empty_wal"]
-__all__ += ["Reading", "engine_checks", "has_database", "is_part_of", "reading"]
-__all__ += ["refuse_to_shut_out_owner", "vacuum"]
 
 
 def open_store(settings: Settings) -> Store:
@@ -50,6 +39,22 @@ def _open_postgresql(url: str, settings: Settings) -> Store:
         schema=settings.database_schema,
         busy_timeout=settings.busy_timeout,
         reuse=settings.reuse_connections,
+        pooled=settings.database_pooled,
+    )
+
+
+def open_administration(settings: Settings) -> Administration:
+    """Return what commands need of the database that *settings* name."""
+    if settings.database_url is None:
+        return SqliteAdministration(
+            settings.database, busy_timeout=settings.busy_timeout
+        )
+    from ..storage.postgresql.admin import PostgresqlAdministration
+
+    return PostgresqlAdministration(
+        settings.database_url,
+        schema=settings.database_schema,
+        busy_timeout=settings.busy_timeout,
         pooled=settings.database_pooled,
     )
 

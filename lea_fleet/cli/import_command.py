@@ -15,8 +15,6 @@ import click
 from flask.cli import with_appcontext
 
 from ..api.payloads.bodies import machine_payload
-from ..app.engine import is_part_of
-from ..app.state import current_state
 from ..core.csv.encoding import DOS, NotCsv, is_text_encoding
 from ..core.csv.reading import CsvFile, Line
 from ..core.machine import DETAILS, stored_form
@@ -25,7 +23,12 @@ from ..core.temporary import copy_of
 from ..core.text import printable
 from ..storage.imports import CHANGES, Imports, Outcome
 from .command import FleetCommand
-from .database import may_begin, open_fleet_for_dry_run, open_or_begin_fleet
+from .database import (
+    administration,
+    may_begin,
+    open_fleet_for_dry_run,
+    open_or_begin_fleet,
+)
 from .import_errors import Refusal, Refusals, is_error_file, write_refusals
 from .import_lookalikes import Warnings
 from .options import create_option, json_option, refuse_many, say_json, yes_option
@@ -139,7 +142,7 @@ def _refuse_to_replace(path: str, errors: Path) -> None:
     """Refuse to overwrite another file with the errors. Raises UsageError."""
     if path != "-" and os.path.exists(errors) and os.path.samefile(path, errors):
         raise click.UsageError("FILE.csv cannot be the file for --errors.")
-    if is_part_of(errors, current_state().settings.database):
+    if administration().is_part_of(errors):
         raise click.UsageError("The database cannot be the file for --errors.")
     if not is_error_file(errors):
         raise click.UsageError(

@@ -17,7 +17,7 @@ from ..interface import Dialect
 from .dialect import DIALECT
 from .errors import database_problem, may_run_again
 from .events import settle_restored
-from .schema import ensure_schema
+from .schema import ensure_schema, look
 from .session import Session
 
 #: Idle connections that a process keeps. Each is a process of the server.
@@ -52,6 +52,7 @@ class Connections:
         self._pooled = pooled
         self._idle: deque[Session] = deque()
         self._is_complete = False
+        self._may_begin = True
         self.place = place_of(url)
         weakref.finalize(self, _close_all, self._idle)
         _all.add(self)
@@ -76,6 +77,7 @@ class Connections:
 
     def never_begin(self) -> None:
         """Let :meth:`acquire` refuse a database without our tables."""
+        self._may_begin = False
 
     def release(self, session: Session) -> None:
         """Return *session* to the pool, and roll back an open transaction.
@@ -197,9 +199,17 @@ class Connections:
                 f"{self.place} has the encoding {encoding}; lea_fleet needs UTF8."
             )
         if not self._is_complete:
-            ensure_schema(session, self._schema)
+            self._prepare(session.driver)
             settle_restored(session)
             self._is_complete = True
+
+    def _prepare(self, driver: psycopg.Connection[Any]) -> None:
+        """Create what is missing of our tables, if a fleet may be begun here."""
+        if not self._may_begin and not look(driver, self._schema).tables:
+            raise DatabaseUnavailable(
+                f"There is no fleet in the schema {self._schema} of {self.place}."
+            )
+        ensure_schema(driver, self._schema)
 
 
 def place_of(url: str) -> str:

@@ -11,6 +11,7 @@ import psycopg
 from ...core.machine import stored_form
 from ...core.text import sort_key
 from ..interface import Following
+from .errors import is_conflict
 from .session import Session
 
 #: Ends the WHERE of a statement whose transaction need not wait for the disk. It is
@@ -87,6 +88,8 @@ class PostgresqlDialect:
 
     def key_from_bytes(self, kind: str) -> str:
         return "convert_from(:after_key, 'UTF8')"
+
+    is_conflict = staticmethod(is_conflict)
 
     def begin_writing(
         self, session: Session, about: str | Iterable[str], durable: bool

@@ -66,6 +66,9 @@ class SqliteDialect:
     def key_from_bytes(self, kind: str) -> str:
         return _FROM_BYTES[kind]
 
+    def is_conflict(self, error: Exception) -> bool:
+        return False  # there is one writer at a time
+
     # No method of its own, so that no transaction pays for another call.
     begin_writing = staticmethod(begin_writing)
     write_once = staticmethod(write_once)
