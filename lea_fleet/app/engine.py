@@ -13,7 +13,8 @@ from .settings import ConfigurationError, Settings
 def open_store(settings: Settings) -> Store:
     """Return the store that *settings* name, without opening or creating anything.
 
-    Raises RuntimeError if SQLite is too old, or if psycopg is missing.
+    Raises RuntimeError if SQLite is too old, ConfigurationError if psycopg is missing
+    or the URL is not valid.
     """
     if settings.database_url is not None:
         return _open_postgresql(settings.database_url, settings)
@@ -29,11 +30,16 @@ def _open_postgresql(url: str, settings: Settings) -> Store:
     # Imported where it is configured: it takes as long as the rest of the package.
     try:
         from ..storage.postgresql.connections import Connections as Servers
+        from ..storage.postgresql.connections import refuse_url
     except ImportError as error:
         raise ConfigurationError(
-            f"LEA_FLEET_DATABASE_URL needs psycopg 3 ({error}):"
-            " pip install 'lea_fleet[postgresql]'."
+            f"LEA_FLEET_DATABASE_URL needs psycopg 3 ({str(error).splitlines()[0]}):"
+            " pip install 'lea-fleet[postgresql]'"
         ) from None
+    try:
+        refuse_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"LEA_FLEET_DATABASE_URL {error}") from None
     return Servers(
         url,
         schema=settings.database_schema,

@@ -21,7 +21,9 @@ from ..core.machine import DETAILS, stored_form
 from ..core.problems import InvalidField
 from ..core.temporary import copy_of
 from ..core.text import printable
+from ..storage.attempts import attempts
 from ..storage.imports import CHANGES, Imports, Outcome
+from ..storage.unit_of_work import UnitOfWork
 from .command import FleetCommand
 from .database import (
     administration,
@@ -192,8 +194,12 @@ def _foresee(table: CsvFile, refusals: Refusals, warnings: Warnings) -> Counter[
     with open_fleet_for_dry_run() as repository:
         warnings.read_known(repository.unit)
         look = Imports(repository.unit).foresee
-        snapshot = repository.snapshot
-        _process(table, refusals, warnings, counts, lambda _: snapshot(), look)
+        unit = repository.unit
+
+        def begin(about: list[str]) -> AbstractContextManager[None]:
+            return unit.snapshot()
+
+        _process(table, refusals, warnings, counts, unit, begin, look)
     return counts
 
 
@@ -205,7 +211,8 @@ def _import(
         with open_or_begin_fleet(create) as repository:
             warnings.read_known(repository.unit)
             add = Imports(repository.unit).add
-            _process(table, refusals, warnings, counts, repository.transaction, add)
+            begin = repository.transaction
+            _process(table, refusals, warnings, counts, repository.unit, begin, add)
     except (click.ClickException, KeyboardInterrupt) as fault:
         # An interrupt may come between a commit and its count.
         if counts or isinstance(fault, KeyboardInterrupt):
@@ -221,6 +228,7 @@ def _process(
     refusals: Refusals,
     warnings: Warnings,
     counts: Counter[str],
+    unit: UnitOfWork,
     transaction: Callable[[list[str]], AbstractContextManager[None]],
     act: _Act,
 ) -> None:
@@ -229,8 +237,10 @@ def _process(
     lines = table.lines()
     with _progress(table.size) as show:
         while batch := list(islice(lines, LINES)):
-            with transaction([_machine_id(line) for line in batch]):
-                results = [_result(line, seen, act) for line in batch]
+            about = [_machine_id(line) for line in batch]
+            for attempt in attempts(unit):
+                with attempt, transaction(about):
+                    results = [_result(line, seen, act) for line in batch]
             # What is rolled back is not counted.
             for line, result in zip(batch, results):
                 if isinstance(result, Refusal):
@@ -254,7 +264,7 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
 
     if line.fault is not None:
         return refused(line.fault)
-    if machine_id in seen:
+    if seen.get(machine_id, line.number) != line.number:
         return refused(f"machine_id is already in line {seen[machine_id]}")
     try:
         machine = machine_payload(line.cells)

@@ -7,7 +7,7 @@ from flask.cli import with_appcontext
 
 from .command import FleetCommand
 from .database import administration, open_fleet
-from .options import checked_text
+from .options import checked_text, json_option, say_json
 from .terminal import say
 
 
@@ -25,8 +25,11 @@ from .terminal import say
     is_flag=True,
     help="Compute anew what machines are searched and sorted by.",
 )
+@json_option
 @with_appcontext
-def schema_command(printing: bool, role: str | None, rewriting: bool) -> None:
+def schema_command(
+    printing: bool, role: str | None, rewriting: bool, as_json: bool
+) -> None:
     """Print the SQL that makes the tables, or rewrite stored search keys.
 
     The server makes its tables itself where it may. Where its role may not, the
@@ -40,17 +43,23 @@ def schema_command(printing: bool, role: str | None, rewriting: bool) -> None:
         raise click.UsageError("Give either --sql or --rewrite-keys.")
     if rewriting and role is not None:
         raise click.UsageError("--role goes with --sql.")
-    if printing:
-        _say_sql(role)
+    if rewriting:
+        _rewrite_keys(as_json)
         return
-    with open_fleet() as repository:
-        count = administration().rewrite_keys(repository.unit.session)
-    say(f"Rewrote the search keys of {count} machine{'' if count == 1 else 's'}.")
-
-
-def _say_sql(role: str | None) -> None:
     try:
         text = administration().schema(role)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
-    say(text.rstrip("\n"))
+    if as_json:
+        say_json({"sql": text})
+    else:
+        say(text.rstrip("\n"))
+
+
+def _rewrite_keys(as_json: bool) -> None:
+    with open_fleet() as repository:
+        count = administration().rewrite_keys(repository.unit.session)
+    if as_json:
+        say_json({"rewritten": count})
+    else:
+        say(f"Rewrote the search keys of {count} machine{'' if count == 1 else 's'}.")

@@ -41,8 +41,8 @@ class Attempt:
 def attempts(unit: UnitOfWork) -> Iterator[Attempt]:
     """Yield at most three contexts, until one ends without a conflict.
 
-    ``for attempt in attempts(unit):`` is followed by ``with attempt, unit.transaction():``.
-    What the block changes besides the database is changed once more by each of them.
+    Each is for one whole transaction: ``with attempt, unit.transaction():``. What the
+    block changes besides the database, each of them changes once more.
     """
     for pause in (*PAUSES, None):
         attempt = Attempt(unit, is_last=pause is None)

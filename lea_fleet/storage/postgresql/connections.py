@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import weakref
 from collections import deque
@@ -212,12 +213,24 @@ class Connections:
         ensure_schema(driver, self._schema)
 
 
+def refuse_url(url: str) -> None:
+    """Raise ValueError if libpq cannot read *url*; the text quotes nothing of it."""
+    try:
+        given = conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        # What libpq quotes may be a part of the password.
+        reason = str(error).partition('"')[0].strip(" :")
+        raise ValueError(f"is not valid: {reason}") from None
+    if not re.fullmatch(r"[\d,]*", str(given.get("port") or "")):
+        raise ValueError("is not valid: its port is not a number")
+
+
 def place_of(url: str) -> str:
     """Return the database and hosts of *url*, without its user and password."""
     given = conninfo.conninfo_to_dict(url)
     hosts = str(given.get("host") or given.get("hostaddr") or "localhost")
     ports = str(given.get("port") or "5432")
-    name = given.get("dbname") or given.get("user") or "the default database"
+    name = given.get("dbname") or "the default database"
     return f"PostgreSQL {name} at {hosts}:{ports}"
 
 
