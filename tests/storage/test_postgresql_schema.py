@@ -83,27 +83,21 @@ def columns(admin, name, table):
 def test_sixteen_processes_make_it_at_once(url, name, admin):
     code = (
         "from lea_fleet.storage.postgresql.connections import Connections\n"
-        "import sys\n"
-        "sys.stdin.readline()\n"
-        f"store = Connections({url!r}, schema={name!r}, busy_timeout=30, reuse=False,"
+        f"store = Connections({url!r}, schema={name!r}, busy_timeout=60, reuse=False,"
         " pooled=False)\n"
+        "print(flush=True), input()\n"  # until all of them are here
         "store.release(store.acquire())\n"
     )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(16)
-    ]
+    command = [sys.executable, "-c", code]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    started = [subprocess.Popen(command, text=True, **pipes) for _ in range(16)]
+    for process in started:
+        process.stdout.readline()
     with ThreadPoolExecutor(16) as pool:
         errors = list(pool.map(lambda each: each.communicate("\n")[1], started))
 
     assert errors == [""] * 16
-    with psycopg.connect(url) as connection:
-        assert schemas.look(connection, name).is_complete
+    assert schemas.look(admin, name).is_complete
 
 
 def test_threads_of_a_process_make_it_at_once(url, name, admin):

@@ -64,7 +64,7 @@ def _lacking(reading: Reading) -> list[str]:
         " JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace"
         " CROSS JOIN unnest(CAST(%(privileges)s AS text[])) AS privilege"
         " WHERE nspname = %(schema)s AND relname = ANY(%(tables)s)"
-        " AND NOT has_table_privilege(pg_class.oid, privilege) ORDER BY relname",
+        " AND NOT has_table_privilege(pg_class.oid, privilege) ORDER BY 2, 1",
         {
             "privileges": [*_PRIVILEGES],
             "schema": reading.schema,

@@ -38,7 +38,7 @@ def app(make_app, url, schema):
         RPA_AGENTS_DB_PATH=None,
         LEA_FLEET_DATABASE_URL=url,
         LEA_FLEET_DATABASE_SCHEMA=schema,
-        LEA_FLEET_BUSY_TIMEOUT="200ms",
+        LEA_FLEET_BUSY_TIMEOUT="1s",
     )
 
 
