@@ -210,9 +210,9 @@ def _import(
     try:
         with open_or_begin_fleet(create) as repository:
             warnings.read_known(repository.unit)
-            add = Imports(repository.unit).add
-            begin = repository.transaction
-            _process(table, refusals, warnings, counts, repository.unit, begin, add)
+            unit, imports = repository.unit, Imports(repository.unit)
+            begin, add = imports.transaction, imports.add
+            _process(table, refusals, warnings, counts, unit, begin, add)
     except (click.ClickException, KeyboardInterrupt) as fault:
         # An interrupt may come between a commit and its count.
         if counts or isinstance(fault, KeyboardInterrupt):

@@ -131,6 +131,12 @@ class Dialect(Protocol):
         power cut.
         """
 
+    def take_turn(self, session: Any, name: str) -> None:
+        """Let no other transaction that has called this with *name* run beside this.
+
+        For those that insert many rows, in an order that others do not know.
+        """
+
     def hand_out(self, session: Any) -> Any:
         """Return *session*, marked as one whose settings other code may change."""
 

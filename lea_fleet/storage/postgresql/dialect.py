@@ -30,6 +30,8 @@ _LOCK = (
     " ORDER BY machine_id FOR UPDATE"
 )
 
+_TURN = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
+
 
 #: The transaction after which events are followed. One that this server has not begun
 #: yet is another server's, from which the database was restored: see events.py.
@@ -100,6 +102,11 @@ class PostgresqlDialect:
         names = {name for each in ids for name in (each, stored_form(each))}
         if names:
             session.execute(_LOCK, {"ids": sorted(names)})
+
+    def take_turn(self, session: Session, name: str) -> None:
+        # Of this transaction, so that it works behind a connection pooler.
+        values = {"name": f"{session.schema} {name}"}
+        session.execute(_TURN, values)
 
     def hand_out(self, session: Session) -> psycopg.Connection[Any]:
         session.handed_out = True

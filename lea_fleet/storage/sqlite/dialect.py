@@ -73,6 +73,9 @@ class SqliteDialect:
     begin_writing = staticmethod(begin_writing)
     write_once = staticmethod(write_once)
 
+    def take_turn(self, session: sqlite3.Connection, name: str) -> None:
+        return  # no other transaction writes beside this one
+
     def hand_out(self, session: sqlite3.Connection) -> sqlite3.Connection:
         if not getattr(session, "handed_out", True):  # True: the host opened it
             session.handed_out = True  # type: ignore[attr-defined]
