@@ -70,8 +70,7 @@ class FleetBlueprint(Blueprint):
                 " LeaFleet(app), init_app(app) and register_blueprint(blueprint)."
             )
         self._refuse_taken_command(app, options)
-        settings = _load_settings(app)
-        store = open_store(settings)
+        settings, store = _configure(app)
         counters = _make_counters(settings)
         options.setdefault("url_prefix", settings.url_prefix)
         asked = find_value("LEA_FLEET_PAGE", app.config, os.environ).value
@@ -93,7 +92,7 @@ class FleetBlueprint(Blueprint):
             counters=counters,
         )
         app.teardown_appcontext(partial(close_db, store))
-        _warn(settings)
+        _warn(app, settings)
 
     def add_url_rule(
         self,
@@ -157,28 +156,30 @@ def _refuse_unreachable(app: App, prefix: str | None, subdomain: str | None) -> 
         )
 
 
-def _load_settings(app: App) -> Settings:
-    """Return the settings of *app*. Raises ConfigurationError.
+def _configure(app: App) -> tuple[Settings, Store]:
+    """Return the settings of *app* and the store. Raises ConfigurationError.
 
     For shell completion, settings that are not valid are replaced by the defaults, with
     a random token and the environment's database: commands and options do not depend on
     the settings, and an error would be printed into the line that is being typed.
     """
     try:
-        return Settings.load(app.config)
+        settings = Settings.load(app.config)
+        return settings, open_store(settings)
     except ConfigurationError:
         if not os.environ.get("_FLASK_COMPLETE"):
             raise
         database = find_value("RPA_AGENTS_DB_PATH", {}, os.environ).value
-        return default_settings(secrets.token_urlsafe(), database)
+        settings = default_settings(secrets.token_urlsafe(), database)
+        return settings, open_store(settings)
 
 
-def _warn(settings: Settings) -> None:
+def _warn(app: App, settings: Settings) -> None:
     """Log what is wrong with the settings, but no reason to stop, at a server's start.
 
-    A token that can be guessed, and misspelled variables of the environment. Not while
-    ``flask`` looks for a command, such as ``flask fleet list``, or completes one: only
-    the doctor is asked about the settings.
+    A token that can be guessed, two databases, and misspelled variables of the
+    environment. Not while ``flask`` looks for a command, such as ``flask fleet list``,
+    or completes one: only the doctor is asked about the settings.
     """
     context = click.get_current_context(silent=True)
     if os.environ.get("_FLASK_COMPLETE") or (context and _is_of_fleet(context)):
@@ -186,6 +187,12 @@ def _warn(settings: Settings) -> None:
     why = weakness(settings.api_token, SHORTEST_API_TOKEN)
     if why is not None:
         logger.warning("RPA_API_TOKEN is weak: %s. Make one: %s", why, MAKE_A_TOKEN)
+    path = find_value("RPA_AGENTS_DB_PATH", app.config, os.environ).value
+    if settings.database_url is not None and path is not None:
+        logger.warning(
+            "The fleet is in the database of LEA_FLEET_DATABASE_URL, not at"
+            " RPA_AGENTS_DB_PATH, which is set too."
+        )
     for fault in unknown_variables(os.environ, setting_keys()):
         logger.warning("In the environment, %s", fault)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from flask import g
 
 from ..core.problems import DatabaseProblem, DatabaseUnavailable
+from ..storage.attempts import PAUSES
 from ..storage.interface import Store
 from ..storage.unit_of_work import UnitOfWork
 from .repository import AgentRepository
@@ -18,10 +19,6 @@ from .signals import announce
 from .state import FleetState, current_state
 
 _View = TypeVar("_View", bound=Callable[..., Any])
-
-#: Seconds before the second attempt and the third, at most: a random part of them, so
-#: that requests that were in each other's way are not again.
-_PAUSES = (0.05, 0.2)
 
 _UNIT = "_lea_fleet_unit"
 _HOST_REPOSITORY = "_lea_fleet_repository"
@@ -106,7 +103,7 @@ def attempted(view: _View) -> _View:
 
     @wraps(view)
     def attempt(**arguments: Any) -> Any:
-        for pause in (*_PAUSES, None):
+        for pause in (*PAUSES, None):
             try:
                 return view(**arguments)
             except current_state().store.errors as error:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..storage.administration import Administration
 from ..storage.interface import Dialect, Session, Store
-from ..storage.sqlite.backup import BackupFailed, back_up
-from ..storage.sqlite.checks import Reading, engine_checks, reading
+from ..storage.sqlite.admin import SqliteAdministration
 from ..storage.sqlite.connections import Connections
 from ..storage.sqlite.dialect import dialect_for
-from ..storage.sqlite.dry_run import copy_for_dry_run
-from ..storage.sqlite.files import has_database, is_part_of
-from ..storage.sqlite.permissions import refuse_to_shut_out_owner
-from ..storage.sqlite.purge import empty_wal, vacuum
 from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import ConfigurationError, Settings
-
-# All lines but the first are what the commands use besides the store.
-__all__ = ["adopted", "open_store"]
-__all__ += ["BackupFailed", "back_up", "copy_for_dry_run", "empty_wal"]
-__all__ += ["Reading", "engine_checks", "has_database", "is_part_of", "reading"]
-__all__ += ["refuse_to_shut_out_owner", "vacuum"]
 
 
 def open_store(settings: Settings) -> Store:
     """Return the store that *settings* name, without opening or creating anything.
 
-    Raises RuntimeError if SQLite is too old, or if psycopg is missing.
+    Raises RuntimeError if SQLite is too old, ConfigurationError if psycopg is missing
+    or the URL is not valid.
     """
     if settings.database_url is not None:
         return _open_postgresql(settings.database_url, settings)
@@ -42,11 +33,16 @@ def _open_postgresql(url: str, settings: Settings) -> Store:
     # Imported where it is configured: it takes as long as the rest of the package.
     try:
         from ..storage.postgresql.connections import Connections as Servers
+        from ..storage.postgresql.connections import refuse_url
     except ImportError as error:
         raise ConfigurationError(
-            f"LEA_FLEET_DATABASE_URL needs psycopg 3 ({error}):"
-            " pip install 'lea_fleet[postgresql]'."
+            f"LEA_FLEET_DATABASE_URL needs psycopg 3 ({str(error).splitlines()[0]}):"
+            " pip install 'lea-fleet[postgresql]'"
         ) from None
+    try:
+        refuse_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"LEA_FLEET_DATABASE_URL {error}") from None
     return Servers(
         url,
         schema=settings.database_schema,
@@ -67,3 +63,19 @@ def adopted(connection: Any) -> tuple[Session, Dialect]:
     from ..storage.postgresql.session import adopt
 
     return adopt(connection), DIALECT
+
+
+def open_administration(settings: Settings) -> Administration:
+    """Return what commands need of the database that *settings* name."""
+    if settings.database_url is None:
+        return SqliteAdministration(
+            settings.database, busy_timeout=settings.busy_timeout
+        )
+    from ..storage.postgresql.admin import PostgresqlAdministration
+
+    return PostgresqlAdministration(
+        settings.database_url,
+        schema=settings.database_schema,
+        busy_timeout=settings.busy_timeout,
+        pooled=settings.database_pooled,
+    )

@@ -73,13 +73,24 @@ def database(value: Any) -> Path:
     return Path(os.path.abspath(path))
 
 
+class _Secret(str):
+    """Text that has a password in it, which no traceback or log shows."""
+
+    def __repr__(self) -> str:
+        return f"<{scheme_and_host(self)}>"
+
+
 def database_url(value: Any) -> str | None:
     if value is None:
         return None
     url = text(value)
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError(f"must begin with postgresql:// ({scheme_and_host(url)})")
-    return url
+    address, _, path = url.partition("://")[2].partition("?")[0].partition("/")
+    if address.count("@") > 1 or "@" in path:
+        # libpq would take a part of the password for the host or the database.
+        raise ValueError("has @ or / in its password: write them %40 and %2F")
+    return _Secret(url)
 
 
 def schema(value: Any) -> str:

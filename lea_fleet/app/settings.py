@@ -228,6 +228,8 @@ def default_rule() -> PresenceRule:
 
 def is_default_database(config: Mapping[str, Any]) -> bool:
     """Return whether the database is at the default path, below the current folder."""
+    if find_value("LEA_FLEET_DATABASE_URL", config, os.environ).value is not None:
+        return False
     (setting,) = (each for each in fields(Settings) if each.name == "database")
     default = setting.metadata["default"]
     given = find_value(setting.metadata["key"], config, os.environ).value

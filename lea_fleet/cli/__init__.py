@@ -19,6 +19,7 @@ from .openapi import openapi_command
 from .prune import prune_command
 from .release import release_command
 from .rotate import rotate_command
+from .schema import schema_command
 from .show import show_command
 from .summary import summary_command
 from .token import token_group
@@ -38,7 +39,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
     ),
     "Personal data": (erase_command, export_command),
     "Installers": (token_group, installer_command),
-    "Server": (doctor_command, backup_command, openapi_command),
+    "Server": (doctor_command, backup_command, schema_command, openapi_command),
 }
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ..app.engine import BackupFailed, back_up, is_part_of
 from ..app.repository import AgentRepository
-from ..app.state import current_state
 from ..core.text import printable
+from ..storage.administration import BackupFailed
 from .command import FleetCommand
-from .database import open_listing
+from .database import administration, open_listing
 from .options import json_option, say_json
 from .terminal import say
 
@@ -33,6 +32,10 @@ def backup_command(file: Path, force: bool, as_json: bool) -> None:
     \b
     Example: flask fleet backup tonight.db
     """
+    try:
+        administration().refuse_backup(file)
+    except BackupFailed as error:
+        raise click.ClickException(printable(str(error))) from None
     _refuse(file, force)
     with open_listing() as repository, repository.snapshot():
         machines = sum(repository.count_by_status().values())
@@ -52,7 +55,7 @@ def backup_command(file: Path, force: bool, as_json: bool) -> None:
 
 def _refuse(file: Path, force: bool) -> None:
     name = printable(str(file))
-    if is_part_of(file, current_state().settings.database):
+    if administration().is_part_of(file):
         raise click.ClickException(f"{name} is the database itself.")
     # Not by Path's methods, which raise for a name that is too long.
     if os.path.exists(file) and not os.path.isfile(file):
@@ -71,4 +74,4 @@ def _copy(repository: AgentRepository, file: Path) -> int:
             bar.length = pages
             bar.update(pages - left - bar.pos)
 
-        return back_up(repository.connection, file, show)
+        return administration().back_up(repository.connection, file, show)

@@ -15,12 +15,13 @@ import click
 from click.shell_completion import CompletionItem
 from flask.cli import ScriptInfo
 
-from ..app.engine import reading
+from ..app.engine import open_administration
 from ..app.repository import AgentRepository
 from ..app.state import current_state
 from ..core.limits import MOST_COMPLETIONS
 from ..core.listing import SORTS
 from ..core.text import printable
+from ..storage.unit_of_work import UnitOfWork
 
 #: What a shell does not interpret: click's scripts quote nothing, and a machine
 #: chooses its own id. "PC$(reboot)" must not get onto a command line.
@@ -60,8 +61,10 @@ def _fleet(context: click.Context) -> Iterator[AgentRepository]:
     # Click has already closed the context in which Flask had loaded the application.
     with context.ensure_object(ScriptInfo).load_app().app_context():
         state = current_state()
-        with reading(state.settings.database, busy_timeout=0) as found:
-            yield AgentRepository(found.fleet, state.rule)
+        administration = open_administration(state.settings)
+        with administration.reading(busy_timeout=0) as found:
+            unit = UnitOfWork(found.fleet, found.dialect, state.rule)
+            yield AgentRepository.over(unit)
 
 
 def _machine_ids(

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import click
 
 from ..app.database import close_db, get_repository, problem_of
-from ..app.engine import (
-    copy_for_dry_run,
-    has_database,
-    refuse_to_shut_out_owner,
-)
+from ..app.engine import open_administration
 from ..app.repository import AgentRepository
 from ..app.settings import is_default_database
 from ..app.state import current_state
 from ..core.problems import InvalidField, Problem, UnknownAgent
 from ..core.text import printable
+from ..storage.administration import Administration
 from ..storage.lookalikes import Lookalikes
+from ..storage.unit_of_work import UnitOfWork
 from .faults import never_enrolled, said_of_argument, said_to_operator
 from .output import note
+
+
+def administration() -> Administration:
+    """Return what there is to know and do about the database, besides the fleet."""
+    return open_administration(current_state().settings)
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def open_fleet() -> Iterator[AgentRepository]:
     argument.
     """
     with _faults_reported():
-        if not _is_there():
+        if not administration().exists():
             raise _no_database("The first request to the server makes one.")
         current_state().store.never_begin()
         repository = _repository()
@@ -66,8 +68,7 @@ def open_or_begin_fleet(create: bool) -> Iterator[AgentRepository]:
         return
     with _faults_reported():
         repository = _repository()
-        path = current_state().settings.database
-        note(f"Began a new database at {path}.")
+        note(administration().beginning())
         yield repository
 
 
@@ -78,33 +79,33 @@ def may_begin(create: bool) -> bool:
     configured and its folder exists. Raises ClickException if it may not.
     """
     with _faults_reported():
-        if _is_there():
+        if administration().exists():
             return False
-    if not create and (_is_default() or not _has_folder()):
+    if not create and (_is_default() or not administration().is_prepared()):
         raise _no_database("--create begins a new one.")
     return True
 
 
 @contextmanager
 def open_fleet_for_dry_run() -> Iterator[AgentRepository]:
-    """Yield the fleet's repository, or a copy in memory where opening would change it.
+    """Yield the fleet's repository, or a copy where opening would change the database.
 
-    No file is made, and no table in an older server's file. Faults are reported as by
+    No file is made, and no table in an older server's. Faults are reported as by
     :func:`open_fleet`.
     """
-    settings = current_state().settings
     with _faults_reported():
-        if _is_there():
+        if administration().exists():
             name_default_database()
         else:
-            note(f"There is no database at {settings.database} yet.")
-        copy = copy_for_dry_run(settings.database, settings.busy_timeout)
-    if copy is None:
-        with open_fleet() as repository:
-            yield repository
-        return
-    with closing(copy):
-        yield AgentRepository(copy)
+            note(f"{administration().absence()} yet.")
+        with administration().dry_run() as copy:
+            if copy is not None:
+                state = current_state()
+                unit = UnitOfWork(copy, state.store.dialect, state.rule)
+                yield AgentRepository.over(unit)
+                return
+    with open_fleet() as repository:
+        yield repository
 
 
 def name_default_database() -> None:
@@ -113,8 +114,7 @@ def name_default_database() -> None:
     It depends on the folder in which the command was started.
     """
     if _is_default():
-        path = current_state().settings.database
-        note(f"Database: {path} (the default)")
+        note(f"Database: {administration().place} (the default)")
 
 
 def close_fleet() -> None:
@@ -160,32 +160,22 @@ def _os_user() -> str:
 
 
 def _repository() -> AgentRepository:
-    refuse_to_shut_out_owner(current_state().settings.database)
+    administration().refuse_user()
     return get_repository({"role": "cli", "os_user": _os_user()})
-
-
-def _is_there() -> bool:
-    return has_database(current_state().settings.database)
 
 
 def _is_default() -> bool:
     return is_default_database(current_state().config)
 
 
-def _has_folder() -> bool:
-    # Of the file itself: a link may lead to a disk that is not mounted.
-    file = os.path.realpath(current_state().settings.database)
-    return os.path.isdir(os.path.dirname(file))
-
-
 def _no_database(remedy: str) -> click.ClickException:
-    folder = "" if _has_folder() else ", nor its folder"
     advice = (
         "That is the default path: change to the server's folder, or set"
         if _is_default()
         else "Check"
     )
+    database = administration()
+    folder = "" if database.is_prepared() else ", nor its folder"
     return click.ClickException(
-        f"There is no database at {current_state().settings.database}{folder}."
-        f" {advice} RPA_AGENTS_DB_PATH. {remedy}"
+        f"{database.absence()}{folder}. {advice} {database.settings}. {remedy}"
     )

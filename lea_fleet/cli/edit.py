@@ -12,6 +12,7 @@ from ..core.machine import new_machine_id
 from ..core.problems import InvalidField
 from ..core.rows import Agent, without_none
 from ..core.text import printable
+from ..storage.attempts import attempts
 from ..storage.edits import Edits
 from .command import FleetCommand
 from .consent import (
@@ -72,14 +73,16 @@ def edit_command(
         names = ", ".join(name.replace("_", " ") for name in given)
         ask(f"Change {names} of {{}}?", repository.require(machine), yes or dry_run)
         about = [machine, new_id or machine]
-        with tried(dry_run, repository.transaction(about=about)):
-            before, edits = repository.require(machine), Edits(repository.unit)
-            if new_id not in (None, before["machine_id"]) and edits.is_taken(new_id):
-                raise click.ClickException(_taken(before, new_id))
-            after = edits.edit(before, details, new_id)
-            news = _news(before, after)
-            told = {"machine_id": after["machine_id"], "agent": after, **news}
-            begin(changed(_lines(before, news), told, as_json, dry_run))
+        for attempt in attempts(repository.unit):
+            with attempt, tried(dry_run, repository.transaction(about=about)):
+                before, edits = repository.require(machine), Edits(repository.unit)
+                other = None if new_id == before["machine_id"] else new_id
+                if other is not None and edits.is_taken(other):
+                    raise click.ClickException(_taken(before, other))
+                after = edits.edit(before, details, new_id)
+                news = _news(before, after)
+                told = {"machine_id": after["machine_id"], "agent": after, **news}
+                begin(changed(_lines(before, news), told, as_json, dry_run))
 
 
 def _news(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

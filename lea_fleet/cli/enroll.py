@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 from ..app.state import current_state
 from ..auth.credentials import issue_token
 from ..core.text import printable
+from ..storage.attempts import attempts
 from .command import FleetCommand
 from .consent import (
     ask,
@@ -63,15 +64,16 @@ def enroll_command(
         known = repository.get(machine)
         if known is not None:
             ask("Enroll {} again? Its tokens are revoked.", known, yes or dry_run)
-        with tried(dry_run, repository.transaction(about=machine)):
-            status, agent = repository.enroll(
-                machine, allow_reactivate=not no_reactivate, force=force, **details
-            )
-            token = issue_token(repository, current_state().settings, agent)
-            machine_id = agent["machine_id"]
-            about = f"{printable(machine_id)}: {status}"
-            said, secret = shown_once(about, "api_token", token, dry_run)
-            told = {"status": status, "machine_id": machine_id, **secret}
-            begin(changed(said, {**told, "agent": agent}, as_json, dry_run))
+        for attempt in attempts(repository.unit):
+            with attempt, tried(dry_run, repository.transaction(about=machine)):
+                status, agent = repository.enroll(
+                    machine, allow_reactivate=not no_reactivate, force=force, **details
+                )
+                token = issue_token(repository, current_state().settings, agent)
+                machine_id = agent["machine_id"]
+                about = f"{printable(machine_id)}: {status}"
+                said, secret = shown_once(about, "api_token", token, dry_run)
+                told = {"status": status, "machine_id": machine_id, **secret}
+                begin(changed(said, {**told, "agent": agent}, as_json, dry_run))
     if not as_json and not dry_run:
         note(f"{about}. Its token is shown once.")

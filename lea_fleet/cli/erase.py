@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from ..app.engine import empty_wal, vacuum
 from ..app.repository import AgentRepository
-from ..app.state import current_state
 from ..core.privacy.addresses import person
 from ..core.privacy.erasure import Summary, total
-from ..core.problems import DatabaseProblem
 from ..core.text import printable
 from ..storage.erasure import Erasure
+from ..storage.administration import Cleaning
 from .command import FleetCommand
 from .consent import shown_option
-from .database import open_listing
+from .database import administration, open_listing
 from .options import checked_text, json_option, optional_machine_argument, say_json
 from .output import note
 from .terminal import say, say_table
@@ -109,11 +107,11 @@ def finish(
     vacuuming: bool,
     as_json: bool,
 ) -> None:
-    """Remove what was erased from the files too, and report it.
+    """Remove copies of what was erased too, and report it.
 
     Raises ClickException where it may still be there: exit code 1.
     """
-    cleaning = clean_files(repository, vacuuming)
+    cleaning = cleaned(repository, vacuuming)
     if as_json:
         say_json(_report(summaries, done=True) | cleaning.report)
     else:
@@ -123,54 +121,22 @@ def finish(
     complain(cleaning)
 
 
-class Cleaning(NamedTuple):
-    """Whether the WAL was emptied and the file rewritten, or why it was not."""
-
-    emptied: bool
-    vacuumed: bool
-    fault: str | None
-
-    @property
-    def report(self) -> dict[str, bool]:
-        """The members of the output with ``--json``."""
-        # "log_emptied" was the only name of "wal_emptied" once.
-        emptied = {"wal_emptied": self.emptied, "log_emptied": self.emptied}
-        return {**emptied, "vacuumed": self.vacuumed}
-
-
-def clean_files(repository: AgentRepository, vacuuming: bool) -> Cleaning:
-    """Remove deleted data from the files: empty the WAL, and rewrite the file."""
-    settings = current_state().settings
-    fault = None
-    if vacuuming:
-        try:
-            vacuum(repository.connection, settings.database)
-        except DatabaseProblem as problem:
-            fault = problem.detail
-    emptied = empty_wal(repository.connection, settings.busy_timeout)
-    return Cleaning(emptied, vacuuming and fault is None, fault)
+def cleaned(repository: AgentRepository, vacuuming: bool) -> Cleaning:
+    """Remove copies of deleted data from the database; return what became of them."""
+    return administration().clean(repository.connection, vacuuming)
 
 
 def say_cleaned(what: str, cleaning: Cleaning, is_any: bool) -> None:
     """Print *what* was done, and what may be left; *is_any* is whether it was any."""
-    say(f"{what}. The WAL is {'empty' if cleaning.emptied else 'NOT empty'}.")
-    if is_any and not cleaning.vacuumed:
-        say("Free space in the file may still hold copies; --vacuum removes them.")
+    say(f"{what}. {cleaning.said}".rstrip())
+    if is_any and cleaning.left:
+        say(cleaning.left)
 
 
 def complain(cleaning: Cleaning) -> None:
-    """Raise ClickException if deleted data may still be in the files: exit code 1."""
-    emptied, _, fault = cleaning
-    if not emptied:
-        raise click.ClickException(
-            "What was erased is still in the WAL beside the database: another program"
-            " is reading an earlier state, or writing. Run the same command again."
-        )
-    if fault is not None:
-        raise click.ClickException(
-            f"Erased, but the file could not be rewritten: {fault}"
-            " Run the same command again."
-        )
+    """Raise ClickException if copies were to be removed and are left: exit code 1."""
+    if cleaning.fault is not None:
+        raise click.ClickException(cleaning.fault)
 
 
 def _report(summaries: list[Summary], done: bool) -> dict[str, Any]:

@@ -15,17 +15,22 @@ import click
 from flask.cli import with_appcontext
 
 from ..api.payloads.bodies import machine_payload
-from ..app.engine import is_part_of
-from ..app.state import current_state
 from ..core.csv.encoding import DOS, NotCsv, is_text_encoding
 from ..core.csv.reading import CsvFile, Line
 from ..core.machine import DETAILS, stored_form
 from ..core.problems import InvalidField
 from ..core.temporary import copy_of
 from ..core.text import printable
+from ..storage.attempts import attempts
 from ..storage.imports import CHANGES, Imports, Outcome
+from ..storage.unit_of_work import UnitOfWork
 from .command import FleetCommand
-from .database import may_begin, open_fleet_for_dry_run, open_or_begin_fleet
+from .database import (
+    administration,
+    may_begin,
+    open_fleet_for_dry_run,
+    open_or_begin_fleet,
+)
 from .import_errors import Refusal, Refusals, is_error_file, write_refusals
 from .import_lookalikes import Warnings
 from .options import create_option, json_option, refuse_many, say_json, yes_option
@@ -139,7 +144,7 @@ def _refuse_to_replace(path: str, errors: Path) -> None:
     """Refuse to overwrite another file with the errors. Raises UsageError."""
     if path != "-" and os.path.exists(errors) and os.path.samefile(path, errors):
         raise click.UsageError("FILE.csv cannot be the file for --errors.")
-    if is_part_of(errors, current_state().settings.database):
+    if administration().is_part_of(errors):
         raise click.UsageError("The database cannot be the file for --errors.")
     if not is_error_file(errors):
         raise click.UsageError(
@@ -189,8 +194,12 @@ def _foresee(table: CsvFile, refusals: Refusals, warnings: Warnings) -> Counter[
     with open_fleet_for_dry_run() as repository:
         warnings.read_known(repository.unit)
         look = Imports(repository.unit).foresee
-        snapshot = repository.snapshot
-        _process(table, refusals, warnings, counts, lambda _: snapshot(), look)
+        unit = repository.unit
+
+        def begin(about: list[str]) -> AbstractContextManager[None]:
+            return unit.snapshot()
+
+        _process(table, refusals, warnings, counts, unit, begin, look)
     return counts
 
 
@@ -201,8 +210,9 @@ def _import(
     try:
         with open_or_begin_fleet(create) as repository:
             warnings.read_known(repository.unit)
-            add = Imports(repository.unit).add
-            _process(table, refusals, warnings, counts, repository.transaction, add)
+            unit, imports = repository.unit, Imports(repository.unit)
+            begin, add = imports.transaction, imports.add
+            _process(table, refusals, warnings, counts, unit, begin, add)
     except (click.ClickException, KeyboardInterrupt) as fault:
         # An interrupt may come between a commit and its count.
         if counts or isinstance(fault, KeyboardInterrupt):
@@ -218,6 +228,7 @@ def _process(
     refusals: Refusals,
     warnings: Warnings,
     counts: Counter[str],
+    unit: UnitOfWork,
     transaction: Callable[[list[str]], AbstractContextManager[None]],
     act: _Act,
 ) -> None:
@@ -226,8 +237,10 @@ def _process(
     lines = table.lines()
     with _progress(table.size) as show:
         while batch := list(islice(lines, LINES)):
-            with transaction([_machine_id(line) for line in batch]):
-                results = [_result(line, seen, act) for line in batch]
+            about = [_machine_id(line) for line in batch]
+            for attempt in attempts(unit):
+                with attempt, transaction(about):
+                    results = [_result(line, seen, act) for line in batch]
             # What is rolled back is not counted.
             for line, result in zip(batch, results):
                 if isinstance(result, Refusal):
@@ -251,7 +264,7 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
 
     if line.fault is not None:
         return refused(line.fault)
-    if machine_id in seen:
+    if seen.get(machine_id, line.number) != line.number:
         return refused(f"machine_id is already in line {seen[machine_id]}")
     try:
         machine = machine_payload(line.cells)

@@ -13,6 +13,7 @@ from ..app.state import current_state
 from ..core import tokens
 from ..core.rows import EnrollmentToken
 from ..core.text import printable
+from ..storage.attempts import attempts
 from . import installer_kit as kit
 from .command import FleetCommand
 from .consent import changed, dry_run_option, open_or_begin_for_change, tried
@@ -75,14 +76,15 @@ def installer_command(
         opened = open_or_begin_for_change(dry_run, create)
         place = nullcontext() if dry_run else kit.written(folder, files)
         with answer() as begin, place, opened as repository:
-            with tried(dry_run, repository.transaction()):
-                made = repository.enrollment_tokens.create(
-                    token, label=label or "", lifetime=expires, max_uses=max_uses
-                )
-                written = {"folder": str(folder), "url": url, "files": list(files)}
-                members = {**written, "enrollment_token": made}
-                said = _text(folder, url, files, made)
-                begin(changed(said, members, as_json, dry_run))
+            for attempt in attempts(repository.unit):
+                with attempt, tried(dry_run, repository.transaction()):
+                    made = repository.enrollment_tokens.create(
+                        token, label=label or "", lifetime=expires, max_uses=max_uses
+                    )
+                    written = {"folder": str(folder), "url": url, "files": list(files)}
+                    members = {**written, "enrollment_token": made}
+                    said = _text(folder, url, files, made)
+                    begin(changed(said, members, as_json, dry_run))
     except OSError as error:
         raise click.ClickException(
             f"{printable(str(folder))} cannot be written: {error.strerror}."

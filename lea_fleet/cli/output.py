@@ -76,8 +76,9 @@ def faults_reported() -> Iterator[None]:
 def answer() -> Iterator[Callable[[str], None]]:
     """Yield a function that begins to print the answer to a change.
 
-    To be called once, before the change is committed: where nobody can read the
-    answer, it raises ClickException, and nothing is changed. The end of the last line
+    To be called last, before the change is committed: where nobody can read the
+    answer, it raises ClickException, and nothing is changed; nor if it is called again
+    after a commit that failed, since what was printed stays. The end of the last line
     is printed when the context succeeds: who reads a whole line, or the exit code 0,
     reads it after the commit.
     """
@@ -85,6 +86,10 @@ def answer() -> Iterator[Callable[[str], None]]:
 
     def begin(text: str) -> None:
         nonlocal rest
+        if rest:
+            raise click.ClickException(
+                "Not done: the database was busy with another change. Run it again."
+            )
         text = encodable(text)
         with faults_reported():
             click.echo(text[:_BEFORE_COMMIT], nl=False)

@@ -13,7 +13,7 @@ from .command import FleetCommand
 from .consent import shown_option
 from .database import open_listing
 from .erase import (
-    clean_files,
+    cleaned,
     complain,
     erase_option,
     finish,
@@ -133,7 +133,7 @@ def _prune_events(
             _show_events(pruned.count(older_than), older_than, duration, as_json)
             return
         deleted = pruned.prune(older_than)
-        cleaning = clean_files(repository, vacuuming)
+        cleaning = cleaned(repository, vacuuming)
         if as_json:
             told = {"done": True, "older_than": older_than, "events": deleted}
             say_json(told | cleaning.report)

@@ -9,6 +9,7 @@ from flask.cli import with_appcontext
 
 from ..app.repository import AgentRepository
 from ..core.text import printable
+from ..storage.attempts import attempts
 from ..storage.releases import NEVER
 from .command import FleetCommand
 from .consent import ask, changed, dry_run_option, open_for_change, tried
@@ -60,12 +61,13 @@ def release_command(
             question = "Cancel the release of {}?" if cancel else "Release {}?"
             ask(question, repository.require(machine), yes or dry_run)
         named = [machine] if machine else repository.tokens.machines_without()
-        with tried(dry_run, repository.transaction(about=named)):
-            machines = _chosen(repository, machine, named)
-            refuse_many(len(machines), yes or dry_run)
-            act: _Act = repository.cancel_release if cancel else repository.release
-            released = {machine_id: act(machine_id) for machine_id in machines}
-            begin(changed(_lines(released), _members(released), as_json, dry_run))
+        for attempt in attempts(repository.unit):
+            with attempt, tried(dry_run, repository.transaction(about=named)):
+                machines = _chosen(repository, machine, named)
+                refuse_many(len(machines), yes or dry_run)
+                act: _Act = repository.cancel_release if cancel else repository.release
+                released = {machine_id: act(machine_id) for machine_id in machines}
+                begin(changed(_lines(released), _members(released), as_json, dry_run))
 
 
 def _members(released: dict[str, str | None]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from flask.cli import with_appcontext
 
 from ..core import tokens
 from ..core.text import printable
+from ..storage.attempts import attempts
 from .command import FleetCommand
 from .consent import (
     ask,
@@ -43,12 +44,13 @@ def rotate_command(
     with answer() as begin, open_for_change(dry_run) as repository:
         agent = repository.agents.require_active(machine)
         ask("Give {} a new token?", agent, yes or dry_run)
-        with tried(dry_run, repository.transaction(about=machine)):
-            give = repository.replace_token if now else repository.rotate_token
-            machine_id = give(machine, token)["machine_id"]
-            about = f"{printable(machine_id)}: rotated"
-            said, secret = shown_once(about, "api_token", token, dry_run)
-            told = {"machine_id": machine_id, **secret}
-            begin(changed(said, told, as_json, dry_run))
+        for attempt in attempts(repository.unit):
+            with attempt, tried(dry_run, repository.transaction(about=machine)):
+                give = repository.replace_token if now else repository.rotate_token
+                machine_id = give(machine, token)["machine_id"]
+                about = f"{printable(machine_id)}: rotated"
+                said, secret = shown_once(about, "api_token", token, dry_run)
+                told = {"machine_id": machine_id, **secret}
+                begin(changed(said, told, as_json, dry_run))
     if not as_json and not dry_run:
         note(f"{about}. Its token is shown once.")

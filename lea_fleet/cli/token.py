@@ -18,6 +18,7 @@ from ..core.limits import (
 )
 from ..core.rows import EnrollmentToken
 from ..core.text import printable
+from ..storage.attempts import attempts
 from .command import FleetCommand, FleetGroup
 from .completion import token_ids
 from .consent import (
@@ -112,13 +113,14 @@ def create_command(
     warn_of_endless(expires)
     opened = open_or_begin_for_change(dry_run, create)
     with answer() as begin, opened as repository:
-        with tried(dry_run, repository.transaction()):
-            made = repository.enrollment_tokens.create(
-                token, label=label or "", lifetime=expires, max_uses=max_uses
-            )
-            about = token_summary(made)
-            said, secret = shown_once(about, "token", token, dry_run)
-            begin(changed(said, {**secret, **made}, as_json, dry_run))
+        for attempt in attempts(repository.unit):
+            with attempt, tried(dry_run, repository.transaction()):
+                made = repository.enrollment_tokens.create(
+                    token, label=label or "", lifetime=expires, max_uses=max_uses
+                )
+                about = token_summary(made)
+                said, secret = shown_once(about, "token", token, dry_run)
+                begin(changed(said, {**secret, **made}, as_json, dry_run))
     if not as_json and not dry_run:
         note(f"{about} It is shown once.")
 
@@ -168,10 +170,11 @@ def revoke_command(token_id: int, yes: bool, dry_run: bool, as_json: bool) -> No
         label = printable(repository.enrollment_tokens.require(token_id)["label"])
         name = f"{token_id} ({label})" if label else f"{token_id}"
         confirm(f"Revoke enrollment token {name}?", yes or dry_run)
-        with tried(dry_run, repository.transaction()):
-            revoked = repository.enrollment_tokens.revoke(token_id)
-            said = f"Enrollment token {token_id}: revoked"
-            begin(changed(said, {**revoked}, as_json, dry_run))
+        for attempt in attempts(repository.unit):
+            with attempt, tried(dry_run, repository.transaction()):
+                revoked = repository.enrollment_tokens.revoke(token_id)
+                said = f"Enrollment token {token_id}: revoked"
+                begin(changed(said, {**revoked}, as_json, dry_run))
 
 
 def warn_of_endless(lifetime: float | None) -> None:

@@ -11,6 +11,7 @@ from ..app.repository import AgentRepository
 from ..core.limits import LONGEST_REASON
 from ..core.rows import Agent
 from ..core.text import printable
+from ..storage.attempts import attempts
 from .command import FleetCommand
 from .completion import machine_ids
 from .consent import ask, changed, dry_run_option, open_for_change, tried
@@ -66,12 +67,15 @@ def uninstall_command(
         if len(machines) == 1:
             agent = repository.require(machines[0])
             ask("Uninstall {}? Its tokens stop working.", agent, yes or dry_run)
-        with tried(dry_run, repository.transaction(about=machines)):
-            before = _known(repository, machines)
-            refuse_many(len(before), yes or dry_run)
-            after = [repository.uninstall(machine_id, reason) for machine_id in before]
-            lines = [_line(agent, before[agent["machine_id"]]) for agent in after]
-            begin(changed("\n".join(lines), {"agents": after}, as_json, dry_run))
+        for attempt in attempts(repository.unit):
+            with attempt, tried(dry_run, repository.transaction(about=machines)):
+                before = _known(repository, machines)
+                refuse_many(len(before), yes or dry_run)
+                after = [
+                    repository.uninstall(machine_id, reason) for machine_id in before
+                ]
+                lines = [_line(agent, before[agent["machine_id"]]) for agent in after]
+                begin(changed("\n".join(lines), {"agents": after}, as_json, dry_run))
 
 
 def _known(repository: AgentRepository, machines: list[str]) -> dict[str, Agent]:

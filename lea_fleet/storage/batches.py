@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
+from .attempts import attempts
 from .unit_of_work import UnitOfWork
 
 #: Rows in a transaction; the rows of its last machine may exceed this.
@@ -19,24 +19,31 @@ _PAUSE = 0.1
 #: A machine_id, or None for events about no machine.
 _Machine = TypeVar("_Machine", str, "str | None")
 
+#: What was done with one machine.
+_Done = TypeVar("_Done")
+
+#: Wherever the work on a batch may be interrupted: the number of rows written since the
+#: last time, and what was done.
+Steps = Iterator[tuple[int, list[_Done]]]
+
 
 def in_steps(
     unit: UnitOfWork,
     machine_ids: Iterable[_Machine],
-    work: Callable[[list[_Machine]], Iterator[int]],
+    work: Callable[[list[_Machine]], Steps[_Done]],
+    done: list[_Done],
 ) -> None:
     """Do *work* on the machines in transactions of about STEP rows each.
 
-    *work* takes a batch of machine ids. Wherever it may be interrupted, it yields the
-    number of rows written since the last yield. Each transaction names its machines; an
-    error rolls back only the transaction in which it is raised.
+    *work* takes a batch of machine ids. Each transaction names its machines, and adds
+    to *done* once it is committed. An error rolls back only the transaction in which it
+    is raised. After a conflict with another one, the work on the batch begins anew, and
+    finds what was committed.
     """
     waiting = iter(machine_ids)
     batch = list(islice(waiting, STEP))
     while batch:
-        about = [machine_id for machine_id in batch if machine_id is not None]
-        steps = work(batch)
-        until_done(partial(_step, unit, about, steps))
+        until_done(_Batch(unit, batch, work, done).step)
         batch = list(islice(waiting, STEP))
         if batch:
             time.sleep(_PAUSE)
@@ -48,12 +55,39 @@ def until_done(step: Callable[[], bool]) -> None:
         time.sleep(_PAUSE)
 
 
-def _step(unit: UnitOfWork, about: list[str], steps: Iterator[int]) -> bool:
-    """Run one transaction; return whether there may be more to do."""
-    written = 0
-    with unit.transaction(about):
-        for rows in steps:
+class _Batch(Generic[_Machine, _Done]):
+    """The work on some machines; see :func:`in_steps`."""
+
+    def __init__(
+        self,
+        unit: UnitOfWork,
+        batch: list[_Machine],
+        work: Callable[[list[_Machine]], Steps[_Done]],
+        done: list[_Done],
+    ) -> None:
+        self._unit = unit
+        self._batch: list[_Machine] = batch
+        self._work: Callable[[list[_Machine]], Steps[_Done]] = work
+        self._done = done
+        self._steps = work(batch)
+
+    def step(self) -> bool:
+        """Run one transaction; return whether there may be more to do."""
+        about = [machine_id for machine_id in self._batch if machine_id is not None]
+        more, done = False, list[_Done]()
+        for attempt in attempts(self._unit):
+            with attempt, self._unit.transaction(about):
+                more, done = self._written()
+            if attempt.is_in_vain:
+                self._steps = self._work(self._batch)
+        self._done += done
+        return more
+
+    def _written(self) -> tuple[bool, list[_Done]]:
+        written, done = 0, list[_Done]()
+        for rows, what in self._steps:
             written += rows
+            done += what
             if written >= STEP:
-                return True
-    return False
+                return True, done
+        return False, done

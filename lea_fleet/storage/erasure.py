@@ -13,7 +13,8 @@ from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_perso
 from ..core.privacy.ownership import History
 from ..core.problems import UnknownAgent
 from .agents import AS_TEXT, Agents
-from .batches import STEP, in_steps
+from .attempts import attempts
+from .batches import STEP, Steps, in_steps
 from .events import Events
 from .unit_of_work import UnitOfWork
 
@@ -114,7 +115,12 @@ class Erasure:
         plans: Callable[[list[str | None]], Iterator[Plan]],
     ) -> None:
         """Make and carry out the *plans* of each machine in the same transaction."""
-        in_steps(self._unit, machine_ids, lambda batch: self._carried_out(plans(batch)))
+        acts: set[str] = set()  # of operators, in events of any machine
+
+        def work(batch: list[str | None]) -> Steps[Summary]:
+            return self._carried_out(plans(batch), acts)
+
+        in_steps(self._unit, machine_ids, work, self.done)
 
     def forget(self, email: str) -> None:
         """Erase a person from rows that are not about a machine.
@@ -122,32 +128,34 @@ class Erasure:
         These are labels of enrollment tokens, and operators whose enrollment requests
         are kept to repeat a lost response.
         """
-        with self._unit.transaction():
-            for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
-                if mentions(label, email):
-                    self._unit.session.execute(
-                        "UPDATE lea_fleet_enrollment_tokens SET label = ''"
-                        " WHERE label = :label",
-                        {"label": label},
-                    )
-            for credential in self._distinct("credential", "lea_fleet_enrollments"):
-                operator = credential.removeprefix(_OPERATOR)
-                if operator != credential and names(operator, email):
-                    self._unit.session.execute(
-                        "DELETE FROM lea_fleet_enrollments"
-                        " WHERE credential = :credential",
-                        {"credential": credential},
-                    )
+        for attempt in attempts(self._unit):
+            with attempt, self._unit.transaction():
+                self._forget(email)
+
+    def _forget(self, email: str) -> None:
+        for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
+            if mentions(label, email):
+                self._unit.session.execute(
+                    "UPDATE lea_fleet_enrollment_tokens SET label = ''"
+                    " WHERE label = :label",
+                    {"label": label},
+                )
+        for credential in self._distinct("credential", "lea_fleet_enrollments"):
+            operator = credential.removeprefix(_OPERATOR)
+            if operator != credential and names(operator, email):
+                self._unit.session.execute(
+                    "DELETE FROM lea_fleet_enrollments WHERE credential = :credential",
+                    {"credential": credential},
+                )
 
     def _distinct(self, column: str, table: str) -> list[str]:
         rows = self._unit.session.execute(f"SELECT DISTINCT {column} FROM {table}")
         return [value for (value,) in rows]
 
-    def _carried_out(self, plans: Iterator[Plan]) -> Iterator[int]:
-        acts: set[str] = set()
+    def _carried_out(self, plans: Iterator[Plan], acts: set[str]) -> Steps[Summary]:
         for plan in plans:
             if not plan.fields:
-                yield 1
+                yield 1, []
                 continue
             # Events that show whose the machine was are rewritten last: after an
             # interruption, the next run can still find that out.
@@ -155,17 +163,17 @@ class Erasure:
             while len(events) > STEP:
                 self._events.rewrite(events[:STEP])
                 events = events[STEP:]
-                yield STEP
+                yield STEP, []
             self._events.rewrite(events)
             self._erase_row(plan)
-            self.done.append(plan.summary())
             if plan.is_of_an_operator:
                 acts |= plan.fields
             else:
                 self._note(plan.machine_id, plan.fields)
-            yield 1 + len(events)
+            yield 1 + len(events), [plan.summary()]
         if acts:
             self._note(None, acts)
+            acts.clear()
 
     def _erase_row(self, plan: Plan) -> None:
         if plan.columns and plan.enrolled_at is not None:

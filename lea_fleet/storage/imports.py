@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from ..core.machine import DETAILS, new_machine_id, said_in
@@ -41,6 +42,16 @@ class Imports:
         self._agents = Agents(unit)
         self._releases = Releases(unit)
         self._tokens = AgentTokens(unit)
+
+    @contextmanager
+    def transaction(self, machine_ids: list[str]) -> Iterator[None]:
+        """Run the block in a transaction about these machines, one import at a time.
+
+        Two that insert the same machines in another order would be a deadlock.
+        """
+        with self._unit.transaction(machine_ids):
+            self._unit.dialect.take_turn(self._unit.session, "import")
+            yield
 
     def foresee(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
         """Return what :meth:`add` would do, or raise InvalidField as it would."""

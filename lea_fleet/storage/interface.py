@@ -106,6 +106,12 @@ class Dialect(Protocol):
     def in_transaction(self, session: Any) -> bool:
         """Return whether a transaction is open on *session*."""
 
+    def is_conflict(self, error: Exception) -> bool:
+        """Return whether *error* rolled a transaction back for another one's sake.
+
+        What it did may be done again in a new transaction.
+        """
+
     def begin_writing(
         self, session: Any, about: str | Iterable[str], durable: bool
     ) -> None:
@@ -117,6 +123,12 @@ class Dialect(Protocol):
 
     def lock(self, session: Any, machine_id: str) -> None:
         """Lock a machine that the open transaction did not find when it began."""
+
+    def take_turn(self, session: Any, name: str) -> None:
+        """Let no other transaction that has called this with *name* run beside this.
+
+        For those that insert many rows, in an order that others do not know.
+        """
 
     def hand_out(self, session: Any) -> Any:
         """Return *session*, marked as one whose settings other code may change."""

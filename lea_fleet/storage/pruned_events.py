@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.events import ENROLLMENTS
 from ..core.privacy.redaction import Redaction
+from .attempts import attempts
 from .batches import STEP, until_done
 from .events import Events
 from .unit_of_work import Repository
@@ -69,13 +70,15 @@ class PrunedEvents(Repository):
             values["last"] = self._last(values)
             if values["last"] is None:
                 return False
-            with self._unit.transaction():
-                if values["after"] == 0:
-                    told = {"older_than": older_than, "events": found}
-                    Events(self._unit).add("pruned", None, **told)
-                self._unit.session.execute(_CARRY, values)
-                deleted += self._unit.session.execute(_DELETE, values).rowcount
-                self._forget_addresses(values)
+            for attempt in attempts(self._unit):
+                with attempt, self._unit.transaction():
+                    if values["after"] == 0:
+                        told = {"older_than": older_than, "events": found}
+                        Events(self._unit).add("pruned", None, **told)
+                    self._unit.session.execute(_CARRY, values)
+                    rows = self._unit.session.execute(_DELETE, values).rowcount
+                    self._forget_addresses(values)
+            deleted += rows
             values["after"] = values["last"]
             return True
 

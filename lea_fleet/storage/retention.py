@@ -10,7 +10,7 @@ from ..core.listing import FleetFilter
 from ..core.privacy.erasure import Plan
 from ..core.rows import Agent
 from .agents import in_utc
-from .batches import in_steps
+from .batches import Steps, in_steps
 from .erasure import Erasure
 from .listing import Listing
 from .unit_of_work import UnitOfWork
@@ -40,13 +40,14 @@ class Retention:
         """Uninstall those that are still silent, for *reason*; return them."""
         uninstalled: list[Agent] = []
 
-        def work(batch: list[str]) -> Iterator[int]:
+        def work(batch: list[str]) -> Steps[Agent]:
             for machine_id in batch:
                 if any(self._silent(seconds, machine_id=machine_id)):
-                    uninstalled.append(self._uninstall(machine_id, reason))
-                yield 1
+                    yield 1, [self._uninstall(machine_id, reason)]
+                else:
+                    yield 1, []
 
-        in_steps(self._unit, machine_ids, work)
+        in_steps(self._unit, machine_ids, work, uninstalled)
         return uninstalled
 
     def departed(self, seconds: float) -> Iterator[Plan]:

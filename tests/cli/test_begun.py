@@ -42,7 +42,7 @@ BEGINNING = {
     "token create": "token create",
 }
 #: Those that work without a database, and make none either.
-WITHOUT = {"doctor": "doctor", "openapi": "openapi"}
+WITHOUT = {"doctor": "doctor", "openapi": "openapi", "schema": "schema --sql"}
 #: Those that print a listing, and what would be in one.
 LISTING = [
     "list",

@@ -28,6 +28,7 @@ COMMANDS = {
     "installer": "kit --url https://rpa.example.com",
     "doctor": "",
     "backup": "copy.db",
+    "schema": "--sql",
 }
 
 

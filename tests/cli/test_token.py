@@ -433,6 +433,7 @@ def test_the_commands():
         "installer",
         "import",
         "openapi",
+        "schema",
     }
 
 

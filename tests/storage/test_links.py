@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from lea_fleet.app.engine import is_part_of
+from lea_fleet.storage.sqlite.files import is_part_of
 from lea_fleet.storage.sqlite import connections, files
 from tests.cli.doctor.calling import call
 from tests.storage.test_connections import is_sound, machines, operator_of

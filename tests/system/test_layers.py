@@ -26,6 +26,7 @@ LAYERS = (
     ("lea_fleet.app",),
     ("lea_fleet.storage",),  # the statements
     ("lea_fleet.storage.sqlite", "lea_fleet.storage.postgresql"),
+    ("lea_fleet.storage.administration",),
     ("lea_fleet.storage.interface", "lea_fleet.storage.tables"),
     ("lea_fleet.core",),
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from ...app.engine import Reading
 from ...core import clock
 from ...core.findings import Checks, Verdict, ok, warning
 from ...core.presence import PresenceRule
 from ...storage.attention import Ahead, Attention
+from ...storage.administration import Reading
 from ...storage.unit_of_work import UnitOfWork
 
 #: Seconds in the future that are normal: clocks are adjusted by so much all the time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import weakref
 from collections import deque
@@ -17,7 +18,7 @@ from ..interface import Dialect
 from .dialect import DIALECT
 from .errors import database_problem, may_run_again
 from .events import settle_restored
-from .schema import ensure_schema
+from .schema import ensure_schema, look
 from .session import Session
 
 #: Idle connections that a process keeps. Each is a process of the server.
@@ -52,6 +53,7 @@ class Connections:
         self._pooled = pooled
         self._idle: deque[Session] = deque()
         self._is_complete = False
+        self._may_begin = True
         self.place = place_of(url)
         weakref.finalize(self, _close_all, self._idle)
         _all.add(self)
@@ -76,6 +78,7 @@ class Connections:
 
     def never_begin(self) -> None:
         """Let :meth:`acquire` refuse a database without our tables."""
+        self._may_begin = False
 
     def release(self, session: Session) -> None:
         """Return *session* to the pool, and roll back an open transaction.
@@ -197,9 +200,29 @@ class Connections:
                 f"{self.place} has the encoding {encoding}; lea_fleet needs UTF8."
             )
         if not self._is_complete:
-            ensure_schema(session, self._schema)
+            self._prepare(session.driver)
             settle_restored(session)
             self._is_complete = True
+
+    def _prepare(self, driver: psycopg.Connection[Any]) -> None:
+        """Create what is missing of our tables, if a fleet may be begun here."""
+        if not self._may_begin and not look(driver, self._schema).tables:
+            raise DatabaseUnavailable(
+                f"There is no fleet in the schema {self._schema} of {self.place}."
+            )
+        ensure_schema(driver, self._schema)
+
+
+def refuse_url(url: str) -> None:
+    """Raise ValueError if libpq cannot read *url*; the text quotes nothing of it."""
+    try:
+        given = conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        # What libpq quotes may be a part of the password.
+        reason = str(error).partition('"')[0].strip(" :")
+        raise ValueError(f"is not valid: {reason}") from None
+    if not re.fullmatch(r"[\d,]*", str(given.get("port") or "")):
+        raise ValueError("is not valid: its port is not a number")
 
 
 def place_of(url: str) -> str:
@@ -207,7 +230,7 @@ def place_of(url: str) -> str:
     given = conninfo.conninfo_to_dict(url)
     hosts = str(given.get("host") or given.get("hostaddr") or "localhost")
     ports = str(given.get("port") or "5432")
-    name = given.get("dbname") or given.get("user") or "the default database"
+    name = given.get("dbname") or "the default database"
     return f"PostgreSQL {name} at {hosts}:{ports}"
 
 

@@ -11,6 +11,7 @@ import psycopg
 from ...core.machine import stored_form
 from ...core.text import sort_key
 from ..interface import Following
+from .errors import is_conflict
 from .session import Session
 
 #: Ends the WHERE of a statement whose transaction need not wait for the disk. It is
@@ -28,6 +29,8 @@ _LOCK = (
     "SELECT 1 FROM enrolled_agents WHERE machine_id = ANY(:ids)"
     " ORDER BY machine_id FOR UPDATE"
 )
+
+_TURN = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
 
 
 #: The transaction after which events are followed. One that this server has not begun
@@ -89,6 +92,8 @@ class PostgresqlDialect:
         # Decoded here: the server refuses what is not UTF-8, as in a made-up cursor.
         return ":after_key", key.decode("utf-8", "replace")
 
+    is_conflict = staticmethod(is_conflict)
+
     def begin_writing(
         self, session: Session, about: str | Iterable[str], durable: bool
     ) -> None:
@@ -101,6 +106,11 @@ class PostgresqlDialect:
 
     def lock(self, session: Session, machine_id: str) -> None:
         session.execute(_LOCK, {"ids": [machine_id]})
+
+    def take_turn(self, session: Session, name: str) -> None:
+        # Of this transaction, so that it works behind a connection pooler.
+        values = {"name": f"{session.schema} {name}"}
+        session.execute(_TURN, values)
 
     def hand_out(self, session: Session) -> psycopg.Connection[Any]:
         session.handed_out = True

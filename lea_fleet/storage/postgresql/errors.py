@@ -40,8 +40,13 @@ class OutcomeUnknown(psycopg.OperationalError):
 def database_problem(error: Exception, place: str) -> DatabaseProblem:
     """Return the problem to raise for an *error* of the database at *place*."""
     if isinstance(error, _BUSY):
-        return DatabaseBusy(f"{place} is busy: {_first_line(error)}.")
-    return DatabaseUnavailable(f"{place} cannot be used: {_first_line(error)}.")
+        return DatabaseBusy(f"{place} is busy: {first_line(error)}.")
+    if isinstance(error, errors.InsufficientPrivilege):
+        return DatabaseUnavailable(
+            f"{place} cannot be used: {first_line(error)}. Its administrator runs what"
+            " this prints: flask fleet schema --sql --role ROLE"
+        )
+    return DatabaseUnavailable(f"{place} cannot be used: {first_line(error)}.")
 
 
 def is_lost(error: Exception) -> bool:
@@ -52,6 +57,11 @@ def is_lost(error: Exception) -> bool:
     return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
 
 
+def is_conflict(error: Exception) -> bool:
+    """Return whether the transaction was rolled back for another one's sake."""
+    return isinstance(error, _CONFLICTS)
+
+
 def may_run_again(error: Exception) -> bool:
     """Return whether the transaction that *error* ended may be run again.
 
@@ -59,10 +69,10 @@ def may_run_again(error: Exception) -> bool:
     """
     if isinstance(error, OutcomeUnknown):
         return False
-    return isinstance(error, _CONFLICTS) or is_lost(error)
+    return is_conflict(error) or is_lost(error)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return what *error* says, in one line, without its full stop.
 
     Not the lines that quote the data or the statement. libpq has a line for each host.

@@ -1,59 +1,230 @@
-"""Create and complete our tables in a schema of PostgreSQL."""
+"""Create and complete our tables in a schema of PostgreSQL; refuse others' tables.
+
+A role that may not create has this done by its administrator, with :func:`script`:
+what is there already needs no right to create.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from .session import Session
+from psycopg import Connection
+from psycopg.sql import Identifier
+
+from ...core.problems import DatabaseUnavailable
+
+#: The columns added after the first version, by table and name, with their
+#: declarations: word for word as in schema.sql. NOT NULL needs a DEFAULT, which rows of
+#: an older process get. A new table or index needs only its lines in schema.sql.
+ADDITIONS: dict[tuple[str, str], str] = {}
 
 #: Held while tables are created, so that of several servers one does it.
 _LOCK = 7_361_295_104_712_831_001
 
+#: A statement of schema.sql: what it makes, and the name of that.
+_HEAD = re.compile(
+    r"CREATE (?:OR REPLACE )?(TABLE|INDEX|FUNCTION)(?: IF NOT EXISTS)? ([\w{}.]+)"
+)
 
-def statements(schema: str) -> str:
-    """Return the SQL script that makes our tables; *schema* is a quoted identifier."""
-    return _script().replace("{schema}", schema)
+_COLUMN = re.compile(r"^  ([a-z_]+) ", re.MULTILINE)
+
+_FOUND = """
+    SELECT 'RELATION', relname, NULL FROM pg_catalog.pg_class
+      WHERE relnamespace = %(space)s AND relname = ANY(%(names)s)
+    UNION ALL
+    SELECT 'FUNCTION', proname, NULL FROM pg_catalog.pg_proc
+      WHERE pronamespace = %(space)s AND proname = ANY(%(names)s)
+    UNION ALL
+    SELECT 'COLUMN', relname, attname FROM pg_catalog.pg_attribute
+      JOIN pg_catalog.pg_class ON pg_class.oid = attrelid
+      WHERE relnamespace = %(space)s AND relname = ANY(%(names)s)
+      AND relkind NOT IN ('i', 'I') AND attnum > 0 AND NOT attisdropped
+"""
 
 
-def ensure_schema(session: Session, name: str) -> None:
-    """Create the tables, columns and indexes that the schema lacks."""
-    if is_complete(session, name):
+@dataclass(frozen=True)
+class Found:
+    """What there is of our schema: the names, and (table, column) pairs.
+
+    *has_space* is whether the schema itself exists.
+    """
+
+    has_space: bool
+    names: set[str]
+    columns: set[tuple[str, str]]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing. Raises DatabaseUnavailable for others' tables."""
+        for table, columns in self.foreign().items():
+            raise DatabaseUnavailable(
+                f"The database has a table or view {table} that is not lea_fleet's:"
+                f" it lacks {', '.join(columns)}. It is left alone; rename it, or give"
+                " lea_fleet a schema of its own (LEA_FLEET_DATABASE_SCHEMA)."
+            )
+        return _expected_names() <= self.names and not self._lacking()
+
+    @property
+    def tables(self) -> set[str]:
+        """The names of our tables that exist."""
+        return _expected_columns().keys() & self.names
+
+    def missing_tables(self) -> set[str]:
+        """Return our tables that do not exist: before the first request, all."""
+        return _expected_columns().keys() - self.names
+
+    def missing_columns(self) -> list[tuple[str, str]]:
+        """Return the (table, column) pairs that a newer version has added."""
+        lacking = self._lacking()
+        return [column for column in ADDITIONS if column in lacking]
+
+    def missing_names(self) -> set[str]:
+        """Return our tables, indexes and functions that do not exist."""
+        return _expected_names() - self.names
+
+    def foreign(self) -> dict[str, list[str]]:
+        """Return the tables that are not ours, and the columns that they lack."""
+        foreign: dict[str, list[str]] = {}
+        for table, column in sorted(self._lacking() - ADDITIONS.keys()):
+            foreign.setdefault(table, []).append(column)
+        return foreign
+
+    def _lacking(self) -> set[tuple[str, str]]:
+        return {
+            (table, column)
+            for table, columns in _expected_columns().items()
+            if table in self.names
+            for column in columns
+            if (table, column) not in self.columns
+        }
+
+
+def look(driver: Connection[Any], name: str) -> Found:
+    """Return what there is of our tables in the schema *name*."""
+    space = driver.execute(
+        "SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s", [name]
+    ).fetchone()
+    if space is None:
+        return Found(False, set(), set())
+    rows = driver.execute(
+        _FOUND, {"space": space[0], "names": sorted(_expected_names())}
+    ).fetchall()
+    columns = {(table, column) for kind, table, column in rows if kind == "COLUMN"}
+    return Found(True, {name for _, name, _ in rows}, columns)
+
+
+def ensure_schema(driver: Connection[Any], name: str) -> None:
+    """Create the schema, tables, columns, indexes and functions that are missing.
+
+    If nothing is missing, no right to create is needed, and no lock. Raises
+    DatabaseUnavailable if a table with one of our names is not ours.
+    """
+    if look(driver, name).is_complete:
         return
-    session.driver.execute("BEGIN")
+    driver.execute("BEGIN")
     try:
-        session.driver.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        if not is_complete(session, name):
-            session.driver.execute(statements(session.schema))
-        session.commit()
+        driver.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        # Another process may have created them while this one waited for the lock.
+        found = look(driver, name)
+        if not found.is_complete:
+            for statement in _missing(found, name):
+                driver.execute(statement)
+        driver.execute("COMMIT")
     except BaseException:
-        session.rollback()
+        driver.rollback()
         raise
 
 
-def is_complete(session: Session, name: str) -> bool:
-    """Return whether all our tables, columns, indexes and functions exist."""
-    expected = _expected()
-    (found,) = session.driver.execute(
-        "SELECT count(*) FROM (SELECT relname FROM pg_catalog.pg_class"
-        " JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace"
-        " WHERE nspname = %(schema)s AND relname = ANY(%(names)s)) AS ours",
-        {"schema": name, "names": expected},
-    ).fetchone() or (0,)
-    return bool(found == len(expected))
+def make_tables(driver: Connection[Any], name: str) -> None:
+    """Create all our tables and functions in the empty schema *name*."""
+    for statement in _statements(name):
+        driver.execute(statement)
+
+
+def script(name: str, role: str | None) -> str:
+    """Return the SQL for an administrator: what makes and completes our tables.
+
+    It can be run again, and with *role* ends with what lets that role use them.
+    """
+    space = _quoted(name)
+    parts = ["BEGIN", f"CREATE SCHEMA IF NOT EXISTS {space}", *_statements(name)]
+    if role is not None:
+        parts += _grants(space, _quoted(role))
+    return ";\n\n".join([*parts, "COMMIT"]) + ";\n"
+
+
+def _missing(found: Found, name: str) -> Iterator[str]:
+    """Yield the statements that make what is missing, and no others.
+
+    PostgreSQL asks for the right to create before it looks whether anything is to do.
+    """
+    if not found.has_space:
+        yield f"CREATE SCHEMA IF NOT EXISTS {_quoted(name)}"
+    lacking, names = set(found.missing_columns()), found.missing_names()
+    for kind, of, statement in _parts():
+        if of in names or (kind == "COLUMN" and of in lacking):
+            yield statement.replace("{schema}", _quoted(name))
+
+
+def _statements(name: str) -> list[str]:
+    return [text.replace("{schema}", _quoted(name)) for _, _, text in _parts()]
+
+
+def _grants(space: str, role: str) -> Iterator[str]:
+    yield f"GRANT USAGE ON SCHEMA {space} TO {role}"
+    tables = ",\n  ".join(f"{space}.{table}" for table in _expected_columns())
+    yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON\n  {tables}\n  TO {role}"
+    for kind, name, _ in _parts():
+        if kind == "FUNCTION":
+            yield f"GRANT EXECUTE ON FUNCTION {space}.{name} TO {role}"
 
 
 @cache
-def _script() -> str:
-    return files(__package__).joinpath("schema.sql").read_text("utf-8")
+def _parts() -> list[tuple[str, Any, str]]:
+    """Return our statements in the order to run them: kind, name and text.
+
+    Columns come before indexes, which may be on one of them; the name of a COLUMN is a
+    pair with its table's.
+    """
+    text = files(__package__).joinpath("schema.sql").read_text("utf-8")
+    parts = []
+    for part in re.split(r"^(?=CREATE )", text, flags=re.MULTILINE)[1:]:
+        statement = re.sub(r"(\n|^)--.*", "", part).strip().removesuffix(";")
+        found = _HEAD.match(statement)
+        assert found is not None, statement
+        kind, name = found.groups()
+        parts.append((kind, name.removeprefix("{schema}."), statement))
+    columns: list[tuple[str, Any, str]] = [
+        (
+            "COLUMN",
+            (table, column),
+            f"ALTER TABLE {{schema}}.{table} ADD COLUMN IF NOT EXISTS"
+            f" {column} {declared}",
+        )
+        for (table, column), declared in ADDITIONS.items()
+    ]
+    tables = [part for part in parts if part[0] == "TABLE"]
+    return [*tables, *columns, *(part for part in parts if part[0] != "TABLE")]
 
 
 @cache
-def _expected() -> list[str]:
-    """Return the names of our tables and indexes."""
-    names = []
-    for line in _script().splitlines():
-        words = line.split()
-        if words[:1] == ["CREATE"] and words[1] in ("TABLE", "INDEX"):
-            names.append(words[5].removeprefix("{schema}."))
-    return names
+def _expected_names() -> set[str]:
+    return {name for kind, name, _ in _parts() if kind != "COLUMN"}
+
+
+@cache
+def _expected_columns() -> dict[str, set[str]]:
+    return {
+        name: set(_COLUMN.findall(statement))
+        for kind, name, statement in _parts()
+        if kind == "TABLE"
+    }
+
+
+def _quoted(name: str) -> str:
+    return Identifier(name).as_string(None)

@@ -16,12 +16,13 @@ CREATE TABLE IF NOT EXISTS {schema}.enrolled_agents (
   last_seen_at text COLLATE "C",
   uninstalled_at text COLLATE "C",
   uninstall_reason text COLLATE "C",
-  -- What these columns are searched and sorted by, from core/text.py.
-  machine_id_folded text COLLATE "C" NOT NULL,
+  -- What these columns are searched and sorted by, from core/text.py. Another program
+  -- may insert rows without them; see keys.py.
+  machine_id_folded text COLLATE "C",
   user_name_folded text COLLATE "C",
   user_email_folded text COLLATE "C",
   hostname_folded text COLLATE "C",
-  machine_id_key text COLLATE "C" NOT NULL,
+  machine_id_key text COLLATE "C",
   user_name_key text COLLATE "C",
   user_email_key text COLLATE "C",
   hostname_key text COLLATE "C",

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ...core.files import whole_file
+from ..administration import BackupFailed, Progress
 
 #: Pages copied between two reports of progress: 4 MB.
 _PAGES = 1000
-
-#: Called with the number of pages left and of all pages.
-Progress = Callable[[int, int], None]
-
-
-class BackupFailed(Exception):
-    """No backup was made, and an existing file is unchanged; the text says why."""
 
 
 def back_up(source: sqlite3.Connection, file: Path, progress: Progress) -> int:

@@ -127,7 +127,7 @@ class Connections:
         return database_problem(error, self.path)
 
     def may_run_again(self, error: Exception) -> bool:
-        return False  # there is one writer at a time
+        return self.dialect.is_conflict(error)
 
     def wal_size(self) -> int | None:
         return size_of(self._followed[0].wal)

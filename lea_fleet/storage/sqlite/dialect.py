@@ -66,12 +66,18 @@ class SqliteDialect:
     def key_from_bytes(self, kind: str, key: bytes) -> tuple[str, Any]:
         return _FROM_BYTES[kind], key
 
+    def is_conflict(self, error: Exception) -> bool:
+        return False  # there is one writer at a time
+
     # No method of its own, so that no transaction pays for another call.
     begin_writing = staticmethod(begin_writing)
     write_once = staticmethod(write_once)
 
     def lock(self, session: sqlite3.Connection, machine_id: str) -> None:
         pass  # begin_writing() has locked the file
+
+    def take_turn(self, session: sqlite3.Connection, name: str) -> None:
+        return  # no other transaction writes beside this one
 
     def hand_out(self, session: sqlite3.Connection) -> sqlite3.Connection:
         if not getattr(session, "handed_out", True):  # True: the host opened it

@@ -105,10 +105,14 @@ def _foreign(lacking: set[tuple[str, str]]) -> dict[str, list[str]]:
     return foreign
 
 
+def script() -> str:
+    """Return the SQL that makes our tables and indexes."""
+    return files(__package__).joinpath("schema.sql").read_text("utf-8")
+
+
 @cache
 def _statements() -> list[str]:
-    script = files(__package__).joinpath("schema.sql").read_text("utf-8")
-    return [part for part in script.split(";\n") if "CREATE" in part]
+    return [part for part in script().split(";\n") if "CREATE" in part]
 
 
 @cache

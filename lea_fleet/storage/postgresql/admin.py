@@ -1,0 +1,183 @@
+"""What the commands need of a PostgreSQL database, besides the fleet in it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+
+from ...core.findings import Checks
+from ...core.problems import DatabaseProblem, DatabaseUnavailable
+from ..administration import BackupFailed, Cleaning, Progress
+from . import checks, keys
+from .direct import connected
+from .connections import place_of
+from .schema import Found, look, make_tables, script
+from .session import Session
+
+#: What a command line needs to find the database; who uses it is left out.
+_ADDRESS = ("host", "hostaddr", "port", "dbname")
+
+#: Where deleted data may still be. We can empty none of them: see :meth:`clean`.
+_REMAINS = ["free space", "WAL", "WAL archives", "backups", "replicas"]
+
+_LEFT = (
+    "It is no longer in the tables. VACUUM{vacuum}, makes its space reusable but does"
+    " not zero it; the WAL, its archives, backups and replicas keep what they have"
+    " until they are rotated."
+)
+
+
+class PostgresqlAdministration:
+    """See :class:`lea_fleet.storage.administration.Administration`.
+
+    *busy_timeout* is how long to wait for a lock, in seconds. A *pooled* database is
+    behind pgbouncer or the like.
+    """
+
+    settings = "LEA_FLEET_DATABASE_URL and LEA_FLEET_DATABASE_SCHEMA"
+
+    def __init__(
+        self, url: str, *, schema: str, busy_timeout: float, pooled: bool
+    ) -> None:
+        self.place = place_of(url)
+        self._url = url
+        self._schema = schema
+        self._busy_timeout = busy_timeout
+        self._pooled = pooled
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.place}>"
+
+    def exists(self) -> bool:
+        with self._connected() as driver:
+            return bool(look(driver, self._schema).tables)
+
+    def is_prepared(self) -> bool:
+        return True  # a URL is always configured on purpose
+
+    def absence(self) -> str:
+        return f"There is no fleet in the schema {self._schema} of {self.place}"
+
+    def beginning(self) -> str:
+        return f"Began a new fleet in the schema {self._schema} of {self.place}."
+
+    def refuse_user(self) -> None:
+        """Refuse nobody: the server itself says what a role may do."""
+
+    @contextmanager
+    def dry_run(self) -> Iterator[Session | None]:
+        """Yield a session with our tables as temporary ones, where there are none.
+
+        Only this session sees them, and they end with it.
+        """
+        with self._connected() as driver:
+            found = look(driver, self._schema)
+            if not found.is_complete:
+                self._refuse_dry_run(found)
+                make_tables(driver, "pg_temp")
+                yield Session(driver, "pg_temp")
+                return
+        yield None
+
+    def reading(self, busy_timeout: float) -> AbstractContextManager[checks.Reading]:
+        return checks.reading(self._url, self.place, self._schema, busy_timeout)
+
+    def checks(self, reading: checks.Reading, quick: bool) -> Checks:
+        return checks.engine_checks(reading, quick)
+
+    def clean(self, session: Any, vacuuming: bool) -> Cleaning:
+        """Say where deleted data remains; with *vacuuming*, VACUUM our tables.
+
+        Plain VACUUM, beside which others read and write. VACUUM FULL would keep them
+        out of each table while it is rewritten, for minutes in a large fleet, and gives
+        the old file back as it is: neither of them zeroes anything.
+        """
+        fault = None
+        if vacuuming:
+            try:
+                fault = self._vacuum()
+            except DatabaseProblem as problem:
+                fault = problem.detail
+        done = vacuuming and fault is None
+        how = ", which has run" if done else ", by itself or with --vacuum"
+        return Cleaning(
+            {
+                # Others' changes are in the WAL too; the server removes it in time.
+                "wal_emptied": None,
+                "log_emptied": None,
+                "vacuumed": done,
+                "may_remain_in": _REMAINS,
+            },
+            "",
+            _LEFT.format(vacuum=how),
+            fault and f"Erased, but not all tables could be vacuumed: {fault}",
+        )
+
+    def refuse_backup(self, file: Path) -> None:
+        """Name the program that makes backups. Raises BackupFailed."""
+        given = conninfo.conninfo_to_dict(self._url)
+        address = {name: given[name] for name in _ADDRESS if given.get(name)}
+        words = ["pg_dump", "-Fc", "-n", self._schema, "-f", str(file)]
+        words += ["-d", conninfo.make_conninfo("", **address)] if address else []
+        raise BackupFailed(
+            f"PostgreSQL's own program makes the backup: {shlex.join(words)}"
+        )
+
+    def back_up(self, session: Any, file: Path, progress: Progress) -> int:
+        self.refuse_backup(file)
+        raise AssertionError("refuse_backup() has refused")
+
+    def is_part_of(self, file: Path) -> bool:
+        return False
+
+    def schema(self, role: str | None) -> str:
+        return script(self._schema, role)
+
+    def rewrite_keys(self, session: Session) -> int:
+        return keys.rewrite(session)
+
+    def _connected(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        return connected(self._url, self.place)
+
+    def _refuse_dry_run(self, found: Found) -> None:
+        """Refuse where temporary tables would not be as the fleet's own are."""
+        columns = [".".join(column) for column in found.missing_columns()]
+        lacking = columns or sorted(found.missing_names())
+        if found.tables:
+            raise DatabaseUnavailable(
+                f"The schema {self._schema} of {self.place} lacks {', '.join(lacking)},"
+                " which the first request to a server of this version adds. Until then"
+                " there is no dry run."
+            )
+        if self._pooled:
+            raise DatabaseUnavailable(
+                f"{self.absence()} yet, and a dry run needs temporary tables, which a"
+                " connection pooler does not keep (LEA_FLEET_DATABASE_POOLED)."
+            )
+
+    def _vacuum(self) -> str | None:
+        """VACUUM our tables; return what the server has skipped."""
+        skipped: list[str] = []
+        with self._connected() as driver:
+            driver.add_notice_handler(lambda told: skipped.append(_warning(told)))
+            if not self._pooled:
+                milliseconds = max(1, int(self._busy_timeout * 1000))
+                driver.execute(f"SET lock_timeout = {milliseconds}")
+                driver.execute("SET statement_timeout = 0")
+            tables = sorted(look(driver, self._schema).tables)
+            driver.execute(f"VACUUM {', '.join(map(self._qualified, tables))}")
+        return "; ".join(filter(None, skipped)) or None
+
+    def _qualified(self, table: str) -> str:
+        return f"{psycopg.sql.Identifier(self._schema).as_string(None)}.{table}"
+
+
+def _warning(told: Any) -> str:
+    is_warning = told.severity_nonlocalized == "WARNING"
+    return f"{told.message_primary}." if is_warning else ""

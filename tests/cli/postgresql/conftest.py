@@ -1,0 +1,68 @@
+"""The commands on PostgreSQL: each test has a schema of its own."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+#: A token that the doctor finds no fault with.
+STRONG_TOKEN = "g7Hq2LmZ9sXw4RtB6vNc1JkD8pFy3"
+
+
+@pytest.fixture
+def url(postgresql_server):
+    return f"{postgresql_server}postgres"
+
+
+@pytest.fixture
+def admin(url):
+    """A connection of the administrator, in autocommit."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def schema(admin):
+    """The name of the schema; it is not there yet."""
+    name = f"test_{uuid4().hex}"
+    yield name
+    admin.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+@pytest.fixture
+def app(make_app, url, schema):
+    return make_app(
+        RPA_API_TOKEN=STRONG_TOKEN,
+        RPA_AGENTS_DB_PATH=None,
+        LEA_FLEET_DATABASE_URL=url,
+        LEA_FLEET_DATABASE_SCHEMA=schema,
+        LEA_FLEET_BUSY_TIMEOUT="1s",
+    )
+
+
+@pytest.fixture
+def role(admin, url):
+    """A role without any right, and the URL for it."""
+    name = f"role_{uuid4().hex}"
+    admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'geheim'")
+    yield name, url.replace("postgres@", f"{name}:geheim@")
+    admin.execute(f"DROP OWNED BY {name}")
+    admin.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def as_role(make_app, role, schema):
+    """Run ``flask fleet`` as the server of that role."""
+
+    def run(*words):
+        app = make_app(
+            RPA_API_TOKEN=STRONG_TOKEN,
+            RPA_AGENTS_DB_PATH=None,
+            LEA_FLEET_DATABASE_URL=role[1],
+            LEA_FLEET_DATABASE_SCHEMA=schema,
+        )
+        return app.test_cli_runner().invoke(args=["fleet", *words])
+
+    return run
