@@ -23,6 +23,23 @@ from ...core.problems import DatabaseUnavailable
 #: an older process get. A new table or index needs only its lines in schema.sql.
 ADDITIONS: dict[tuple[str, str], str] = {}
 
+#: Makes the index for searches if the extension pg_trgm is installed. With the table:
+#: in a large one it would take seconds in which no other server can write.
+_SEARCH_INDEX = """DO $$
+DECLARE
+  space text := (SELECT quote_ident(nspname) FROM pg_catalog.pg_extension
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = extnamespace
+    WHERE extname = 'pg_trgm');
+BEGIN
+  IF space IS NOT NULL THEN
+    EXECUTE format('CREATE INDEX IF NOT EXISTS lea_fleet_search
+      ON {schema}.enrolled_agents USING gin (machine_id_folded %1$s.gin_trgm_ops,
+      user_name_folded %1$s.gin_trgm_ops, user_email_folded %1$s.gin_trgm_ops,
+      hostname_folded %1$s.gin_trgm_ops)', space);
+  END IF;
+END
+$$"""
+
 #: Held while tables are created, so that of several servers one does it.
 _LOCK = 7_361_295_104_712_831_001
 
@@ -169,10 +186,13 @@ def _missing(found: Found, name: str) -> Iterator[str]:
     for kind, of, statement in _parts():
         if of in names or (kind == "COLUMN" and of in lacking):
             yield statement.replace("{schema}", _quoted(name))
+    if "enrolled_agents" in names:
+        yield _SEARCH_INDEX.replace("{schema}", _quoted(name))
 
 
 def _statements(name: str) -> list[str]:
-    return [text.replace("{schema}", _quoted(name)) for _, _, text in _parts()]
+    texts = [*(text for _, _, text in _parts()), _SEARCH_INDEX]
+    return [text.replace("{schema}", _quoted(name)) for text in texts]
 
 
 def _grants(space: str, role: str) -> Iterator[str]:

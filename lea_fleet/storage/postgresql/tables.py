@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...core.findings import Checks, Verdict, fault, ok, some, warning
 from .keys import compare
 from .reading import Reading
+from .search import search_check
 
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -25,6 +26,7 @@ def table_checks(reading: Reading, quick: bool) -> Checks:
         "tables": lambda: _tables(reading),
         "triggers": lambda: _triggers(reading),
         "search_keys": lambda: _search_keys(reading, _SHORT if quick else _LONG),
+        "search": lambda: search_check(reading),
     }
 
 
