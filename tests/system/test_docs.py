@@ -455,7 +455,7 @@ TITLES = {
             },
         ),
         (EnrollmentTokens, {"create", "list", "revoke"}),
-        (Events, {"page"}),
+        (Events, {"page", "after", "end"}),
         (Listing, {"page", "totals"}),
     ],
 )
