@@ -14,6 +14,9 @@ from lea_fleet.core import clock
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
 from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
+from tests.support.rules import compile_rules_once
+
+compile_rules_once()
 
 
 def pytest_configure(config):

@@ -50,12 +50,17 @@ DOCUMENTS = ["list --json", "list --csv", "openapi", "--help"]
 #: Those whose work has many steps.
 LONG = ["import machines.csv", "erase PC-1 --yes", "backup copy.db"]
 
-#: Runs each command in a process of its own, and loads the program once for all.
+#: Runs each command in a process of its own, and loads the program once for all, with
+#: the extensions that have commands, which Flask loads for any command.
 SCRIPT = """
 import json, os, sqlite3, sys
 from contextlib import closing
+from importlib.metadata import entry_points
 from flask.cli import cli
 import lea_fleet
+
+for each in entry_points(group="flask.commands"):
+    each.load()
 
 def state():
     with closing(sqlite3.connect(os.environ["RPA_AGENTS_DB_PATH"])) as connection:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -47,8 +48,12 @@ _VARIES = re.compile(f"{_DATABASE}|{_ADDRESS}|{_TOKEN}|{_TIMESTAMP}|{_INTERVAL}"
 _AGE = re.compile(r"\b(now|\d+ (s|min|h|d) ago)$", re.MULTILINE)
 
 
+@cache  # parsing reference.rst takes half a second
 def parse(path: Path) -> nodes.document:
-    """Return the tree of a document. Raises for everything docutils warns about."""
+    """Return the tree of a document, which is not to be changed.
+
+    Raises for everything docutils warns about.
+    """
     overrides = {"halt_level": 2, "syntax_highlight": "none"}
     return publish_doctree(path.read_text("utf-8"), settings_overrides=overrides)
 
