@@ -130,6 +130,16 @@ def test_what_is_missing_is_made(url, name, admin, missing):
     assert schemas.look(admin, name).is_complete
 
 
+def test_a_store_that_must_not_begin_makes_nothing(url, name, admin):
+    opened = store(url, name)
+    opened.never_begin()
+
+    with pytest.raises(DatabaseUnavailable, match=f"no fleet in the schema {name}"):
+        opened.acquire()
+
+    assert not schemas.look(admin, name).has_space
+
+
 def test_a_column_of_a_newer_version_is_added(url, name, admin, monkeypatch):
     open_once(url, name)
     admin.execute(f"ALTER TABLE {name}.lea_fleet_tokens DROP COLUMN former_id")

@@ -41,16 +41,22 @@ def connected(
 
 def _connect(url: str, seconds: int | None) -> psycopg.Connection[Any]:
     """Connect to the server that accepts writes, else to any other one."""
-    given = conninfo.conninfo_to_dict(url)
-    given["application_name"] = given.get("application_name") or "lea_fleet"
-    given["connect_timeout"] = (
-        seconds or given.get("connect_timeout") or _CONNECT_TIMEOUT
-    )
-    # Nothing is prepared: the pooler of the store's connections may be in between.
-    options: Any = {**given, "autocommit": True, "prepare_threshold": None}
-    if seconds is None and "," in str(given.get("host") or given.get("hostaddr")):
+    ours, has_several_hosts = _parameters(url, seconds)
+    if has_several_hosts and seconds is None:
         try:
-            return psycopg.connect(**{**options, "target_session_attrs": "read-write"})
+            return psycopg.connect(url, **ours, target_session_attrs="read-write")
         except psycopg.OperationalError:
             pass
-    return psycopg.connect(**{**options, "target_session_attrs": "any"})
+    return psycopg.connect(url, **ours, target_session_attrs="any")
+
+
+def _parameters(url: str, seconds: int | None) -> tuple[dict[str, Any], bool]:
+    """Return what is not in *url*, and whether that names several hosts."""
+    given = conninfo.conninfo_to_dict(url)
+    # Nothing is prepared: the pooler of the store's connections may be in between.
+    ours: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
+    if "application_name" not in given:
+        ours["application_name"] = "lea_fleet"
+    if seconds is not None or "connect_timeout" not in given:
+        ours["connect_timeout"] = seconds or _CONNECT_TIMEOUT
+    return ours, "," in str(given.get("host") or given.get("hostaddr"))

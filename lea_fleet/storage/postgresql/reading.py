@@ -31,8 +31,8 @@ class ReadSession(Session):
     def ensure_begun(self) -> None:
         """Begin the transaction, unless it is open."""
         if self.driver.pgconn.transaction_status == TransactionStatus.INERROR:
-            self.driver.rollback()
-        if self.driver.pgconn.transaction_status == TransactionStatus.IDLE:
+            self.rollback()
+        if not self.in_transaction:
             self.command(self.begin)
 
     def execute(self, statement: str, values: Mapping[str, Any] = {}) -> Rows:
@@ -133,6 +133,7 @@ def _session(
         yield problem
         return
     try:
-        yield ReadSession(driver, Identifier(schema).as_string(None), begin=begin)
+        name = Identifier(schema).as_string(None)
+        yield ReadSession(driver, name, begin=begin, prepares=False)
     finally:
         driver.close()

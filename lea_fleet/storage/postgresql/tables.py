@@ -10,7 +10,7 @@ from .search import search_check
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 #: Seconds in which stored search keys are compared, newest machines first. Measured:
-#: 140,000 machines in a second.
+#: 20 µs of processor time for each machine.
 _LONG, _SHORT = 5.0, 0.5
 
 _GRANT = "Its administrator runs what this prints: flask fleet schema --sql --role ROLE"
@@ -117,10 +117,11 @@ def _triggers(reading: Reading) -> Verdict:
 def _search_keys(reading: Reading, seconds: float) -> Verdict:
     compared = compare(reading.fleet, seconds)
     told = "all" if compared.is_all else "the newest"
+    machines = f"{told} {compared.machines} machines"
     if not compared.wrong:
-        return ok(f"{told} {compared.machines} machines have the right ones")
+        return ok(f"as they should be, of {machines}")
     return warning(
-        f"of {told} {compared.machines} machines, {compared.wrong} have wrong ones, of"
-        " another program or version: searches and sorted lists miss them",
+        f"of {machines}, {compared.wrong} have wrong ones, of another program or"
+        " version: searches and sorted lists miss them",
         "Compute them anew: flask fleet schema --rewrite-keys",
     )

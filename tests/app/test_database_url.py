@@ -1,0 +1,108 @@
+"""The URL of PostgreSQL: refused in one line where it is wrong; its password unseen."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import traceback
+
+import pytest
+
+from lea_fleet import create_app
+from lea_fleet.app.engine import open_administration
+from lea_fleet.app.settings import ConfigurationError
+from lea_fleet.core.problems import DatabaseUnavailable
+from tests.support.api import OPERATOR_TOKEN
+
+WRONG = [
+    "postgresql://zoe:ge@heim@db1/rpa",
+    "postgresql://zoe:ge/heim@db1/rpa",
+    "postgresql://zoe:geheim%zz@db1/rpa",
+    "postgresql://zoe:ge heim@db1/rpa",
+    "postgresql://zoe:geheim@[::1/rpa",
+    "postgresql://zoe:geheim@db1:port/rpa",
+    "postgresql://zoe:geheim@db1/rpa?no_such=1",
+    "mysql://zoe:geheim@db1/rpa",
+]
+
+
+def made(url, **settings):
+    return create_app(
+        {"RPA_API_TOKEN": OPERATOR_TOKEN, "LEA_FLEET_DATABASE_URL": url, **settings}
+    )
+
+
+def _acquire(state):
+    state.store.acquire()
+
+
+def _look(state):
+    open_administration(state.settings).exists()
+
+
+@pytest.mark.parametrize("url", WRONG)
+def test_a_wrong_url_is_an_error_at_start_that_quotes_nothing_of_it(url):
+    with pytest.raises(ConfigurationError) as caught:
+        made(url)
+
+    said = "".join(traceback.format_exception(caught.value))
+    assert "LEA_FLEET_DATABASE_URL" in str(caught.value)
+    assert "\n" not in caught.value.format_message()
+    assert not any(word in said for word in ("heim", "zoe", "ge@", "ge/"))
+
+
+def test_without_psycopg_the_error_names_the_extra(monkeypatch):
+    import_module = builtins.__import__
+
+    def without(name, *args, **options):
+        if "psycopg" in name or "postgresql" in name:
+            raise ModuleNotFoundError("No module named 'psycopg'")
+        return import_module(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+
+    with pytest.raises(ConfigurationError, match=r"lea-fleet\[postgresql\]"):
+        made("postgresql://zoe:geheim@db1/rpa")
+
+
+def test_nothing_that_shows_the_settings_shows_the_password():
+    app = made("postgresql://zoe:geheim@db1/rpa", LEA_FLEET_METRICS=True)
+    state = app.extensions["lea_fleet"]
+
+    shown = f"{state} {state.settings} {state.store} {vars(state.settings)}"
+
+    assert "geheim" not in shown and "zoe" not in shown
+    assert "postgresql://db1" in shown
+
+
+@pytest.mark.parametrize("use", [_acquire, _look], ids=["request", "command"])
+def test_the_locals_of_a_traceback_do_not_show_the_password(use):
+    app = made("postgresql://zoe:geheim@127.0.0.1:1/rpa")
+
+    with pytest.raises(DatabaseUnavailable) as caught:
+        use(app.extensions["lea_fleet"])
+
+    found = traceback.TracebackException.from_exception(
+        caught.value, capture_locals=True
+    )
+    frames = [frame for frame in found.stack if "/lea_fleet/" in frame.filename]
+    assert frames
+    assert "geheim" not in str([frame.locals for frame in frames])
+
+
+def test_of_two_databases_the_url_wins_and_the_start_says_so(tmp_path, caplog):
+    path = tmp_path / "rpa.db"
+
+    with caplog.at_level(logging.WARNING, "lea_fleet"):
+        app = made("postgresql://zoe:geheim@db1/rpa", RPA_AGENTS_DB_PATH=path)
+
+    (line,) = [line for line in caplog.messages if "RPA_AGENTS_DB_PATH" in line]
+    assert "LEA_FLEET_DATABASE_URL" in line and "geheim" not in line
+    assert "PostgreSQL rpa at db1" in repr(app.extensions["lea_fleet"].store)
+
+
+def test_one_database_is_not_mentioned(caplog):
+    with caplog.at_level(logging.WARNING, "lea_fleet"):
+        made("postgresql://db1/rpa")
+
+    assert not [line for line in caplog.messages if "RPA_AGENTS_DB_PATH" in line]
