@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg import conninfo
@@ -119,7 +119,7 @@ class PostgresqlAdministration:
             fault and f"Erased, but not all tables could be vacuumed: {fault}",
         )
 
-    def refuse_backup(self, file: Path) -> None:
+    def refuse_backup(self, file: Path) -> NoReturn:
         """Name the program that makes backups. Raises BackupFailed."""
         given = conninfo.conninfo_to_dict(self._url)
         address = {name: given[name] for name in _ADDRESS if given.get(name)}
@@ -129,9 +129,8 @@ class PostgresqlAdministration:
             f"PostgreSQL's own program makes the backup: {shlex.join(words)}"
         )
 
-    def back_up(self, session: Any, file: Path, progress: Progress) -> int:
+    def back_up(self, session: Any, file: Path, progress: Progress) -> NoReturn:
         self.refuse_backup(file)
-        raise AssertionError("refuse_backup() has refused")
 
     def is_part_of(self, file: Path) -> bool:
         return False

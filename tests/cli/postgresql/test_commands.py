@@ -119,6 +119,16 @@ def test_a_server_that_is_away_is_one_line(make_app):
     assert "zoe" not in result.stderr
 
 
+@pytest.mark.parametrize("words", ["token create", "enroll PC-1", "import m.csv --yes"])
+def test_a_role_that_may_not_create_is_told_what_to_do(
+    as_role, words, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("m.csv").write_text("machine_id\nPC-1\n")
+
+    fails(as_role(*words.split()), "permission denied", "flask fleet schema --sql")
+
+
 # Backup and erasure
 
 
