@@ -24,6 +24,10 @@ _SORTED = _FOLDED | {"version"}
 
 _BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
+#: Of one machine, as nearly all are. A plan of ANY depends on the number of ids, so
+#: that the server makes another one each time: 220 µs of its time instead of 110.
+_LOCK_ONE = "SELECT 1 FROM enrolled_agents WHERE machine_id = :id FOR UPDATE"
+
 #: In the order of ids, so that two transactions never wait for each other.
 _LOCK = (
     "SELECT 1 FROM enrolled_agents WHERE machine_id = ANY(:ids)"
@@ -98,14 +102,17 @@ class PostgresqlDialect:
         self, session: Session, about: str | Iterable[str], durable: bool
     ) -> None:
         begin = session.begin if durable else session.begin_not_durable
-        session.command(begin)
         ids = [about] if isinstance(about, str) else about
-        names = {name for each in ids for name in (each, stored_form(each))}
-        if names:
-            session.execute(_LOCK, {"ids": sorted(names)})
+        names = sorted({name for each in ids for name in (each, stored_form(each))})
+        if not names:
+            session.command(begin)
+        elif len(names) == 1:
+            session.begin_with(begin, _LOCK_ONE, {"id": names[0]})
+        else:
+            session.begin_with(begin, _LOCK, {"ids": names})
 
     def lock(self, session: Session, machine_id: str) -> None:
-        session.execute(_LOCK, {"ids": [machine_id]})
+        session.execute(_LOCK_ONE, {"id": machine_id})
 
     def take_turn(self, session: Session, name: str) -> None:
         # Of this transaction, so that it works behind a connection pooler.
