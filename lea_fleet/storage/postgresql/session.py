@@ -12,7 +12,13 @@ import psycopg
 from psycopg import capabilities
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import (
+    ConnStatus,
+    DiagnosticField,
+    ExecStatus,
+    Format,
+    TransactionStatus,
+)
 from psycopg.pq.abc import PGresult
 
 from .errors import OutcomeUnknown, is_lost
@@ -91,10 +97,18 @@ class Session:
         self._room = _MOST_PREPARED if prepares else 0
         self._pipelines = prepares and capabilities.has_pipeline()
 
-    def execute(self, statement: str, values: Mapping[str, Any] = {}) -> Rows:
-        """Run a statement of ours; all its rows are in memory. Raises psycopg.Error."""
+    def execute(
+        self,
+        statement: str,
+        values: Mapping[str, Any] = {},
+        format: Format = Format.TEXT,
+    ) -> Rows:
+        """Run a statement of ours; all its rows are in memory. Raises psycopg.Error.
+
+        *format* is that in which they are sent.
+        """
         query, names = translated(statement, self.schema)
-        result = self._run(query, [values[name] for name in names])
+        result = self._run(query, [values[name] for name in names], format)
         adapted = self._adapted
         adapted.set_pgresult(result)
         rows = adapted.load_rows(0, result.ntuples, tuple) if result.ntuples else []
@@ -119,7 +133,8 @@ class Session:
         self._cursors.add(number)
         fetch = f"FETCH {size:d} FROM {name}"
         try:
-            while batch := self.execute(fetch).fetchall():
+            # In binary: as text, each byte of the JSON would be sent as two.
+            while batch := self.execute(fetch, {}, Format.BINARY).fetchall():
                 yield batch
                 if len(batch) < size:
                     return
@@ -180,15 +195,15 @@ class Session:
     def in_transaction(self) -> bool:
         return self.driver.pgconn.transaction_status != TransactionStatus.IDLE
 
-    def _run(self, query: bytes, values: Sequence[Any]) -> PGresult:
+    def _run(self, query: bytes, values: Sequence[Any], format: Format) -> PGresult:
         key, sent = self._adapt(query, values)
         name = self._prepared.get(key) or self._name(key)
         run, formats = self.driver.pgconn, self._adapted.formats
         if name:
             # A NULL is None, whatever the annotation says.
-            result = run.exec_prepared(name, sent, formats)
+            result = run.exec_prepared(name, sent, formats, format)
         else:
-            result = run.exec_params(query, sent, key[1], formats)
+            result = run.exec_params(query, sent, key[1], formats, format)
         if result.status not in _DONE:
             self._check(result)
         return result
