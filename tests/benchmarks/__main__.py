@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks import against, measures
+from tests.benchmarks import against, figures, measures, postgresql
 
-QUICK = measures.Size(
+QUICK = figures.Size(
     machines=2_000, few=500, many=2_000, reporting=500, rounds=1, seconds=0.2
 )
 
@@ -30,9 +30,10 @@ def main():
             heading = against.HEADING
             measured = against.lines(Path(folder), options.against, size, say)
         else:
-            size = QUICK if options.quick else measures.Size()
-            heading = measures.HEADING
-            measured = list(measures.figures(Path(folder), size, say))
+            size = QUICK if options.quick else figures.Size()
+            measured_by = postgresql if options.postgresql else measures
+            heading = measured_by.HEADING
+            measured = list(measured_by.figures(Path(folder), size, say))
     print("\n".join(_table(heading, [each.cells for each in measured])))
     missed = [each.name for each in measured if not each.is_met]
     if missed and not options.quick:
@@ -46,7 +47,13 @@ def _parser():
         action="store_true",
         help="only see whether it runs: small fleets, and no bar is held against them",
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--postgresql",
+        action="store_true",
+        help="compare PostgreSQL, of which a server is started, with SQLite",
+    )
+    what.add_argument(
         "--against",
         metavar="COMMIT",
         help="compare with another commit, or with the checkout in a folder",

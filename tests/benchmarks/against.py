@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks import measures
+from tests.benchmarks import figures, measures
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 1.03  # smaller differences are noise
@@ -184,7 +184,7 @@ def _beside_bare(pairs, folder, size, say):
     yield Line(name, median(here), median(bare), above, 42, " µs")
     # Under gunicorn, as the table without --against has it.
     bare, here = measures.enrollments_beside_bare(
-        folder, measures.Size(rounds=size.pairs, seconds=2 * size.share), say
+        folder, figures.Size(rounds=size.pairs, seconds=2 * size.share), say
     )
     ratios = [one / floor for one, floor in zip(here, bare)]
     name = "Enrollment to bare Flask, gunicorn"

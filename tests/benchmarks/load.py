@@ -16,7 +16,7 @@ from tests.support.api import PREFIX
 from tests.support.processes import in_processes
 
 #: Concurrent clients: enough that neither of two workers is ever idle.
-_CLIENTS = 4
+CLIENTS = 4
 
 
 def post(path, token, body):
@@ -43,7 +43,7 @@ def send(port, request):
     return body
 
 
-def throughput(port, make_request, seconds):
+def throughput(port, make_request, seconds, clients=CLIENTS):
     """Return the number of requests answered per second.
 
     *make_request* is called with a different number each time.
@@ -53,13 +53,13 @@ def throughput(port, make_request, seconds):
         def work():
             sent, began = 0, time.perf_counter()
             while (passed := time.perf_counter() - began) < seconds:
-                send(port, make_request(first + sent * _CLIENTS))
+                send(port, make_request(first + sent * clients))
                 sent += 1
             return sent / passed
 
         return work
 
-    return sum(in_processes(*(client(first) for first in range(_CLIENTS))))
+    return sum(in_processes(*(client(first) for first in range(clients))))
 
 
 def latencies(port, make_request, rate, seconds):
@@ -68,7 +68,7 @@ def latencies(port, make_request, rate, seconds):
     Requests are sent at random times. Each is timed from when it was due, so that a
     server that falls behind does not slow its clients down.
     """
-    clients = 4 * _CLIENTS
+    clients = 4 * CLIENTS
 
     def client(first):
         def work():

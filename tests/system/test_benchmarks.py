@@ -41,6 +41,26 @@ LINES = {
 }
 
 
+ON_POSTGRESQL = {
+    "Fresh heartbeats": "",
+    "Fresh heartbeat, processor time": "<= 1.4",
+    "Fresh heartbeat, processor time, to bare Flask": "",
+    "Written heartbeats": "",
+    "Written heartbeat, processor time": "",
+    "Written heartbeat, processor time, to bare Flask": "",
+    "GET fleet of 2,000": "<= 2",
+    "GET fleet of 2,000, memory": "<= 16 MB more",
+    "8 clients enroll, 2 sync workers": ">= 0.75",
+    "Enrollment, 2 sync workers, processor time": "",
+    "8 clients enroll, 2 workers of 4 threads": ">= 0.75",
+    "Enrollment, 2 workers of 4 threads, processor time": "",
+    "Page of 50 in 2,000 machines": "",
+    "Page of 50 in 2,000 machines, from the middle": "",
+    "Page of 50 in 2,000 machines, q finds one": "",
+    "Page of 50 in 2,000 machines, q finds one, pg_trgm": "",
+}
+
+
 COMPARED = {
     "Fresh heartbeat": "<= 1.03",
     "Written heartbeat": "<= 1.03",
@@ -57,6 +77,13 @@ def test_the_quick_benchmark_prints_every_line():
 
     assert {name: bar for name, _, _, _, bar in rows} == LINES
     assert all(ours and floor and value for _, ours, floor, value, _ in rows)
+
+
+def test_the_quick_benchmark_of_postgresql_prints_every_line(postgresql_server):
+    rows = table("--quick", "--postgresql")
+
+    assert {name: bar for name, _, _, _, bar in rows} == ON_POSTGRESQL
+    assert all(all(cells) for *cells, _ in rows)
 
 
 def test_the_quick_comparison_prints_every_line():

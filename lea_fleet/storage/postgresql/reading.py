@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 from psycopg.sql import Identifier
 
 from ...core.findings import CannotCheck, NothingYet
@@ -35,10 +35,15 @@ class ReadSession(Session):
         if not self.in_transaction:
             self.command(self.begin)
 
-    def execute(self, statement: str, values: Mapping[str, Any] = {}) -> Rows:
+    def execute(
+        self,
+        statement: str,
+        values: Mapping[str, Any] = {},
+        format: Format = Format.TEXT,
+    ) -> Rows:
         self.ensure_begun()
         try:
-            return super().execute(statement, values)
+            return super().execute(statement, values, format)
         except psycopg.Error as error:
             raise CannotCheck(first_line(error)) from None
 

@@ -30,8 +30,8 @@ CREATE TABLE IF NOT EXISTS {schema}.enrolled_agents (
 );
 CREATE INDEX IF NOT EXISTS idx_enrolled_agents_status ON {schema}.enrolled_agents(status);
 
-CREATE INDEX IF NOT EXISTS lea_fleet_listing ON {schema}.enrolled_agents(status, enrolled_at);
-CREATE INDEX IF NOT EXISTS lea_fleet_departed ON {schema}.enrolled_agents(enrolled_at)
+CREATE INDEX IF NOT EXISTS lea_fleet_listing ON {schema}.enrolled_agents(status, enrolled_at, id);
+CREATE INDEX IF NOT EXISTS lea_fleet_departed ON {schema}.enrolled_agents(enrolled_at, id)
   WHERE status <> 'active';
 
 CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_tokens (

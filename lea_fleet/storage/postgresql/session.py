@@ -9,9 +9,16 @@ from itertools import count, islice
 from typing import Any
 
 import psycopg
+from psycopg import capabilities
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import (
+    ConnStatus,
+    DiagnosticField,
+    ExecStatus,
+    Format,
+    TransactionStatus,
+)
 from psycopg.pq.abc import PGresult
 
 from .errors import OutcomeUnknown, is_lost
@@ -31,6 +38,9 @@ _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY)
 
 _USABLE = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 _SQLSTATE = DiagnosticField.SQLSTATE
+
+#: What a statement is prepared for: its text and the types of its parameters.
+_Key = tuple[bytes, "tuple[int, ...] | None"]
 
 
 class Rows:
@@ -81,15 +91,24 @@ class Session:
         #: Whether the host has it, who may change its settings.
         self.handed_out = False
         self._adapted = Transformer(driver)
-        self._prepared: dict[Any, bytes] = {}
-        self._uses: dict[Any, int] = {}
+        self._prepared: dict[_Key, bytes] = {}
+        self._uses: dict[_Key, int] = {}
         self._cursors: set[int] = set()
         self._room = _MOST_PREPARED if prepares else 0
+        self._pipelines = prepares and capabilities.has_pipeline()
 
-    def execute(self, statement: str, values: Mapping[str, Any] = {}) -> Rows:
-        """Run a statement of ours; all its rows are in memory. Raises psycopg.Error."""
+    def execute(
+        self,
+        statement: str,
+        values: Mapping[str, Any] = {},
+        format: Format = Format.TEXT,
+    ) -> Rows:
+        """Run a statement of ours; all its rows are in memory. Raises psycopg.Error.
+
+        *format* is that in which they are sent.
+        """
         query, names = translated(statement, self.schema)
-        result = self._run(query, [values[name] for name in names])
+        result = self._run(query, [values[name] for name in names], format)
         adapted = self._adapted
         adapted.set_pgresult(result)
         rows = adapted.load_rows(0, result.ntuples, tuple) if result.ntuples else []
@@ -114,8 +133,11 @@ class Session:
         self._cursors.add(number)
         fetch = f"FETCH {size:d} FROM {name}"
         try:
-            while batch := self.execute(fetch).fetchall():
+            # In binary: as text, each byte of the JSON would be sent as two.
+            while batch := self.execute(fetch, {}, Format.BINARY).fetchall():
                 yield batch
+                if len(batch) < size:
+                    return
         finally:
             self._cursors.discard(number)
             if self.driver.pgconn.transaction_status in _USABLE:
@@ -124,6 +146,31 @@ class Session:
     def command(self, statement: bytes) -> None:
         """Run one or more statements without values. Raises psycopg.Error."""
         self._check(self.driver.pgconn.exec_(statement))
+
+    def begin_with(
+        self, begin: bytes, statement: str, values: Mapping[str, Any]
+    ) -> None:
+        """Begin a transaction with a statement, whose rows are not returned.
+
+        In one round trip where libpq can (14 or later), and no pooler is in between.
+        """
+        if not self._pipelines:
+            self.command(begin)
+            self.execute(statement, values)
+            return
+        query, names = translated(statement, self.schema)
+        key, sent = self._adapt(query, [values[name] for name in names])
+        name = self._prepared.get(key) or self._name(key)
+        run, formats = self.driver.pgconn, self._adapted.formats
+        run.enter_pipeline_mode()
+        for command in filter(None, begin.split(b"; ")):
+            run.send_query_params(command, None)
+        if name:
+            run.send_query_prepared(name, sent, formats)
+        else:
+            run.send_query_params(query, sent, key[1], formats)
+        run.pipeline_sync()
+        self._end_pipeline()
 
     def commit(self) -> None:
         """Commit. Raises OutcomeUnknown if the server went away meanwhile."""
@@ -148,26 +195,47 @@ class Session:
     def in_transaction(self) -> bool:
         return self.driver.pgconn.transaction_status != TransactionStatus.IDLE
 
-    def _run(self, query: bytes, values: Sequence[Any]) -> PGresult:
+    def _run(self, query: bytes, values: Sequence[Any], format: Format) -> PGresult:
+        key, sent = self._adapt(query, values)
+        name = self._prepared.get(key) or self._name(key)
+        run, formats = self.driver.pgconn, self._adapted.formats
+        if name:
+            # A NULL is None, whatever the annotation says.
+            result = run.exec_prepared(name, sent, formats, format)
+        else:
+            result = run.exec_params(query, sent, key[1], formats, format)
+        if result.status not in _DONE:
+            self._check(result)
+        return result
+
+    def _adapt(self, query: bytes, values: Sequence[Any]) -> tuple[_Key, Sequence[Any]]:
+        """Return what a statement is prepared for, and the values to send."""
         adapted = self._adapted
         formats = [PyFormat.AUTO] * len(values)
         try:
             sent = adapted.dump_sequence(values, formats)
         except (psycopg.DataError, UnicodeEncodeError):
             sent = adapted.dump_sequence([*map(_storable, values)], formats)
-        key = query, adapted.types
-        name = self._prepared.get(key) or self._name(key)
-        run = self.driver.pgconn
-        if name:
-            # A NULL is None, whatever the annotation says.
-            result = run.exec_prepared(name, sent, adapted.formats)  # type: ignore
-        else:
-            result = run.exec_params(query, sent, adapted.types, adapted.formats)
-        if result.status not in _DONE:
-            self._check(result)
-        return result
+        return (query, adapted.types), sent
 
-    def _name(self, key: tuple[bytes, tuple[int, ...] | None]) -> bytes:
+    def _end_pipeline(self) -> None:
+        """Read the results of a pipeline. Raises the first error among them."""
+        run, failed = self.driver.pgconn, None
+        while run.status == ConnStatus.OK:
+            result = run.get_result()
+            if result is None:  # between the results of two statements
+                continue
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                run.exit_pipeline_mode()
+                break
+            if result.status not in _DONE:
+                failed = failed or result
+        if run.status == ConnStatus.BAD:
+            raise psycopg.OperationalError(run.get_error_message())
+        if failed is not None:
+            self._check(failed)
+
+    def _name(self, key: _Key) -> bytes:
         """Prepare a statement that is used often; return its name, or nothing."""
         if len(self._prepared) >= self._room:
             return b""
