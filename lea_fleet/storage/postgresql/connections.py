@@ -19,12 +19,14 @@ from .dialect import DIALECT
 from .errors import database_problem, may_run_again
 from .events import settle_restored
 from .schema import ensure_schema, look
-from .session import Session
+from .session import BEGIN, Session
 
 #: Idle connections that a process keeps. Each is a process of the server.
 _MOST_IDLE = 8
 
-#: How much longer a statement may take than a lock is waited for: a minute by default.
+#: Milliseconds that a statement may take, or a transaction may be idle, at least; and
+#: how much longer than a lock is waited for.
+_LONG = 60_000
 _TIMES_BUSY = 12
 
 #: Seconds for each host of the URL, unless it has a connect_timeout: libpq has none.
@@ -148,7 +150,7 @@ class Connections:
         # The administrator's choice, unless it is none: acknowledged means durable.
         durable = "SET LOCAL synchronous_commit = on; " if commit == "off" else ""
         limits = self._limits() if self._pooled else {}
-        begin = "BEGIN; " + "".join(
+        begin = f"{BEGIN}; " + "".join(
             f"SET LOCAL {name} = {value}; " for name, value in limits.items()
         )
         return Session(
@@ -166,7 +168,7 @@ class Connections:
         a process that was stopped in a transaction must not keep a machine's lock.
         """
         busy = max(1, int(self._busy_timeout * 1000))
-        longest = _TIMES_BUSY * busy
+        longest = max(_LONG, _TIMES_BUSY * busy)
         return {
             "lock_timeout": busy,
             "statement_timeout": longest,

@@ -43,6 +43,10 @@ _SQLSTATE = DiagnosticField.SQLSTATE
 _Key = tuple[bytes, "tuple[int, ...] | None"]
 
 
+#: Begins a write. The level is named, since an administrator may have set another one.
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+
 class Rows:
     """The rows of a result, and how many the statement has returned or changed."""
 
@@ -79,8 +83,8 @@ class Session:
         driver: psycopg.Connection[Any],
         schema: str,
         *,
-        begin: str = "BEGIN",
-        begin_not_durable: str = "BEGIN",
+        begin: str = BEGIN,
+        begin_not_durable: str = BEGIN,
         prepares: bool = True,
     ) -> None:
         self.driver = driver
