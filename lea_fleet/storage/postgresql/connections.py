@@ -92,10 +92,11 @@ class Connections:
         try:
             if session.in_transaction:
                 session.rollback()
-        except psycopg.Error:  # closed or broken while it was in use
+        except psycopg.Error:  # in a state that the host has left it in
             self.discard(session)
             return
-        self._idle.append(session)
+        if not session.driver.closed:  # lost while it was in use
+            self._idle.append(session)
 
     def discard(self, session: Session) -> None:
         """Close *session*; one inherited through a fork is only set aside."""
@@ -237,7 +238,9 @@ def place_of(url: str) -> str:
 def _has_ended(session: Session) -> bool:
     """Return whether the server has closed an idle connection."""
     try:
-        session.driver.pgconn.consume_input()  # which does not wait
+        # Without waiting. What is read first may be the reason that the server gives.
+        session.driver.pgconn.consume_input()
+        session.driver.pgconn.consume_input()
     except psycopg.Error:
         return True
     return session.driver.closed

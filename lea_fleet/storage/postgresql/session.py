@@ -141,8 +141,16 @@ class Session:
             ) from error
 
     def rollback(self) -> None:
-        if self.in_transaction:
+        """Roll back, unless the connection is lost: its server has done so then."""
+        if not self.in_transaction:
+            return
+        try:
             self.command(b"ROLLBACK")
+        except psycopg.Error as error:
+            if not is_lost(error):
+                raise
+            # It must not hide what ended the transaction: an unknown outcome, perhaps.
+            self.driver.close()
 
     @property
     def in_transaction(self) -> bool:
