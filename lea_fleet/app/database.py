@@ -107,8 +107,9 @@ def attempted(view: _View) -> _View:
             try:
                 return view(**arguments)
             except current_state().store.errors as error:
+                problem = problem_of(error)
                 if pause is None or not current_state().store.may_run_again(error):
-                    raise problem_of(error) from error
+                    raise problem from error
             start_over()
             time.sleep(random.uniform(0, pause))
 

@@ -39,6 +39,13 @@ _ALWAYS = {
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
+_OURS = "FROM pg_stat_activity WHERE application_name = 'lea_fleet'"
+
+#: What the connections of a session wait for: a row, or the answer of a standby.
+WAITS_FOR_LOCK = "wait_event_type = 'Lock'"
+COMMITS = "wait_event = 'SyncRep'"
+
+
 class Unavailable(Exception):
     """No server can be started on this machine; the message says why."""
 
@@ -152,6 +159,27 @@ class Server:
         with self.connect() as connection:
             promoted = connection.execute("SELECT pg_promote()").fetchone()
         assert promoted == (True,), self.log
+
+    def change(self, name, value):
+        """Change a setting while it runs; return once new connections have it."""
+        with self.connect() as connection:
+            connection.execute(f"ALTER SYSTEM SET {name} = {value}")
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute(f"SHOW {name}").fetchone()[0] != value.strip("'"):
+                time.sleep(0.01)
+
+    def wait_for(self, condition):
+        """Wait until a connection of lea_fleet's meets the *condition*."""
+        with self.connect() as connection:
+            _wait_for(connection, f"{_OURS} AND {condition}")
+
+    def terminate(self, condition="true"):
+        """End lea_fleet's connections that meet the *condition*; return how many."""
+        with self.connect() as connection:
+            pids = connection.execute(f"SELECT pid {_OURS} AND {condition}").fetchall()
+            for pid in pids:
+                connection.execute("SELECT pg_terminate_backend(%s, 10000)", pid)
+            return len(pids)
 
     def _run(self, program, *options, of=None):
         """Make the data folder with *program*, from that of the server *of*."""

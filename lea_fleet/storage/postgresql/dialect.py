@@ -14,10 +14,6 @@ from ..interface import Following
 from .errors import is_conflict
 from .session import Session
 
-#: Ends the WHERE of a statement whose transaction need not wait for the disk. It is
-#: that transaction's own setting; one round trip instead of four.
-_NOT_DURABLE = " AND set_config('synchronous_commit', 'off', true) = 'off'"
-
 #: The columns of machines that are searched, and those that listings are sorted by.
 _FOLDED = {"machine_id", "user_name", "user_email", "hostname"}
 _SORTED = _FOLDED | {"version"}
@@ -136,7 +132,7 @@ class PostgresqlDialect:
     def write_once(
         self, session: Session, statement: str, values: Mapping[str, Any]
     ) -> int:
-        return session.execute(f"{statement}{_NOT_DURABLE}", values).rowcount
+        return session.execute(statement + session.once, values).rowcount
 
 
 #: The one dialect of every PostgreSQL session: it has no state.

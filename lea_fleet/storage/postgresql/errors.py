@@ -26,11 +26,11 @@ _BUSY = (
 _ENDED = (
     psycopg.InterfaceError,
     errors.ReadOnlySqlTransaction,
-    errors.AdminShutdown,
-    errors.CrashShutdown,
-    errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
 )
+
+#: Classes of other codes for that: the server or a pooler ends it (08, 57P).
+_ENDING = ("08", "57P")
 
 
 class OutcomeUnknown(psycopg.OperationalError):
@@ -53,8 +53,11 @@ def is_lost(error: Exception) -> bool:
     """Return whether *error* means that the connection is of no more use."""
     if isinstance(error, _ENDED):
         return True
-    # An error of libpq itself, such as "server closed the connection unexpectedly".
-    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    # An error of libpq itself, such as "server closed the connection unexpectedly", has
+    # no code.
+    return error.sqlstate is None or error.sqlstate.startswith(_ENDING)
 
 
 def is_conflict(error: Exception) -> bool:

@@ -139,6 +139,6 @@ def _session(
         return
     try:
         name = Identifier(schema).as_string(None)
-        yield ReadSession(driver, name, begin=begin, prepares=False)
+        yield ReadSession(driver, name, begin=begin, pooled=True)
     finally:
         driver.close()
