@@ -12,6 +12,7 @@ import psycopg
 from psycopg import capabilities
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
+from psycopg.generators import fetch
 from psycopg.pq import (
     ConnStatus,
     DiagnosticField,
@@ -242,7 +243,8 @@ class Session:
         """Read the results of a pipeline. Raises the first error among them."""
         run, failed = self.driver.pgconn, None
         while run.status == ConnStatus.OK:
-            result = run.get_result()
+            # Not get_result() alone: it waits without letting other threads run.
+            result = self.driver.wait(fetch(run))
             if result is None:  # between the results of two statements
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:
