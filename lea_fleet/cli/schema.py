@@ -25,10 +25,16 @@ from .terminal import say
     is_flag=True,
     help="Compute anew what machines are searched and sorted by.",
 )
+@click.option(
+    "--dry-run",
+    "trying",
+    is_flag=True,
+    help="With --rewrite-keys: only say how many machines have wrong ones.",
+)
 @json_option
 @with_appcontext
 def schema_command(
-    printing: bool, role: str | None, rewriting: bool, as_json: bool
+    printing: bool, role: str | None, rewriting: bool, trying: bool, as_json: bool
 ) -> None:
     """Print the SQL that makes the tables, or rewrite stored search keys.
 
@@ -43,6 +49,11 @@ def schema_command(
         raise click.UsageError("Give either --sql or --rewrite-keys.")
     if rewriting and role is not None:
         raise click.UsageError("--role goes with --sql.")
+    if printing and trying:
+        raise click.UsageError("--dry-run goes with --rewrite-keys.")
+    if trying:
+        _count_wrong_keys(as_json)
+        return
     if rewriting:
         _rewrite_keys(as_json)
         return
@@ -54,6 +65,16 @@ def schema_command(
         say_json({"sql": text})
     else:
         say(text.rstrip("\n"))
+
+
+def _count_wrong_keys(as_json: bool) -> None:
+    with open_fleet() as repository:
+        count = administration().wrong_keys(repository.unit.session)
+    if as_json:
+        say_json({"would_rewrite": count})
+    else:
+        machines = f"{count} machine{'' if count == 1 else 's'}"
+        say(f"Would rewrite the search keys of {machines}.")
 
 
 def _rewrite_keys(as_json: bool) -> None:

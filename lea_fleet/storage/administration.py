@@ -123,6 +123,9 @@ class Administration(Protocol):
         are no roles.
         """
 
+    def wrong_keys(self, session: Any) -> int:
+        """Return of how many machines :meth:`rewrite_keys` would rewrite the keys."""
+
     def rewrite_keys(self, session: Any) -> int:
         """Compute anew what machines are searched and sorted by, where that is wrong.
 

@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from lea_fleet.cli import erase as erasing
 from lea_fleet.core.problems import DatabaseUnavailable
+from lea_fleet.storage.sqlite import admin
 from tests.storage.test_legacy import LEGACY, PEOPLE
 from tests.support.older_server import OlderServer
 from tests.support.server import running_server
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_written_anew_is_said(run, operator, monkeypatch):
     def fail(connection, path):
         raise DatabaseUnavailable("database or disk is full")
 
-    monkeypatch.setattr(erasing, "vacuum", fail)
+    monkeypatch.setattr(admin, "vacuum", fail)
     operator.enroll("PC-1", **ZOE)
     failed = run("erase", "PC-1", "--yes", "--vacuum", "--json")
 

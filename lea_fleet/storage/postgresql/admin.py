@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -137,6 +138,9 @@ class PostgresqlAdministration:
 
     def schema(self, role: str | None) -> str:
         return script(self._schema, role)
+
+    def wrong_keys(self, session: Session) -> int:
+        return keys.compare(session, math.inf).wrong
 
     def rewrite_keys(self, session: Session) -> int:
         return keys.rewrite(session)

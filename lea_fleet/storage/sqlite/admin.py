@@ -113,6 +113,9 @@ class SqliteAdministration:
             raise ValueError("SQLite has no roles: who may write the file may use it")
         return script()
 
+    def wrong_keys(self, session: sqlite3.Connection) -> int:
+        return 0  # none are stored
+
     def rewrite_keys(self, session: sqlite3.Connection) -> int:
         """Rewrite nothing: queries compute what they search and sort by."""
         return 0

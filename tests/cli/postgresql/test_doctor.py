@@ -272,6 +272,8 @@ def test_wrong_search_keys_are_found_and_computed_anew(
     assert found["level"] == "warning" and "3 machines, 2 have wrong" in found["detail"]
     assert "--rewrite-keys" in found["action"]
     assert names(operator, "STRASSE") == [] and names(operator, "pc-3") == []
+    tried = run("schema", "--rewrite-keys", "--dry-run")
+    assert tried.output == "Would rewrite the search keys of 2 machines.\n"
     assert run("schema", "--rewrite-keys").output == (
         "Rewrote the search keys of 2 machines.\n"
     )
