@@ -70,17 +70,18 @@ def schema_command(
 def _count_wrong_keys(as_json: bool) -> None:
     with open_fleet() as repository:
         count = administration().wrong_keys(repository.unit.session)
-    if as_json:
-        say_json({"would_rewrite": count})
-    else:
-        machines = f"{count} machine{'' if count == 1 else 's'}"
-        say(f"Would rewrite the search keys of {machines}.")
+    _say(count, "Would rewrite", {"would_rewrite": count}, as_json)
 
 
 def _rewrite_keys(as_json: bool) -> None:
     with open_fleet() as repository:
         count = administration().rewrite_keys(repository.unit.session)
+    _say(count, "Rewrote", {"rewritten": count}, as_json)
+
+
+def _say(count: int, done: str, report: dict[str, int], as_json: bool) -> None:
     if as_json:
-        say_json({"rewritten": count})
+        say_json(report)
     else:
-        say(f"Rewrote the search keys of {count} machine{'' if count == 1 else 's'}.")
+        machines = f"{count} machine{'' if count == 1 else 's'}"
+        say(f"{done} the search keys of {machines}.")

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from ..core.findings import Checks
+from ..core.findings import Checks, Verdict, ok, some, warning
 from .interface import Dialect
 
 #: Called with the number of parts left to copy and of all parts.
@@ -131,3 +131,14 @@ class Administration(Protocol):
 
         Return the number of machines.
         """
+
+
+def judge_triggers(names: list[str]) -> Verdict:
+    """Judge the triggers on the table that the host shares."""
+    if not names:
+        return ok("none on enrolled_agents")
+    return warning(
+        f"on enrolled_agents: {some(names)}",
+        "See what they do: each one runs with every heartbeat that is written, and one"
+        " that fails makes the heartbeat fail.",
+    )

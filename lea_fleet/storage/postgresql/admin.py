@@ -17,9 +17,10 @@ from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..administration import BackupFailed, Cleaning, Progress
 from . import checks, keys
 from .direct import connected
-from .connections import place_of
+from .connections import absence_of, place_of
 from .schema import Found, look, make_tables, script
 from .session import Session
+from .statements import quoted
 
 #: What a command line needs to find the database; who uses it is left out.
 _ADDRESS = ("host", "hostaddr", "port", "dbname")
@@ -63,7 +64,7 @@ class PostgresqlAdministration:
         return True  # a URL is always configured on purpose
 
     def absence(self) -> str:
-        return f"There is no fleet in the schema {self._schema} of {self.place}"
+        return absence_of(self.place, self._schema)
 
     def beginning(self) -> str:
         return f"Began a new fleet in the schema {self._schema} of {self.place}."
@@ -178,7 +179,7 @@ class PostgresqlAdministration:
         return "; ".join(filter(None, skipped)) or None
 
     def _qualified(self, table: str) -> str:
-        return f"{psycopg.sql.Identifier(self._schema).as_string(None)}.{table}"
+        return f"{quoted(self._schema)}.{table}"
 
 
 def _warning(told: Any) -> str:

@@ -11,15 +11,16 @@ from typing import Any
 
 import psycopg
 from psycopg import conninfo
-from psycopg.sql import Identifier
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
 from .dialect import DIALECT
+from .direct import WRITABLE, parameters
 from .errors import database_problem, may_run_again
 from .events import settle_restored
 from .schema import ensure_schema, look
 from .session import BEGIN, Session
+from .statements import quoted
 
 #: Idle connections that a process keeps. Each is a process of the server.
 _MOST_IDLE = 8
@@ -29,8 +30,8 @@ _MOST_IDLE = 8
 _LONG = 60_000
 _TIMES_BUSY = 12
 
-#: Seconds for each host of the URL, unless it has a connect_timeout: libpq has none.
-_CONNECT_TIMEOUT = 5
+#: The first version of PostgreSQL with pg_current_xact_id().
+OLDEST = 13
 
 
 class Connections:
@@ -92,8 +93,7 @@ class Connections:
             self.discard(session)
             return
         try:
-            if session.in_transaction:
-                session.rollback()
+            session.rollback()
         except psycopg.Error:  # in a state that the host has left it in
             self.discard(session)
             return
@@ -149,16 +149,14 @@ class Connections:
     def _session(self, driver: psycopg.Connection[Any]) -> Session:
         (commit,) = driver.execute("SHOW synchronous_commit").fetchone() or ("on",)
         # The administrator's choice, unless it is none: acknowledged means durable.
-        durable = "SET LOCAL synchronous_commit = on; " if commit == "off" else ""
+        durable = ["SET LOCAL synchronous_commit = on"] if commit == "off" else []
         limits = self._limits() if self._pooled else {}
-        begin = f"{BEGIN}; " + "".join(
-            f"SET LOCAL {name} = {value}; " for name, value in limits.items()
-        )
+        begin = [BEGIN, *(f"SET LOCAL {name} = {n}" for name, n in limits.items())]
         return Session(
             driver,
-            Identifier(self._schema).as_string(None),
-            begin=begin + durable,
-            begin_not_durable=begin + "SET LOCAL synchronous_commit = off",
+            quoted(self._schema),
+            begin="; ".join(begin + durable),
+            begin_not_durable="; ".join([*begin, "SET LOCAL synchronous_commit = off"]),
             once=_once(limits),
             pooled=self._pooled,
         )
@@ -179,24 +177,20 @@ class Connections:
 
     def _parameters(self) -> dict[str, Any]:
         """Return the connection parameters that the URL does not give itself."""
-        ours: dict[str, Any] = {
-            "connect_timeout": _CONNECT_TIMEOUT,
-            "application_name": "lea_fleet",
-            "target_session_attrs": "read-write",
-        }
+        ours = {**WRITABLE}
         if not self._pooled:  # pgbouncer refuses options at the start
             limits = self._limits().items()
             ours["options"] = " ".join(f"-c {name}={value}" for name, value in limits)
-        given = conninfo.conninfo_to_dict(self._url)
-        return {name: value for name, value in ours.items() if name not in given}
+        return parameters(self._url, **ours)
 
     def _check(self, session: Session) -> None:
         """Refuse a server that we cannot use, and create the schema if needed."""
         info = session.driver.info
-        if info.server_version < 130000:
+        major = info.server_version // 10000
+        if major < OLDEST:
             raise DatabaseUnavailable(
-                f"{self.place} is PostgreSQL {info.server_version // 10000}; lea_fleet"
-                " needs 13 or later."
+                f"{self.place} is PostgreSQL {major}; lea_fleet needs {OLDEST} or"
+                " later."
             )
         encoding = info.parameter_status("server_encoding")
         if encoding != "UTF8":
@@ -211,9 +205,7 @@ class Connections:
     def _prepare(self, driver: psycopg.Connection[Any]) -> None:
         """Create what is missing of our tables, if a fleet may be begun here."""
         if not self._may_begin and not look(driver, self._schema).tables:
-            raise DatabaseUnavailable(
-                f"There is no fleet in the schema {self._schema} of {self.place}."
-            )
+            raise DatabaseUnavailable(f"{absence_of(self.place, self._schema)}.")
         ensure_schema(driver, self._schema)
 
 
@@ -242,6 +234,11 @@ def _once(limits: dict[str, int]) -> str:
         f" AND set_config('{name}', '{value}', true) IS NOT NULL"
         for name, value in own.items()
     )
+
+
+def absence_of(place: str, schema: str) -> str:
+    """Return the clause that there is no fleet."""
+    return f"There is no fleet in the schema {schema} of {place}"
 
 
 def place_of(url: str) -> str:

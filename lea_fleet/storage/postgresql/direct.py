@@ -15,9 +15,13 @@ from psycopg import conninfo
 
 from .errors import database_problem
 
-#: Seconds for each host of the URL, and the shortest that libpq knows.
+#: Seconds for each host, unless the URL has a connect_timeout: libpq has none. And the
+#: shortest that it knows.
 _CONNECT_TIMEOUT = 5
 SHORTEST = 2
+
+#: Of several hosts, the one that accepts writes.
+WRITABLE = {"target_session_attrs": "read-write"}
 
 
 @contextmanager
@@ -41,22 +45,26 @@ def connected(
 
 def _connect(url: str, seconds: int | None) -> psycopg.Connection[Any]:
     """Connect to the server that accepts writes, else to any other one."""
-    ours, has_several_hosts = _parameters(url, seconds)
-    if has_several_hosts and seconds is None:
+    # Nothing is prepared: the pooler of the store's connections may be in between.
+    ours = {"autocommit": True, "prepare_threshold": None, **parameters(url)}
+    given = conninfo.conninfo_to_dict(url)
+    has_several_hosts = "," in str(given.get("host") or given.get("hostaddr"))
+    if seconds is not None:
+        ours["connect_timeout"] = seconds
+    elif has_several_hosts:
         try:
-            return psycopg.connect(url, **ours, target_session_attrs="read-write")
+            return psycopg.connect(url, **{**ours, **WRITABLE})
         except psycopg.OperationalError:
             pass
-    return psycopg.connect(url, **ours, target_session_attrs="any")
+    return psycopg.connect(url, **{**ours, "target_session_attrs": "any"})
 
 
-def _parameters(url: str, seconds: int | None) -> tuple[dict[str, Any], bool]:
-    """Return what is not in *url*, and whether that names several hosts."""
+def parameters(url: str, **more: Any) -> dict[str, Any]:
+    """Return our parameters of a connection that *url* does not give, and *more*."""
+    ours = {
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "application_name": "lea_fleet",
+        **more,
+    }
     given = conninfo.conninfo_to_dict(url)
-    # Nothing is prepared: the pooler of the store's connections may be in between.
-    ours: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
-    if "application_name" not in given:
-        ours["application_name"] = "lea_fleet"
-    if seconds is not None or "connect_timeout" not in given:
-        ours["connect_timeout"] = seconds or _CONNECT_TIMEOUT
-    return ours, "," in str(given.get("host") or given.get("hostaddr"))
+    return {name: value for name, value in ours.items() if name not in given}

@@ -33,6 +33,10 @@ _ENDED = (
 _ENDING = ("08", "57P")
 
 
+#: What to do where a role lacks a right.
+LET_IN = "Its administrator runs what this prints: flask fleet schema --sql --role ROLE"
+
+
 class OutcomeUnknown(psycopg.OperationalError):
     """The connection was lost during a commit: it was written, or was not."""
 
@@ -43,8 +47,7 @@ def database_problem(error: Exception, place: str) -> DatabaseProblem:
         return DatabaseBusy(f"{place} is busy: {first_line(error)}.")
     if isinstance(error, errors.InsufficientPrivilege):
         return DatabaseUnavailable(
-            f"{place} cannot be used: {first_line(error)}. Its administrator runs what"
-            " this prints: flask fleet schema --sql --role ROLE"
+            f"{place} cannot be used: {first_line(error)}. {LET_IN}"
         )
     return DatabaseUnavailable(f"{place} cannot be used: {first_line(error)}.")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg.pq import Format, TransactionStatus
-from psycopg.sql import Identifier
 
 from ...core.findings import CannotCheck, NothingYet
 from ...core.problems import Problem
@@ -19,6 +18,7 @@ from .dialect import DIALECT
 from .errors import first_line
 from .schema import Found, look
 from .session import Rows, Session
+from .statements import quoted
 
 #: Milliseconds for a statement of the doctor, and for one between two keys.
 _PATIENT = 30_000
@@ -123,22 +123,12 @@ def reading(
         f" SET LOCAL statement_timeout = {statement};"
         f" SET LOCAL lock_timeout = {lock}"
     )
-    with _session(url, place, schema, begin, SHORTEST if hurried else None) as found:
+    seconds = SHORTEST if hurried else None
+    with ExitStack() as opened:
+        found: ReadSession | Problem
+        try:
+            driver = opened.enter_context(connected(url, place, seconds=seconds))
+            found = ReadSession(driver, quoted(schema), begin=begin, pooled=True)
+        except Problem as problem:
+            found = problem
         yield Reading(place, schema, found)
-
-
-@contextmanager
-def _session(
-    url: str, place: str, schema: str, begin: str, seconds: int | None
-) -> Iterator[ReadSession | Problem]:
-    opening = connected(url, place, seconds=seconds)
-    try:
-        driver = opening.__enter__()
-    except Problem as problem:
-        yield problem
-        return
-    try:
-        name = Identifier(schema).as_string(None)
-        yield ReadSession(driver, name, begin=begin, pooled=True)
-    finally:
-        driver.close()

@@ -14,9 +14,9 @@ from importlib.resources import files
 from typing import Any
 
 from psycopg import Connection
-from psycopg.sql import Identifier
 
 from ...core.problems import DatabaseUnavailable
+from .statements import quoted
 
 #: The columns added after the first version, by table and name, with their
 #: declarations: word for word as in schema.sql. NOT NULL needs a DEFAULT, which rows of
@@ -168,10 +168,10 @@ def script(name: str, role: str | None) -> str:
 
     It can be run again, and with *role* ends with what lets that role use them.
     """
-    space = _quoted(name)
+    space = quoted(name)
     parts = ["BEGIN", f"CREATE SCHEMA IF NOT EXISTS {space}", *_statements(name)]
     if role is not None:
-        parts += _grants(space, _quoted(role))
+        parts += _grants(space, quoted(role))
     return ";\n\n".join([*parts, "COMMIT"]) + ";\n"
 
 
@@ -181,18 +181,18 @@ def _missing(found: Found, name: str) -> Iterator[str]:
     PostgreSQL asks for the right to create before it looks whether anything is to do.
     """
     if not found.has_space:
-        yield f"CREATE SCHEMA IF NOT EXISTS {_quoted(name)}"
+        yield f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}"
     lacking, names = set(found.missing_columns()), found.missing_names()
     for kind, of, statement in _parts():
         if of in names or (kind == "COLUMN" and of in lacking):
-            yield statement.replace("{schema}", _quoted(name))
+            yield statement.replace("{schema}", quoted(name))
     if "enrolled_agents" in names:
-        yield _SEARCH_INDEX.replace("{schema}", _quoted(name))
+        yield _SEARCH_INDEX.replace("{schema}", quoted(name))
 
 
 def _statements(name: str) -> list[str]:
     texts = [*(text for _, _, text in _parts()), _SEARCH_INDEX]
-    return [text.replace("{schema}", _quoted(name)) for text in texts]
+    return [text.replace("{schema}", quoted(name)) for text in texts]
 
 
 def _grants(space: str, role: str) -> Iterator[str]:
@@ -244,7 +244,3 @@ def _expected_columns() -> dict[str, set[str]]:
         for kind, name, statement in _parts()
         if kind == "TABLE"
     }
-
-
-def _quoted(name: str) -> str:
-    return Identifier(name).as_string(None)

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta, timezone
 from ...core import clock
 from ...core.findings import Checks, Verdict, fault, ok, some, warning
 from ...core.problems import DatabaseBusy, Problem
+from .connections import OLDEST
 from .reading import Reading
-
-_OLDEST = 13
 
 #: The last day with fixes of each major version, as postgresql.org announces them.
 #: Which minor version is the latest one cannot be known here.
@@ -88,8 +87,8 @@ def version(number: int, now: datetime) -> Verdict:
     """Judge the server's version *number*, such as 150018, at the time *now*."""
     major = number // 10000
     shown = f"{major}.{number % 10000}"
-    if major < _OLDEST:
-        return fault(f"{shown} is too old", f"Use PostgreSQL {_OLDEST} or later.")
+    if major < OLDEST:
+        return fault(f"{shown} is too old", f"Use PostgreSQL {OLDEST} or later.")
     end = _ENDS.get(major)
     if end is not None and now.date().isoformat() > end:
         return warning(

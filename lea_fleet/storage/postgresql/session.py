@@ -176,7 +176,7 @@ class Session:
         name = self._prepared.get(key) or self._name(key)
         run, formats = self.driver.pgconn, self._adapted.formats
         run.enter_pipeline_mode()
-        for command in filter(None, begin.split(b"; ")):
+        for command in begin.split(b"; "):
             run.send_query_params(command, None)
         if name:
             run.send_query_prepared(name, sent, formats)

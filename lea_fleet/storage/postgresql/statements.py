@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from psycopg.sql import Identifier
+
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 
 #: A table of ours where a statement names it first, and a function of ours. Elsewhere
@@ -19,6 +21,11 @@ class Translated(NamedTuple):
 
     query: bytes
     names: tuple[str, ...]
+
+
+def quoted(name: str) -> str:
+    """Return *name* as a quoted identifier."""
+    return Identifier(name).as_string(None)
 
 
 @lru_cache(maxsize=4096)

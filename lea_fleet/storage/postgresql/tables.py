@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ...core.findings import Checks, Verdict, fault, ok, some, warning
+from ..administration import judge_triggers
+from .errors import LET_IN
 from .keys import compare
 from .reading import Reading
 from .search import search_check
@@ -13,7 +15,6 @@ _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 #: 20 µs of processor time for each machine.
 _LONG, _SHORT = 5.0, 0.5
 
-_GRANT = "Its administrator runs what this prints: flask fleet schema --sql --role ROLE"
 _RENAME = (
     "Rename it, or give lea_fleet a schema of its own (LEA_FLEET_DATABASE_SCHEMA)."
 )
@@ -42,10 +43,10 @@ def _rights(reading: Reading) -> Verdict:
         {"name": reading.schema},
     )
     if not may_use:
-        return fault(f"this role may not use the schema {reading.schema}", _GRANT)
+        return fault(f"this role may not use the schema {reading.schema}", LET_IN)
     lacking = _lacking(reading)
     if lacking:
-        return fault(f"this role may not {some(lacking)}", _GRANT)
+        return fault(f"this role may not {some(lacking)}", LET_IN)
     if reading.tables_found.missing_names():
         return _of_new(may_create, "tables")
     if may_create:
@@ -56,7 +57,7 @@ def _rights(reading: Reading) -> Verdict:
 def _of_new(may_create: bool, what: str) -> Verdict:
     if may_create:
         return ok(f"this role may create {what}")
-    return fault(f"this role may not create {what}", _GRANT)
+    return fault(f"this role may not create {what}", LET_IN)
 
 
 def _lacking(reading: Reading) -> list[str]:
@@ -104,14 +105,7 @@ def _triggers(reading: Reading) -> Verdict:
         " ORDER BY tgname",
         [reading.schema],
     )
-    names = [name for (name,) in rows]
-    if not names:
-        return ok("none on enrolled_agents")
-    return warning(
-        f"on enrolled_agents: {some(names)}",
-        "See what they do: each one runs with every heartbeat that is written, and one"
-        " that fails makes the heartbeat fail.",
-    )
+    return judge_triggers([name for (name,) in rows])
 
 
 def _search_keys(reading: Reading, seconds: float) -> Verdict:

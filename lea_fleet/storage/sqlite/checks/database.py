@@ -6,8 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, some, warning
+from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, warning
 from ....core.problems import DatabaseBusy, Problem
+from ...administration import judge_triggers
 from ..connection import connect
 from ..errors import is_locked
 from ..files import is_writable
@@ -117,14 +118,7 @@ def _triggers(connection: sqlite3.Connection) -> Verdict:
         "SELECT name FROM sqlite_master WHERE type = 'trigger'"
         " AND lower(tbl_name) = 'enrolled_agents' ORDER BY name"
     )
-    names = [name for (name,) in rows]
-    if not names:
-        return ok("none on enrolled_agents")
-    return warning(
-        f"on enrolled_agents: {some(names)}",
-        "See what they do: each one runs with every heartbeat that is written, and one"
-        " that fails makes the heartbeat fail.",
-    )
+    return judge_triggers([name for (name,) in rows])
 
 
 def _write_lock(reading: Reading, busy_timeout: float) -> Verdict:
