@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
 
-import psycopg
 import pytest
 
 from lea_fleet.storage.postgresql.session import Session
 from tests.support.api import OPERATOR_TOKEN, Api
+from tests.support.postgresql import new_database
 
 
 @pytest.fixture
 def url(postgresql_server):
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(f"{postgresql_server}postgres", autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield f"{postgresql_server}{name}"
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgresql_server) as url:
+        yield url
 
 
 @pytest.fixture

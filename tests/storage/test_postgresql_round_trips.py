@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from itertools import count
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,6 +13,7 @@ from lea_fleet.storage.postgresql.connections import Connections
 from lea_fleet.storage.postgresql.dialect import DIALECT
 from lea_fleet.storage.postgresql.errors import may_run_again
 from tests.support.api import OPERATOR_TOKEN, Api
+from tests.support.postgresql import new_database
 
 _INSERT = (
     "INSERT INTO enrolled_agents (machine_id, enrolled_at) VALUES (:machine_id, 'then')"
@@ -23,11 +23,8 @@ _INSERT = (
 
 @pytest.fixture(scope="module")
 def url(postgresql_server):
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(f"{postgresql_server}postgres", autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield f"{postgresql_server}{name}"
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgresql_server) as url:
+        yield url
 
 
 @pytest.fixture(params=["libpq 13", "libpq 14", "pooled"])

@@ -15,6 +15,7 @@ from lea_fleet.core.problems import DatabaseUnavailable
 from lea_fleet.storage.postgresql import schema as schemas
 from lea_fleet.storage.postgresql.connections import Connections
 from tests.support.api import OPERATOR_TOKEN, Api
+from tests.support.postgresql import new_role, new_schema
 
 _COUNT = "SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace"
 
@@ -32,23 +33,15 @@ def admin(url):
 
 @pytest.fixture
 def name(admin):
-    name = f"test_{uuid4().hex}"
-    yield name
-    admin.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+    with new_schema(admin) as name:
+        yield name
 
 
 @pytest.fixture
 def role(admin, url):
     """A role without any right, and the URL for it."""
-    name = f"role_{uuid4().hex}"
-    admin.execute(f"CREATE ROLE {name} LOGIN")
-    yield name, make_url(url, name)
-    admin.execute(f"DROP OWNED BY {name}")
-    admin.execute(f"DROP ROLE {name}")
-
-
-def make_url(url, role):
-    return url.replace("postgres@", f"{role}@")
+    with new_role(admin, url) as role:
+        yield role
 
 
 def store(url, name):

@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 
@@ -290,3 +291,31 @@ def _wait_for(connection, rows):
     while not connection.execute(f"SELECT 1 {rows}").fetchone():
         assert time.monotonic() < deadline, f"there is no row {rows}"
         time.sleep(0.01)
+
+
+@contextmanager
+def new_database(server, options=""):
+    """Yield the URL of a new database on *server*, which is a URL without one."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(f"{server}postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
+        yield f"{server}{name}"
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def new_schema(admin):
+    """Yield the name of a schema, which is not there yet and goes afterwards."""
+    name = f"test_{uuid4().hex}"
+    yield name
+    admin.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+@contextmanager
+def new_role(admin, url, password="geheim"):
+    """Yield a new role without any right, and the URL for it."""
+    name = f"role_{uuid4().hex}"
+    admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    yield name, url.replace("postgres@", f"{name}:{password}@")
+    admin.execute(f"DROP OWNED BY {name}")
+    admin.execute(f"DROP ROLE {name}")

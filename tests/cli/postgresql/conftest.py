@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import psycopg
 import pytest
+
+from tests.support.postgresql import new_role, new_schema
 
 #: A token that the doctor finds no fault with.
 STRONG_TOKEN = "g7Hq2LmZ9sXw4RtB6vNc1JkD8pFy3"
@@ -26,9 +26,8 @@ def admin(url):
 @pytest.fixture
 def schema(admin):
     """The name of the schema; it is not there yet."""
-    name = f"test_{uuid4().hex}"
-    yield name
-    admin.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+    with new_schema(admin) as name:
+        yield name
 
 
 @pytest.fixture
@@ -45,11 +44,8 @@ def app(make_app, url, schema):
 @pytest.fixture
 def role(admin, url):
     """A role without any right, and the URL for it."""
-    name = f"role_{uuid4().hex}"
-    admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'geheim'")
-    yield name, url.replace("postgres@", f"{name}:geheim@")
-    admin.execute(f"DROP OWNED BY {name}")
-    admin.execute(f"DROP ROLE {name}")
+    with new_role(admin, url) as role:
+        yield role
 
 
 @pytest.fixture

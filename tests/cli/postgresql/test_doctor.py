@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -13,7 +13,7 @@ from lea_fleet.storage.postgresql import load
 from lea_fleet.storage.postgresql.server import version
 from tests.cli.doctor.calling import call, only, troubles, unchecked
 from tests.support.api import Api
-from tests.support.postgresql import Server
+from tests.support.postgresql import Server, new_database
 
 from .conftest import STRONG_TOKEN
 
@@ -54,19 +54,16 @@ def fleet(operator):
 
 
 @pytest.fixture
-def own_database(admin, url):
+def own_database(url):
     """Make a database, with options; it goes after the test."""
-    made = []
+    with ExitStack() as made:
 
-    def make(options=""):
-        name = f"db_{uuid4().hex}"
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
-        made.append(name)
-        return name, url.removesuffix("postgres") + name
+        def make(options=""):
+            server = url.removesuffix("postgres")
+            found = made.enter_context(new_database(server, options))
+            return found.removeprefix(server), found
 
-    yield make
-    for name in made:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        yield make
 
 
 def test_all_is_well(app, fleet):

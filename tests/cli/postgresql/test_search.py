@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
-import psycopg
 import pytest
 
 from tests.cli.doctor.calling import call
 from tests.support.api import Api
+from tests.support.postgresql import new_database
 
 from .conftest import STRONG_TOKEN
 
@@ -18,11 +16,8 @@ _EXTENSION = "CREATE EXTENSION pg_trgm"
 @pytest.fixture
 def url(postgresql_server):
     """The URL of a database for this test alone: an extension is the database's."""
-    with psycopg.connect(f"{postgresql_server}postgres", autocommit=True) as admin:
-        name = f"search_{uuid4().hex}"
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING UTF8")
-        yield f"{postgresql_server}{name}"
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgresql_server, "ENCODING UTF8") as url:
+        yield url
 
 
 @pytest.fixture
