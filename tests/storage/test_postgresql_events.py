@@ -1,0 +1,107 @@
+"""Following events on PostgreSQL, where ids are given before the commit."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+import pytest
+
+from lea_fleet.app.database import get_host_repository
+from tests.support.postgresql import new_database
+
+
+@pytest.fixture
+def url(postgresql_server):
+    with new_database(postgresql_server, "ENCODING UTF8") as url:
+        yield url
+
+
+@pytest.fixture
+def admin(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def host(make_app, url):
+    """Return the application context of another process each time."""
+    return lambda: make_app(LEA_FLEET_DATABASE_URL=url).app_context()
+
+
+def seen(repository, position, number):
+    """Return the machines of *number* events after *position*, or of fewer too late.
+
+    A transaction in another database of the server, another test's, delays them.
+    """
+    deadline = time.monotonic() + 30
+    while True:
+        events, _ = repository.events.after(position, limit=9)
+        if len(events) >= number or time.monotonic() > deadline:
+            return [event["machine_id"] for event in events]
+        time.sleep(0.01)
+
+
+def test_an_event_waits_for_an_earlier_one_that_is_not_committed_yet(host):
+    with host():
+        slow = get_host_repository()
+        with slow.transaction():
+            slow.enroll("SLOW")
+            with host():
+                fast = get_host_repository()
+                fast.enroll("FAST")
+                assert fast.events.after("", limit=9) == ([], "")
+                assert fast.events.end() == ""
+
+        assert seen(slow, "", 2) == ["SLOW", "FAST"]
+
+
+def test_a_restored_dump_hides_no_event_from_its_followers(host, admin):
+    with host():
+        repository = get_host_repository()
+        for machine in ("PC-1", "PC-2"):
+            repository.enroll(machine)
+    # As on a server that has run many more transactions.
+    admin.execute(
+        "UPDATE lea_fleet_events"
+        " SET xid = CAST(CAST(9000000000 + id AS text) AS xid8)"
+    )
+    (first,) = admin.execute("SELECT min(id) FROM lea_fleet_events").fetchone()
+
+    with host():
+        repository = get_host_repository()
+        repository.enroll("PC-3")
+
+        assert seen(repository, "", 3) == ["PC-1", "PC-2", "PC-3"]
+        position = f"{9000000000 + first}-{first}"
+        assert seen(repository, position, 2) == ["PC-2", "PC-3"]
+
+
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+def test_a_write_is_read_committed_whatever_an_administrator_has_set(
+    host, admin, url, level
+):
+    admin.execute(
+        f"ALTER DATABASE {url.rpartition('/')[2]}"
+        f" SET default_transaction_isolation = '{level}'"
+    )
+    with host():
+        repository = get_host_repository()
+        with repository.transaction():
+            (now,) = repository.unit.session.execute(
+                "SELECT current_setting('transaction_isolation')"
+            ).fetchone()
+
+    assert now == "read committed"
+
+
+def test_without_patience_a_statement_still_has_a_minute(make_app, url):
+    app = make_app(LEA_FLEET_DATABASE_URL=url, LEA_FLEET_BUSY_TIMEOUT="0s")
+    with app.app_context():
+        session = get_host_repository().unit.session
+        limits = [
+            session.execute(f"SELECT current_setting('{name}')").fetchone()[0]
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout")
+        ]
+
+    assert limits == ["1min", "1min"]
