@@ -79,14 +79,17 @@ else
   echo "The uninstall could not be reported to the server. $(outcome) $(tls_fault)" >&2
 fi
 
-# Remove the private folders of runs that were killed, which have no folders in them.
+# Remove the private folders of runs that were killed, which have no folders in them. Each
+# under a name of its own: one that was exchanged for a link meanwhile stays, and would
+# receive the next one.
 for old in ../.work.*; do
   look "$old"
   case $owner$mode in "${me}d"*) ;; *) continue ;; esac
   [ "$old" != "../$private" ] || continue
-  mv -f "$old" ./old
-  look ./old
-  case $owner$mode in "${me}d"*) rm -f ./old/* ./old/.*.new && rmdir ./old ;; esac
+  taken=./old.${old##*.}
+  mv -f "$old" "$taken"
+  look "$taken"
+  case $owner$mode in "${me}d"*) rm -f "$taken"/* "$taken"/.*.new && rmdir "$taken" ;; esac
 done
 close_work
 [ -z "$over" ] || rm -f agent-token.txt machine-id.txt system-id.txt enroll-key.txt

@@ -171,6 +171,22 @@ def test_an_uninstall_follows_and_tells_nothing_that_was_planted(
     assert SECRET not in said(front)
 
 
+def test_a_folder_that_is_exchanged_for_a_link_receives_no_other_one(hostile, treasure):
+    assert enroll(hostile).exit_code == 0
+    for number in (1, 2):  # of two runs that were killed
+        (hostile.state / f".work.{number}").mkdir()
+    exchange = f"rmdir ../.work.1 && ln -s '{treasure.folder}' ../.work.1"
+    hostile.replace(
+        "mv",
+        f'case " $* " in *" ../.work.1 "*) {exchange} ;; esac\n'
+        f'exec {shutil.which("mv")} "$@"\n',
+    )
+
+    assert run(hostile, "uninstall.sh").exit_code == 0
+
+    treasure.assert_untouched()
+
+
 def test_a_stored_url_is_no_option_of_curl(hostile, treasure, front):
     assert enroll(hostile).exit_code == 0
     trace = treasure.folder / "written"
