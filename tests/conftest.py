@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sqlite3
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from lea_fleet import create_app
 from lea_fleet.app.refusals import forget_refusals
 from lea_fleet.core import clock
-from lea_fleet.storage.sqlite.dialect import SqliteDialect
 from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
+from tests.support.engines import PostgresqlSchema, SqliteFile
+from tests.support.postgresql import new_schema
 from tests.support.rules import compile_rules_once
 
 compile_rules_once()
@@ -27,6 +30,29 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         shared_postgresql.end_run()
+
+
+#: The folders whose tests run on both engines.
+_ON_BOTH = ("api",)
+
+_ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+def pytest_generate_tests(metafunc):
+    """Run the tests of some folders on both engines.
+
+    One that asks for the file of the database is about SQLite, or is marked ``sqlite``.
+    """
+    if "engine" not in metafunc.fixturenames:
+        return
+    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+    is_for_sqlite = (
+        folder not in _ON_BOTH
+        or "database" in metafunc.fixturenames
+        or metafunc.definition.get_closest_marker("sqlite")
+    )
+    if not is_for_sqlite:
+        metafunc.parametrize("engine", _ENGINES, indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -64,18 +90,37 @@ def _nothing_left_to_log():
 
 
 @pytest.fixture
-def database(tmp_path):
-    """The path of the database; nothing is there yet."""
-    return tmp_path / "data" / "rpa_data.db"
+def engine(request, tmp_path):
+    """The database of the test, on one of the engines; nothing is there yet."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield SqliteFile(tmp_path / "data" / "rpa_data.db")
+        return
+    admin = request.getfixturevalue("postgresql_admin")
+    with new_schema(admin) as name:
+        url = request.getfixturevalue("postgresql_server")
+        yield PostgresqlSchema(f"{url}postgres", name)
+
+
+@pytest.fixture(scope="session")
+def postgresql_admin(postgresql_server):
+    """A connection of the administrator, in autocommit."""
+    with psycopg.connect(f"{postgresql_server}postgres", autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture
-def make_app(database):
+def database(engine):
+    """The path of the SQLite file; nothing is there yet."""
+    return engine.path
+
+
+@pytest.fixture
+def make_app(engine):
     """Make applications, each with settings of its own, all on one database."""
     made = []
 
     def make(**settings):
-        defaults = {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database}
+        defaults = {"RPA_API_TOKEN": OPERATOR_TOKEN, **engine.settings}
         app = create_app({**defaults, **settings})
         made.append(app)
         return app
@@ -133,21 +178,23 @@ def elsewhere(make_app):
 
 
 @pytest.fixture
-def before_writing(monkeypatch):
+def before_writing(monkeypatch, engine):
     """Let something happen, once, right before the next transaction begins."""
 
     def let(happen):
         waiting = [happen]
 
         def delay(name):
-            begin = getattr(SqliteDialect, name)
+            begin = getattr(engine.dialect, name)
 
             def delayed(*args):
                 while waiting:
                     waiting.pop()()
                 return begin(*args)
 
-            monkeypatch.setattr(SqliteDialect, name, staticmethod(delayed))
+            is_static = isinstance(vars(engine.dialect)[name], staticmethod)
+            replacement = staticmethod(delayed) if is_static else delayed
+            monkeypatch.setattr(engine.dialect, name, replacement)
 
         delay("begin_writing")
         delay("write_once")

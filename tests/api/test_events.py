@@ -97,9 +97,11 @@ def test_a_change_of_host_or_user_is_an_event_with_before_and_after(operator):
     }
 
 
-def test_an_event_is_there_if_and_only_if_what_it_tells_is(operator, monkeypatch):
+def test_an_event_is_there_if_and_only_if_what_it_tells_is(
+    operator, engine, monkeypatch
+):
     def fail(*args, **options):
-        raise sqlite3.OperationalError("disk I/O error")
+        raise engine.fault
 
     with monkeypatch.context() as failing:
         failing.setattr(AgentTokens, "add", fail)

@@ -39,7 +39,7 @@ SILENT = {"machine_id": "SILENT-1"}
 
 
 @pytest.fixture
-def fleet(operator, database, the_clock):
+def fleet(operator, engine, the_clock):
     """Four machines: one online, one offline, one stale and one uninstalled."""
     now = the_clock.now()
     seen = [now, now - timedelta(hours=1), now, now - timedelta(days=14, seconds=1)]
@@ -47,7 +47,7 @@ def fleet(operator, database, the_clock):
         {**machine, "last_seen_at": clock.iso(moment)}
         for machine, moment in zip([PARIS, LYON, GONE, SILENT], seen)
     ]
-    fill(database, rows)
+    fill(engine, rows)
     return operator
 
 
@@ -132,8 +132,8 @@ def test_totals_may_be_left_out(fleet):
 @pytest.mark.parametrize(
     "column", ["machine_id", "user_name", "user_email", "hostname"]
 )
-def test_case_does_not_matter_in_any_script(operator, database, column, stored, asked):
-    fill(database, [{"machine_id": "other"}, {"machine_id": "PC-1", column: stored}])
+def test_case_does_not_matter_in_any_script(operator, engine, column, stored, asked):
+    fill(engine, [{"machine_id": "other"}, {"machine_id": "PC-1", column: stored}])
 
     assert len(listed(ask(operator, q=asked))) == 1
 
@@ -141,15 +141,15 @@ def test_case_does_not_matter_in_any_script(operator, database, column, stored, 
 @pytest.mark.parametrize(
     "q", ["%", "_", "100%", "a_b", "*", "?", "[a-z]", "\\", "'", '"']
 )
-def test_no_character_of_a_search_has_a_meaning_of_its_own(operator, database, q):
+def test_no_character_of_a_search_has_a_meaning_of_its_own(operator, engine, q):
     rows = [{"machine_id": "axb 100 z"}, {"machine_id": f"PC {q}"}]
-    fill(database, rows)
+    fill(engine, rows)
 
     assert listed(ask(operator, q=q)) == [f"PC {q}"]
 
 
-def test_a_search_does_not_run_from_one_column_into_the_next(operator, database):
-    fill(database, [{"machine_id": "ab", "user_name": "cd", "hostname": "ef"}])
+def test_a_search_does_not_run_from_one_column_into_the_next(operator, engine):
+    fill(engine, [{"machine_id": "ab", "user_name": "cd", "hostname": "ef"}])
 
     for q in ("bc", "b c", "b\nc", "de", "df"):
         assert listed(ask(operator, q=q)) == []
@@ -168,9 +168,9 @@ names = ("user_name", "user_email", "hostname")
     rows=st.lists(st.fixed_dictionaries(dict.fromkeys(names, st.none() | odd_text))),
     q=odd_text.filter(str.strip),
 )
-def test_a_search_finds_what_contains_the_text_in_any_case(operator, database, rows, q):
+def test_a_search_finds_what_contains_the_text_in_any_case(operator, engine, rows, q):
     rows = [{**row, "machine_id": str(number)} for number, row in enumerate(rows)]
-    fill(database, rows)
+    fill(engine, rows)
 
     found = listed(ask(operator, q=q))
 
@@ -182,6 +182,7 @@ def test_a_search_finds_what_contains_the_text_in_any_case(operator, database, r
     )
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -200,7 +201,7 @@ def test_a_search_finds_what_contains_the_text_in_any_case(operator, database, r
     ids=str,
 )
 @pytest.mark.parametrize("limit", [None, 1])
-def test_rows_of_any_type_and_encoding_are_found(operator, database, parameters, limit):
+def test_rows_of_any_type_and_encoding_are_found(operator, engine, parameters, limit):
     odd = {
         "user_name": "Zoé".encode(),  # a BLOB
         "hostname": b"\xff\x00=",
@@ -208,7 +209,7 @@ def test_rows_of_any_type_and_encoding_are_found(operator, database, parameters,
         "last_seen_at": 1.5,
     }
     rows = [{**odd, "machine_id": "PC-odd"}, {"machine_id": b"\xfe", "status": b"x"}]
-    fill(database, rows)
+    fill(engine, rows)
     query = {**parameters, **({} if limit is None else {"limit": limit})}
 
     response = operator.get("/fleet", query_string=query)

@@ -63,11 +63,12 @@ def test_its_totals_are_those_of_the_list(operator, the_clock):
     }
 
 
-def test_active_machines_are_counted_by_version(operator, database):
+@pytest.mark.sqlite
+def test_active_machines_are_counted_by_version(operator, engine):
     versions = ["1.4.0", None, "1.3.1", "1.4.0", 2, b"1.4.0"]
     rows = [{"machine_id": str(n), "version": v} for n, v in enumerate(versions)]
     gone = {"machine_id": "gone", "version": "0.9", "status": "uninstalled"}
-    fill(database, [*rows, gone])
+    fill(engine, [*rows, gone])
 
     assert summary(operator)["by_version"] == [
         {"version": "1.4.0", "machines": 3},
@@ -111,7 +112,7 @@ def test_every_enrollment_and_uninstall_of_a_life_is_counted(operator, the_clock
 
 
 def test_a_day_is_one_of_utc_from_its_first_to_its_last_instant(
-    operator, database, the_clock
+    operator, engine, the_clock
 ):
     moments = [
         "2026-02-28T23:59:59.999999+00:00",
@@ -121,7 +122,7 @@ def test_a_day_is_one_of_utc_from_its_first_to_its_last_instant(
         "2026-03-03T00:00:00+00:00",  # in the future, since the clock was set back
     ]
     fill(
-        database,
+        engine,
         [{"machine_id": moment, "enrolled_at": moment} for moment in moments],
     )
 
@@ -129,7 +130,7 @@ def test_a_day_is_one_of_utc_from_its_first_to_its_last_instant(
 
 
 def test_what_an_older_server_did_is_counted_as_far_as_the_row_tells(
-    operator, database, the_clock
+    operator, engine, the_clock
 ):
     gone = {
         "machine_id": "older",
@@ -137,7 +138,7 @@ def test_what_an_older_server_did_is_counted_as_far_as_the_row_tells(
         "enrolled_at": "2026-02-20T08:00:00+00:00",
         "uninstalled_at": "2026-02-27T08:00:00+00:00",
     }
-    fill(database, [gone])
+    fill(engine, [gone])
     assert happened(operator) == {"2026-02-20": (1, 0), "2026-02-27": (0, 1)}
 
     operator.enroll("older")  # the row has this uninstall now, and so has the event

@@ -112,20 +112,20 @@ def test_it_ends_with_the_uninstall(operator, imported):
 
 
 def test_a_release_for_a_day_does_not_make_a_machine_pending(
-    operator, run, database, the_clock
+    operator, run, engine, the_clock
 ):
     """An older server stores no time at which a machine was seen."""
-    fill(database, [{"machine_id": "PC-1", "enrolled_at": the_clock.iso()}])
+    fill(engine, [{"machine_id": "PC-1", "enrolled_at": the_clock.iso()}])
     assert run("release", "PC-1").exit_code == 0
     assert presence(operator) == "online"
 
 
 def test_an_adopted_machine_that_was_seen_is_not_pending(
-    operator, database, imported, the_clock
+    operator, engine, imported, the_clock
 ):
     now = the_clock.iso()
     rows = [{"machine_id": f"PC-{n}", "enrolled_at": now} for n in (1, 2)]
-    fill(database, [{**rows[0], "last_seen_at": now}, rows[1]])
+    fill(engine, [{**rows[0], "last_seen_at": now}, rows[1]])
     imported("PC-1", "PC-2")
 
     assert (presence(operator), presence(operator, "PC-2")) == ("online", "pending")

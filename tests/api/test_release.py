@@ -166,13 +166,11 @@ def test_a_silent_machine_may_be_enrolled_again_where_that_is_set(make_app, the_
         ("2026-03-02T07:30:00", True),
     ],
 )
-def test_a_silence_is_judged_in_any_offset(
-    make_app, the_clock, database, seen, released
-):
+def test_a_silence_is_judged_in_any_offset(make_app, the_clock, engine, seen, released):
     app = make_app(LEA_FLEET_REENROLL_SILENT_AFTER="30m")
     operator = Api(app.test_client(), OPERATOR_TOKEN)
     installer = operator.installer()
-    fill(database, [{"machine_id": "PC-1", "last_seen_at": seen}])
+    fill(engine, [{"machine_id": "PC-1", "last_seen_at": seen}])
 
     response = installer.post("/enroll", {"machine_id": "PC-1"})
     assert response.status_code == (201 if released else 409)

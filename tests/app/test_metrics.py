@@ -381,14 +381,14 @@ HOSTILE = [
 ]
 
 
-def test_no_version_breaks_the_text(database, operator, monitor):
+def test_no_version_breaks_the_text(engine, operator, monitor):
     operator.get("/fleet")
     rows = [{"machine_id": f"PC-{n}", "version": v} for n, v in enumerate(HOSTILE)]
     rows += [{"machine_id": "A", "version": None}, {"machine_id": "B", "version": ""}]
     rows += [{"machine_id": "C", "version": "x" * 10**6}]
     rows += [{"machine_id": "D", "version": b"\xff"}, {"machine_id": "E", "version": 7}]
     rows += [{"machine_id": "F", "version": "\0"}]  # which ends the string, for SQLite
-    fill(database, rows)
+    fill(engine, rows)
 
     for accept in ("text/plain", PROMETHEUS):
         told = scrape(monitor, Accept=accept)
@@ -401,7 +401,7 @@ def test_no_version_breaks_the_text(database, operator, monitor):
         assert all(name.isprintable() for name in versions)
 
 
-def test_the_versions_that_are_told_apart_are_bounded(database, operator, monitor):
+def test_the_versions_that_are_told_apart_are_bounded(engine, operator, monitor):
     operator.get("/fleet")
     many = MOST_VERSIONS + 30
     rows = [
@@ -409,7 +409,7 @@ def test_the_versions_that_are_told_apart_are_bounded(database, operator, monito
         for version in range(many)
         for n in range(1 + (version < 5))
     ]
-    fill(database, rows)
+    fill(engine, rows)
 
     told = scrape(monitor)
 

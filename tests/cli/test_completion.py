@@ -100,12 +100,12 @@ def press(script, database, tmp_path):
 
 
 @pytest.fixture
-def fleet(database, operator, app):
+def fleet(engine, operator, app):
     operator.installer(label="Paris")
     operator.installer(label="Lyon")
     operator.request("DELETE", "/enrollment-tokens/1")
     names = ("PC-1", "PC-2", "pc-3", "SRV-é", "{9f2c4e03-77aa}")
-    fill(database, [{"machine_id": name} for name in names])
+    fill(engine, [{"machine_id": name} for name in names])
     app.extensions["lea_fleet"].store.close_idle()
 
 
@@ -160,8 +160,8 @@ def test_a_host_that_uses_the_plugin_completes_as_well(press, fleet, tmp_path):
     assert press("fleet", "show", "PC-1", app="host") == ["PC-1"]
 
 
-def test_fifty_machines_are_enough(press, database):
-    fill(database, [{"machine_id": f"PC-{n:04}"} for n in range(2000)])
+def test_fifty_machines_are_enough(press, engine):
+    fill(engine, [{"machine_id": f"PC-{n:04}"} for n in range(2000)])
 
     offered = press("fleet", "show", "PC-1")
 
@@ -169,11 +169,11 @@ def test_fifty_machines_are_enough(press, database):
 
 
 def test_what_a_shell_would_not_take_as_a_word_is_never_offered(
-    press, database, tmp_path
+    press, engine, tmp_path
 ):
     """A machine chooses its own id, and an operator presses TAB and Enter."""
     (tmp_path / "PC1").touch()  # what PC* is
-    fill(database, [{"machine_id": name} for name in (*NOT_WORDS, "PC-ok")])
+    fill(engine, [{"machine_id": name} for name in (*NOT_WORDS, "PC-ok")])
 
     offered = press("fleet", "show", "")
 

@@ -193,9 +193,9 @@ def test_one_machine_is_enrolled(run, operator, words):
 
 
 def test_a_machine_that_an_older_server_has_stored_is_taken_as_it_is(
-    run, operator, database, client
+    run, operator, engine, client
 ):
-    fill(database, [{"machine_id": "a/\x1b[2J", "status": "uninstalled"}])
+    fill(engine, [{"machine_id": "a/\x1b[2J", "status": "uninstalled"}])
 
     result = run("enroll", "a/\x1b[2J")
 

@@ -59,8 +59,8 @@ def not_zero(said):
     return {name: said[name] for name in names if said[name]}
 
 
-def add_older(database, **columns):
-    fill(database, [{**OLDER, **columns}])
+def add_older(engine, **columns):
+    fill(engine, [{**OLDER, **columns}])
 
 
 def dump(database):
@@ -97,24 +97,24 @@ def test_to_be_imported_is_not_to_be_enrolled(counts, operator):
 
 
 def test_what_is_adopted_stays_an_enrollment_of_the_older_server(
-    counts, operator, database, the_clock
+    counts, operator, engine, the_clock
 ):
-    add_older(database, enrolled_at=the_clock.iso())
+    add_older(engine, enrolled_at=the_clock.iso())
     counts(TWO)
 
     assert operator.get("/fleet/summary").json["by_day"][-1]["enrolments"] == 1
 
 
-def imported(counts, operator, database):
+def imported(counts, operator, engine):
     counts(TWO)
 
 
-def adopted(counts, operator, database):
-    add_older(database)
+def adopted(counts, operator, engine):
+    add_older(engine)
     counts(TWO)
 
 
-def left_uninstalled(counts, operator, database):
+def left_uninstalled(counts, operator, engine):
     operator.enroll()
     operator.uninstall()
     counts(TWO)
@@ -126,10 +126,10 @@ def left_uninstalled(counts, operator, database):
     + [(left_uninstalled, "reactivated")],
 )
 def test_no_installer_meets_a_409(
-    counts, operator, database, the_clock, happened, status
+    counts, operator, engine, the_clock, happened, status
 ):
     """However long it takes to come; and the next one is refused as ever."""
-    happened(counts, operator, database)
+    happened(counts, operator, engine)
     the_clock.advance(days=400)
     installer = operator.installer()
 
@@ -144,9 +144,9 @@ def test_no_installer_meets_a_409(
 
 
 @pytest.mark.parametrize("happened", [imported, adopted, left_uninstalled])
-def test_a_lost_answer_is_given_again(counts, operator, database, happened):
+def test_a_lost_answer_is_given_again(counts, operator, engine, happened):
     """Though the token has but one use, and the file is imported in between."""
-    happened(counts, operator, database)
+    happened(counts, operator, engine)
     installer = operator.installer(max_uses=1)
     key = {"Idempotency-Key": "key-1"}
 
@@ -168,9 +168,9 @@ def test_nor_does_one_that_may_not_reactivate(counts, operator):
 
 
 def test_one_of_the_older_server_is_adopted_with_what_the_file_says(
-    counts, operator, database
+    counts, operator, engine
 ):
-    add_older(database, last_seen_at="2026-03-01T09:00:00+00:00")
+    add_older(engine, last_seen_at="2026-03-01T09:00:00+00:00")
     before = operator.machine()
 
     assert counts(TWO) == {"adopted": 1, "imported": 1}
@@ -205,8 +205,8 @@ def test_one_that_is_uninstalled_is_left_alone(counts, operator):
 
 
 @pytest.mark.parametrize("happened", [imported, adopted])
-def test_a_second_run_changes_nothing(counts, operator, database, happened):
-    happened(counts, operator, database)
+def test_a_second_run_changes_nothing(counts, operator, engine, database, happened):
+    happened(counts, operator, engine)
     before = dump(database)
 
     assert counts(TWO) == {"unchanged": 2}
@@ -251,8 +251,8 @@ def test_a_release_by_hand_does_not_cut_short_that_of_an_import(
     assert operator.installer().enroll("PC-1").answer["status"] == "reenrolled"
 
 
-def test_an_older_id_with_blanks_is_the_machine_that_it_was(counts, operator, database):
-    add_older(database, machine_id=" PC/1")
+def test_an_older_id_with_blanks_is_the_machine_that_it_was(counts, operator, engine):
+    add_older(engine, machine_id=" PC/1")
 
     assert counts(f"{HEADING} PC/1;;\n") == {"adopted": 1}
     assert listed(ask(operator)) == [" PC/1"]
@@ -261,9 +261,9 @@ def test_an_older_id_with_blanks_is_the_machine_that_it_was(counts, operator, da
 # Without doing it, and before doing it
 
 
-def fleet_of_every_kind(operator, database):
+def fleet_of_every_kind(operator, engine):
     """Leave a machine of each kind; return a file with all, and what it comes to."""
-    add_older(database, machine_id="older")
+    add_older(engine, machine_id="older")
     operator.enroll("enrolled")
     operator.enroll("uninstalled")
     operator.uninstall("uninstalled")
@@ -272,8 +272,10 @@ def fleet_of_every_kind(operator, database):
     return HEADING + "".join(f"{n};;\n" for n in names), {**expected, "refused": 2}
 
 
-def test_a_dry_run_counts_the_same_and_changes_nothing(counts, operator, database):
-    content, expected = fleet_of_every_kind(operator, database)
+def test_a_dry_run_counts_the_same_and_changes_nothing(
+    counts, operator, engine, database
+):
+    content, expected = fleet_of_every_kind(operator, engine)
     before = dump(database)
 
     assert counts(content, "--dry-run", exit_code=1) == expected

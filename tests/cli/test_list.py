@@ -20,8 +20,8 @@ ROWS = [
 
 
 @pytest.fixture
-def run(app, operator, database):
-    fill(database, ROWS)
+def run(app, operator, engine):
+    fill(engine, ROWS)
     return lambda *words: app.test_cli_runner().invoke(args=["fleet", "list", *words])
 
 

@@ -96,11 +96,11 @@ def test_silent_machines_are_uninstalled_where_it_is_said(run, operator, the_clo
 
 
 def test_a_machine_of_an_older_server_that_was_never_seen_counts_as_enrolled(
-    run, operator, database
+    run, operator, engine
 ):
     old = {"enrolled_at": "2020-01-01T00:00:00+00:00"}
     fill(
-        database,
+        engine,
         [
             {"machine_id": "PC-1", **old},
             {"machine_id": "PC-2", **old, "last_seen_at": "2999-01-01T00:00:00+00:00"},
@@ -196,7 +196,7 @@ def test_a_machine_that_comes_back_between_is_spared(
     assert happened(operator)[0][0] == "reactivated"
 
 
-def test_a_machine_without_a_date_of_its_uninstall_is_spared(run, operator, database):
-    fill(database, [{"machine_id": "PC-1", "status": "uninstalled", **ZOE}])
+def test_a_machine_without_a_date_of_its_uninstall_is_spared(run, operator, engine):
+    fill(engine, [{"machine_id": "PC-1", "status": "uninstalled", **ZOE}])
 
     assert run("--uninstalled-for", "1s").output == "There is nothing to erase.\n"

@@ -208,13 +208,13 @@ def test_the_last_five_events_are_shown(run, operator):
     assert len(run("show", "PC-1").output.splitlines()) < 24
 
 
-def test_what_a_machine_says_moves_no_cursor_and_hides_nothing(run, operator, database):
+def test_what_a_machine_says_moves_no_cursor_and_hides_nothing(run, operator, engine):
     names = ("machine_id", "user_name", "user_email", "user_id", "hostname", "os_info")
     row = dict.fromkeys([*names, "version", "uninstall_reason"], HOSTILE)
     instants = dict.fromkeys(
         ("enrolled_at", "last_seen_at", "uninstalled_at"), "\x1b[2J"
     )
-    fill(database, [{**row, **instants, "status": "gone\x1b"}])
+    fill(engine, [{**row, **instants, "status": "gone\x1b"}])
 
     output = run("show", HOSTILE).output
 

@@ -81,9 +81,9 @@ def test_an_empty_fleet_is_no_fault(run, operator):
     assert "#" not in result.output
 
 
-def test_the_rarest_of_many_versions_are_left_out_and_counted(run, database):
+def test_the_rarest_of_many_versions_are_left_out_and_counted(run, engine):
     rows = [{"machine_id": f"PC-{n}", "version": f"1.{n:02}"} for n in range(25)]
-    fill(database, [*rows, {"machine_id": "PC-x", "version": "1.24"}])
+    fill(engine, [*rows, {"machine_id": "PC-x", "version": "1.24"}])
 
     lines = run().output.splitlines()
 
@@ -94,11 +94,11 @@ def test_the_rarest_of_many_versions_are_left_out_and_counted(run, database):
 
 @pytest.mark.parametrize("columns", [60, 80])
 def test_a_version_that_is_long_or_hostile_fits_the_screen(
-    run, database, monkeypatch, columns
+    run, engine, monkeypatch, columns
 ):
     monkeypatch.setenv("COLUMNS", str(columns))
     rows = [("PC-1", "李" * 100), ("PC-2", "a\x1b[2Jb\nc\u202e")]
-    fill(database, [{"machine_id": name, "version": text} for name, text in rows])
+    fill(engine, [{"machine_id": name, "version": text} for name, text in rows])
 
     output = run().output
 

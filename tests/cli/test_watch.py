@@ -193,8 +193,8 @@ def test_nothing_is_cleared_and_nothing_scrolls(watch, operator):
 
 
 @pytest.mark.parametrize("lines", [10, 24])
-def test_it_fits_the_screen_and_says_how_many_more_there_are(watch, database, lines):
-    fill(database, fleet_of(100))
+def test_it_fits_the_screen_and_says_how_many_more_there_are(watch, engine, lines):
+    fill(engine, fleet_of(100))
 
     shown = watch(lines=lines, columns=60).wait_for("100 machines")
 
@@ -204,8 +204,8 @@ def test_it_fits_the_screen_and_says_how_many_more_there_are(watch, database, li
     assert all(len(line) <= 60 for line in shown[:-1])
 
 
-def test_a_screen_of_a_few_lines_is_no_fault(watch, database):
-    fill(database, fleet_of(5))
+def test_a_screen_of_a_few_lines_is_no_fault(watch, engine):
+    fill(engine, fleet_of(5))
 
     screen = watch(lines=4)
 
@@ -225,8 +225,8 @@ def test_a_screen_of_a_few_lines_is_no_fault(watch, database):
     ],
     ids=str,
 )
-def test_the_other_options_narrow_it(watch, database, words, more):
-    fill(database, [*fleet_of(100), {"machine_id": "PC-x", "status": "uninstalled"}])
+def test_the_other_options_narrow_it(watch, engine, words, more):
+    fill(engine, [*fleet_of(100), {"machine_id": "PC-x", "status": "uninstalled"}])
 
     shown = watch(*words).wait_for(" machine")
 
@@ -283,10 +283,10 @@ def test_what_a_machine_says_moves_no_cursor(watch, operator):
     assert LEAVE not in screen.written and "\x1b[2J" not in screen.written
 
 
-def test_colours_are_as_in_the_list(watch, database):
+def test_colours_are_as_in_the_list(watch, engine):
     long_ago = "2020-01-01T00:00:00+00:00"
     row = {"machine_id": "PC-1", "enrolled_at": long_ago, "last_seen_at": long_ago}
-    fill(database, [row])
+    fill(engine, [row])
     coloured, plain = watch(), watch(NO_COLOR="1")
 
     for screen in (coloured, plain):

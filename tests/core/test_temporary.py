@@ -29,9 +29,9 @@ def nowhere(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def many(operator, database, app):
+def many(operator, engine, app):
     operator.get("/fleet")
-    fill(database, [{"machine_id": f"PC-{number}"} for number in range(MACHINES)])
+    fill(engine, [{"machine_id": f"PC-{number}"} for number in range(MACHINES)])
     app.extensions["lea_fleet"].store.close_idle()
 
 

@@ -809,9 +809,9 @@ def test_threads_that_enroll_at_once(app):
 
 
 def test_a_log_that_another_thread_has_just_begun_is_not_taken_for_a_lost_one(
-    app, database, monkeypatch
+    app, engine, monkeypatch
 ):
-    fill(database, [])  # by a program that does not use a WAL
+    fill(engine, [])  # by a program that does not use a WAL
     look = connections.files_at
 
     def look_while_another_opens(path):

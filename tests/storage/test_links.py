@@ -17,6 +17,7 @@ from lea_fleet.storage.sqlite import connections, files
 from tests.cli.doctor.calling import call
 from tests.storage.test_connections import is_sound, machines, operator_of
 from tests.support.api import assert_problem
+from tests.support.engines import SqliteFile
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def file(tmp_path):
 
 
 @pytest.fixture(params=["link", "relative link", "link to a link", "linked folder"])
-def database(request, file, tmp_path):
+def link(request, file, tmp_path):
     """The configured path."""
     folder = tmp_path / "data"
     if request.param == "linked folder":
@@ -43,6 +44,11 @@ def database(request, file, tmp_path):
     else:
         link.symlink_to(file)
     return link
+
+
+@pytest.fixture
+def engine(link):
+    return SqliteFile(link)
 
 
 @pytest.fixture

@@ -23,13 +23,13 @@ PRESENCE = {
 
 
 @pytest.fixture
-def seen(app, operator, database):
+def seen(app, operator, engine):
     """Fill the fleet with machines that are named by when they were last seen."""
 
     def seen(*timestamps):
         operator.get("/fleet")
         rows = [{"machine_id": at, "last_seen_at": at} for at in timestamps]
-        fill(database, rows)
+        fill(engine, rows)
 
     return seen
 
@@ -69,11 +69,11 @@ def test_a_silence_and_the_order_of_a_list(seen, operator, the_clock):
     [("2026-03-02T00:30:00+01:00", [1, 0]), ("2026-03-01T20:00:00-05:00", [0, 1])],
 )
 def test_the_days_of_a_summary_are_those_of_utc(
-    operator, database, the_clock, enrolled_at, counted
+    operator, engine, the_clock, enrolled_at, counted
 ):
     operator.get("/fleet")
     row = {"machine_id": "A", "status": "uninstalled", "enrolled_at": enrolled_at}
-    fill(database, [{**row, "uninstalled_at": enrolled_at}])
+    fill(engine, [{**row, "uninstalled_at": enrolled_at}])
     days = ask(operator, "/fleet/summary", days=2)["by_day"]
 
     assert [day["date"] for day in days] == ["2026-03-01", "2026-03-02"]
@@ -81,7 +81,7 @@ def test_the_days_of_a_summary_are_those_of_utc(
     assert [day["uninstalls"] for day in days] == counted
 
 
-def test_what_is_pruned_after_an_uninstall(run, operator, database, the_clock):
+def test_what_is_pruned_after_an_uninstall(run, operator, engine, the_clock):
     operator.get("/fleet")
     uninstalls = {
         "due": "2026-01-31T05:00:00-03:00",
@@ -92,18 +92,18 @@ def test_what_is_pruned_after_an_uninstall(run, operator, database, the_clock):
         {**departed, "machine_id": name, "uninstalled_at": at}
         for name, at in uninstalls.items()
     ]
-    fill(database, rows)
+    fill(engine, rows)
     listed = run("prune", "--uninstalled-for", "30d").output
 
     assert "due" in listed and "later" not in listed
 
 
-def test_what_the_doctor_calls_the_future(run, operator, database, the_clock):
+def test_what_the_doctor_calls_the_future(run, operator, engine, the_clock):
     operator.get("/fleet")
-    fill(database, [{"machine_id": "A", "last_seen_at": "2026-03-02T09:30:00+02:00"}])
+    fill(engine, [{"machine_id": "A", "last_seen_at": "2026-03-02T09:30:00+02:00"}])
     assert "no timestamp is in the future" in run("doctor").output
 
-    fill(database, [{"machine_id": "B", "last_seen_at": "2026-03-02T07:30:00-02:00"}])
+    fill(engine, [{"machine_id": "B", "last_seen_at": "2026-03-02T07:30:00-02:00"}])
     assert "1 of enrolled_agents.last_seen_at in the future" in run("doctor").output
 
 

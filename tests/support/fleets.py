@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from lea_fleet import create_app
 from lea_fleet.app.database import get_host_repository, get_repository
 from lea_fleet.core import tokens
-from lea_fleet.storage.sqlite.schema import ensure_schema
 from tests.support.api import OPERATOR_TOKEN
 
 #: The columns of a row that a test does not give.
@@ -21,15 +18,14 @@ def get_db():
     return get_host_repository().connection
 
 
-def fill(database, rows):
+def fill(engine, rows):
     """Replace all machines by *rows*, each a mapping of columns."""
-    database.parent.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        ensure_schema(connection)
-        connection.execute("BEGIN IMMEDIATE")
+    engine.make_tables()
+    with engine.connected() as connection:
+        connection.execute("BEGIN")
         connection.execute("DELETE FROM enrolled_agents")
         for row in rows:
-            row = {**DEFAULTS, **row}
+            row = engine.stored({**DEFAULTS, **row})
             names, marks = ", ".join(row), ", ".join("?" * len(row))
             connection.execute(
                 f"INSERT INTO enrolled_agents ({names}) VALUES ({marks})",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.engines import SqliteFile
 from tests.support.fleets import fill
 from tests.support.server import running_server
 
@@ -21,7 +22,7 @@ ROOM = 32 * 1024 * 1024 * MACHINES // 100_000
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
     fill(
-        folder / "rpa_data.db",
+        SqliteFile(folder / "rpa_data.db"),
         (
             {
                 "machine_id": f"AIVA-PC-{number:06}",

@@ -92,8 +92,8 @@ def test_suspected_clones(app, operator):
     assert "flask fleet events MACHINE" in found["action"]
 
 
-def test_machines_without_a_token(app, operator, database):
-    fill(database, [{"machine_id": f"OLD-{number}"} for number in range(3)])
+def test_machines_without_a_token(app, operator, engine):
+    fill(engine, [{"machine_id": f"OLD-{number}"} for number in range(3)])
 
     found = call(app)["tokens"]
 
@@ -102,8 +102,8 @@ def test_machines_without_a_token(app, operator, database):
     assert "flask fleet release --without-token" in found["action"]
 
 
-def test_a_machine_that_is_released_will_get_its_token(app, database, the_clock):
-    fill(database, [{"machine_id": "OLD", "enrolled_at": the_clock.iso()}])
+def test_a_machine_that_is_released_will_get_its_token(app, engine, the_clock):
+    fill(engine, [{"machine_id": "OLD", "enrolled_at": the_clock.iso()}])
     released = ["fleet", "release", "OLD"]
     assert app.test_cli_runner().invoke(args=released).exit_code == 0
 
@@ -112,8 +112,8 @@ def test_a_machine_that_is_released_will_get_its_token(app, database, the_clock)
     assert only(call(app), "tokens", "warning")
 
 
-def test_machines_without_a_token_where_all_share_one(make_app, operator, database):
-    fill(database, [{"machine_id": "OLD"}])
+def test_machines_without_a_token_where_all_share_one(make_app, operator, engine):
+    fill(engine, [{"machine_id": "OLD"}])
     app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_ISSUE="shared")
 
     assert call(app)["tokens"]["level"] == "ok"

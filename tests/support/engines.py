@@ -1,0 +1,100 @@
+"""The database of a test, on each of the engines that it runs on.
+
+Both classes have the same members, so that a test says once what holds on both.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+
+import psycopg
+
+from lea_fleet.storage.postgresql import schema as postgresql_schema
+from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
+from lea_fleet.storage.postgresql.statements import quoted
+from lea_fleet.storage.sqlite import schema as sqlite_schema
+from lea_fleet.storage.sqlite.dialect import SqliteDialect
+
+
+class SqliteFile:
+    """A SQLite file, which is not there until something makes it."""
+
+    dialect = SqliteDialect
+
+    #: What the driver raises where the database can no longer be used.
+    fault = sqlite3.OperationalError("disk I/O error")
+
+    #: How many calls of ours a page of the fleet may take, in how many files.
+    limits_of_page = 110, 24
+
+    def __init__(self, path):
+        self.path = path
+        #: What an application is given to use it.
+        self.settings = {"RPA_AGENTS_DB_PATH": path}
+
+    @contextmanager
+    def connected(self):
+        """Yield a connection in autocommit, as another program has one."""
+        self.path.parent.mkdir(exist_ok=True)
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        with closing(connection):
+            yield connection
+
+    def make_tables(self):
+        """Create our tables without an application."""
+        with self.connected() as connection:
+            sqlite_schema.ensure_schema(connection)
+
+    def stored(self, columns):
+        """Return *columns* of a machine with those that are derived of them."""
+        return columns
+
+
+class PostgresqlSchema:
+    """A schema of a PostgreSQL database, which is not there until it is made."""
+
+    dialect = PostgresqlDialect
+
+    #: What the driver raises where the database can no longer be used.
+    fault = psycopg.OperationalError("the connection is closed")
+
+    #: How many calls of ours a page of the fleet may take, in how many files.
+    limits_of_page = 143, 25
+
+    def __init__(self, url, name):
+        self._url = url
+        self._name = name
+        self.settings = {
+            "RPA_AGENTS_DB_PATH": None,
+            "LEA_FLEET_DATABASE_URL": url,
+            "LEA_FLEET_DATABASE_SCHEMA": name,
+        }
+
+    @contextmanager
+    def connected(self):
+        """Yield a connection in autocommit, as another program has one.
+
+        Its statements are written with ``?`` for values, as for SQLite.
+        """
+        with psycopg.connect(self._url, autocommit=True) as driver:
+            driver.execute(f"SET search_path = {quoted(self._name)}")
+            yield _Connection(driver)
+
+    def make_tables(self):
+        """Create our tables without an application."""
+        with psycopg.connect(self._url, autocommit=True) as driver:
+            postgresql_schema.ensure_schema(driver, self._name)
+
+    def stored(self, columns):
+        """Return *columns* of a machine with those that are derived of them."""
+        return DIALECT.with_keys(columns)
+
+
+class _Connection:
+    def __init__(self, driver):
+        self.driver = driver
+
+    def execute(self, statement, values=()):
+        query = statement.replace("%", "%%").replace("?", "%s") if values else statement
+        return self.driver.execute(query, values or None)
