@@ -41,18 +41,27 @@ _ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 def pytest_generate_tests(metafunc):
     """Run the tests of some folders on both engines.
 
-    One that asks for the file of the database is about SQLite, or is marked ``sqlite``.
+    One that asks for the file of the database is about SQLite, or is marked ``sqlite``;
+    one that is marked ``postgresql`` is about PostgreSQL.
     """
     if "engine" not in metafunc.fixturenames:
         return
+    marked = metafunc.definition.get_closest_marker
     folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
-    is_for_sqlite = (
-        folder not in _ON_BOTH
-        or "database" in metafunc.fixturenames
-        or metafunc.definition.get_closest_marker("sqlite")
-    )
-    if not is_for_sqlite:
+    if marked("postgresql"):
+        metafunc.parametrize("engine", _ENGINES[1:], indirect=True)
+    elif folder in _ON_BOTH and not (
+        marked("sqlite") or "database" in metafunc.fixturenames
+    ):
         metafunc.parametrize("engine", _ENGINES, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what starts a server itself, so that ``-m`` selects it too."""
+    for item in items:
+        if {"postgresql_server", "start_postgresql"} & {*item.fixturenames}:
+            item.add_marker("postgresql")
 
 
 @pytest.fixture(scope="session")
