@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lea_fleet.storage.agents import Agents
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_invalid, assert_problem
 
 
@@ -42,6 +43,29 @@ def test_it_is_answered_again_with_a_fresh_token_and_no_further_use(
     listed = operator.get("/enrollment-tokens").json["enrollment_tokens"]
     assert listed[0]["uses"] == 1
     assert events(operator) == ["token_revoked", "enrolled"]
+
+
+@pytest.mark.postgresql
+def test_it_is_answered_again_while_the_first_one_is_being_written(
+    installer, client, elsewhere, monkeypatch
+):
+    """Neither of them finds the new machine when it begins, so that none waits."""
+    insert = Agents.insert
+    first = []
+
+    def overtaken(*args, **options):
+        if not first:
+            first.append(None)
+            first[0] = enroll(Api(elsewhere.client, installer.token)).json
+        return insert(*args, **options)
+
+    monkeypatch.setattr(Agents, "insert", overtaken)
+    response = enroll(installer)
+
+    assert response.status_code == 201, response.text
+    assert response.json["status"] == "enrolled"
+    assert Agent(client, response.json).heartbeat().status_code == 200
+    assert_problem(Agent(client, first[0]).heartbeat(), 401, "token_revoked")
 
 
 def test_it_may_be_lost_again_and_again(installer, client):
