@@ -20,6 +20,17 @@ from .errors import database_problem
 _CONNECT_TIMEOUT = 5
 SHORTEST = 2
 
+#: A host that does not answer is given up after 10 seconds (seen: 10.1 and 10.7, with
+#: its link cut), when a standby may have taken over. Linux alone takes 15 minutes for
+#: data that was sent, and asks after two hours where nothing comes. In seconds, but for
+#: the first in milliseconds, and the last, how often it is asked.
+_SILENCE = {
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+
 #: Of several hosts, the one that accepts writes.
 WRITABLE = {"target_session_attrs": "read-write"}
 
@@ -64,6 +75,7 @@ def parameters(url: str, **more: Any) -> dict[str, Any]:
     ours = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "application_name": "lea_fleet",
+        **_SILENCE,
         **more,
     }
     given = conninfo.conninfo_to_dict(url)
