@@ -21,6 +21,7 @@ class SqliteFile:
     """A SQLite file, which is not there until something makes it."""
 
     dialect = SqliteDialect
+    errors = sqlite3.Error
 
     #: What the driver raises where the database can no longer be used.
     fault = sqlite3.OperationalError("disk I/O error")
@@ -50,11 +51,16 @@ class SqliteFile:
         """Return *columns* of a machine with those that are derived of them."""
         return columns
 
+    def qualified(self, table):
+        """Return the name of a *table* as the application's connection finds it."""
+        return table
+
 
 class PostgresqlSchema:
     """A schema of a PostgreSQL database, which is not there until it is made."""
 
     dialect = PostgresqlDialect
+    errors = psycopg.Error
 
     #: What the driver raises where the database can no longer be used.
     fault = psycopg.OperationalError("the connection is closed")
@@ -89,6 +95,10 @@ class PostgresqlSchema:
     def stored(self, columns):
         """Return *columns* of a machine with those that are derived of them."""
         return DIALECT.with_keys(columns)
+
+    def qualified(self, table):
+        """Return the name of a *table* as the application's connection finds it."""
+        return f"{quoted(self._name)}.{table}"
 
 
 class _Connection:
