@@ -15,8 +15,7 @@ from lea_fleet.app.refusals import forget_refusals
 from lea_fleet.core import clock
 from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
-from tests.support.engines import PostgresqlSchema, SqliteFile
-from tests.support.postgresql import new_schema
+from tests.support.engines import ENGINES, new_engine
 from tests.support.rules import compile_rules_once
 
 compile_rules_once()
@@ -32,14 +31,12 @@ def pytest_unconfigure(config):
         shared_postgresql.end_run()
 
 
-#: The folders whose tests run on both engines.
-_ON_BOTH = ("api",)
-
-_ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+#: The folders and modules whose tests run on both engines.
+_ON_BOTH = ("api", "system/test_concurrency.py")
 
 
 def pytest_generate_tests(metafunc):
-    """Run the tests of some folders on both engines.
+    """Run the tests of some folders and modules on both engines.
 
     One that asks for the file of the database is about SQLite, or is marked ``sqlite``;
     one that is marked ``postgresql`` is about PostgreSQL.
@@ -47,13 +44,12 @@ def pytest_generate_tests(metafunc):
     if "engine" not in metafunc.fixturenames:
         return
     marked = metafunc.definition.get_closest_marker
-    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+    module = metafunc.definition.path.relative_to(Path(__file__).parent)
+    is_on_both = any(module.is_relative_to(place) for place in _ON_BOTH)
     if marked("postgresql"):
-        metafunc.parametrize("engine", _ENGINES[1:], indirect=True)
-    elif folder in _ON_BOTH and not (
-        marked("sqlite") or "database" in metafunc.fixturenames
-    ):
-        metafunc.parametrize("engine", _ENGINES, indirect=True)
+        metafunc.parametrize("engine", ENGINES[1:], indirect=True)
+    elif is_on_both and not (marked("sqlite") or "database" in metafunc.fixturenames):
+        metafunc.parametrize("engine", ENGINES, indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,13 +97,8 @@ def _nothing_left_to_log():
 @pytest.fixture
 def engine(request, tmp_path):
     """The database of the test, on one of the engines; nothing is there yet."""
-    if getattr(request, "param", "sqlite") == "sqlite":
-        yield SqliteFile(tmp_path / "data" / "rpa_data.db")
-        return
-    admin = request.getfixturevalue("postgresql_admin")
-    with new_schema(admin) as name:
-        url = request.getfixturevalue("postgresql_server")
-        yield PostgresqlSchema(f"{url}postgres", name)
+    with new_engine(request, tmp_path / "data" / "rpa_data.db") as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,32 @@ import sqlite3
 from contextlib import closing, contextmanager
 
 import psycopg
+import pytest
 
 from lea_fleet.storage.postgresql import schema as postgresql_schema
 from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
 from lea_fleet.storage.postgresql.statements import quoted
 from lea_fleet.storage.sqlite import schema as sqlite_schema
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
+from tests.support.postgresql import new_schema
+
+#: The parameters of a fixture for :func:`new_engine`.
+ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+@contextmanager
+def new_engine(request, path):
+    """Yield the database of the tests of *request*; nothing is there yet.
+
+    The parameter of its fixture is one of ENGINES; SQLite, with the file *path*, is the
+    default.
+    """
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield SqliteFile(path)
+        return
+    server = request.getfixturevalue("postgresql_server")
+    with new_schema(request.getfixturevalue("postgresql_admin")) as name:
+        yield PostgresqlSchema(f"{server}postgres", name)
 
 
 class SqliteFile:
@@ -33,6 +53,11 @@ class SqliteFile:
         self.path = path
         #: What an application is given to use it.
         self.settings = {"RPA_AGENTS_DB_PATH": path}
+
+    @property
+    def environment(self):
+        """The settings as variables of the environment."""
+        return _variables(self.settings)
 
     @contextmanager
     def connected(self):
@@ -77,6 +102,11 @@ class PostgresqlSchema:
             "LEA_FLEET_DATABASE_SCHEMA": name,
         }
 
+    @property
+    def environment(self):
+        """The settings as variables of the environment."""
+        return _variables(self.settings)
+
     @contextmanager
     def connected(self):
         """Yield a connection in autocommit, as another program has one.
@@ -99,6 +129,10 @@ class PostgresqlSchema:
     def qualified(self, table):
         """Return the name of a *table* as the application's connection finds it."""
         return f"{quoted(self._name)}.{table}"
+
+
+def _variables(settings):
+    return {name: str(value) for name, value in settings.items() if value is not None}
 
 
 class _Connection:

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from werkzeug.test import TestResponse
 
 from tests.support.api import OPERATOR_TOKEN, Api
+from tests.support.engines import SqliteFile, new_engine
 
 _DEADLINE = 60  # seconds
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
@@ -28,21 +28,31 @@ def running_server(
     *options,
     app="lea_fleet:create_app()",
     database=None,
+    engine=None,
     packages=None,
     **settings,
 ):
     """Run gunicorn with *options* on *app*, with the database in *folder* or elsewhere.
 
-    Modules in the folder *packages* are imported from there. *settings* are those of
-    lea_fleet, as text. No process of the server remains at the end, even if the test
-    fails.
+    *database* is the path of a SQLite file, *engine* a database of engines.py. Modules
+    in the folder *packages* are imported from there. *settings* are those of lea_fleet,
+    as text. No process of the server remains at the end, even if the test fails.
     """
-    server = Server(folder, options, app, settings, database, packages)
+    engine = engine or SqliteFile(database or folder / "rpa_data.db")
+    server = Server(folder, options, app, settings, engine, packages)
     try:
         server.wait_until_it_answers()
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def server_on_engine(request, folder, *options, **settings):
+    """Run gunicorn on the engine that the parameter of the fixture of *request* is."""
+    with new_engine(request, folder / "rpa_data.db") as engine:
+        with running_server(folder, *options, engine=engine, **settings) as server:
+            yield server
 
 
 def wait_until_it_listens(process, port):
@@ -59,13 +69,13 @@ def wait_until_it_listens(process, port):
 class Server:
     """A running server, with methods to use it and to end it."""
 
-    def __init__(self, folder, options, app, settings, database=None, packages=None):
+    def __init__(self, folder, options, app, settings, engine, packages=None):
         folder.mkdir(exist_ok=True)
-        self.database = database or folder / "rpa_data.db"
+        self.engine = engine
         self.environment = {
             **os.environ,
             "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": str(self.database),
+            **engine.environment,
             "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts its own socket
             **{f"FLASK_{name}": value for name, value in settings.items()},
         }
@@ -93,6 +103,11 @@ class Server:
         return self._log.read_text()
 
     @property
+    def database(self):
+        """The path of the SQLite file."""
+        return self.engine.path
+
+    @property
     def client(self):
         return TcpClient(self.port)
 
@@ -100,10 +115,10 @@ class Server:
     def operator(self):
         return Api(self.client, OPERATOR_TOKEN)
 
-    def read(self, query):
+    def read(self, query, values=()):
         """Return the first column of a query, read from the database directly."""
-        with closing(sqlite3.connect(self.database)) as connection:
-            return [row[0] for row in connection.execute(query)]
+        with self.engine.connected() as connection:
+            return [row[0] for row in connection.execute(query, values)]
 
     def workers(self):
         """Return the ids of the worker processes, once all of them run (Linux)."""
