@@ -170,7 +170,7 @@ class Agents(Repository):
             _insert(dialect), dialect.with_keys(columns)
         ).fetchall()
         if not rows:
-            dialect.lock(self._unit.session, machine_id)
+            self._unit.lock(machine_id)
             return None
         return _just_written({"id": rows[0][0], **columns})
 

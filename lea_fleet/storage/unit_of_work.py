@@ -127,6 +127,15 @@ class UnitOfWork:
             if unit._announce is not None:
                 unit._announce(event)
 
+    def lock(self, machine_id: str) -> None:
+        """Lock a machine that the open transaction did not find when it began.
+
+        The transaction's timestamp is read again, since whoever had the lock may have
+        a later one.
+        """
+        self.dialect.lock(self.session, machine_id)
+        (self._outer or self)._read_clock()
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Run the block so that all its reads see the same snapshot."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lea_fleet.storage.agents import Agents
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 
 DETAILS = {
@@ -36,6 +37,32 @@ def test_a_new_machine_is_enrolled_with_a_token_of_its_own(operator, the_clock):
         "presence": "online",
         "suspected_clone": False,
     }
+
+
+@pytest.mark.postgresql
+def test_one_that_another_program_inserts_meanwhile_is_enrolled_after_that(
+    operator, engine, the_clock, monkeypatch
+):
+    insert = Agents.insert
+
+    def overtaken(*args, **options):
+        the_clock.advance(seconds=1)
+        with engine.connected() as connection:
+            connection.execute(
+                "INSERT INTO enrolled_agents (machine_id, enrolled_at, status)"
+                " VALUES ('PC-1', ?, 'uninstalled')",
+                [the_clock.iso()],
+            )
+        the_clock.advance(seconds=1)
+        return insert(*args, **options)
+
+    monkeypatch.setattr(Agents, "insert", overtaken)
+    response = operator.post("/enroll", {"machine_id": "PC-1"})
+
+    assert response.json["status"] == "reactivated"
+    assert response.json["agent"]["enrolled_at"] == the_clock.iso()
+    (event,) = operator.get("/machines/PC-1/events").json["events"]
+    assert (event["event"], event["at"]) == ("reactivated", the_clock.iso())
 
 
 def test_the_answer_is_ascii_and_not_cached(operator):

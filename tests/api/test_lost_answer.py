@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from lea_fleet.storage.agents import Agents
@@ -47,25 +49,26 @@ def test_it_is_answered_again_with_a_fresh_token_and_no_further_use(
 
 @pytest.mark.postgresql
 def test_it_is_answered_again_while_the_first_one_is_being_written(
-    installer, client, elsewhere, monkeypatch
+    installer, client, elsewhere, engine, monkeypatch
 ):
-    """Neither of them finds the new machine when it begins, so that none waits."""
-    insert = Agents.insert
-    first = []
+    """A new machine has no row that the later one could wait for."""
+    insert, later = Agents.insert, []
 
-    def overtaken(*args, **options):
-        if not first:
-            first.append(None)
-            first[0] = enroll(Api(elsewhere.client, installer.token)).json
-        return insert(*args, **options)
+    def insert_while_the_other_waits(agents, *args, **options):
+        if not later:
+            later.append(pool.submit(enroll, Api(elsewhere.client, installer.token)))
+            engine.wait_until_it_blocks(agents._unit.session)
+        return insert(agents, *args, **options)
 
-    monkeypatch.setattr(Agents, "insert", overtaken)
-    response = enroll(installer)
+    monkeypatch.setattr(Agents, "insert", insert_while_the_other_waits)
+    with ThreadPoolExecutor() as pool:
+        first = enroll(installer)
+        again = later[0].result(60)
 
-    assert response.status_code == 201, response.text
-    assert response.json["status"] == "enrolled"
-    assert Agent(client, response.json).heartbeat().status_code == 200
-    assert_problem(Agent(client, first[0]).heartbeat(), 401, "token_revoked")
+    assert [first.status_code, again.status_code] == [201, 201], again.text
+    assert again.json["status"] == "enrolled"
+    assert Agent(client, again.json).heartbeat().status_code == 200
+    assert_problem(Agent(client, first.json).heartbeat(), 401, "token_revoked")
 
 
 def test_it_may_be_lost_again_and_again(installer, client):

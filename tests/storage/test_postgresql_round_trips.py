@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import count
 
@@ -32,16 +33,22 @@ def session(request, url, monkeypatch):
     """A session that begins in one round trip, or cannot."""
     if request.param == "libpq 13":
         monkeypatch.setattr(capabilities, "has_pipeline", lambda: False)
-    store = Connections(
-        url,
-        schema="public",
-        busy_timeout=0.1,
-        reuse=False,
-        pooled=request.param == "pooled",
-    )
+    with opened(url, busy_timeout=0.1, pooled=request.param == "pooled") as session:
+        for machine_id in ("PC-1", "PC-2"):
+            session.execute(_INSERT, {"machine_id": machine_id})
+        yield session
+
+
+@pytest.fixture
+def other_session(url):
+    with opened(url, busy_timeout=0.1, pooled=False) as session:
+        yield session
+
+
+@contextmanager
+def opened(url, **options):
+    store = Connections(url, schema="public", reuse=False, **options)
     session = store.acquire()
-    for machine_id in ("PC-1", "PC-2"):
-        session.execute(_INSERT, {"machine_id": machine_id})
     yield session
     store.discard(session)
 
@@ -105,8 +112,8 @@ def test_requests_take_few_round_trips(make_app, url, tmp_path):
     assert {name: trips(*each, path) for name, each in requests.items()} == {
         "fresh heartbeat": 1,
         "written heartbeat": 2,
-        "enrollment": 6,
-        "by an installer": 11,
+        "enrollment": 7,
+        "by an installer": 12,
     }
 
 
@@ -130,6 +137,38 @@ def test_a_transaction_locks_its_machines_when_it_begins(session, url, about):
     with pytest.raises(errors.LockNotAvailable), closing(psycopg.connect(url)) as other:
         other.execute("SELECT 1 FROM enrolled_agents FOR UPDATE NOWAIT")
     session.rollback()
+
+
+@pytest.mark.parametrize("about", ["PC-9", " PC-9 "])
+def test_a_transaction_about_a_machine_without_a_row_lets_no_other_begin(
+    session, other_session, about
+):
+    DIALECT.begin_writing(session, about, True)
+    DIALECT.begin_writing(other_session, "PC-8", True)
+    other_session.rollback()
+    with pytest.raises(errors.LockNotAvailable):
+        DIALECT.begin_writing(other_session, "PC-9", True)
+    other_session.rollback()
+
+    session.commit()
+    begin_and_commit(other_session, "PC-9")
+
+
+def test_one_that_waited_for_a_new_machine_has_locked_its_row(
+    session, other_session, url
+):
+    DIALECT.begin_writing(session, "PC-7", True)
+    with ThreadPoolExecutor() as pool:
+        begun = pool.submit(DIALECT.begin_writing, other_session, "PC-7", True)
+        session.execute(_INSERT, {"machine_id": "PC-7"})
+        session.commit()
+        begun.result(60)
+
+    with pytest.raises(errors.LockNotAvailable), closing(psycopg.connect(url)) as third:
+        query = "SELECT 1 FROM enrolled_agents WHERE machine_id = 'PC-7'"
+        third.execute(f"{query} FOR UPDATE NOWAIT")
+    other_session.execute("DELETE FROM enrolled_agents WHERE machine_id = 'PC-7'")
+    other_session.commit()
 
 
 @pytest.mark.parametrize("about", ["PC-1", ("PC-1", "PC-2")])

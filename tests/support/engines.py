@@ -6,6 +6,7 @@ Both classes have the same members, so that a test says once what holds on both.
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 
 import psycopg
@@ -17,6 +18,8 @@ from lea_fleet.storage.postgresql.statements import quoted
 from lea_fleet.storage.sqlite import schema as sqlite_schema
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
 from tests.support.postgresql import new_schema
+
+_DEADLINE = 60  # seconds
 
 #: The parameters of a fixture for :func:`new_engine`.
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
@@ -129,6 +132,16 @@ class PostgresqlSchema:
     def qualified(self, table):
         """Return the name of a *table* as the application's connection finds it."""
         return f"{quoted(self._name)}.{table}"
+
+    def wait_until_it_blocks(self, session):
+        """Wait until another connection waits for a lock that *session* has."""
+        pid = session.driver.info.backend_pid
+        blocked = "SELECT 1 FROM pg_locks WHERE ? = ANY(pg_blocking_pids(pid))"
+        deadline = time.monotonic() + _DEADLINE
+        with self.connected() as connection:
+            while connection.execute(blocked, [pid]).fetchone() is None:
+                assert time.monotonic() < deadline, "nobody waits"
+                time.sleep(0.01)
 
 
 def _variables(settings):

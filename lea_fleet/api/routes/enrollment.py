@@ -18,7 +18,7 @@ from ...auth.guard import (
 )
 from ...auth.principals import Principal, visible_to
 from ...core.machine import PERSONAL, said_in
-from ...core.problems import AlreadyEnrolled, InsufficientScope
+from ...core.problems import InsufficientScope
 from ...core.rows import Agent, Enrollment
 from ...core.tokens import as_bytes, hash_token
 from ..blueprint import blueprint
@@ -44,16 +44,8 @@ def enroll() -> Response:
         if key_hash is not None:
             enrollment = _replayed(repository, wanted, principal, key_hash)
         if enrollment is None:
-            try:
-                enrollment = _enrolled(repository, wanted, principal, key_hash)
-                said = said_in(wanted.details)
-            except AlreadyEnrolled:
-                # Perhaps by the same request, if the machine was new a moment ago: no
-                # row could be locked then.
-                if key_hash is not None:
-                    enrollment = _replayed(repository, wanted, principal, key_hash)
-                if enrollment is None:
-                    raise
+            enrollment = _enrolled(repository, wanted, principal, key_hash)
+            said = said_in(wanted.details)
         api_token = issue_token(repository, state.settings, enrollment.agent, said)
         now = repository.unit.now
         interval = state.interval.next(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
 
@@ -104,10 +105,14 @@ class PostgresqlDialect:
         names = sorted({name for each in ids for name in (each, stored_form(each))})
         if not names:
             session.command(begin)
-        elif len(names) == 1:
-            session.begin_with(begin, _LOCK_ONE, {"id": names[0]})
-        else:
-            session.begin_with(begin, _LOCK, {"ids": names})
+            return
+        lock, values = _LOCK_ONE, dict[str, Any](id=names[0])
+        if len(names) > 1:
+            lock, values = _LOCK, {"ids": names}
+        found = session.run_before(begin, lock, values)
+        if not found and isinstance(about, str):
+            # A new machine has no row to wait for. Whoever waits here finds it then.
+            session.run_before(_turn_of(session, stored_form(about)), lock, values)
 
     def lock(self, session: Session, machine_id: str) -> None:
         session.execute(_LOCK_ONE, {"id": machine_id})
@@ -133,6 +138,16 @@ class PostgresqlDialect:
         self, session: Session, statement: str, values: Mapping[str, Any]
     ) -> int:
         return session.execute(statement + session.once, values).rowcount
+
+
+def _turn_of(session: Session, machine_id: str) -> bytes:
+    """Return the statement that waits for transactions about a machine without a row.
+
+    It ends with the transaction, so that it works behind a connection pooler.
+    """
+    name = f"{session.schema} {machine_id}".encode("utf-8", "surrogatepass")
+    key = int.from_bytes(blake2b(name, digest_size=8).digest(), "big", signed=True)
+    return b"SELECT pg_advisory_xact_lock(%d)" % key
 
 
 #: The one dialect of every PostgreSQL session: it has no state.

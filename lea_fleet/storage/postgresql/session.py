@@ -160,30 +160,29 @@ class Session:
         """Run one or more statements without values. Raises psycopg.Error."""
         self._check(self.driver.pgconn.exec_(statement))
 
-    def begin_with(
-        self, begin: bytes, statement: str, values: Mapping[str, Any]
-    ) -> None:
-        """Begin a transaction with a statement, whose rows are not returned.
+    def run_before(
+        self, commands: bytes, statement: str, values: Mapping[str, Any]
+    ) -> int:
+        """Run *commands*, then a statement; return how many rows that has found.
 
         In one round trip where libpq can (14 or later), and no pooler is in between.
         """
         if not self._pipelines:
-            self.command(begin)
-            self.execute(statement, values)
-            return
+            self.command(commands)
+            return self.execute(statement, values).rowcount
         query, names = translated(statement, self.schema)
         key, sent = self._adapt(query, [values[name] for name in names])
         name = self._prepared.get(key) or self._name(key)
         run, formats = self.driver.pgconn, self._adapted.formats
         run.enter_pipeline_mode()
-        for command in begin.split(b"; "):
+        for command in commands.split(b"; "):
             run.send_query_params(command, None)
         if name:
             run.send_query_prepared(name, sent, formats)
         else:
             run.send_query_params(query, sent, key[1], formats)
         run.pipeline_sync()
-        self._end_pipeline()
+        return self._end_pipeline()
 
     def commit(self) -> None:
         """Commit. Raises OutcomeUnknown if the server went away meanwhile."""
@@ -239,9 +238,12 @@ class Session:
             sent = adapted.dump_sequence([*map(_storable, values)], formats)
         return (query, adapted.types), sent
 
-    def _end_pipeline(self) -> None:
-        """Read the results of a pipeline. Raises the first error among them."""
-        run, failed = self.driver.pgconn, None
+    def _end_pipeline(self) -> int:
+        """Read the results of a pipeline; return how many rows the last one has.
+
+        Raises the first error among them.
+        """
+        run, failed, rows = self.driver.pgconn, None, 0
         while run.status == ConnStatus.OK:
             # Not get_result() alone: it waits without letting other threads run.
             result = self.driver.wait(fetch(run))
@@ -252,10 +254,12 @@ class Session:
                 break
             if result.status not in _DONE:
                 failed = failed or result
+            rows = result.ntuples
         if run.status == ConnStatus.BAD:
             raise psycopg.OperationalError(run.get_error_message())
         if failed is not None:
             self._check(failed)
+        return rows
 
     def _name(self, key: _Key) -> bytes:
         """Prepare a statement that is used often; return its name, or nothing."""
