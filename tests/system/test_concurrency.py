@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import multiprocessing
 import socket
-import sqlite3
 import time
 from collections import Counter
-from contextlib import closing
 
 import pytest
 
 from tests.support import processes
 from tests.support.api import PREFIX, Agent
+from tests.support.engines import ENGINES
 from tests.support.older_server import OlderServer
 from tests.support.processes import in_processes
-from tests.support.server import running_server
+from tests.support.server import server_on_engine
 
 THREADS = 16  # in each client process
 RACES = 40
@@ -35,10 +34,10 @@ REVOKED = (401, "token_revoked")
 UNINSTALLED = (401, "agent_uninstalled")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
+@pytest.fixture(scope="module", params=ENGINES)
+def server(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("concurrency")
-    with running_server(folder, "-w", "2", "--threads", "8") as server:
+    with server_on_engine(request, folder, "-w", "2", "--threads", "8") as server:
         yield server
 
 
@@ -91,8 +90,8 @@ def uses(fleet, label):
 
 
 def count(server, query, *values):
-    with closing(sqlite3.connect(server.database)) as connection:
-        return connection.execute(f"SELECT count(*) {query}", values).fetchone()[0]
+    (counted,) = server.read(f"SELECT count(*) {query}", values)
+    return counted
 
 
 def machines(server, pattern):
@@ -203,6 +202,27 @@ def test_nor_is_one_that_an_operator_gives_another_token(fleet):
         agent = rotated_among_heartbeats(agent, by=fleet)
 
 
+@pytest.mark.parametrize("role", ["agent", "operator"])
+def test_of_16_rotations_at_once_one_new_token_remains(server, fleet, role):
+    """All of them are answered, and the token that was in use goes on until then."""
+    agent = fleet.enroll(f"PC-16-{role}")
+    assert answered(agent.heartbeat()) == BEATS
+    by = {"agent": agent, "operator": fleet}[role]
+
+    answers = at_once(lambda _: rotate(by, agent.machine_id), range(16))
+
+    assert Counter(map(answered, answers)) == {ROTATED: 16}
+    pending = "FROM lea_fleet_tokens WHERE pending AND revoked_at IS NULL"
+    assert count(server, f"{pending} AND machine_id = ?", agent.machine_id) == 1
+    assert unrevoked(server, agent.machine_id) == 2
+    assert answered(agent.heartbeat()) == BEATS
+    beats = [answered(agent.heartbeat()) for agent in holders(fleet, answers)]
+    # Of the tokens that were replaced, only the newest four are still known.
+    assert Counter(beats) == {BEATS: 1, REVOKED: 4, UNKNOWN: 11}
+    assert answered(agent.heartbeat()) == REVOKED
+    assert unrevoked(server, agent.machine_id) == 1
+
+
 def rotated_among_heartbeats(agent, by):
     """Rotate a token while it is in use; return the agent with the new one."""
 
@@ -281,6 +301,7 @@ def beat_of(agent):
 # Beside the older server
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 def test_the_older_server_brings_no_token_back_to_life(server, fleet):
     names = [f"PC-older-{number}" for number in range(4)]
     agents = at_once(fleet.enroll, names)
