@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import sqlite3
-from contextlib import closing
 
 import flask
 import pytest
@@ -36,18 +34,13 @@ every_text_field = pytest.mark.parametrize(
 )
 
 
-def dump(database):
-    with closing(sqlite3.connect(database)) as connection:
-        return list(connection.iterdump())
-
-
 @pytest.fixture
-def unchanged(operator, database):
+def unchanged(operator, engine):
     """A fleet of one machine, which the test must leave unchanged."""
     operator.enroll("PC-1", hostname="H-1")
-    before = dump(database)
+    before = engine.contents()
     yield
-    assert dump(database) == before
+    assert engine.contents() == before
 
 
 def padded(size, body=VALID):
@@ -403,10 +396,10 @@ def test_a_query_in_raw_bytes_that_are_not_utf_8(operator, query):
 
 
 def test_an_enrollment_whose_token_cannot_be_kept_leaves_nothing(
-    operator, unchanged, monkeypatch
+    operator, engine, unchanged, monkeypatch
 ):
     def fail(*args):
-        raise sqlite3.OperationalError("disk I/O error")
+        raise engine.fault
 
     monkeypatch.setattr(AgentTokens, "add", fail)
 

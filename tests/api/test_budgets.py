@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
 
 import pytest
 
@@ -149,7 +147,7 @@ def test_a_clock_set_back_does_not_keep_it_empty(operator, agent, the_clock):
 # Rotations
 
 
-def test_the_twenty_first_rotation_is_told_to_try_again(operator, agent, database):
+def test_the_twenty_first_rotation_is_told_to_try_again(operator, agent):
     assert rotate(agent, 20) == [201] * 20
     before = counted(operator)
     for _ in range(10):
@@ -190,11 +188,10 @@ def test_an_operator_and_a_command_rotate_as_often_as_they_like(operator, agent,
     assert run("rotate", "PC-1").exit_code == 0
 
 
-def test_a_refusal_does_not_wait_for_the_lock(make_app, database, agent):
+def test_a_refusal_does_not_wait_for_the_lock(make_app, engine, agent):
     rotate(agent, 21)
     hasty = Api(make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_client(), agent.token)
-    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         assert rotate(hasty, 1) == [429]
 
 

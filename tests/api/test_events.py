@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from lea_fleet import LeaFleet
 from lea_fleet.storage.agent_tokens import AgentTokens
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
+from tests.support.fleets import fill
 
 
 def events(operator, machine_id="PC-1", **query):
@@ -155,15 +154,8 @@ def test_an_unknown_machine_has_no_history(operator):
     assert_problem(operator.get("/machines/nobody/events"), 404, "unknown_agent")
 
 
-def test_a_machine_of_the_older_server_has_an_empty_history(operator, database):
-    operator.get("/fleet")
-    connection = sqlite3.connect(database)
-    connection.execute(
-        "INSERT INTO enrolled_agents (machine_id, enrolled_at)"
-        " VALUES ('PC-1', '2026-03-02T07:15:02+00:00')"
-    )
-    connection.commit()
-    connection.close()
+def test_a_machine_of_the_older_server_has_an_empty_history(operator, engine):
+    fill(engine, [{"machine_id": "PC-1"}])
 
     assert events(operator)["events"] == []
 
@@ -185,18 +177,9 @@ def test_an_enrollment_token_leaves_events_of_no_machine(operator, app):
     assert page[0]["detail"]["label"] == "Paris"
 
 
-def test_an_older_servers_machine_is_adopted(operator, database, make_app):
+def test_an_older_servers_machine_is_adopted(operator, engine):
     """A machine without a token gets one by force, by a release and by a rotation."""
-    operator.get("/fleet")
-    connection = sqlite3.connect(database)
-    for number in (1, 2, 3):
-        connection.execute(
-            "INSERT INTO enrolled_agents (machine_id, enrolled_at)"
-            " VALUES (?, '2026-03-02T07:15:02+00:00')",
-            (f"PC-{number}",),
-        )
-    connection.commit()
-    connection.close()
+    fill(engine, [{"machine_id": f"PC-{number}"} for number in (1, 2, 3)])
     installer = operator.installer()
 
     assert operator.enroll("PC-1", force=True).heartbeat().status_code == 200

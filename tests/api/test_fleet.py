@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import pytest
 from flask import Flask
@@ -13,6 +12,7 @@ from lea_fleet.api import documents as spool
 from lea_fleet.core.temporary import TemporaryFile
 from lea_fleet.storage.listing import Listing
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
+from tests.support.fleets import fill
 
 
 def test_the_lists_are_newest_first_and_the_totals_agree(operator, the_clock):
@@ -118,16 +118,9 @@ def test_head_gives_the_length_and_no_body(operator):
     assert response.content_length == len(operator.get("/fleet").data)
 
 
-def test_one_machine_of_any_id_is_found_by_query(operator, database):
-    operator.enroll("PC-1")
-    operator.enroll("PC-2")
-    connection = sqlite3.connect(database)
+def test_one_machine_of_any_id_is_found_by_query(operator, engine):
     odd = "a/b\n. \u2028"
-    connection.execute(
-        "UPDATE enrolled_agents SET machine_id = ? WHERE machine_id = 'PC-1'", (odd,)
-    )
-    connection.commit()
-    connection.close()
+    fill(engine, [{"machine_id": odd}, {"machine_id": "PC-2"}])
 
     fleet = operator.get("/fleet", query_string={"machine_id": odd}).json
     assert [agent["machine_id"] for agent in fleet["active"]] == [odd]
@@ -199,10 +192,10 @@ def test_no_slash_is_ever_redirected(operator, path):
     assert operator.get(path).status_code == 404
 
 
-def test_a_host_that_is_lenient_with_slashes_does_not_make_us_so(database):
+def test_a_host_that_is_lenient_with_slashes_does_not_make_us_so(engine):
     app = Flask("lenient")
     app.url_map.strict_slashes = False
-    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, **engine.settings)
     LeaFleet(app)
 
     assert Api(app.test_client(), OPERATOR_TOKEN).get("/fleet/").status_code == 404

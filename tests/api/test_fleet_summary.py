@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -145,17 +143,13 @@ def test_what_an_older_server_did_is_counted_as_far_as_the_row_tells(
     assert happened(operator) == {"2026-03-02": (1, 0)}
 
 
-def test_what_an_older_server_does_after_us_is_counted_too(
-    operator, database, the_clock
-):
+def test_what_an_older_server_does_after_us_is_counted_too(operator, engine, the_clock):
     operator.enroll("PC-1")
     the_clock.advance(days=2)
-    with closing(sqlite3.connect(database)) as older:
-        older.execute(
-            "UPDATE enrolled_agents SET status = 'uninstalled',"
-            " uninstalled_at = '2026-03-03T08:00:00+00:00'"
-        )
-        older.commit()
+    engine.execute(
+        "UPDATE enrolled_agents SET status = 'uninstalled',"
+        " uninstalled_at = '2026-03-03T08:00:00+00:00'"
+    )
 
     assert happened(operator) == {"2026-03-02": (1, 0), "2026-03-03": (0, 1)}
 

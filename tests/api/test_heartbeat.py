@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -12,15 +11,10 @@ from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_proble
 
 
 @pytest.fixture
-def writes(database):
-    """Return how many writes the database has seen."""
-    connection = sqlite3.connect(database)
-
-    def data_version():
-        return connection.execute("PRAGMA data_version").fetchone()[0]
-
-    yield data_version
-    connection.close()
+def writes(engine):
+    """Return what changes with each write of another connection."""
+    with engine.connected() as connection:
+        yield lambda: engine.version(connection)
 
 
 @pytest.fixture
@@ -93,7 +87,7 @@ def test_a_beat_with_news_is_written_however_soon(agent, writes):
     assert writes() != before
 
 
-def test_how_soon_is_a_setting(make_app, the_clock, database):
+def test_how_soon_is_a_setting(make_app, the_clock):
     app = make_app(LEA_FLEET_HEARTBEAT_RESOLUTION="0s")
     agent = Api(app.test_client(), OPERATOR_TOKEN).enroll("PC-1")
     the_clock.advance(seconds=1)
@@ -110,11 +104,10 @@ def test_a_clock_set_back_does_not_keep_a_machine_online(agent, operator, the_cl
     assert operator.machine("PC-1")["last_seen_at"] == the_clock.iso()
 
 
-def test_the_first_use_of_a_token_is_written_down(operator, database, the_clock):
+def test_the_first_use_of_a_token_is_written_down(operator, engine, the_clock):
     agent = operator.enroll("PC-1")
-    connection = sqlite3.connect(database)
     query = "SELECT first_used_at FROM lea_fleet_tokens"
-    assert connection.execute(query).fetchone() == (None,)
+    assert engine.execute(query) == [(None,)]
 
     the_clock.advance(seconds=1)
     agent.get("/machines/PC-1")
@@ -122,8 +115,7 @@ def test_the_first_use_of_a_token_is_written_down(operator, database, the_clock)
     the_clock.advance(minutes=5)
     agent.heartbeat()
 
-    assert connection.execute(query).fetchone() == (first,)
-    connection.close()
+    assert engine.execute(query) == [(first,)]
 
 
 def test_an_operator_beats_for_any_machine_by_name(agent, operator, the_clock):
@@ -192,13 +184,10 @@ def test_presence_follows_the_silence(agent, operator, the_clock, silent, presen
 
 
 def test_presence_counts_from_the_enrollment_where_nothing_was_seen(
-    operator, database, the_clock
+    operator, engine, the_clock
 ):
     operator.enroll("PC-1")
-    connection = sqlite3.connect(database)
-    connection.execute("UPDATE enrolled_agents SET last_seen_at = NULL")
-    connection.commit()
-    connection.close()
+    engine.execute("UPDATE enrolled_agents SET last_seen_at = NULL")
 
     assert operator.machine("PC-1")["presence"] == "online"
     the_clock.advance(days=15)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 
 import pytest
 
@@ -156,7 +154,7 @@ def test_a_clock_set_back_does_not_stop_the_counting(operator, the_clock):
 
 
 def test_a_fresh_beat_is_answered_while_another_process_writes(
-    worker, the_clock, database
+    worker, the_clock, engine
 ):
     operator = worker(LEA_FLEET_BUSY_TIMEOUT="0s", LEA_FLEET_HEARTBEAT_RESOLUTION="60s")
     (agent,) = enroll(operator, 1)
@@ -164,21 +162,16 @@ def test_a_fresh_beat_is_answered_while_another_process_writes(
     the_clock.advance(seconds=59)
     assert agent.heartbeat().status_code == 200
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         assert told(agent) >= 60
         the_clock.advance(seconds=1)
         assert_problem(agent.heartbeat(), 503, "database_busy", "retry")
 
 
-def test_what_no_machine_waits_for_any_longer_is_forgotten(
-    operator, the_clock, database
-):
+def test_what_no_machine_waits_for_any_longer_is_forgotten(operator, the_clock, engine):
     enroll(operator, 1, 2, 3, 4, 5)
     for _ in range(3):
         the_clock.advance(days=1)
         operator.post("/heartbeat", {"machine_id": "PC-1"})
 
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("SELECT seconds FROM lea_fleet_intervals").fetchall()
-    assert len(rows) == 1
+    assert len(engine.execute("SELECT seconds FROM lea_fleet_intervals")) == 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import sqlite3
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -22,7 +21,6 @@ from lea_fleet import LeaFleet, blueprint
 from lea_fleet.api.payloads import queries
 from lea_fleet.core.problems import Problem
 from lea_fleet.storage.imports import Imports
-from lea_fleet.storage.sqlite.connections import Connections
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
 
@@ -147,11 +145,11 @@ def prefixed(prefix, **options):
 
 
 @pytest.mark.parametrize("root", ["", "/rpa"])
-def test_its_server_is_where_the_routes_stand(database, root):
+def test_its_server_is_where_the_routes_stand(engine, root):
     apps = prefixed(
         "/fleet/v1",
         RPA_API_TOKEN=OPERATOR_TOKEN,
-        RPA_AGENTS_DB_PATH=database,
+        **engine.settings,
         LEA_FLEET_METRICS=True,
         APPLICATION_ROOT=root or "/",
     )
@@ -285,17 +283,17 @@ def test_each_code_has_the_status_action_and_title_of_its_class():
 
 
 @pytest.fixture
-def host(database):
+def host(engine):
     """An application in which every visitor is signed in as an operator."""
     app = Flask(__name__)
-    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, **engine.settings)
     LeaFleet(app).operator_loader(lambda: True)
     yield Api(app.test_client())
     app.extensions["lea_fleet"].store.close_idle()
 
 
 @pytest.fixture
-def provoke(client, operator, host, database, monkeypatch, the_clock):
+def provoke(client, operator, host, engine, monkeypatch, the_clock):
     """Return a function that provokes an error code on a route."""
 
     def send(caller, method, path, *, machine="PC-1", token_id=1, **options):
@@ -336,9 +334,9 @@ def provoke(client, operator, host, database, monkeypatch, the_clock):
 
     def without_database(fault):
         def fail(connections):
-            raise sqlite3.OperationalError(fault)
+            raise fault
 
-        monkeypatch.setattr(Connections, "acquire", fail)
+        monkeypatch.setattr(engine.store, "acquire", fail)
         return Api(client, "lea_agent_unknown")
 
     def ask(method, path, code):
@@ -396,9 +394,9 @@ def provoke(client, operator, host, database, monkeypatch, the_clock):
                     assert to(agent).status_code == 201
                 return to(agent)
             case "database_busy":
-                return to(without_database("database is locked"))
+                return to(without_database(engine.busy))
             case "database_unavailable":
-                return to(without_database("disk I/O error"))
+                return to(without_database(engine.fault))
 
     return ask
 

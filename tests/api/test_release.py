@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
@@ -104,13 +102,10 @@ def test_any_enrollment_ends_a_release(operator, installer, agent, how):
 
 
 def test_an_enrollment_by_the_older_server_ends_a_release_too(
-    operator, installer, agent, database
+    operator, installer, agent, engine
 ):
     release(operator)
-    connection = sqlite3.connect(database)
-    connection.execute("UPDATE enrolled_agents SET enrolled_at = '2026-11-23T08:00:00'")
-    connection.commit()
-    connection.close()
+    engine.execute("UPDATE enrolled_agents SET enrolled_at = '2026-11-23T08:00:00'")
 
     response = installer.post("/enroll", {"machine_id": "PC-1"})
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from tests.support.api import assert_invalid, assert_problem
@@ -99,15 +97,12 @@ def test_a_token_of_an_earlier_enrollment_cannot_repeat_a_later_uninstall(operat
     assert_problem(first.post("/uninstall"), 401, "agent_uninstalled")
 
 
-def test_an_uninstall_by_the_older_server_may_be_repeated_too(operator, database):
+def test_an_uninstall_by_the_older_server_may_be_repeated_too(operator, engine):
     agent = operator.enroll("PC-1")
-    connection = sqlite3.connect(database)
-    connection.execute(
+    engine.execute(
         "UPDATE enrolled_agents SET status = 'uninstalled',"
         " uninstalled_at = '2026-03-02T07:00:00+00:00', uninstall_reason = 'older'"
     )
-    connection.commit()
-    connection.close()
 
     assert_problem(agent.heartbeat(), 401, "agent_uninstalled")
     response = agent.post("/uninstall", {"reason": "ours"})
@@ -125,27 +120,21 @@ def test_an_operator_names_the_machine(operator, body):
     assert_invalid(operator.post("/uninstall", body), "machine_id")
 
 
-def test_an_id_that_could_not_be_new_is_taken_where_it_is_stored(operator, database):
+def test_an_id_that_could_not_be_new_is_taken_where_it_is_stored(operator, engine):
     operator.enroll("PC-1")
-    connection = sqlite3.connect(database)
     odd = " a/b\n" + "x" * 200
-    connection.execute("UPDATE enrolled_agents SET machine_id = ?", (odd,))
-    connection.commit()
-    connection.close()
+    engine.execute("UPDATE enrolled_agents SET machine_id = ?", odd)
 
     assert operator.uninstall(odd).json["machine_id"] == odd
     assert operator.enroll(odd).answer["status"] == "reactivated"
 
 
-def test_a_machine_whose_name_differs_by_a_space_is_another(operator, database):
+def test_a_machine_whose_name_differs_by_a_space_is_another(operator, engine):
     agent = operator.enroll("PC-1")
-    connection = sqlite3.connect(database)
-    connection.execute(
+    engine.execute(
         "INSERT INTO enrolled_agents (machine_id, user_name, enrolled_at)"
         " VALUES (' PC-1', 'Victim', '2026-03-02T07:00:00+00:00')"
     )
-    connection.commit()
-    connection.close()
 
     assert agent.get("/machines/%20PC-1").json["agent"]["user_name"] is None
     token = agent.post("/machines/%20PC-1/token", {}).json

@@ -41,13 +41,13 @@ OTHER_METHODS = [
 
 
 @pytest.fixture
-def make_host(database):
+def make_host(engine):
     """Make a host with routes and pages of its own, also below the prefix."""
     made = []
 
     def make(register=LeaFleet, prefix=PREFIX):
         app = Flask("host", static_folder=None)
-        app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+        app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, **engine.settings)
         made.append(app)
         register(app)
         app.get(f"{prefix}/robots", endpoint="robots")(lambda: "robots")
@@ -152,9 +152,9 @@ def test_the_hosts_guard_refuses_what_only_the_host_has_below_the_prefix(make_ho
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_catch_all_of_the_host_below_the_prefix_goes_first(database, when):
+def test_a_catch_all_of_the_host_below_the_prefix_goes_first(engine, when):
     app = Flask("host")
-    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, **engine.settings)
 
     def register():
         app.get(f"{PREFIX}/<path:rest>")(lambda rest: "the host's")
@@ -170,9 +170,9 @@ def test_a_catch_all_of_the_host_below_the_prefix_goes_first(database, when):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_catch_all_of_the_whole_host_is_not_below_the_prefix(database, when):
+def test_a_catch_all_of_the_whole_host_is_not_below_the_prefix(engine, when):
     app = Flask("host")
-    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, **engine.settings)
 
     def register():
         app.get("/<path:page>")(lambda page: "the host's")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from unittest.mock import patch
 
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lea_fleet import AgentRepository
@@ -18,8 +17,6 @@ from lea_fleet.core.text import folded
 from lea_fleet.storage.erasure import Erasure
 from lea_fleet.storage.heartbeats import Heartbeats
 from lea_fleet.storage.personal_data import PersonalData
-from lea_fleet.storage.sqlite.dialect import add_functions
-from lea_fleet.storage.sqlite.schema import ensure_schema
 
 _PEOPLE = ("Zoé", "Bob")
 
@@ -46,25 +43,31 @@ def details(person, number=0):
 #: Bob comes back at the end, which records no event.
 BACK_AND_FORTH = [("beat", "Bob", 2, 1), ("beat", "Zoé", 1, 1), ("beat", "Bob", 2, 1)]
 
+examples = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
 
 @contextmanager
-def machine():
+def machine(engine):
     """Yield a repository with one machine of Zoé's, and a clock that can be moved."""
     moment = [datetime(2026, 3, 2, tzinfo=timezone.utc)]
 
     def later(hours):
         moment[0] += timedelta(hours=hours)
 
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    with patch.object(clock, "now", lambda: moment[0]):
-        add_functions(connection)
-        ensure_schema(connection)
+    engine.make_tables()
+    engine.empty()
+    with (
+        patch.object(clock, "now", lambda: moment[0]),
+        engine.opened_by_host() as connection,
+    ):
         actor = {"role": "agent", "address": "10.9.8.7"}
         repository = AgentRepository(connection, actor=actor)
         repository.enroll("PC-1", **details("Zoé"))
         yield repository, later
-    connection.close()
 
 
 def live(repository, steps, later):
@@ -98,8 +101,8 @@ def stored(repository):
     tables = ("enrolled_agents", "lea_fleet_events", "lea_fleet_identities")
     rows = []
     for table in tables:
-        for row in repository.connection.execute(f"SELECT * FROM {table}"):
-            rows += [_plain(value) for value in row]
+        found = repository.connection.execute(f"SELECT * FROM {table}").fetchall()
+        rows += [_plain(value) for row in found for value in row]
     return "\n".join(rows)
 
 
@@ -114,11 +117,11 @@ def count(repository, person):
     return stored(repository).count(folded(person))
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(_STEPS, max_size=9), st.sampled_from(_PEOPLE))
-def test_an_erasure_takes_one_and_leaves_the_other(steps, erased):
+@examples
+@given(steps=st.lists(_STEPS, max_size=9), erased=st.sampled_from(_PEOPLE))
+def test_an_erasure_takes_one_and_leaves_the_other(engine, steps, erased):
     (other,) = set(_PEOPLE) - {erased}
-    with machine() as (repository, later):
+    with machine(engine) as (repository, later):
         holder = live(repository, steps, later)
         row = repository.require("PC-1")
         others = count(repository, other)
@@ -135,13 +138,19 @@ def test_an_erasure_takes_one_and_leaves_the_other(steps, erased):
             assert repository.require("PC-1") == row
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(_STEPS, max_size=9), st.sampled_from(_PEOPLE))
-@example([("beat", "Bob", 1, 1), ("rename", "Bob", 2, 1), ("beat", "Zoé", 0, 1)], "Zoé")
-@example([*BACK_AND_FORTH, ("rename", "Bob", 1, 1), ("beat", "Zoé", 1, 1)], "Zoé")
-def test_an_export_tells_of_one_and_not_of_the_other(steps, asked):
+@examples
+@given(steps=st.lists(_STEPS, max_size=9), asked=st.sampled_from(_PEOPLE))
+@example(
+    steps=[("beat", "Bob", 1, 1), ("rename", "Bob", 2, 1), ("beat", "Zoé", 0, 1)],
+    asked="Zoé",
+)
+@example(
+    steps=[*BACK_AND_FORTH, ("rename", "Bob", 1, 1), ("beat", "Zoé", 1, 1)],
+    asked="Zoé",
+)
+def test_an_export_tells_of_one_and_not_of_the_other(engine, steps, asked):
     (other,) = set(_PEOPLE) - {asked}
-    with machine() as (repository, later):
+    with machine(engine) as (repository, later):
         holder = live(repository, steps, later)
         known = PersonalData(repository.unit).known(f"{asked}@EXAMPLE.com")
 

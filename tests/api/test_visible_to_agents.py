@@ -7,15 +7,12 @@ What an earlier user, an import or an operator has left there is for operators.
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 
 from lea_fleet.core.machine import PERSONAL
 from lea_fleet.storage.agents import Agents
 from tests.support.api import Agent
-from tests.support.older_server import OlderServer
 
 ALICE = {
     "user_name": "Alice",
@@ -165,10 +162,9 @@ def test_what_a_command_enrolls_is_the_operators(operator, run):
     assert seen_by(agent) == NOTHING
 
 
-def test_what_an_older_server_writes_is_not_shown(operator, database):
+def test_what_an_older_server_writes_is_not_shown(operator, engine):
     agent = operator.installer().enroll("PC-1", user_name="Bob")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE enrolled_agents SET user_email = 'x@example.com'")
+    engine.execute("UPDATE enrolled_agents SET user_email = 'x@example.com'")
 
     assert seen_by(agent) == {**NOTHING, "user_name": "Bob"}
 
@@ -222,12 +218,11 @@ def test_what_another_stores_while_an_agent_asks_is_not_shown(
 
 
 def test_an_import_over_a_machine_without_a_token_is_the_operators(
-    operator, run, run_import, database
+    operator, run, run_import, engine
 ):
     """A rotation afterwards passes on nothing that a dead token has said."""
     agent = operator.installer().enroll("PC-1", user_name="Bob", hostname="PC-BOB")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE lea_fleet_tokens SET revoked_at = issued_at")
+    engine.execute("UPDATE lea_fleet_tokens SET revoked_at = issued_at")
     run_import({"machine_id": "PC-1", "user_name": "Alice"})
     agent.token = run("rotate", "PC-1").stdout.strip()
 
@@ -236,22 +231,22 @@ def test_an_import_over_a_machine_without_a_token_is_the_operators(
 
 
 def test_a_reason_that_an_earlier_agent_gave_in_the_same_words_is_not_its_own(
-    operator, database
+    operator, engine
 ):
     operator.enroll("PC-1").post("/uninstall", {"reason": "Alice left"})
     agent = operator.installer().enroll("PC-1")
     agent.heartbeat()
-    OlderServer(database).uninstall("PC-1", "Alice left")
+    engine.older_server().uninstall("PC-1", "Alice left")
 
     assert "Alice" not in agent.post("/uninstall", {"reason": "Alice left"}).text
     assert operator.machine("PC-1")["uninstall_reason"] == "Alice left"
 
 
 def test_a_machine_of_the_older_server_is_shown_to_its_first_agent_of_ours_as_new(
-    operator, run, database
+    operator, run, engine
 ):
     operator.get("/fleet")
-    OlderServer(database).enroll("PC-1", user_name="Alice")
+    engine.older_server().enroll("PC-1", user_name="Alice")
     run("release", "PC-1")
     agent = operator.installer().enroll("PC-1", hostname="PC-BOB")
 

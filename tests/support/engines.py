@@ -13,10 +13,13 @@ import psycopg
 import pytest
 
 from lea_fleet.storage.postgresql import schema as postgresql_schema
+from lea_fleet.storage.postgresql.connections import Connections as PostgresqlStore
 from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
 from lea_fleet.storage.postgresql.statements import quoted
 from lea_fleet.storage.sqlite import schema as sqlite_schema
+from lea_fleet.storage.sqlite.connections import Connections as SqliteStore
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
+from tests.support.older_server import OlderServer, OlderServersStatements
 from tests.support.postgresql import new_schema
 
 _DEADLINE = 60  # seconds
@@ -40,14 +43,46 @@ def new_engine(request, path):
         yield PostgresqlSchema(f"{server}postgres", name)
 
 
-class SqliteFile:
+class _Database:
+    """What holds on both engines."""
+
+    def execute(self, statement, *values):
+        """Run a statement as another program would; return its rows."""
+        with self.connected() as connection:
+            result = connection.execute(statement, values)
+            return result.fetchall() if result.description else []
+
+    def empty(self):
+        """Delete all rows of all tables."""
+        with self.connected() as connection:
+            connection.execute("BEGIN")
+            for (table,) in connection.execute(self._tables).fetchall():
+                connection.execute(f"DELETE FROM {table}")
+            connection.execute("COMMIT")
+
+    def contents(self):
+        """Return all rows of all tables by the table's name, in no order of theirs."""
+        with self.connected() as connection:
+            return {
+                table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr)
+                for (table,) in connection.execute(self._tables).fetchall()
+            }
+
+
+class SqliteFile(_Database):
     """A SQLite file, which is not there until something makes it."""
+
+    _tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
     dialect = SqliteDialect
     errors = sqlite3.Error
+    store = SqliteStore
 
     #: What the driver raises where the database can no longer be used.
     fault = sqlite3.OperationalError("disk I/O error")
+
+    #: What it raises where another one's lock was waited for in vain.
+    busy = sqlite3.OperationalError("database is locked")
 
     #: How many calls of ours a page of the fleet may take, in how many files.
     limits_of_page = 110, 24
@@ -70,9 +105,31 @@ class SqliteFile:
         with closing(connection):
             yield connection
 
+    @contextmanager
+    def being_written(self):
+        """Hold the lock that every write waits for, as another process does."""
+        with self.connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+
+    @contextmanager
+    def opened_by_host(self):
+        """Yield a connection of the driver, as a host opens one."""
+        with self.connected() as connection:
+            yield connection
+
+    def version(self, connection):
+        """Return what changes whenever another connection than this one writes."""
+        return connection.execute("PRAGMA data_version").fetchone()
+
+    def older_server(self):
+        """Return the older server, on this file."""
+        return OlderServer(self.path)
+
     def make_tables(self):
         """Create our tables without an application."""
         with self.connected() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")  # as an application does
             sqlite_schema.ensure_schema(connection)
 
     def stored(self, columns):
@@ -84,14 +141,20 @@ class SqliteFile:
         return table
 
 
-class PostgresqlSchema:
+class PostgresqlSchema(_Database):
     """A schema of a PostgreSQL database, which is not there until it is made."""
+
+    _tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
     dialect = PostgresqlDialect
     errors = psycopg.Error
+    store = PostgresqlStore
 
     #: What the driver raises where the database can no longer be used.
     fault = psycopg.OperationalError("the connection is closed")
+
+    #: What it raises where another one's lock was waited for in vain.
+    busy = psycopg.errors.LockNotAvailable("canceling statement due to lock timeout")
 
     #: How many calls of ours a page of the fleet may take, in how many files.
     limits_of_page = 143, 25
@@ -119,6 +182,32 @@ class PostgresqlSchema:
         with psycopg.connect(self._url, autocommit=True) as driver:
             driver.execute(f"SET search_path = {quoted(self._name)}")
             yield _Connection(driver)
+
+    @contextmanager
+    def being_written(self):
+        """Hold the locks that every write waits for; those who read do not wait."""
+        with self.connected() as connection:
+            tables = [quoted(table) for (table,) in connection.execute(self._tables)]
+            connection.execute("BEGIN")
+            connection.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
+            yield
+
+    @contextmanager
+    def opened_by_host(self):
+        """Yield a connection of the driver, as a host opens one."""
+        with self.connected() as connection:
+            yield connection.driver
+
+    def version(self, connection):
+        """Return what changes whenever a row is written: which version each row is."""
+        return [
+            connection.execute(f"SELECT xmin::text, ctid::text FROM {table}").fetchall()
+            for (table,) in connection.execute(self._tables).fetchall()
+        ]
+
+    def older_server(self):
+        """Return the statements of the older server, which knows no PostgreSQL."""
+        return OlderServersStatements(self.connected)
 
     def make_tables(self):
         """Create our tables without an application."""

@@ -47,12 +47,12 @@ class OlderServer:
 
     def list_by_status(self, status):
         with self._connected() as connection:
-            rows = connection.execute(
+            return _rows(
+                connection,
                 "SELECT * FROM enrolled_agents WHERE status = ?"
                 " ORDER BY enrolled_at DESC",
-                (status,),
+                status,
             )
-            return [dict(row) for row in rows]
 
     def enroll(self, machine_id, user_name=None):
         """Enroll a new machine, or reactivate one; it must not be active."""
@@ -95,15 +95,29 @@ class OlderServer:
     def _connected(self):
         """Yield a connection; its transaction begins with the first write."""
         with self._lock, closing(sqlite3.connect(self._path)) as connection:
-            connection.row_factory = sqlite3.Row
             with connection:
                 yield connection
 
 
+class OlderServersStatements(OlderServer):
+    """Its statements on another database, where another program may run them.
+
+    *connected* yields a connection, whose statements take ``?``.
+    """
+
+    def __init__(self, connected):
+        self._connected = connected
+
+
 def _find(connection, machine_id):
     query = "SELECT * FROM enrolled_agents WHERE machine_id = ?"
-    row = connection.execute(query, (machine_id,)).fetchone()
-    return None if row is None else dict(row)
+    return next(iter(_rows(connection, query, machine_id)), None)
+
+
+def _rows(connection, query, *values):
+    result = connection.execute(query, values)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row)) for row in result.fetchall()]
 
 
 def _now():
