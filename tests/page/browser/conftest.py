@@ -19,6 +19,7 @@ from tests.page.browser.chromium import (
     why_there_is_no_browser,
 )
 from tests.support.api import OPERATOR_TOKEN, Api
+from tests.support.engines import SqliteFile
 from tests.support.fleets import fill
 
 MANY = 100_000
@@ -101,9 +102,9 @@ def fleet(serve, database):
 @pytest.fixture(scope="session")
 def many(browser, tmp_path_factory):
     """A server with 100,000 machines, which no test changes."""
-    database = tmp_path_factory.mktemp("many") / "rpa_data.db"
-    fill(database, (machine(number) for number in range(MANY)))
-    settings = {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database}
+    engine = SqliteFile(tmp_path_factory.mktemp("many") / "rpa_data.db")
+    fill(engine, (machine(number) for number in range(MANY)))
+    settings = {"RPA_API_TOKEN": OPERATOR_TOKEN, **engine.settings}
     settings["LEA_FLEET_HEARTBEAT_INTERVAL"] = "1d"  # so that all stay online
     with served(create_app(settings)) as fleet:
         yield fleet

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from lea_fleet.app.database import get_repository
@@ -150,9 +147,9 @@ def test_what_the_server_refuses_is_said_and_changes_nothing(fleet, tab):
 
 
 @pytest.mark.parametrize("machine_id", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_name_is_text_whatever_it_is(fleet, sign_in, database, machine_id):
+def test_a_name_is_text_whatever_it_is(fleet, sign_in, engine, machine_id):
     other = {name: machine_id * 3 for name in ("user_name", "hostname", "version")}
-    fill(database, [{"machine_id": machine_id, **other}])
+    fill(engine, [{"machine_id": machine_id, **other}])
 
     page = sign_in(fleet)
     page.locator("a.machine").click()
@@ -160,23 +157,22 @@ def test_a_name_is_text_whatever_it_is(fleet, sign_in, database, machine_id):
     page.locator("dialog.question .danger").click()
 
     expect(page.get_by_text("has been uninstalled.")).to_be_visible()
-    with closing(sqlite3.connect(database)) as connection:
-        (row,) = connection.execute("SELECT machine_id, status FROM enrolled_agents")
-    assert row == (machine_id, "uninstalled")
+    rows = engine.execute("SELECT machine_id, status FROM enrolled_agents")
+    assert rows == [(machine_id, "uninstalled")]
     assert page.locator("img, script:not([src])").count() == 0
     assert page.evaluate("window.hit") is None
     assert "\u202e" not in page.title()
     assert "\u202e" not in page.inner_text("body")
 
 
-def test_500_characters_and_an_override_spoil_no_line(fleet, sign_in, database):
+def test_500_characters_and_an_override_spoil_no_line(fleet, sign_in, engine):
     seen = clock.iso(clock.now())
     names = ["W" * 500, "\u202e" + "ש" * 200 + "<b>"]
     rows = [
         {"machine_id": name, "hostname": name, "user_name": name, "last_seen_at": seen}
         for name in names
     ]
-    fill(database, rows)
+    fill(engine, rows)
     for width in (1440, 360):
         viewport = {"width": width, "height": 740}
         page = sign_in(fleet, viewport=viewport)
@@ -191,8 +187,8 @@ def test_500_characters_and_an_override_spoil_no_line(fleet, sign_in, database):
         assert question.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0
 
 
-def test_a_name_that_fits_no_path_can_still_be_uninstalled(fleet, sign_in, database):
-    fill(database, [{"machine_id": "a/../b"}])
+def test_a_name_that_fits_no_path_can_still_be_uninstalled(fleet, sign_in, engine):
+    fill(engine, [{"machine_id": "a/../b"}])
     page = sign_in(fleet, "?machine=a%2F..%2Fb")
 
     expect(page.get_by_text("cannot be used in a URL")).to_be_visible()
