@@ -136,9 +136,10 @@ def test_the_variable_with_flasks_prefix_comes_first(monkeypatch, settings):
 
 
 def test_a_page_and_metrics_that_the_environment_asks_for_are_there(
-    monkeypatch, database
+    monkeypatch, engine
 ):
-    monkeypatch.setenv("RPA_AGENTS_DB_PATH", str(database))
+    for name, value in engine.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("LEA_FLEET_PAGE", "/park")
     monkeypatch.setenv("LEA_FLEET_METRICS", "true")
     app = Flask("host")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import pytest
 from blinker import ANY, NamedSignal
@@ -29,7 +28,6 @@ from lea_fleet import (
 from lea_fleet.storage.agent_tokens import AgentTokens
 from lea_fleet.storage.edits import Edits
 from lea_fleet.storage.imports import Imports
-from lea_fleet.storage.sqlite.connections import Connection
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_invalid, assert_problem
 
 
@@ -66,19 +64,16 @@ def machines(heard):
     return [(name, about["machine_id"]) for name, about in heard]
 
 
-def committed(database, machine_id):
-    """Return the machine's row and events as another connection reads them."""
-    with closing(sqlite3.connect(database)) as connection:
-        connection.row_factory = sqlite3.Row
-        row = connection.execute(
-            "SELECT * FROM enrolled_agents WHERE machine_id = ?", (machine_id,)
-        ).fetchone()
-        found = connection.execute("SELECT * FROM lea_fleet_events ORDER BY id")
-        return dict(row), [dict(event) for event in found]
+ROW = ("status", "last_seen_at", "uninstall_reason", "version", "hostname")
+EVENT = ("id", "machine_id", "event", "at", "actor", "detail")
 
 
-def fail(*args, **options):
-    raise sqlite3.OperationalError("disk I/O error")
+def committed(engine, machine_id):
+    """Return the machine's row and last event as another connection reads them."""
+    query = f"SELECT {', '.join(ROW)} FROM enrolled_agents WHERE machine_id = ?"
+    (row,) = engine.execute(query, machine_id)
+    query = f"SELECT {', '.join(EVENT)} FROM lea_fleet_events ORDER BY id"
+    return dict(zip(ROW, row)), dict(zip(EVENT, engine.execute(query)[-1]))
 
 
 # The arguments of each signal
@@ -192,15 +187,15 @@ def test_every_signal_is_listed_here():
 
 @every_signal
 def test_it_is_sent_once_and_by_then_another_connection_finds_what_it_tells(
-    app, operator, database, on, signal
+    app, operator, engine, on, signal
 ):
     prepare, happen, kind, row = CASES[signal]
     prepare(operator)
     received = []
 
     def receive(sender, machine_id, event):
-        found, stored = committed(database, machine_id)
-        received.append((sender, machine_id, event, found, stored[-1]))
+        found, stored = committed(engine, machine_id)
+        received.append((sender, machine_id, event, found, stored))
 
     on(signal, receive)
     happen(operator)
@@ -259,11 +254,14 @@ def test_an_enrollment_that_found_no_use_left_is_not_told(operator, heard):
     assert heard == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "method"), [(AgentTokens, "add"), (Connection, "commit")]
-)
-def test_what_is_rolled_back_is_not_told(operator, heard, monkeypatch, kind, method):
+@pytest.mark.parametrize("when", ["before the commit", "by the commit"])
+def test_what_is_rolled_back_is_not_told(operator, engine, heard, monkeypatch, when):
+    def fail(*args, **options):
+        raise engine.fault
+
     operator.get("/fleet")
+    by_commit = when == "by the commit"
+    kind, method = (engine.session, "commit") if by_commit else (AgentTokens, "add")
     with monkeypatch.context() as failing:
         failing.setattr(kind, method, fail)
         response = operator.post("/enroll", {"machine_id": "PC-1"})
@@ -302,13 +300,13 @@ def fault(caplog):
 
 
 def test_a_receiver_that_raises_neither_undoes_nor_hides_an_enrollment(
-    operator, database, on, fault
+    operator, engine, on, fault
 ):
     on(agent_enrolled, fault)
 
     agent = operator.enroll("PC-1")
 
-    assert committed(database, "PC-1")[0]["status"] == "active"
+    assert committed(engine, "PC-1")[0]["status"] == "active"
     assert agent.heartbeat().status_code == 200
 
 
@@ -379,8 +377,8 @@ def test_a_receiver_may_change_the_fleet_itself(operator, on, heard):
 # Which receivers are called
 
 
-def test_an_application_is_heard_by_those_who_listen_to_it(make_app, tmp_path, on):
-    one, other = make_app(), make_app(RPA_AGENTS_DB_PATH=tmp_path / "other.db")
+def test_an_application_is_heard_by_those_who_listen_to_it(make_app, engine, on):
+    one, other = make_app(), make_app(**engine.beside().settings)
     heard = []
     for name, app in (("one", one), ("other", other)):
         for signal in (agent_enrolled, agent_seen):
@@ -421,12 +419,12 @@ def test_what_a_command_changes_is_told(app, operator, heard):
     assert {about["event"]["actor"]["role"] for _, about in heard} == {"cli"}
 
 
-def test_what_the_host_changes_is_told(app, database, heard, on):
+def test_what_the_host_changes_is_told(app, engine, heard, on):
     stored = []
     on(
         agent_enrolled,
         lambda sender, machine_id, event: stored.append(
-            (sender, committed(database, machine_id)[0]["status"])
+            (sender, committed(engine, machine_id)[0]["status"])
         ),
     )
     with app.app_context():
@@ -475,11 +473,11 @@ def test_a_transaction_is_told_whole_though_a_receiver_makes_another(app, on, he
     ]
 
 
-def test_what_the_host_rolls_back_itself_is_never_told(app, heard):
+def test_what_the_host_rolls_back_itself_is_never_told(app, engine, heard):
     """In a transaction that the host began, the host commits, or does not."""
     with app.app_context():
         repository = LeaFleet().repository
-        repository.connection.execute("BEGIN IMMEDIATE")
+        repository.connection.execute(engine.begin)
         repository.enroll("PC-1")
         repository.connection.execute("ROLLBACK")
         repository.enroll("PC-2")
@@ -504,13 +502,13 @@ def test_what_the_host_takes_back_is_never_told(app, heard):
 
 
 def test_a_heartbeat_is_told_whether_or_not_it_is_written(
-    app, operator, database, the_clock, on
+    app, operator, engine, the_clock, on
 ):
     agent = operator.enroll("PC-1")
     seen = []
 
     def receive(sender, **about):
-        seen.append((sender, about, committed(database, "PC-1")[0]["last_seen_at"]))
+        seen.append((sender, about, committed(engine, "PC-1")[0]["last_seen_at"]))
 
     on(agent_seen, receive)
     written_at = the_clock.iso()

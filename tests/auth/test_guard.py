@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sqlite3
-from contextlib import closing
 
 import pytest
 
 from lea_fleet import ConfigurationError, Problem
+from lea_fleet.app.database import get_repository
 from lea_fleet.auth import guard as auth
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
-from tests.support.fleets import get_db
 
 UNINSTALLED = (401, "agent_uninstalled")
 FORBIDDEN = (403, "insufficient_scope")
@@ -37,17 +35,9 @@ MATRIX = {
 }
 
 
-def sql(database, *statements):
-    """Write to the database as the host or the older server would."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def first_use(database):
-    with closing(sqlite3.connect(database)) as connection:
-        query = "SELECT first_used_at FROM lea_fleet_tokens"
-        return connection.execute(query).fetchone()[0]
+def first_use(engine):
+    ((timestamp,),) = engine.execute("SELECT first_used_at FROM lea_fleet_tokens")
+    return timestamp
 
 
 def routes(app):
@@ -214,11 +204,12 @@ REVOKE = "UPDATE lea_fleet_tokens SET revoked_at = '2026-03-02T09:00:00+00:00'"
     ],
 )
 def test_a_token_that_is_good_no_more(
-    operator, database, the_clock, happened, code, action
+    operator, engine, the_clock, happened, code, action
 ):
     agent = operator.enroll("PC-1")
     assert agent.heartbeat().status_code == 200
-    sql(database, *happened)
+    for statement in happened:
+        engine.execute(statement)
 
     assert_problem(agent.heartbeat(), 401, code, action)
     assert_problem(agent.get("/machines/PC-1"), 401, code, action)
@@ -227,10 +218,10 @@ def test_a_token_that_is_good_no_more(
 
 
 def test_a_machine_that_was_deleted_and_enrolled_anew_has_one_token(
-    operator, database, the_clock
+    operator, engine, the_clock
 ):
     first = operator.enroll("PC-1")
-    sql(database, "DELETE FROM enrolled_agents")
+    engine.execute("DELETE FROM enrolled_agents")
     the_clock.advance(seconds=1)
     second = operator.enroll("PC-1")
 
@@ -250,21 +241,23 @@ def test_a_repeated_uninstall_ends_with_the_reactivation(operator):
 
 
 def test_a_token_that_an_uninstall_revoked_is_dead_whatever_the_host_undoes(
-    operator, database
+    operator, engine
 ):
     agent = operator.enroll("PC-1")
     agent.post("/uninstall")
-    sql(database, "UPDATE enrolled_agents SET status = 'active', uninstalled_at = NULL")
+    engine.execute(
+        "UPDATE enrolled_agents SET status = 'active', uninstalled_at = NULL"
+    )
 
     assert_problem(agent.heartbeat(), 401, "token_revoked")
 
 
 def test_a_token_does_not_outlive_an_enrollment_of_the_same_instant(
-    operator, database, the_clock
+    operator, engine, the_clock
 ):
     """The older server uninstalls without revoking, and clocks may stand still."""
     first = operator.enroll("PC-1")
-    sql(database, UNINSTALL)
+    engine.execute(UNINSTALL)
     second = operator.enroll("PC-1")
 
     assert_problem(first.heartbeat(), 401, "token_revoked")
@@ -284,12 +277,11 @@ def test_one_code_alone_ends_an_identity():
     assert ends == {"agent_uninstalled": 401}
 
 
-def test_a_locked_database_costs_nobody_the_identity(make_app, database):
+def test_a_locked_database_costs_nobody_the_identity(make_app, engine):
     client = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_client()
     agent = Api(client, OPERATOR_TOKEN).enroll("PC-1")
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         assert_problem(agent.heartbeat(), 503, "database_busy", "retry")
 
     assert agent.heartbeat().status_code == 200
@@ -298,23 +290,23 @@ def test_a_locked_database_costs_nobody_the_identity(make_app, database):
 # The first use
 
 
-def test_any_successful_authentication_is_a_use(operator, database, the_clock):
+def test_any_successful_authentication_is_a_use(operator, engine, the_clock):
     agent = operator.enroll("PC-1")
-    assert first_use(database) is None
+    assert first_use(engine) is None
 
     assert_problem(agent.get("/fleet"), *FORBIDDEN)
 
-    assert first_use(database) == the_clock.iso()
+    assert first_use(engine) == the_clock.iso()
 
 
 @pytest.mark.parametrize("happened", [REVOKE, RENEW, UNINSTALL])
-def test_a_token_that_is_refused_was_not_used(operator, database, happened):
+def test_a_token_that_is_refused_was_not_used(operator, engine, happened):
     agent = operator.enroll("PC-1")
-    sql(database, happened)
+    engine.execute(happened)
 
     assert agent.heartbeat().status_code == 401
 
-    assert first_use(database) is None
+    assert first_use(engine) is None
 
 
 # The header field
@@ -424,9 +416,7 @@ def test_an_operator_token_that_is_no_unicode_is_refused_at_the_start(make_app):
 # Stored as a hash
 
 
-def test_a_token_is_kept_as_sha_256_and_written_nowhere_else(
-    operator, database, caplog
-):
+def test_a_token_is_kept_as_sha_256_and_written_nowhere_else(operator, engine, caplog):
     caplog.set_level(logging.DEBUG)
     agent = operator.enroll("PC-1")
     agent.heartbeat()
@@ -436,10 +426,7 @@ def test_a_token_is_kept_as_sha_256_and_written_nowhere_else(
     agent.heartbeat()
     operator.enroll("PC-1")
 
-    kept = b"".join(
-        path.read_bytes() for path in database.parent.iterdir() if path.is_file()
-    )
-
+    kept = engine.as_bytes()
     assert hashlib.sha256(agent.token.encode()).hexdigest().encode() in kept
     secret = agent.token.removeprefix("lea_agent_")
     assert len(secret) == 43
@@ -459,7 +446,8 @@ def test_what_an_agent_or_installer_writes_is_confirmed_in_the_transaction(
     confirm, seen = auth.resolve_token, []
 
     def note(token):
-        seen.append(get_db().in_transaction)
+        unit = get_repository().unit
+        seen.append(unit.dialect.in_transaction(unit.session))
         return confirm(token)
 
     agent = operator.installer().enroll("PC-1")
@@ -550,11 +538,11 @@ def test_a_revocation_holds_at_the_very_next_request_at_every_worker(
 
 
 def test_a_heartbeat_whose_machine_is_deleted_meanwhile(
-    operator, database, before_writing
+    operator, engine, before_writing
 ):
     agent = operator.enroll("PC-1")
     delete = "DELETE FROM enrolled_agents"
-    before_writing(lambda: sql(database, delete))
+    before_writing(lambda: engine.execute(delete))
 
     assert_problem(agent.heartbeat(version="1"), 401, "invalid_token", "ask_operator")
 

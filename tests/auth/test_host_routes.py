@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 
 import pytest
 from flask import Flask, request, session
@@ -22,18 +20,18 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
-def make_host(database):
+def make_host(engine):
     """Make a host with routes for agents, for operators and for everybody."""
     made = []
 
     def make(*pages, **settings):
         app = Flask("host")
         app.secret_key = "of the host"
-        defaults = {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": database}
+        defaults = {"RPA_API_TOKEN": OPERATOR_TOKEN, **engine.settings}
         app.config.from_mapping({**defaults, **settings})
         fleet = LeaFleet(app)
         fleet.operator_loader(lambda: session.get("user"))
-        add_routes(app)
+        add_routes(app, engine)
         for code in pages:
             app.register_error_handler(code, page)
         made.append(app)
@@ -44,7 +42,7 @@ def make_host(database):
         app.extensions["lea_fleet"].store.close_idle()
 
 
-def add_routes(app):
+def add_routes(app, engine):
     @app.get("/mine/<int:number>")
     @agent_required
     def mine(number):
@@ -63,7 +61,7 @@ def add_routes(app):
     @app.get("/fault/<who>")
     @agent_required
     def fault(who):
-        raise {"host": ValueError, "database": sqlite3.OperationalError}[who]("locked")
+        raise {"host": ValueError, "database": engine.busy}[who]
 
     @app.get("/anyone")
     def anyone():
@@ -314,27 +312,27 @@ def test_a_page_for_what_another_site_sent_is_the_hosts_too(with_pages):
 
 
 @pytest.fixture
-def without_database(agent, database):
-    database.rename(database.with_suffix(".away"))
+def without_database(agent, engine):
+    with engine.missing():
+        yield
 
 
 def test_without_a_database_an_agent_is_told_to_come_again(
-    agent, without_database, database
+    agent, without_database, engine
 ):
     response = agent.get("/mine/1")
 
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "30"
     assert response.mimetype == "text/html"
-    assert str(database.parent) not in response.text
+    assert engine.place not in response.text
 
 
-def test_the_page_for_it_is_the_hosts_too(with_pages, agent, database):
+def test_the_page_for_it_is_the_hosts_too(with_pages, agent, engine):
     moved = Api(with_pages.test_client(), agent.token, prefix="")
     assert moved.get("/mine/1").status_code == 200
-    database.rename(database.with_suffix(".away"))
-
-    response = moved.get("/mine/1")
+    with engine.missing():
+        response = moved.get("/mine/1")
 
     assert (response.status_code, response.json) == (503, {"page": 503})
     assert response.headers["Retry-After"] == "30"
@@ -346,12 +344,11 @@ def test_an_operator_needs_no_database(operator, browser, without_database):
     assert browser.get("/all").status_code == 200
 
 
-def test_a_database_that_is_locked_costs_nobody_the_identity(make_host, database):
+def test_a_database_that_is_locked_costs_nobody_the_identity(make_host, engine):
     app = make_host(LEA_FLEET_BUSY_TIMEOUT="0s")
     agent = own(Api(app.test_client(), OPERATOR_TOKEN).enroll("PC-1"))
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         response = agent.get("/mine/1")  # the first use of its token is a write
 
     assert response.status_code == 503
@@ -359,20 +356,17 @@ def test_a_database_that_is_locked_costs_nobody_the_identity(make_host, database
     assert agent.get("/mine/1").status_code == 200
 
 
-def test_a_broken_database_is_a_503_as_well(agent, database):
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("DROP TABLE lea_fleet_tokens")
+def test_a_broken_database_is_a_503_as_well(agent, engine):
+    engine.execute("DROP TABLE lea_fleet_tokens")
 
     assert agent.get("/mine/1").status_code == 503
 
 
-@pytest.mark.parametrize(
-    ("who", "error"), [("host", ValueError), ("database", sqlite3.OperationalError)]
-)
-def test_a_fault_of_the_view_stays_the_views(host, agent, who, error):
+@pytest.mark.parametrize("who", ["host", "database"])
+def test_a_fault_of_the_view_stays_the_views(host, agent, engine, who):
     host.testing = True
 
-    with pytest.raises(error):
+    with pytest.raises(ValueError if who == "host" else engine.errors):
         agent.get(f"/fault/{who}")
 
 

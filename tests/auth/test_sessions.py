@@ -33,17 +33,15 @@ every_write = pytest.mark.parametrize(("method", "path", "body"), WRITES)
 
 
 @pytest.fixture
-def make_host(database):
+def make_host(engine):
     """Make hosts with sessions, each with its own database."""
     made = []
 
     def make(name="host", **settings):
         app = Flask(name)
         app.secret_key = "of the host"
-        defaults = {
-            "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": database.with_name(f"{name}.db"),
-        }
+        database = engine.beside() if made else engine
+        defaults = {"RPA_API_TOKEN": OPERATOR_TOKEN, **database.settings}
         app.config.from_mapping({**defaults, **settings})
 
         @app.post("/login/<user>")

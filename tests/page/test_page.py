@@ -55,14 +55,14 @@ def page_of(client, address="/fleet"):
 
 
 @pytest.fixture
-def make_host(database):
+def make_host(engine):
     """Make hosts that have not registered lea_fleet yet."""
     made = []
 
     def make(**settings):
         app = Flask("host")
         app.secret_key = "of the host"
-        app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+        app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, **engine.settings)
         app.config.update(settings)
         made.append(app)
         return app
@@ -73,14 +73,14 @@ def make_host(database):
             app.extensions["lea_fleet"].store.close_idle()
 
 
-def test_anybody_gets_the_page_and_all_that_it_loads(client, database):
+def test_anybody_gets_the_page_and_all_that_it_loads(client, engine):
     page = page_of(client)
 
     assert (page.api, page.signed_in) == (PREFIX, "no")
     assert len(page.links) > 4
     for link in page.links:
         assert client.get(link).status_code == 200
-    assert not database.exists()  # no data was requested
+    assert not engine.exists()  # no data was requested
 
 
 def test_it_may_load_from_its_own_server_only(client):

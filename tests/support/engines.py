@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from lea_fleet.storage.postgresql import schema as postgresql_schema
 from lea_fleet.storage.postgresql.connections import Connections as PostgresqlStore
+from lea_fleet.storage.postgresql.connections import place_of
 from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
+from lea_fleet.storage.postgresql.session import Session as PostgresqlSession
 from lea_fleet.storage.postgresql.statements import quoted
 from lea_fleet.storage.sqlite import schema as sqlite_schema
+from lea_fleet.storage.sqlite.connection import Connection as SqliteSession
 from lea_fleet.storage.sqlite.connections import Connections as SqliteStore
 from lea_fleet.storage.sqlite.dialect import SqliteDialect
 from tests.support.older_server import OlderServer, OlderServersStatements
@@ -39,8 +43,14 @@ def new_engine(request, path):
         yield SqliteFile(path)
         return
     server = request.getfixturevalue("postgresql_server")
-    with new_schema(request.getfixturevalue("postgresql_admin")) as name:
-        yield PostgresqlSchema(f"{server}postgres", name)
+    with ExitStack() as schemas:
+
+        def beside():
+            made = new_schema(request.getfixturevalue("postgresql_admin"))
+            name = schemas.enter_context(made)
+            return PostgresqlSchema(f"{server}postgres", name, beside)
+
+        yield beside()
 
 
 class _Database:
@@ -78,6 +88,15 @@ class SqliteFile(_Database):
     errors = sqlite3.Error
     store = SqliteStore
 
+    #: What a session is.
+    session = SqliteSession
+
+    #: How a host begins a transaction that writes.
+    begin = "BEGIN IMMEDIATE"
+
+    #: The metrics that there are not.
+    unmeasured: set[str] = set()
+
     #: What the driver raises where the database can no longer be used.
     fault = sqlite3.OperationalError("disk I/O error")
 
@@ -89,6 +108,8 @@ class SqliteFile(_Database):
 
     def __init__(self, path):
         self.path = path
+        #: What problems name it by.
+        self.place = str(path.parent)
         #: What an application is given to use it.
         self.settings = {"RPA_AGENTS_DB_PATH": path}
 
@@ -96,6 +117,27 @@ class SqliteFile(_Database):
     def environment(self):
         """The settings as variables of the environment."""
         return _variables(self.settings)
+
+    def beside(self):
+        """Return another one, for another application."""
+        return SqliteFile(self.path.with_name(f"{uuid4().hex}.db"))
+
+    def exists(self):
+        """Return whether anything was made."""
+        return self.path.exists()
+
+    @contextmanager
+    def missing(self):
+        """Let there be no database, where there is one that is in use."""
+        away = self.path.with_suffix(".away")
+        self.path.rename(away)
+        yield
+        away.rename(self.path)
+
+    def as_bytes(self):
+        """Return all that is stored, with what was deleted if that is there still."""
+        files = [path for path in self.path.parent.iterdir() if path.is_file()]
+        return b"".join(path.read_bytes() for path in files)
 
     @contextmanager
     def connected(self):
@@ -150,6 +192,15 @@ class PostgresqlSchema(_Database):
     errors = psycopg.Error
     store = PostgresqlStore
 
+    #: What a session is.
+    session = PostgresqlSession
+
+    #: How a host begins a transaction that writes.
+    begin = "BEGIN"
+
+    #: The metrics that there are not.
+    unmeasured = {"lea_fleet_wal_bytes"}
+
     #: What the driver raises where the database can no longer be used.
     fault = psycopg.OperationalError("the connection is closed")
 
@@ -159,9 +210,13 @@ class PostgresqlSchema(_Database):
     #: How many calls of ours a page of the fleet may take, in how many files.
     limits_of_page = 143, 25
 
-    def __init__(self, url, name):
+    def __init__(self, url, name, beside=None):
         self._url = url
         self._name = name
+        #: What problems name it by.
+        self.place = place_of(url)
+        #: Makes another one, for another application.
+        self.beside = beside
         self.settings = {
             "RPA_AGENTS_DB_PATH": None,
             "LEA_FLEET_DATABASE_URL": url,
@@ -172,6 +227,24 @@ class PostgresqlSchema(_Database):
     def environment(self):
         """The settings as variables of the environment."""
         return _variables(self.settings)
+
+    def exists(self):
+        """Return whether anything was made."""
+        query = "SELECT 1 FROM pg_namespace WHERE nspname = current_schema()"
+        return bool(self.execute(query))
+
+    @contextmanager
+    def missing(self):
+        """Let there be no database, where there is one that is in use."""
+        away = f"{self._name}_away"
+        with psycopg.connect(self._url, autocommit=True) as driver:
+            driver.execute(f"ALTER SCHEMA {self._name} RENAME TO {away}")
+            yield
+            driver.execute(f"ALTER SCHEMA {away} RENAME TO {self._name}")
+
+    def as_bytes(self):
+        """Return all that is stored, in bytes."""
+        return repr(self.contents()).encode()
 
     @contextmanager
     def connected(self):
