@@ -32,18 +32,19 @@ def in_steps(
     machine_ids: Iterable[_Machine],
     work: Callable[[list[_Machine]], Steps[_Done]],
     done: list[_Done],
+    begin: Callable[[], None] | None = None,
 ) -> None:
     """Do *work* on the machines in transactions of about STEP rows each.
 
-    *work* takes a batch of machine ids. Each transaction names its machines, and adds
-    to *done* once it is committed. An error rolls back only the transaction in which it
-    is raised. After a conflict with another one, the work on the batch begins anew, and
-    finds what was committed.
+    *work* takes a batch of machine ids. Each transaction names its machines, calls
+    *begin* first, and adds to *done* once it is committed. An error rolls back only the
+    transaction in which it is raised. After a conflict with another one, the work on
+    the batch begins anew, and finds what was committed.
     """
     waiting = iter(machine_ids)
     batch = list(islice(waiting, STEP))
     while batch:
-        until_done(_Batch(unit, batch, work, done).step)
+        until_done(_Batch(unit, batch, work, done, begin).step)
         batch = list(islice(waiting, STEP))
         if batch:
             time.sleep(_PAUSE)
@@ -64,11 +65,13 @@ class _Batch(Generic[_Machine, _Done]):
         batch: list[_Machine],
         work: Callable[[list[_Machine]], Steps[_Done]],
         done: list[_Done],
+        begin: Callable[[], None] | None,
     ) -> None:
         self._unit = unit
         self._batch: list[_Machine] = batch
         self._work: Callable[[list[_Machine]], Steps[_Done]] = work
         self._done = done
+        self._begin = begin
         self._steps = work(batch)
 
     def step(self) -> bool:
@@ -77,6 +80,8 @@ class _Batch(Generic[_Machine, _Done]):
         more, done = False, list[_Done]()
         for attempt in attempts(self._unit):
             with attempt, self._unit.transaction(about):
+                if self._begin is not None:
+                    self._begin()
                 more, done = self._written()
             if attempt.is_in_vain:
                 self._steps = self._work(self._batch)

@@ -120,7 +120,7 @@ class Erasure:
         def work(batch: list[str | None]) -> Steps[Summary]:
             return self._carried_out(plans(batch), acts)
 
-        in_steps(self._unit, machine_ids, work, self.done)
+        in_steps(self._unit, machine_ids, work, self.done, self._events.take_turn)
 
     def forget(self, email: str) -> None:
         """Erase a person from rows that are not about a machine.

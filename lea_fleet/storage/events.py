@@ -1,4 +1,4 @@
-"""Events: append-only; only an erasure may change them."""
+"""Events: append-only; only an erasure or a prune may change them."""
 
 from __future__ import annotations
 
@@ -134,6 +134,14 @@ class Events(Repository):
             and event["detail"].get("reason") == agent["uninstall_reason"]
             for event in map(_event, rows.fetchall())
         )
+
+    def take_turn(self) -> None:
+        """Let no other transaction that calls this run beside the open one.
+
+        For those that change or delete events after they have read them: two at once
+        would count an event twice, or bring back what the other one has erased.
+        """
+        self._unit.dialect.take_turn(self._unit.session, "events")
 
     def rewrite(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Overwrite the stored actor and detail of *events*, found by their ids."""

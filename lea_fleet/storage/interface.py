@@ -127,7 +127,8 @@ class Dialect(Protocol):
     def take_turn(self, session: Any, name: str) -> None:
         """Let no other transaction that has called this with *name* run beside this.
 
-        For those that insert many rows, in an order that others do not know.
+        For those that insert many rows, in an order that others do not know, or that
+        write what they have read.
         """
 
     def hand_out(self, session: Any) -> Any:

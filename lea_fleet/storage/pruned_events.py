@@ -72,6 +72,7 @@ class PrunedEvents(Repository):
                 return False
             for attempt in attempts(self._unit):
                 with attempt, self._unit.transaction():
+                    Events(self._unit).take_turn()
                     if values["after"] == 0:
                         told = {"older_than": older_than, "events": found}
                         Events(self._unit).add("pruned", None, **told)
