@@ -14,7 +14,7 @@ from .unit_of_work import UnitOfWork
 _VERSIONS = f"""
     SELECT substr(CAST(version AS TEXT), 1, {LONGEST_DETAIL}), count(*)
     FROM enrolled_agents WHERE status = 'active'
-    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VERSIONS}
+    GROUP BY 1 ORDER BY 2 DESC, 1 NULLS FIRST LIMIT {MOST_VERSIONS}
 """
 
 # No index on the event's name: each enrollment would have to update it.

@@ -52,7 +52,7 @@ _BY_DAY = f"""
 _BY_VERSION = """
     SELECT CAST(version AS TEXT) AS version, count(*) AS machines
     FROM enrolled_agents WHERE status = 'active'
-    GROUP BY 1 ORDER BY machines DESC, 1 DESC
+    GROUP BY 1 ORDER BY machines DESC, 1 DESC NULLS LAST
 """
 
 

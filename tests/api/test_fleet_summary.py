@@ -61,9 +61,9 @@ def test_its_totals_are_those_of_the_list(operator, the_clock):
     }
 
 
-@pytest.mark.sqlite
 def test_active_machines_are_counted_by_version(operator, engine):
-    versions = ["1.4.0", None, "1.3.1", "1.4.0", 2, b"1.4.0"]
+    """The most frequent first, and what is not known last of those that are as many."""
+    versions = ["1.4.0", None, "1.3.1", "1.4.0", "2", "1.4.0"]
     rows = [{"machine_id": str(n), "version": v} for n, v in enumerate(versions)]
     gone = {"machine_id": "gone", "version": "0.9", "status": "uninstalled"}
     fill(engine, [*rows, gone])
@@ -74,6 +74,15 @@ def test_active_machines_are_counted_by_version(operator, engine):
         {"version": "1.3.1", "machines": 1},
         {"version": None, "machines": 1},
     ]
+
+
+@pytest.mark.sqlite
+def test_a_version_of_any_type_is_counted_as_its_text(operator, engine):
+    versions = ["2", 2, b"2"]
+    rows = [{"machine_id": str(n), "version": v} for n, v in enumerate(versions)]
+    fill(engine, rows)
+
+    assert summary(operator)["by_version"] == [{"version": "2", "machines": 3}]
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,17 @@ def test_enrollment_tokens_are_told_by_state(operator, monitor):
     assert states == {"active": 2, "used_up": 1, "expired": 0, "revoked": 1}
 
 
+def test_of_equally_frequent_versions_the_unknown_is_first(engine, operator, monitor):
+    many = [f"{number:02}" for number in range(MOST_VERSIONS)]
+    rows = [{"machine_id": f"PC-{v}", "version": v} for v in (*many, None)]
+    fill(engine, rows)
+
+    told = scrape(monitor)
+
+    versions = only(told, "agents_by_version")
+    assert versions == dict.fromkeys(["", *many[:-1], "other"], 1)
+
+
 def test_a_suspicion_ends_with_the_enrollment(operator, monitor):
     operator.enroll("PC-4", hostname="A")
     for hostname in "BA":
