@@ -120,7 +120,7 @@ class Administration(Protocol):
         """Return the SQL that makes and completes the tables, for an administrator.
 
         With *role*, also what lets that role use them. Raises ValueError where there
-        are no roles.
+        are no roles, or none can be called so.
         """
 
     def wrong_keys(self, session: Any) -> int:

@@ -138,6 +138,9 @@ class PostgresqlAdministration:
         return False
 
     def schema(self, role: str | None) -> str:
+        # The name is printed as it is: only that can be run.
+        if role is not None and not role.isprintable():
+            raise ValueError("--role must not contain control characters")
         return script(self._schema, role)
 
     def wrong_keys(self, session: Session) -> int:
