@@ -32,7 +32,7 @@ def pytest_unconfigure(config):
 
 
 #: The folders and modules whose tests run on both engines.
-_ON_BOTH = ("api", "app", "auth", "page", "system/test_concurrency.py")
+_ON_BOTH = ("api", "app", "auth", "cli", "page", "system/test_concurrency.py")
 
 
 def pytest_generate_tests(metafunc):

@@ -20,6 +20,9 @@ from lea_fleet.app.database import get_repository
 from tests.support.api import OPERATOR_TOKEN, assert_problem
 from tests.support.server import running_server
 
+#: PostgreSQL has a program of its own; see ``tests/cli/postgresql/test_commands.py``.
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def back_up(run):

@@ -69,9 +69,9 @@ def test_only_the_token_goes_to_standard_output(run, client):
     assert Api(client, token).post("/heartbeat").status_code == 200
 
 
-def test_a_script_takes_the_token(client, database):
+def test_a_script_takes_the_token(client, engine):
     """In a process of its own, with what a shell does."""
-    result = taken_by_a_script(database, "enroll", "PC-1")
+    result = taken_by_a_script(engine, "enroll", "PC-1")
 
     token = result.stdout[1:-1]
     assert result.stdout == f"<{token}>"

@@ -14,10 +14,9 @@ from contextlib import closing
 import click
 import pytest
 
-from lea_fleet import LeaFleet
 from lea_fleet.cli import import_command as importing, import_errors as refusals
 from lea_fleet.core.machine import DETAILS
-from tests.support.api import Agent, assert_problem
+from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.fleets import ask, fill, listed
 from tests.support.older_server import OlderServer
 
@@ -483,13 +482,14 @@ def test_a_full_disk_is_one_line(run, file, tmp_path, monkeypatch, faults):
 
     monkeypatch.setattr(refusals, "open", on_a_full_disk, raising=False)
     path = file(HEADING + "PC/1;;\n" * faults)
+    before = set(tmp_path.iterdir())
 
     result = run("import", path, "--errors", tmp_path / "errors.csv")
 
     assert result.exit_code == 1
     expected = f"{tmp_path}/errors.csv cannot be written: No space left on device."
     assert expected in result.stderr
-    assert {each.name for each in tmp_path.iterdir()} == {"data", "machines.csv"}
+    assert set(tmp_path.iterdir()) == before
 
 
 # Files that cannot be
@@ -558,26 +558,26 @@ def test_the_standard_input_is_a_file_too(run, operator):
     assert len(listed(ask(operator))) == 2
 
 
-def test_what_list_prints_can_be_imported(run, operator, counts, make_app, tmp_path):
+@pytest.mark.parametrize("word", ["--csv", "--semicolon"])
+def test_what_list_prints_can_be_imported(
+    run, operator, make_app, engine, tmp_path, word
+):
     operator.enroll("=1+1", user_name="@Zoé; \r\nB", version="'1")
     operator.enroll("-2", hostname='"')
     before = [operator.machine(name) for name in ("=1+1", "-2")]
-    for word in ("--csv", "--semicolon"):
-        printed = run("list", word).stdout_bytes
-        path = tmp_path / f"{word}.csv"
-        path.write_bytes(printed)
-        elsewhere = make_app(RPA_AGENTS_DB_PATH=tmp_path / f"{word}.db")
-        runner = elsewhere.test_cli_runner()
+    path = tmp_path / "machines.csv"
+    path.write_bytes(run("list", word).stdout_bytes)
+    another = engine.beside()
+    app = make_app(**another.settings)
 
-        result = runner.invoke(args=["fleet", "import", str(path), "--yes"])
+    result = app.test_cli_runner().invoke(args=["fleet", "import", str(path), "--yes"])
 
-        began = f"Began a new database at {tmp_path / word}.db.\n"
-        assert (result.exit_code, result.stderr) == (0, began)
-        with elsewhere.app_context():
-            for machine in before:
-                found = LeaFleet().repository.require(machine["machine_id"])
-                for name in ("machine_id", *DETAILS):
-                    assert found[name] == machine[name]
+    assert (result.exit_code, result.stderr) == (0, f"{another.says_begun}\n")
+    there = Api(app.test_client(), OPERATOR_TOKEN)
+    for machine in before:
+        found = there.machine(machine["machine_id"])
+        for name in ("machine_id", *DETAILS):
+            assert found[name] == machine[name]
 
 
 def test_a_standard_input_that_is_closed_is_one_line(monkeypatch):
@@ -634,12 +634,12 @@ def test_others_write_between_the_transactions(
 
 
 @pytest.mark.usefixtures("begun")
-@pytest.mark.parametrize("fault", [KeyboardInterrupt, sqlite3.OperationalError])
+@pytest.mark.parametrize("pressed", [True, False], ids=["Ctrl-C", "fault"])
 def test_what_was_interrupted_is_completed_by_another_run(
-    run, file, counts, two_lines, between, operator, fault
+    run, file, counts, two_lines, between, operator, engine, pressed
 ):
     def stop():
-        raise fault("disk I/O error")
+        raise KeyboardInterrupt if pressed else engine.fault
 
     between(stop)
 
@@ -653,13 +653,13 @@ def test_what_was_interrupted_is_completed_by_another_run(
 
 @pytest.mark.usefixtures("begun")
 def test_a_transaction_is_whole_or_not_at_all(
-    run, file, two_lines, monkeypatch, operator
+    run, file, two_lines, monkeypatch, operator, engine
 ):
     act = importing._result
 
     def failing(line, *args):
         if line.number == 5:
-            raise sqlite3.OperationalError("disk I/O error")
+            raise engine.fault
         return act(line, *args)
 
     monkeypatch.setattr(importing, "_result", failing)

@@ -140,10 +140,10 @@ def test_csv_that_cannot_be_written_is_one_line_and_exit_code_1(run, monkeypatch
 
 
 @pytest.mark.parametrize("words", ["list", "list --csv", "enroll PC-1"])
-def test_a_closed_output_is_one_line_and_exit_code_1(database, words):
+def test_a_closed_output_is_one_line_and_exit_code_1(engine, words):
     """click would print nothing, and a token would be lost without a word."""
     script = f'"$0" -m flask --app lea_fleet fleet {words} >&-'
-    result = run_script(database, script)
+    result = run_script(engine, script)
 
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (

@@ -149,7 +149,7 @@ def test_many_go_in_steps(run, operator, the_clock, in_small_steps):
 
 
 def test_what_is_personal_goes_long_after_the_uninstall(
-    run, operator, database, the_clock
+    run, operator, engine, database, the_clock
 ):
     for person, machine_id in ((ZOE, "PC-1"), (BOB, "PC-2")):
         operator.enroll(machine_id, **person)
@@ -167,9 +167,7 @@ def test_what_is_personal_goes_long_after_the_uninstall(
     assert json.loads(result.output) == {
         **shown,
         "done": True,
-        "wal_emptied": True,
-        "log_emptied": True,
-        "vacuumed": False,
+        **engine.cleaned,
     }
     assert traces(database, *ZOE.values()) == []
     assert operator.machine("PC-1")["uninstall_reason"] == "replaced"

@@ -6,9 +6,12 @@ import json
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from lea_fleet.storage.sqlite.schema import is_complete
 
 
+@pytest.mark.sqlite
 def test_the_sql_makes_the_tables_and_is_safe_to_run_twice(run):
     with closing(sqlite3.connect(":memory:")) as connection:
         for _ in range(2):
@@ -28,6 +31,7 @@ def test_json_has_the_same_sql(run):
     assert printed == {"sql": run("schema", "--sql").stdout}
 
 
+@pytest.mark.sqlite
 def test_there_are_no_roles(run):
     result = run("schema", "--sql", "--role", "lea")
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from lea_fleet.storage.postgresql import schema as postgresql_schema
 from lea_fleet.storage.postgresql.connections import Connections as PostgresqlStore
@@ -56,6 +58,12 @@ def new_engine(request, path):
 class _Database:
     """What holds on both engines."""
 
+    @property
+    def environment(self):
+        """The settings as variables of the environment."""
+        given = self.settings.items()
+        return {name: str(value) for name, value in given if value is not None}
+
     def execute(self, statement, *values):
         """Run a statement as another program would; return its rows."""
         with self.connected() as connection:
@@ -84,6 +92,7 @@ class SqliteFile(_Database):
 
     _tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
+    name = "sqlite"
     dialect = SqliteDialect
     errors = sqlite3.Error
     store = SqliteStore
@@ -106,17 +115,26 @@ class SqliteFile(_Database):
     #: How many calls of ours a page of the fleet may take, in how many files.
     limits_of_page = 110, 24
 
+    #: What a command says with ``--json`` of the copies of what it deleted.
+    cleaned = {"wal_emptied": True, "log_emptied": True, "vacuumed": False}
+
     def __init__(self, path):
         self.path = path
         #: What problems name it by.
         self.place = str(path.parent)
         #: What an application is given to use it.
         self.settings = {"RPA_AGENTS_DB_PATH": path}
-
-    @property
-    def environment(self):
-        """The settings as variables of the environment."""
-        return _variables(self.settings)
+        #: How the doctor shows these.
+        self.shown = (
+            f"RPA_AGENTS_DB_PATH={path}, LEA_FLEET_DATABASE_URL=not set,"
+            " LEA_FLEET_DATABASE_SCHEMA=public"
+        )
+        #: What a command says where there is no fleet, and what where it begins one.
+        self.says_absent = f"There is no database at {path}"
+        self.says_begun = f"Began a new database at {path}."
+        #: How an error begins while another process writes, and one of a fault.
+        self.says_busy = f"Another process is writing to {path}"
+        self.says_unusable = f"{path} cannot be used: "
 
     def beside(self):
         """Return another one, for another application."""
@@ -174,6 +192,23 @@ class SqliteFile(_Database):
             connection.execute("PRAGMA journal_mode = WAL")  # as an application does
             sqlite_schema.ensure_schema(connection)
 
+    @contextmanager
+    def being_rewritten(self):
+        """Hold a lock that those who read wait for too, as another process does."""
+        with self.connected() as connection:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+
+    def refuse_events_of(self, machine_id, reason):
+        """Let events of a machine fail, as on a full disk."""
+        with self.connected() as connection:
+            connection.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON lea_fleet_events"
+                f" WHEN new.machine_id = '{machine_id}'"
+                f" BEGIN SELECT raise(FAIL, '{reason}'); END"
+            )
+
     def stored(self, columns):
         """Return *columns* of a machine with those that are derived of them."""
         return columns
@@ -188,6 +223,7 @@ class PostgresqlSchema(_Database):
 
     _tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
+    name = "postgresql"
     dialect = PostgresqlDialect
     errors = psycopg.Error
     store = PostgresqlStore
@@ -210,6 +246,13 @@ class PostgresqlSchema(_Database):
     #: How many calls of ours a page of the fleet may take, in how many files.
     limits_of_page = 143, 25
 
+    cleaned = {
+        "wal_emptied": None,
+        "log_emptied": None,
+        "vacuumed": False,
+        "may_remain_in": ["free space", "WAL", "WAL archives", "backups", "replicas"],
+    }
+
     def __init__(self, url, name, beside=None):
         self._url = url
         self._name = name
@@ -217,16 +260,20 @@ class PostgresqlSchema(_Database):
         self.place = place_of(url)
         #: Makes another one, for another application.
         self.beside = beside
+        self.shown = (
+            f"RPA_AGENTS_DB_PATH={Path('data/databases/rpa_data.db').absolute()},"
+            f" LEA_FLEET_DATABASE_URL=postgresql://{conninfo_to_dict(url)['host']},"
+            f" LEA_FLEET_DATABASE_SCHEMA={name}"
+        )
+        self.says_absent = f"There is no fleet in the schema {name} of {self.place}"
+        self.says_begun = f"Began a new fleet in the schema {name} of {self.place}."
+        self.says_busy = f"{self.place} is busy: "
+        self.says_unusable = f"{self.place} cannot be used: "
         self.settings = {
             "RPA_AGENTS_DB_PATH": None,
             "LEA_FLEET_DATABASE_URL": url,
             "LEA_FLEET_DATABASE_SCHEMA": name,
         }
-
-    @property
-    def environment(self):
-        """The settings as variables of the environment."""
-        return _variables(self.settings)
 
     def exists(self):
         """Return whether anything was made."""
@@ -260,10 +307,20 @@ class PostgresqlSchema(_Database):
     def being_written(self):
         """Hold the locks that every write waits for; those who read do not wait."""
         with self.connected() as connection:
-            tables = [quoted(table) for (table,) in connection.execute(self._tables)]
-            connection.execute("BEGIN")
-            connection.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
+            self._lock(connection, "EXCLUSIVE")
             yield
+
+    @contextmanager
+    def being_rewritten(self):
+        """Hold the locks that those who read wait for too."""
+        with self.connected() as connection:
+            self._lock(connection, "ACCESS EXCLUSIVE")
+            yield
+
+    def _lock(self, connection, mode):
+        tables = [quoted(table) for (table,) in connection.execute(self._tables)]
+        connection.execute("BEGIN")
+        connection.execute(f"LOCK TABLE {', '.join(tables)} IN {mode} MODE")
 
     @contextmanager
     def opened_by_host(self):
@@ -287,6 +344,17 @@ class PostgresqlSchema(_Database):
         with psycopg.connect(self._url, autocommit=True) as driver:
             postgresql_schema.ensure_schema(driver, self._name)
 
+    def refuse_events_of(self, machine_id, reason):
+        with self.connected() as connection:
+            connection.execute(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                f" $$ BEGIN RAISE disk_full USING MESSAGE = '{reason}'; END $$"
+            )
+            connection.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON lea_fleet_events FOR EACH ROW"
+                f" WHEN (new.machine_id = '{machine_id}') EXECUTE FUNCTION refuse()"
+            )
+
     def stored(self, columns):
         """Return *columns* of a machine with those that are derived of them."""
         return DIALECT.with_keys(columns)
@@ -304,10 +372,6 @@ class PostgresqlSchema(_Database):
             while connection.execute(blocked, [pid]).fetchone() is None:
                 assert time.monotonic() < deadline, "nobody waits"
                 time.sleep(0.01)
-
-
-def _variables(settings):
-    return {name: str(value) for name, value in settings.items() if value is not None}
 
 
 class _Connection:

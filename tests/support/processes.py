@@ -59,26 +59,29 @@ def open_descriptors(pid: int | None = None) -> int:
     return len(os.listdir("/dev/fd" if pid is None else f"/proc/{pid}/fd"))
 
 
-def taken_by_a_script(database, *words):
+def taken_by_a_script(engine, *words):
     """Run a command in a shell script that prints its output as ``<…>``.
 
     *words* follow ``flask fleet``. Return the completed process of the script.
     """
     return run_script(
-        database,
+        engine,
         f'TOKEN="$("$0" -m flask --app lea_fleet fleet {" ".join(words)})"'
         ' && printf "<%s>" "$TOKEN"',
     )
 
 
-def run_script(database, script):
-    """Run a shell *script* in which ``$0`` is Python; return the completed process."""
+def run_script(engine, script):
+    """Run a shell *script* in which ``$0`` is Python; return the completed process.
+
+    Its commands use the database *engine*.
+    """
     return subprocess.run(
         ["sh", "-c", script, sys.executable],
         env={
             **os.environ,
             "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": str(database),
+            **engine.environment,
         },
         capture_output=True,
         text=True,

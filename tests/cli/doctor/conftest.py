@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lea_fleet.core import findings
+from lea_fleet.storage.postgresql import server
 from tests.support.api import Api
-from tests.cli.doctor.calling import STRONG_TOKEN, connected
+from tests.cli.doctor.calling import STRONG_TOKEN
 
 
 @pytest.fixture
@@ -16,6 +18,13 @@ def app(make_app):
 @pytest.fixture
 def operator(client):
     return Api(client, STRONG_TOKEN)
+
+
+@pytest.fixture
+def the_clock(the_clock, monkeypatch):
+    """Stop the server's clock; that of PostgreSQL goes on, and is not compared."""
+    monkeypatch.setattr(server, "_server_clock", lambda reading: findings.ok("ok"))
+    return the_clock
 
 
 @pytest.fixture
@@ -32,11 +41,11 @@ def fleet(operator, stop):
 
 
 @pytest.fixture
-def alter(fleet, database):
+def alter(fleet, engine):
     """Run statements of the host's on the database."""
 
     def run(*statements):
-        with connected(database) as host:
+        with engine.connected() as host:
             for statement in statements:
                 host.execute(statement)
 

@@ -1,4 +1,4 @@
-"""What the doctor finds when it asks the database."""
+"""What the doctor finds when it asks a database that is a file."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from tests.cli.doctor.calling import (
     unchecked,
 )
 from tests.support.processes import beside
+
+#: PostgreSQL's are in ``tests/cli/postgresql/test_doctor.py``.
+pytestmark = pytest.mark.sqlite
 
 #: How the doctor names a process that has the lock.
 WRITER = r"process \d+" if Path("/proc/locks").exists() else "another process"

@@ -14,6 +14,8 @@ from lea_fleet.storage.sqlite.checks import files, mounts
 from tests.support.api import Api
 from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.mark.parametrize(
     ("mode", "level", "told"),

@@ -11,14 +11,7 @@ from lea_fleet.app.setting_values import MAKE_A_TOKEN
 from lea_fleet.core.tokens import weakness
 from tests.support import docs
 from tests.support.api import Api
-from tests.cli.doctor.calling import (
-    STRONG_TOKEN,
-    call,
-    connected,
-    only,
-    troubles,
-    unchecked,
-)
+from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles, unchecked
 
 WEAK_TOKENS = [
     "change-me",
@@ -139,13 +132,11 @@ def test_the_doctor_shows_how_long_a_silence_is(make_app, fleet, length):
     assert f"LEA_FLEET_REENROLL_SILENT_AFTER={length}, " in found["values"]["detail"]
 
 
-def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, database):
+def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, engine):
     found = call(make_app(RPA_API_TOKEN=STRONG_TOKEN))["values"]
 
     assert found["detail"] == (
-        f"RPA_API_TOKEN=set, RPA_AGENTS_DB_PATH={database},"
-        " LEA_FLEET_DATABASE_URL=not set, LEA_FLEET_DATABASE_SCHEMA=public,"
-        " LEA_FLEET_DATABASE_POOLED=False,"
+        f"RPA_API_TOKEN=set, {engine.shown}, LEA_FLEET_DATABASE_POOLED=False,"
         " LEA_FLEET_URL_PREFIX=/api/v1/agents, LEA_FLEET_PAGE=/fleet,"
         " LEA_FLEET_ISSUE=agent, LEA_FLEET_HEARTBEAT_INTERVAL=1m,"
         " LEA_FLEET_HEARTBEAT_RATE=200.0, LEA_FLEET_HEARTBEAT_RESOLUTION=15s,"
@@ -167,14 +158,11 @@ def test_a_variable_that_looks_like_a_setting(make_app, fleet, monkeypatch):
     assert "did you mean LEA_FLEET_STALE_AFTER? It has no effect" in shown
 
 
-def test_machines_that_would_be_stale_while_heartbeats_are_rare(
-    make_app, fleet, database
-):
+def test_machines_that_would_be_stale_while_heartbeats_are_rare(make_app, fleet, alter):
     """The interval of a large fleet, which agents were told, is longer."""
     app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_STALE_AFTER="10m")
     assert call(app)["stale_after"]["level"] == "ok"
-    with connected(database) as connection:
-        connection.execute("UPDATE lea_fleet_intervals SET seconds = 600")
+    alter("UPDATE lea_fleet_intervals SET seconds = 600")
 
     found = only(call(app), "stale_after", "warning")
 

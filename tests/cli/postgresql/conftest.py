@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from tests.support.engines import PostgresqlSchema
 from tests.support.postgresql import new_role, new_schema
 
 #: A token that the doctor finds no fault with.
@@ -31,14 +32,13 @@ def schema(admin):
 
 
 @pytest.fixture
-def app(make_app, url, schema):
-    return make_app(
-        RPA_API_TOKEN=STRONG_TOKEN,
-        RPA_AGENTS_DB_PATH=None,
-        LEA_FLEET_DATABASE_URL=url,
-        LEA_FLEET_DATABASE_SCHEMA=schema,
-        LEA_FLEET_BUSY_TIMEOUT="1s",
-    )
+def engine(url, schema):
+    return PostgresqlSchema(url, schema)
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_BUSY_TIMEOUT="1s")
 
 
 @pytest.fixture
@@ -49,16 +49,11 @@ def role(admin, url):
 
 
 @pytest.fixture
-def as_role(make_app, role, schema):
+def as_role(make_app, role):
     """Run ``flask fleet`` as the server of that role."""
 
     def run(*words):
-        app = make_app(
-            RPA_API_TOKEN=STRONG_TOKEN,
-            RPA_AGENTS_DB_PATH=None,
-            LEA_FLEET_DATABASE_URL=role[1],
-            LEA_FLEET_DATABASE_SCHEMA=schema,
-        )
+        app = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_DATABASE_URL=role[1])
         return app.test_cli_runner().invoke(args=["fleet", *words])
 
     return run

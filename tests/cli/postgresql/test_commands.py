@@ -18,6 +18,8 @@ from tests.support.docs import environment
 
 from .conftest import STRONG_TOKEN
 
+pytestmark = pytest.mark.postgresql
+
 
 @pytest.fixture
 def operator(app):
@@ -97,13 +99,8 @@ def test_a_dry_run_says_what_a_newer_version_needs_first(run, admin, schema, ope
     assert "lea_fleet_pruned" not in tables(admin, schema)
 
 
-def test_a_dry_run_behind_a_pooler_needs_the_tables(make_app, url, schema):
-    app = make_app(
-        RPA_API_TOKEN=STRONG_TOKEN,
-        LEA_FLEET_DATABASE_URL=url,
-        LEA_FLEET_DATABASE_SCHEMA=schema,
-        LEA_FLEET_DATABASE_POOLED=True,
-    )
+def test_a_dry_run_behind_a_pooler_needs_the_tables(make_app):
+    app = make_app(LEA_FLEET_DATABASE_POOLED=True)
 
     result = app.test_cli_runner().invoke(args="fleet enroll PC-1 --dry-run".split())
 
@@ -311,15 +308,11 @@ def test_after_three_attempts_it_is_busy_in_one_line(run, operator, conflicts, w
     assert " is busy: " in result.stderr
 
 
-def test_imports_in_opposite_order_at_once(operator, url, schema, tmp_path):
+def test_imports_in_opposite_order_at_once(operator, engine, tmp_path):
     """Each inserts what the other one has just inserted: a deadlock."""
     operator.enroll("PC-0")
     machines = [f"M-{number}" for number in range(800)]
-    variables = environment(
-        RPA_API_TOKEN=STRONG_TOKEN,
-        LEA_FLEET_DATABASE_URL=url,
-        LEA_FLEET_DATABASE_SCHEMA=schema,
-    )
+    variables = environment(RPA_API_TOKEN=STRONG_TOKEN, **engine.environment)
     started = []
     for name, lines in (("a.csv", machines), ("b.csv", machines[::-1])):
         tmp_path.joinpath(name).write_text("\n".join(["machine_id", *lines]))

@@ -17,6 +17,8 @@ from tests.support.postgresql import Server, new_database
 
 from .conftest import STRONG_TOKEN
 
+pytestmark = pytest.mark.postgresql
+
 
 @pytest.fixture(scope="module")
 def replicated(postgresql_server):
@@ -30,12 +32,11 @@ def replicated(postgresql_server):
 def doctor_of(make_app):
     """Return what the doctor finds on the database of a URL."""
 
-    def call_on(url, **settings):
+    def call_on(url):
         app = make_app(
             RPA_API_TOKEN=STRONG_TOKEN,
-            RPA_AGENTS_DB_PATH=None,
             LEA_FLEET_DATABASE_URL=url,
-            **settings,
+            LEA_FLEET_DATABASE_SCHEMA="public",
         )
         return call(app)
 

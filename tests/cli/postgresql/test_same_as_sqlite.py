@@ -11,6 +11,8 @@ from tests.support.commands_page import commands
 
 from .conftest import STRONG_TOKEN
 
+pytestmark = pytest.mark.postgresql
+
 #: In the order of a day; {csv} is a file of 300 machines.
 STEPS = [
     "import {csv} --dry-run",
@@ -89,8 +91,19 @@ _EVENT_ID = re.compile(r'(?<="id": )\d+(,\s+(?:"machine_id": \S+\s+)?"event")')
 
 
 @pytest.fixture
+def database(tmp_path):
+    return tmp_path / "data" / "rpa_data.db"
+
+
+@pytest.fixture
 def both(app, make_app, database):
-    on_file = make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_BUSY_TIMEOUT="1s")
+    on_file = make_app(
+        RPA_API_TOKEN=STRONG_TOKEN,
+        RPA_AGENTS_DB_PATH=database,
+        LEA_FLEET_DATABASE_URL=None,
+        LEA_FLEET_DATABASE_SCHEMA=None,
+        LEA_FLEET_BUSY_TIMEOUT="1s",
+    )
     return {"sqlite": on_file, "postgresql": app}
 
 

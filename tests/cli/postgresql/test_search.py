@@ -10,6 +10,8 @@ from tests.support.postgresql import new_database
 
 from .conftest import STRONG_TOKEN
 
+pytestmark = pytest.mark.postgresql
+
 _EXTENSION = "CREATE EXTENSION pg_trgm"
 
 
