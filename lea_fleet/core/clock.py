@@ -7,6 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 from .limits import LONGEST_DURATION
 
+#: Seconds that the clocks of several servers may be apart, as they are adjusted.
+APART = 60
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,9}|\d{1,9}\.\d{1,6}(?=s))([smhd])", re.ASCII)
 

@@ -19,6 +19,8 @@ from .unit_of_work import Repository, UnitOfWork
 
 _PERIOD = timedelta(seconds=BUDGET_PERIOD)
 
+_APART = timedelta(seconds=clock.APART)
+
 #: How long it takes until there is one event more.
 _SHARE = _PERIOD / AGENT_EVENTS
 
@@ -88,6 +90,7 @@ class Budget(Repository):
         if row is None:
             return now, False
         full_at = datetime.fromisoformat(row[0])
-        if full_at > now + _PERIOD:  # from before the clock was set back
+        # From before the clock was set back. Another server's may be ahead a little.
+        if full_at > now + _PERIOD + _APART:
             return now, False
         return max(full_at, now), bool(row[1])

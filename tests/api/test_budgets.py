@@ -144,6 +144,16 @@ def test_a_clock_set_back_does_not_keep_it_empty(operator, agent, the_clock):
     assert counted(operator)["identity_changed"] == 40
 
 
+def test_a_server_whose_clock_is_a_minute_behind_does_not_refill_it(
+    operator, agent, the_clock
+):
+    change(agent, 25)
+    the_clock.advance(minutes=-1)
+    change(agent, 25, "A")
+
+    assert counted(operator)["identity_changed"] == 20
+
+
 # Rotations
 
 

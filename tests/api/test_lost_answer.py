@@ -210,3 +210,10 @@ def test_a_clock_set_back_makes_no_key_good_for_longer(operator, the_clock):
     the_clock.advance(days=-10)
 
     assert_problem(enroll(operator), 409, "already_enrolled")
+
+
+def test_a_server_whose_clock_is_a_minute_behind_repeats_it_too(operator, the_clock):
+    enroll(operator)
+    the_clock.advance(minutes=-1)
+
+    assert enroll(operator).json["status"] == "enrolled"

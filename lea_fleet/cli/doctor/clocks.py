@@ -12,9 +12,6 @@ from ...storage.attention import Ahead, Attention
 from ...storage.administration import Reading
 from ...storage.unit_of_work import UnitOfWork
 
-#: Seconds in the future that are normal: clocks are adjusted by so much all the time.
-_TOLERANCE = 60
-
 
 def clock_checks(reading: Reading, rule: PresenceRule) -> Checks:
     """Return the check of the timestamps, in those of the fleet's tables that exist."""
@@ -27,7 +24,7 @@ def clock_checks(reading: Reading, rule: PresenceRule) -> Checks:
 
 def _clock(unit: UnitOfWork, tables: Collection[str]) -> Verdict:
     now = unit.now
-    ahead = [*Attention(unit).ahead(clock.after(now, _TOLERANCE), tables)]
+    ahead = [*Attention(unit).ahead(clock.after(now, clock.APART), tables)]
     if not ahead:
         return ok("no timestamp is in the future")
     return warning(
