@@ -32,7 +32,15 @@ def pytest_unconfigure(config):
 
 
 #: The folders and modules whose tests run on both engines.
-_ON_BOTH = ("api", "app", "auth", "cli", "page", "system/test_concurrency.py")
+_ON_BOTH = (
+    "api",
+    "app",
+    "auth",
+    "cli",
+    "page",
+    "storage",
+    "system/test_concurrency.py",
+)
 
 
 def pytest_generate_tests(metafunc):
@@ -184,20 +192,16 @@ def before_writing(monkeypatch, engine):
     def let(happen):
         waiting = [happen]
 
-        def delay(name):
-            begin = getattr(engine.dialect, name)
-
+        def delaying(begin):
             def delayed(*args):
                 while waiting:
                     waiting.pop()()
                 return begin(*args)
 
-            is_static = isinstance(vars(engine.dialect)[name], staticmethod)
-            replacement = staticmethod(delayed) if is_static else delayed
-            monkeypatch.setattr(engine.dialect, name, replacement)
+            return delayed
 
-        delay("begin_writing")
-        delay("write_once")
+        for name in ("begin_writing", "write_once"):
+            engine.wrap(monkeypatch, name, delaying)
 
     return let
 

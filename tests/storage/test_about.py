@@ -11,25 +11,28 @@ import pytest
 
 from lea_fleet import LeaFleet
 from lea_fleet.storage.events import Events
-from lea_fleet.storage.sqlite.dialect import SqliteDialect
 
 
 @pytest.fixture
-def events(monkeypatch):
+def events(engine, monkeypatch):
     """The events about machines that are written, each with the machines named."""
-    begin, add = SqliteDialect.begin_writing, Events.add
+    add = Events.add
     named, written = [], []
 
-    def begin_noting(session, about, durable):
-        named[:] = [about] if isinstance(about, str) else about
-        begin(session, about, durable)
+    def noting(begin):
+        def begin_noting(*args):
+            *_, about, durable = args
+            named[:] = [about] if isinstance(about, str) else about
+            begin(*args)
+
+        return begin_noting
 
     def add_noting(self, event, machine_id, **detail):
         if machine_id is not None:
             written.append((event, machine_id, list(named)))
         add(self, event, machine_id, **detail)
 
-    monkeypatch.setattr(SqliteDialect, "begin_writing", staticmethod(begin_noting))
+    engine.wrap(monkeypatch, "begin_writing", noting)
     monkeypatch.setattr(Events, "add", add_noting)
     return written
 

@@ -20,6 +20,8 @@ from lea_fleet.storage.sqlite.purge import empty_wal
 from lea_fleet.storage.sqlite.transactions import begin_writing
 from tests.support.processes import in_processes
 
+pytestmark = pytest.mark.sqlite
+
 PAGES, PAGES_MORE = 20, 10
 
 

@@ -1,13 +1,11 @@
-"""Connections: one for each application context, opened on first use and reused.
+"""Connections to a SQLite file; what holds on PostgreSQL too is in test_stores.py.
 
-None is used after a fork, or when the file at the path is another one. A database that
-cannot be used gives a 503 that names the path, to operators only, and one line in the
-shell.
+None is used when the file at the path is another one. A database that cannot be used
+gives a 503 that names the path, to operators only, and one line in the shell.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import shutil
@@ -16,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -31,6 +28,8 @@ from lea_fleet.storage.sqlite import connections, opening
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.support.fleets import fill, get_db
 from tests.support.processes import beside, in_processes, open_descriptors
+
+pytestmark = pytest.mark.sqlite
 
 NOBODY = 65534
 
@@ -74,63 +73,6 @@ def write_lock(database):
 
 # From opening to closing
 
-
-def test_a_context_has_one_connection(app):
-    with app.app_context():
-        assert get_db() is get_db()
-
-
-def test_two_contexts_at_once_have_two(app):
-    with app.app_context():
-        outer = get_db()
-        with app.app_context():
-            assert get_db() is not outer
-        assert get_db() is outer
-
-
-def test_the_next_context_is_given_the_same_one(app):
-    assert connection_of(app) is connection_of(app)
-
-
-def test_the_connection_is_no_longer_yours_after_the_context(make_app):
-    connection = connection_of(make_app(LEA_FLEET_REUSE_CONNECTIONS=False))
-
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        connection.execute("SELECT 1")
-
-
-def test_what_a_context_left_open_is_rolled_back(app, operator, database):
-    operator.enroll("PC-1")
-    with app.app_context():
-        get_db().execute("BEGIN IMMEDIATE")
-        get_db().execute("DELETE FROM enrolled_agents")
-
-    assert not connection_of(app).in_transaction
-    assert machines(operator) == ["PC-1"]
-    with write_lock(database):
-        pass  # nobody else holds it
-
-
-def test_a_connection_that_was_closed_by_its_user_is_not_given_again(app):
-    with app.app_context():
-        get_db().close()
-
-    assert is_open(connection_of(app))
-
-
-def test_the_connections_go_with_the_application(database):
-    app = create_app(
-        {"RPA_API_TOKEN": OPERATOR_TOKEN, "RPA_AGENTS_DB_PATH": str(database)}
-    )
-    connection = connection_of(app)
-    assert is_open(connection)
-
-    del app
-    gc.collect()
-
-    assert not is_open(connection)
-
-
 NOTHING_IS_OPENED = """
 import os, sys
 from pathlib import Path
@@ -164,46 +106,6 @@ def test_nothing_is_opened_or_made_at_import_or_by_the_factory(database):
     )
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "token", "body", "status"),
-    [
-        ("GET", "/fleet", None, None, 401),
-        ("GET", "/fleet", "unknown", None, 401),
-        ("POST", "/enroll", "lea_unknown", "{}", 401),
-        ("POST", "/enroll", OPERATOR_TOKEN, "no JSON", 400),
-        ("POST", "/uninstall", OPERATOR_TOKEN, "{}", 400),
-        ("POST", "/enroll", OPERATOR_TOKEN, " " * 100_000, 413),
-        ("GET", "/nowhere", OPERATOR_TOKEN, None, 404),
-    ],
-)
-def test_a_request_that_needs_no_database_makes_none(
-    client, database, method, path, token, body, status
-):
-    response = Api(client, token).request(
-        method, path, data=body, content_type="application/json"
-    )
-
-    assert response.status_code == status
-    assert not database.parent.exists()
-
-
-def test_two_applications_with_two_databases_do_not_see_each_other(make_app, tmp_path):
-    first_app = make_app()
-    second_app = make_app(RPA_AGENTS_DB_PATH=tmp_path / "second.db")
-    first, second = operator_of(first_app), operator_of(second_app)
-
-    agent = first.enroll("PC-1")
-    second.enroll("PC-2")
-
-    assert (machines(first), machines(second)) == (["PC-1"], ["PC-2"])
-    stranger = Api(second_app.test_client(), agent.token)
-    assert_problem(stranger.get("/machines/PC-1"), 401, "invalid_token")
-    with first_app.app_context():
-        outer = get_db()
-        with second_app.app_context():
-            assert get_db() is not outer
-
-
 @pytest.mark.parametrize("name", ["50%25 done?.db", "a#b&mode=ro.db", "é ü.db"])
 def test_the_name_of_the_file_may_be_any(make_app, tmp_path, name):
     operator = operator_of(make_app(RPA_AGENTS_DB_PATH=tmp_path / name))
@@ -215,34 +117,6 @@ def test_the_name_of_the_file_may_be_any(make_app, tmp_path, name):
 
 
 # After a fork
-
-
-def test_nothing_idle_is_open_when_a_process_forks(app):
-    """In the child, SQLite would take the parent's locks for its own."""
-    connection = connection_of(app)
-
-    def in_the_child():
-        return is_open(connection), is_open(connection_of(app))
-
-    assert in_processes(in_the_child) == [(False, True)]
-    assert is_open(connection_of(app))
-
-
-def test_what_a_child_writes_outlives_the_connections_of_the_parent(app, operator):
-    """SQLite deletes the WAL when what it knows as the last connection is closed."""
-    operator.enroll("PC-1")
-
-    def child(ready, over):
-        operator.enroll("PC-2")
-        ready.set()
-        over.wait()
-        operator.enroll("PC-3")
-
-    with beside(child):
-        assert machines(operator) == ["PC-1", "PC-2"]
-        app.extensions["lea_fleet"].store.close_idle()
-
-    assert machines(operator) == ["PC-1", "PC-2", "PC-3"]
 
 
 def test_a_child_that_was_forked_in_a_context_writes_to_no_lost_log(app, operator):
@@ -266,46 +140,6 @@ def test_a_child_that_was_forked_in_a_context_writes_to_no_lost_log(app, operato
     assert machines(operator) == ["PC-1", "PC-2"]
 
 
-def test_a_child_drops_no_lock_of_its_parent(app, operator, hasty):
-    operator.enroll("PC-1")
-
-    def in_the_child():
-        return hasty.uninstall("PC-1").json["code"], machines(operator)
-
-    with app.app_context():
-        get_db().execute("BEGIN IMMEDIATE")
-        assert in_processes(in_the_child) == [("database_busy", ["PC-1"])]
-        assert_problem(hasty.uninstall("PC-1"), 503, "database_busy")
-        get_db().commit()
-
-    assert hasty.uninstall("PC-1").status_code == 200
-
-
-def test_a_context_that_was_forked_opens_its_own(app):
-    with app.app_context():
-        connection = get_db()
-
-        def in_the_child():
-            return get_db() is connection
-
-        assert in_processes(in_the_child) == [False]
-        assert get_db() is connection
-
-
-def test_a_context_that_ends_in_the_child_does_not_give_the_connection_back(app):
-    context = app.app_context()
-    context.push()
-    connection = get_db()
-
-    def in_the_child():
-        context.pop()
-        return connection_of(app) is connection, is_open(connection)
-
-    assert in_processes(in_the_child) == [(False, True)]
-    context.pop()
-    assert connection_of(app) is connection
-
-
 def test_a_context_that_ends_in_the_child_leaves_the_transaction_alone(app):
     said = []
     context = app.app_context()
@@ -322,38 +156,6 @@ def test_a_context_that_ends_in_the_child_leaves_the_transaction_alone(app):
     assert connection.in_transaction
     context.pop()
     assert said == ["ROLLBACK"]
-
-
-def test_an_inherited_connection_is_never_closed(app):
-    """SQLite forbids closing it, also by the garbage collector."""
-    context = app.app_context()
-    context.push()
-    connection = weakref.ref(get_db())
-
-    def in_the_child():
-        context.pop()
-        gc.collect()
-        return is_open(connection())
-
-    assert in_processes(in_the_child) == [True]
-    context.pop()
-
-
-def test_forked_servers_write_to_the_same_fleet(app, operator):
-    operator.enroll("PC-0")
-
-    def server(name):
-        def enroll_some():
-            return [operator.enroll(f"PC-{name}{n}").token for n in range(10)]
-
-        return enroll_some
-
-    tokens = in_processes(*map(server, "abcd"))
-
-    assert len({token for some in tokens for token in some}) == 40
-    assert len(machines(operator)) == 41
-    for token in tokens[0]:
-        assert Api(app.test_client(), token).post("/heartbeat").status_code == 200
 
 
 # Another file at the path
@@ -781,33 +583,6 @@ def remove_wal(database):
 # Many connections, for a long time
 
 
-def test_more_threads_than_are_kept_idle(app):
-    count = 20
-    together = threading.Barrier(count)
-
-    def connection_in_a_thread(_):
-        with app.app_context():
-            connection = get_db()
-            together.wait(30)
-            return connection
-
-    with ThreadPoolExecutor(count) as pool:
-        used = set(pool.map(connection_in_a_thread, range(count)))
-
-    assert len(used) == count
-    assert 0 < sum(map(is_open, used)) < count
-
-
-def test_threads_that_enroll_at_once(app):
-    def enroll(number):
-        return operator_of(app).enroll(f"PC-{number}").heartbeat().status_code
-
-    with ThreadPoolExecutor(16) as pool:
-        assert set(pool.map(enroll, range(64))) == {200}
-
-    assert operator_of(app).get("/fleet").json["totals"]["active"] == 64
-
-
 def test_a_log_that_another_thread_has_just_begun_is_not_taken_for_a_lost_one(
     app, engine, monkeypatch
 ):
@@ -823,26 +598,6 @@ def test_a_log_that_another_thread_has_just_begun_is_not_taken_for_a_lost_one(
 
     monkeypatch.setattr(connections, "files_at", look_while_another_opens)
     assert is_open(connection_of(app))
-
-
-@pytest.mark.parametrize("reuse", [True, False])
-def test_descriptors_do_not_pile_up(make_app, reuse):
-    operator = operator_of(make_app(LEA_FLEET_REUSE_CONNECTIONS=reuse))
-
-    def some_requests(number):
-        agent = operator.enroll(f"PC-{number}")
-        assert agent.heartbeat().status_code == 200
-        assert agent.get("/fleet").status_code == 403
-        assert operator.post("/enroll", {"machine_id": " "}).status_code == 400
-        assert operator.uninstall("PC-unknown").status_code == 404
-        assert operator.get("/fleet").status_code == 200
-
-    some_requests(0)
-    before = open_descriptors()
-    for number in range(1, 60):
-        some_requests(number)
-
-    assert open_descriptors() <= before
 
 
 def test_descriptors_do_not_pile_up_on_a_file_that_is_no_database(operator, database):
@@ -1048,59 +803,9 @@ def silent_agent(hasty, the_clock):
     return agent
 
 
-def test_a_writer_that_waits_too_long_is_told_to_come_again(
-    hasty, silent_agent, database
-):
-    writes = [
-        lambda: hasty.post("/enroll", {"machine_id": "PC-2"}),
-        lambda: hasty.uninstall("PC-1"),
-        silent_agent.heartbeat,
-        silent_agent.uninstall,
-    ]
-    with write_lock(database):
-        for write in writes:
-            assert_problem(write(), 503, "database_busy", "retry")
-
-    assert machines(hasty) == ["PC-1"]
-    assert [write().status_code for write in writes] == [201, 200, 401, 200]
-
-
 def test_how_long_a_writer_waits_is_for_the_settings_to_say(make_app):
     with make_app(LEA_FLEET_BUSY_TIMEOUT="3s").app_context():
         assert get_db().execute("PRAGMA busy_timeout").fetchone()[0] == 3000
-
-
-def test_the_first_use_of_a_token_waits_for_the_writer_too(hasty, database):
-    agent = hasty.enroll("PC-1")
-    with write_lock(database):
-        assert_problem(agent.get("/machines/PC-1"), 503, "database_busy", "retry")
-
-    assert agent.get("/machines/PC-1").status_code == 200
-
-
-@pytest.mark.parametrize("idle", [True, False])
-def test_readers_do_not_wait_for_a_writer(hasty, silent_agent, database, idle):
-    assert silent_agent.heartbeat().status_code == 200
-    if not idle:  # opening a new connection writes nothing either
-        app = hasty.client.application
-        app.extensions["lea_fleet"].store.close_idle()
-
-    with write_lock(database):
-        assert machines(hasty) == ["PC-1"]
-        assert hasty.machine("PC-1")["presence"] == "online"
-        assert silent_agent.get("/machines/PC-1").status_code == 200
-        assert silent_agent.heartbeat().status_code == 200
-
-
-def test_an_agent_is_not_told_the_path_of_a_busy_database(
-    hasty, silent_agent, database
-):
-    with write_lock(database):
-        told = assert_problem(hasty.uninstall("PC-1"), 503, "database_busy")
-        untold = assert_problem(silent_agent.heartbeat(), 503, "database_busy")
-
-    assert str(database) in told["detail"]
-    assert database.name not in untold["detail"]
 
 
 def test_a_schema_that_cannot_be_made_yet_is_made_later(hasty, database):
@@ -1111,19 +816,6 @@ def test_a_schema_that_cannot_be_made_yet_is_made_later(hasty, database):
         assert_problem(hasty.get("/fleet"), 503, "database_busy", "retry")
 
     assert machines(hasty) == []
-
-
-def test_a_writer_waits_for_another_one_to_end(app, operator, database):
-    operator.enroll("PC-1")
-    waiting = threading.Event()
-    connection_of(app).set_trace_callback(
-        lambda statement: statement == "BEGIN IMMEDIATE" and waiting.set()
-    )
-    with ThreadPoolExecutor() as pool:
-        with write_lock(database):
-            answer = pool.submit(operator.uninstall, "PC-1")
-            assert waiting.wait(30)
-        assert answer.result().status_code == 200
 
 
 def test_the_first_connection_waits_until_the_file_can_be_in_wal_mode(

@@ -16,7 +16,10 @@ from tests.support.older_server import OlderServer
 from tests.support.server import running_server
 from tests.support.traces import BOB, ZOE, traces
 
-pytestmark = pytest.mark.usefixtures("deletes_nothing_by_itself")
+pytestmark = [
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("deletes_nothing_by_itself"),
+]
 
 LONG = {name: f"{value} {'é' * 200}" for name, value in ZOE.items()}
 

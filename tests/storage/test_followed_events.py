@@ -13,17 +13,22 @@ def repository(app):
         yield get_host_repository()
 
 
-def enroll(repository, *machines):
-    for machine in machines:
-        repository.enroll(machine)
+@pytest.fixture
+def enroll(repository, engine):
+    def enroll(*machines):
+        for machine in machines:
+            repository.enroll(machine)
+        engine.wait_for_others()
+
+    return enroll
 
 
 def machines(events):
     return [event["machine_id"] for event in events]
 
 
-def test_each_event_is_seen_once_and_the_oldest_first(repository):
-    enroll(repository, "PC-1", "PC-2", "PC-3")
+def test_each_event_is_seen_once_and_the_oldest_first(repository, enroll):
+    enroll("PC-1", "PC-2", "PC-3")
     seen, position = [], ""
     while True:
         events, position = repository.events.after(position, limit=2)
@@ -35,22 +40,22 @@ def test_each_event_is_seen_once_and_the_oldest_first(repository):
     assert seen == repository.events.page(None, limit=9)[0][::-1]
 
 
-def test_a_position_lasts_until_there_is_an_event(repository):
-    enroll(repository, "PC-1")
+def test_a_position_lasts_until_there_is_an_event(repository, enroll):
+    enroll("PC-1")
     _, position = repository.events.after("", limit=9)
     assert repository.events.after(position, limit=9) == ([], position)
 
-    enroll(repository, "PC-2")
+    enroll("PC-2")
 
     assert machines(repository.events.after(position, limit=9)[0]) == ["PC-2"]
 
 
 @pytest.mark.parametrize("earlier", [[], ["PC-1", "PC-2"]])
-def test_from_the_end_only_new_events_are_seen(repository, earlier):
-    enroll(repository, *earlier)
+def test_from_the_end_only_new_events_are_seen(repository, enroll, earlier):
+    enroll(*earlier)
     position = repository.events.end()
 
-    enroll(repository, "PC-9")
+    enroll("PC-9")
 
     assert machines(repository.events.after(position, limit=9)[0]) == ["PC-9"]
 

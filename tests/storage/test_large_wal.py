@@ -15,6 +15,8 @@ from lea_fleet.storage.sqlite.checks import files
 from tests.cli.doctor.calling import call
 from tests.support.fleets import get_db
 
+pytestmark = pytest.mark.sqlite
+
 LARGE = 20_000_000  # less than in production, so that the tests are fast
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.api import assert_problem
 
+pytestmark = pytest.mark.sqlite
+
 LEGACY = Path(__file__).parents[1] / "support" / "data" / "legacy.db"
 
 PEOPLE = {

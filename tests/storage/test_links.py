@@ -19,6 +19,8 @@ from tests.storage.test_connections import is_sound, machines, operator_of
 from tests.support.api import assert_problem
 from tests.support.engines import SqliteFile
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def file(tmp_path):

@@ -21,9 +21,8 @@ COUNT = 40
 
 
 @pytest.fixture
-def older(database):
-    database.parent.mkdir()
-    return OlderServer(database)
+def older(engine):
+    return engine.older_server()
 
 
 def our_server(database, **settings):

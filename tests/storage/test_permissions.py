@@ -19,6 +19,8 @@ from lea_fleet.storage.sqlite.permissions import owner_may_write
 from tests.support.api import OPERATOR_TOKEN, Api
 from tests.support.older_server import OlderServer
 
+pytestmark = pytest.mark.sqlite
+
 # Users of every Unix; each has a group of the same name and number.
 OWNER, OTHER = 1, 2
 

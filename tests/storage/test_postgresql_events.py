@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import time
 
-import psycopg
 import pytest
 
 from lea_fleet.app.database import get_host_repository
 from tests.support.postgresql import new_database
 
-
-@pytest.fixture
-def url(postgresql_server):
-    with new_database(postgresql_server, "ENCODING UTF8") as url:
-        yield url
+pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def admin(url):
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def host(make_app, url):
+def host(make_app):
     """Return the application context of another process each time."""
-    return lambda: make_app(LEA_FLEET_DATABASE_URL=url).app_context()
+    return lambda: make_app().app_context()
 
 
 def seen(repository, position, number):
@@ -56,17 +45,17 @@ def test_an_event_waits_for_an_earlier_one_that_is_not_committed_yet(host):
         assert seen(slow, "", 2) == ["SLOW", "FAST"]
 
 
-def test_a_restored_dump_hides_no_event_from_its_followers(host, admin):
+def test_a_restored_dump_hides_no_event_from_its_followers(host, engine):
     with host():
         repository = get_host_repository()
         for machine in ("PC-1", "PC-2"):
             repository.enroll(machine)
     # As on a server that has run many more transactions.
-    admin.execute(
+    engine.execute(
         "UPDATE lea_fleet_events"
         " SET xid = CAST(CAST(9000000000 + id AS text) AS xid8)"
     )
-    (first,) = admin.execute("SELECT min(id) FROM lea_fleet_events").fetchone()
+    ((first,),) = engine.execute("SELECT min(id) FROM lea_fleet_events")
 
     with host():
         repository = get_host_repository()
@@ -77,15 +66,21 @@ def test_a_restored_dump_hides_no_event_from_its_followers(host, admin):
         assert seen(repository, position, 2) == ["PC-2", "PC-3"]
 
 
+@pytest.fixture
+def url(postgresql_server):
+    with new_database(postgresql_server) as url:
+        yield url
+
+
 @pytest.mark.parametrize("level", ["serializable", "repeatable read"])
 def test_a_write_is_read_committed_whatever_an_administrator_has_set(
-    host, admin, url, level
+    make_app, postgresql_admin, url, level
 ):
-    admin.execute(
+    postgresql_admin.execute(
         f"ALTER DATABASE {url.rpartition('/')[2]}"
         f" SET default_transaction_isolation = '{level}'"
     )
-    with host():
+    with make_app(LEA_FLEET_DATABASE_URL=url).app_context():
         repository = get_host_repository()
         with repository.transaction():
             (now,) = repository.unit.session.execute(
@@ -95,8 +90,8 @@ def test_a_write_is_read_committed_whatever_an_administrator_has_set(
     assert now == "read committed"
 
 
-def test_without_patience_a_statement_still_has_a_minute(make_app, url):
-    app = make_app(LEA_FLEET_DATABASE_URL=url, LEA_FLEET_BUSY_TIMEOUT="0s")
+def test_without_patience_a_statement_still_has_a_minute(make_app):
+    app = make_app(LEA_FLEET_BUSY_TIMEOUT="0s")
     with app.app_context():
         session = get_host_repository().unit.session
         limits = [

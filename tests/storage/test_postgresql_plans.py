@@ -6,14 +6,8 @@ from __future__ import annotations
 import pytest
 
 from lea_fleet.storage.postgresql.session import Session
-from tests.support.api import OPERATOR_TOKEN, Api
-from tests.support.postgresql import new_database
 
-
-@pytest.fixture
-def url(postgresql_server):
-    with new_database(postgresql_server) as url:
-        yield url
+pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
@@ -33,8 +27,7 @@ def plans(monkeypatch):
     return found
 
 
-def test_a_page_in_the_order_of_enrollment_sorts_nothing(make_app, url, plans):
-    operator = Api(make_app(LEA_FLEET_DATABASE_URL=url).test_client(), OPERATOR_TOKEN)
+def test_a_page_in_the_order_of_enrollment_sorts_nothing(operator, plans):
     for number in range(6):
         operator.enroll(f"PC-{number}")
     for number in range(3):

@@ -16,6 +16,8 @@ from lea_fleet.storage.postgresql.errors import may_run_again
 from tests.support.api import OPERATOR_TOKEN, Api
 from tests.support.postgresql import new_database
 
+pytestmark = pytest.mark.postgresql
+
 _INSERT = (
     "INSERT INTO enrolled_agents (machine_id, enrolled_at) VALUES (:machine_id, 'then')"
     " ON CONFLICT DO NOTHING"

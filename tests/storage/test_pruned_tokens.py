@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from tests.support.api import Agent, assert_problem
@@ -18,13 +15,12 @@ def agent(operator):
 
 
 @pytest.fixture
-def rows(database):
+def rows(engine):
     """Return a function that counts the token rows."""
 
     def count():
-        with closing(sqlite3.connect(database)) as connection:
-            query = "SELECT count(*) FROM lea_fleet_tokens"
-            return connection.execute(query).fetchone()[0]
+        ((rows,),) = engine.execute("SELECT count(*) FROM lea_fleet_tokens")
+        return rows
 
     return count
 
@@ -135,19 +131,16 @@ def test_that_a_token_was_used_stays_known_however_many_follow(operator, rows):
     assert_problem(again, 409, "already_enrolled")
 
 
-def test_what_an_older_version_has_left_goes_bit_by_bit(
-    operator, agent, database, rows
-):
+def test_what_an_older_version_has_left_goes_bit_by_bit(operator, agent, engine, rows):
     then = "2026-01-01T00:00:00+00:00"
-    left = [{"token": f"{number:064}", "then": then} for number in range(1000)]
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO lea_fleet_tokens (token_hash, machine_id, enrolled_at,"
-            " issued_at, revoked_at, replaced)"
-            " SELECT :token, machine_id, enrolled_at, :then, :then, 1"
-            " FROM enrolled_agents",
-            left,
-        )
+    engine.execute(
+        "WITH RECURSIVE old(n) AS"
+        " (SELECT 1001 UNION ALL SELECT n + 1 FROM old WHERE n < 2000)"
+        " INSERT INTO lea_fleet_tokens (token_hash, machine_id, enrolled_at, issued_at,"
+        " revoked_at, replaced)"
+        f" SELECT '{60 * '0'}' || n, machine_id, enrolled_at, '{then}', '{then}', true"
+        " FROM enrolled_agents, old"
+    )
     counts = [rows()]
     for _ in range(8):
         rotate(operator)

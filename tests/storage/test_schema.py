@@ -15,6 +15,8 @@ from lea_fleet.storage.sqlite.schema import ensure_schema
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.support.processes import in_processes
 
+pytestmark = pytest.mark.sqlite
+
 TABLES = {"enrolled_agents", "lea_fleet_tokens"}
 
 

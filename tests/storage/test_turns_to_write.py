@@ -24,6 +24,8 @@ from lea_fleet.storage.sqlite.transactions import transaction
 from tests.support.fleets import get_db
 from tests.support.processes import in_processes
 
+pytestmark = pytest.mark.sqlite
+
 LONG = 60  # seconds: more than a test takes
 SHORT = 0.2
 

@@ -30,6 +30,8 @@ from tests.support.older_server import OlderServer
 from tests.support.processes import in_processes
 from tests.support.server import running_server
 
+pytestmark = pytest.mark.sqlite
+
 WHEEL = Path(__file__).parents[1] / "support/data/lea_fleet-0.1.0-py3-none-any.whl"
 SERVER = ("-w", "2", "--threads", "4")
 ALTERNATING = [("old", "new"), ("new", "old")]

@@ -64,6 +64,14 @@ class _Database:
         given = self.settings.items()
         return {name: str(value) for name, value in given if value is not None}
 
+    def wrap(self, monkeypatch, name, wrapped):
+        """Replace the dialect's method *name* by ``wrapped(method)``."""
+        method = wrapped(getattr(self.dialect, name))
+        is_static = isinstance(vars(self.dialect)[name], staticmethod)
+        monkeypatch.setattr(
+            self.dialect, name, staticmethod(method) if is_static else method
+        )
+
     def execute(self, statement, *values):
         """Run a statement as another program would; return its rows."""
         with self.connected() as connection:
@@ -182,8 +190,28 @@ class SqliteFile(_Database):
         """Return what changes whenever another connection than this one writes."""
         return connection.execute("PRAGMA data_version").fetchone()
 
+    @contextmanager
+    def measured(self, connection):
+        """Yield a list: of as many steps as SQLite takes during the block."""
+        steps = []
+        connection.set_progress_handler(lambda: steps.append(1), 10)
+        yield steps
+        connection.set_progress_handler(None, 0)
+
+    def is_open(self, session):
+        """Return whether a session has an open connection."""
+        try:
+            session.total_changes  # sends SQLite no statement
+        except sqlite3.ProgrammingError:
+            return False
+        return True
+
+    def wait_for_others(self):
+        """Nobody else's transaction delays what has been committed."""
+
     def older_server(self):
         """Return the older server, on this file."""
+        self.path.parent.mkdir(exist_ok=True)
         return OlderServer(self.path)
 
     def make_tables(self):
@@ -335,8 +363,43 @@ class PostgresqlSchema(_Database):
             for (table,) in connection.execute(self._tables).fetchall()
         ]
 
+    @contextmanager
+    def measured(self, connection):
+        """Yield a list: of as many rows as its open transaction reads in the block."""
+        # These counts begin with the transaction, or with earlier ones.
+        read = (
+            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))"
+            " FROM pg_stat_xact_user_tables"
+        )
+        rows = []
+        # As in a large fleet: of a small table, all is read.
+        for kind in ("seqscan", "bitmapscan"):
+            connection.execute(f"SET LOCAL enable_{kind} = off")
+        ((before,),) = connection.execute(read)
+        yield rows
+        ((after,),) = connection.execute(read)
+        rows += [1] * int(after - before)
+
+    def is_open(self, session):
+        """Return whether a session has an open connection."""
+        return not session.driver.closed
+
+    def wait_for_others(self):
+        """Wait until the transactions have ended that were there.
+
+        They are other tests', and delay the events that have been committed.
+        """
+        done = "SELECT pg_snapshot_xmin(pg_current_snapshot()) > CAST(? AS xid8)"
+        deadline = time.monotonic() + _DEADLINE
+        with self.connected() as connection:
+            now = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+            while connection.execute(done, now).fetchone() != (True,):
+                assert time.monotonic() < deadline, "another transaction does not end"
+                time.sleep(0.01)
+
     def older_server(self):
         """Return the statements of the older server, which knows no PostgreSQL."""
+        self.make_tables()
         return OlderServersStatements(self.connected)
 
     def make_tables(self):
