@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ..storage.administration import Administration
 from ..storage.interface import Dialect, Session, Store
+from ..storage.sides import Source, Target
 from ..storage.sqlite.admin import SqliteAdministration
 from ..storage.sqlite.connections import Connections
 from ..storage.sqlite.dialect import dialect_for
+from ..storage.sqlite.move_source import SqliteSource
+from ..storage.sqlite.move_target import SqliteTarget
 from ..storage.sqlite.schema import refuse_old_sqlite
 from .settings import ConfigurationError, Settings
 
@@ -79,3 +83,32 @@ def open_administration(settings: Settings) -> Administration:
         busy_timeout=settings.busy_timeout,
         pooled=settings.database_pooled,
     )
+
+
+def open_source(settings: Settings) -> AbstractContextManager[Source]:
+    """Open the database that *settings* name, for a fleet to leave it."""
+    if settings.database_url is None:
+        return SqliteSource(settings.database, busy_timeout=settings.busy_timeout)
+    from ..storage.postgresql.move_source import PostgresqlSource
+
+    return PostgresqlSource(settings.database_url, settings.database_schema)
+
+
+def open_target(settings: Settings) -> AbstractContextManager[Target]:
+    """Open the database that *settings* name, for a fleet to come to it.
+
+    Raises ConfigurationError, and the errors of its driver.
+    """
+    if settings.database_url is None:
+        return SqliteTarget(settings.database, busy_timeout=settings.busy_timeout)
+    open_store(settings)  # refuses what no server could use
+    from ..storage.postgresql.move_target import PostgresqlTarget
+
+    return PostgresqlTarget(settings.database_url, settings.database_schema)
+
+
+def has_password(url: str) -> bool:
+    """Return whether *url* of PostgreSQL contains a password; a wrong one does not."""
+    from ..storage.postgresql.direct import password_of
+
+    return password_of(url) is not None

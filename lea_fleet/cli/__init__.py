@@ -15,6 +15,7 @@ from .export import export_command
 from .import_command import import_machines
 from .installer import installer_command
 from .list_command import list_machines
+from .move import move_command
 from .openapi import openapi_command
 from .prune import prune_command
 from .release import release_command
@@ -39,7 +40,13 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
     ),
     "Personal data": (erase_command, export_command),
     "Installers": (token_group, installer_command),
-    "Server": (doctor_command, backup_command, schema_command, openapi_command),
+    "Server": (
+        doctor_command,
+        backup_command,
+        move_command,
+        schema_command,
+        openapi_command,
+    ),
 }
 
 

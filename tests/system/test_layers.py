@@ -27,7 +27,11 @@ LAYERS = (
     ("lea_fleet.storage",),  # the statements
     ("lea_fleet.storage.sqlite", "lea_fleet.storage.postgresql"),
     ("lea_fleet.storage.administration",),
-    ("lea_fleet.storage.interface", "lea_fleet.storage.tables"),
+    (
+        "lea_fleet.storage.interface",
+        "lea_fleet.storage.sides",
+        "lea_fleet.storage.tables",
+    ),
     ("lea_fleet.core",),
 )
 LEVELS = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

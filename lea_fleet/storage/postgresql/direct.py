@@ -80,3 +80,12 @@ def parameters(url: str, **more: Any) -> dict[str, Any]:
     }
     given = conninfo.conninfo_to_dict(url)
     return {name: value for name, value in ours.items() if name not in given}
+
+
+def password_of(url: str) -> str | None:
+    """Return the password that *url* itself has; None also if libpq cannot read it."""
+    try:
+        password = conninfo.conninfo_to_dict(url).get("password")
+    except psycopg.ProgrammingError:
+        return None
+    return None if password is None else str(password)

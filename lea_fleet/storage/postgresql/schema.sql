@@ -137,6 +137,14 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_pruned (
   PRIMARY KEY (date, event)
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_moves (
+  id text COLLATE "C" PRIMARY KEY,
+  other text COLLATE "C" NOT NULL,
+  state text COLLATE "C" NOT NULL,
+  at text COLLATE "C" NOT NULL,
+  digests text COLLATE "C" NOT NULL
+);
+
 -- Text without an offset, and what is not a timestamp, is returned unchanged.
 CREATE OR REPLACE FUNCTION {schema}.lea_fleet_in_utc(at text) RETURNS text
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$

@@ -153,3 +153,13 @@ CREATE TABLE IF NOT EXISTS lea_fleet_pruned (
   events INTEGER NOT NULL,
   PRIMARY KEY (date, event)
 ) WITHOUT ROWID;
+
+-- What this database remembers of a move to or from another one, in one row: state is
+-- closed in the one that the fleet has left, and open in the one that it has come to.
+CREATE TABLE IF NOT EXISTS lea_fleet_moves (
+  id TEXT PRIMARY KEY,
+  other TEXT NOT NULL,
+  state TEXT NOT NULL,
+  at TEXT NOT NULL,
+  digests TEXT NOT NULL
+) WITHOUT ROWID;

@@ -15,6 +15,7 @@ from threading import Lock, get_ident
 from time import monotonic, sleep
 from typing import Any
 
+from ...core.problems import DatabaseUnavailable
 from .errors import is_locked
 
 #: Seconds between two attempts of the first in the queue to get the file's lock, which
@@ -24,6 +25,11 @@ _PAUSE = 0.0005
 #: Turns in a row after which the next thread leaves the file alone for two pauses, so
 #: that another process gets it: without this, one waited for up to 270 ms.
 _TURNS = 16
+
+
+#: Where the fleet was moved to, if it was: nothing is written here any more.
+_MOVED = "SELECT other FROM lea_fleet_moves WHERE state = 'closed'"
+_UNLESS_MOVED = f" AND NOT EXISTS ({_MOVED})"
 
 
 class WriteQueue:
@@ -86,6 +92,9 @@ def begin_writing(
     """
     set_synchronous(session, durable=durable)
     take_turn(session, "BEGIN IMMEDIATE")
+    if moved := session.execute(_MOVED).fetchone():
+        session.rollback()
+        raise DatabaseUnavailable(f"The fleet was moved to {moved[0]}: see there.")
 
 
 def write_once(
@@ -97,7 +106,7 @@ def write_once(
     file is still there. Raises what :func:`begin_writing` does.
     """
     set_synchronous(session, durable=False)
-    changed = take_turn(session, statement, values).rowcount
+    changed = take_turn(session, statement + _UNLESS_MOVED, values).rowcount
     if getattr(session, "has_turn", False):  # not a connection that the host opened
         end_turn(session)
         session.look_at_wal()  # type: ignore[attr-defined]
@@ -110,7 +119,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
     Raises what :func:`begin_writing` does.
     """
-    begin_writing(connection)
+    set_synchronous(connection, durable=True)
+    take_turn(connection, "BEGIN IMMEDIATE")
     try:
         yield
         connection.commit()

@@ -1,0 +1,323 @@
+"""``flask fleet move``: bring the fleet to PostgreSQL, or back to a SQLite file."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from flask.cli import with_appcontext
+
+from ..app.engine import has_password, open_source, open_store, open_target
+from ..app.settings import Settings
+from ..app.setting_values import database_url
+from ..app.state import current_state
+from ..core.csv.writing import protected
+from ..core.files import whole_file
+from ..core.problems import DatabaseProblem
+from ..core.text import printable
+from ..storage.late_writes import LateWrites, late_rows
+from ..storage.move import Unstorable, move, prints_of, try_out, undo
+from ..storage.sides import Mark, Misfit, MoveRefused, Source, Target
+from ..storage.unit_of_work import UnitOfWork
+from .command import FleetCommand
+from .consent import confirm
+from .database import administration
+from .options import DurationType, Duration, json_option, say_json
+from .output import note
+from .terminal import say, say_table
+
+_HEADING = ("TABLE", "ROWS", "DIGEST")
+
+#: Hexadecimal digits of a digest that are printed; --json has all 64.
+_SHOWN = 16
+
+_WARNING = (
+    "Programs that do not know that this database is closed afterwards go on writing"
+    " it: an older server, lea_fleet 0.1, scripts. Are they stopped?"
+)
+
+
+def _refuse_password(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> str:
+    source = context.get_parameter_source(str(parameter.name))
+    if source is ParameterSource.COMMANDLINE and "://" in value and has_password(value):
+        raise click.BadParameter(
+            "must not contain a password, which other users of this computer could see."
+            " Give the URL in LEA_FLEET_MOVE_TO, or the password in PGPASSFILE or a"
+            " service file."
+        )
+    return value
+
+
+@click.command("move", cls=FleetCommand)
+@click.option(
+    "--to",
+    metavar="URL|FILE",
+    required=True,
+    envvar="LEA_FLEET_MOVE_TO",
+    callback=_refuse_password,
+    help="Where to: postgresql://… or the path of a new SQLite file.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Read and check everything; move nothing."
+)
+@click.option("--again", is_flag=True, help="Bring over what was written here since.")
+@click.option("--undo", "undoing", is_flag=True, help="Take the move back.")
+@click.option(
+    "--errors",
+    type=click.Path(path_type=Path),
+    help="Write the values that cannot be stored to this CSV file.",
+)
+@click.option(
+    "--accept-errors", "accepting", is_flag=True, help="Store them with � in them."
+)
+@click.option(
+    "--look-after",
+    "pause",
+    metavar="DURATION",
+    type=DurationType(),
+    default="60s",
+    show_default=True,
+    help="When to look what was written here since.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask, as without a terminal.")
+@json_option
+@with_appcontext
+def move_command(
+    to: str,
+    dry_run: bool,
+    again: bool,
+    undoing: bool,
+    errors: Path | None,
+    accepting: bool,
+    pause: Duration,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Move the fleet to PostgreSQL, or to a new SQLite file, while servers run.
+
+    The configured database is copied, compared row by row with the copy, and closed
+    for writing: servers answer 503 until they are restarted with the new setting.
+    Until then nothing is lost by a fault: run the same command again.
+
+    \b
+    Example: flask fleet move --to postgresql://lea@db1,db2/rpa
+    """
+    if dry_run + again + undoing > 1:
+        raise click.UsageError("Give one of --dry-run, --again and --undo.")
+    here = current_state().settings
+    there = _settings_of(to, here)
+    with _opened(here, there) as (source, target):
+        if undoing:
+            _undo(source, target, as_json)
+        elif again:
+            _again(source, target, there, as_json)
+        elif dry_run:
+            _try(source, target, errors, as_json)
+        else:
+            confirm(_WARNING, yes)
+            _move(source, target, errors, accepting, pause, as_json)
+
+
+def _settings_of(to: str, here: Settings) -> Settings:
+    """Return the settings of a server that uses the database *to*."""
+    try:
+        if "://" in to:
+            there = replace(here, database_url=database_url(to))
+        else:
+            there = replace(here, database_url=None, database=Path(to).absolute())
+    except ValueError as error:
+        raise click.UsageError(f"--to {error}.") from None
+    if (there.database_url is None) == (here.database_url is None):
+        raise click.UsageError(
+            "A fleet moves from a file to PostgreSQL or from there to a file. The"
+            f" database here is {administration().place}."
+        )
+    if here.database_url is not None and here.database_pooled:
+        raise click.UsageError(
+            "A move needs a connection of its own. Set LEA_FLEET_DATABASE_URL to the"
+            " server itself for this command, and LEA_FLEET_DATABASE_POOLED to False."
+        )
+    return there
+
+
+@contextmanager
+def _opened(here: Settings, there: Settings) -> Iterator[tuple[Source, Target]]:
+    """Yield both sides; report what fails in one line with exit code 1."""
+    try:
+        if not administration().exists():
+            raise click.ClickException(f"{administration().absence()}.")
+        with open_source(here) as source, _reported(source):
+            with open_target(there) as target, _reported(target):
+                yield source, target
+    except MoveRefused as refused:
+        raise click.ClickException(printable(str(refused))) from None
+    except DatabaseProblem as problem:
+        raise click.ClickException(printable(problem.detail)) from None
+
+
+@contextmanager
+def _reported(side: Any) -> Iterator[None]:
+    try:
+        yield
+    except side.errors as error:
+        raise side.problem_of(error) from None
+
+
+def _move(
+    source: Source,
+    target: Target,
+    errors: Path | None,
+    accepting: bool,
+    pause: Duration,
+    as_json: bool,
+) -> None:
+    with _errors_written(source, errors):
+        try:
+            mark = move(source, target, accept=accepting, told=_tell)
+        except Unstorable:
+            raise _unstorable(source.misfits, errors) from None
+    note(f"Closed {source.place}; {target.place} has the fleet.")
+    if pause:
+        note(f"Looking in {pause:.0f} seconds what was written here since.")
+        time.sleep(pause)
+    late = _late(source)
+    if as_json:
+        say_json({**_report(mark, target), "written_since": late})
+        return
+    _say_digests(mark.digests)
+    say(f"Both sides have these digests. Moved to {printable(target.place)}.")
+    _say_late(late)
+
+
+def _try(source: Source, target: Target, errors: Path | None, as_json: bool) -> None:
+    if not target.is_empty():
+        raise MoveRefused(f"{target.place} is not empty.")
+    with _errors_written(source, errors):
+        digests = try_out(source, _tell)
+        if source.misfits:
+            note(str(_unstorable(source.misfits, errors)))
+    if as_json:
+        report = {name: _digest(*each) for name, each in digests.items()}
+        errors_found = len(source.misfits)
+        say_json({"dry_run": True, "tables": report, "not_storable": errors_found})
+        return
+    _say_digests(digests)
+    say(f"Dry run; nothing was moved. {printable(target.place)} is empty.")
+
+
+def _undo(source: Source, target: Target, as_json: bool) -> None:
+    undo(source, target, _tell)
+    if as_json:
+        say_json({"undone": True, "place": source.place})
+    else:
+        say(f"{printable(source.place)} has the fleet again.")
+
+
+def _again(source: Source, target: Target, there: Settings, as_json: bool) -> None:
+    """Bring over what was written to the source since it was closed."""
+    here, other = source.mark(), target.mark()
+    if here is None or here.state != "closed" or other is None or other.id != here.id:
+        raise MoveRefused(f"{source.place} was not moved to {target.place}.")
+    kept = source.prints()
+    with source.alone(), source.snapshot() as rows:
+        late = late_rows(rows, kept)
+        done = Counter(_bring(there, late, kept))
+        if late:
+            source.keep(here, prints_of(rows))
+    report = [
+        {"table": table, "outcome": outcome, "rows": count}
+        for (table, outcome), count in sorted(done.items())
+    ]
+    if as_json:
+        say_json({"brought": report})
+        return
+    for each in report:
+        say(f"{each['table']}: {each['rows']} {each['outcome']}")
+    if not report:
+        say(f"Nothing was written to {printable(source.place)} since the move.")
+
+
+def _bring(
+    there: Settings, late: Mapping[str, list[Any]], kept: Mapping[str, bytes]
+) -> Iterator[tuple[str, str]]:
+    store = open_store(there)
+    with _reported(store):
+        session = store.acquire()
+        try:
+            unit = UnitOfWork(session, store.dialect, current_state().rule)
+            yield from LateWrites(unit).bring(late, kept)
+        finally:
+            store.release(session)
+            store.close_idle()
+
+
+def _late(source: Source) -> dict[str, int]:
+    with source.snapshot() as rows:
+        late = late_rows(rows, source.prints())
+    return {table: len(found) for table, found in late.items()}
+
+
+def _say_late(late: Mapping[str, int]) -> None:
+    if not late:
+        say("Nothing was written here since. Restart the servers with the new setting.")
+        return
+    rows = ", ".join(f"{count} of {table}" for table, count in late.items())
+    say(
+        f"Written here since, by a program that does not know that it is closed: {rows}"
+        " rows. Stop it, then bring them over with --again.",
+        fg="yellow",
+    )
+
+
+def _tell(step: str, rows: int) -> None:
+    note(f"{step}: {rows:,} rows" if rows else step)
+
+
+def _report(mark: Mark, target: Target) -> dict[str, Any]:
+    tables = {name: _digest(*each) for name, each in mark.digests.items()}
+    return {"moved_to": target.place, "at": mark.at, "tables": tables}
+
+
+def _digest(rows: int, digest: str) -> dict[str, Any]:
+    return {"rows": rows, "digest": digest}
+
+
+def _say_digests(digests: Mapping[str, tuple[int, str]]) -> None:
+    rows = [(name, f"{n:,}", text[:_SHOWN]) for name, (n, text) in digests.items()]
+    say_table(_HEADING, rows, fixed={0, 1, 2})
+
+
+def _unstorable(misfits: list[Misfit], file: Path | None) -> click.ClickException:
+    first = misfits[0]
+    where = f"All are in {file}." if file else "--errors FILE lists them."
+    return click.ClickException(
+        printable(
+            f"{len(misfits)} values cannot be stored as they are, such as"
+            f" {first.column} of {first.table} {first.row}, which {first.reason}."
+            f" {where} --accept-errors stores them with a replacement character."
+        )
+    )
+
+
+@contextmanager
+def _errors_written(source: Source, path: Path | None) -> Iterator[None]:
+    """Write the misfits that were found in the block to a CSV file at *path*."""
+    try:
+        yield
+    finally:
+        if path is not None:
+            with whole_file(path.absolute()) as new:
+                with new.open("w", encoding="utf-8-sig", newline="") as file:
+                    writer = csv.writer(file, delimiter=";")
+                    writer.writerow(Misfit._fields)
+                    writer.writerows(map(protected, each) for each in source.misfits)

@@ -1,0 +1,111 @@
+"""A schema of PostgreSQL that the fleet leaves, while servers go on writing it."""
+
+from __future__ import annotations
+
+from ..sides import Mark
+from ..tables import TABLES, Row, Table
+from .moving import PostgresqlSide
+
+#: Notes the key of a row before and after it changes; the argument selects it.
+_NOTE = """
+CREATE FUNCTION {schema}.lea_fleet_note() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  note text := format('INSERT INTO {schema}.lea_fleet_noted SELECT %L, %s',
+    TG_TABLE_NAME, TG_ARGV[0]);
+BEGIN
+  IF TG_OP <> 'INSERT' THEN
+    EXECUTE note USING OLD;
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    EXECUTE note USING NEW;
+  END IF;
+  RETURN NULL;
+END
+$$"""
+
+_MAKE_NOTES = (
+    "CREATE TABLE {schema}.lea_fleet_noted (source text, k1 text, k2 text, k3 text)"
+)
+_MAKE_PRINTS = "CREATE TABLE {schema}.lea_fleet_moved (source text, prints bytea)"
+
+
+class PostgresqlSource(PostgresqlSide):
+    """See :class:`lea_fleet.storage.sides.Source`."""
+
+    def __enter__(self) -> PostgresqlSource:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.driver.close()
+
+    def begin_noting(self) -> None:
+        with self.transaction():
+            self._drop_notes()
+            self.run(_MAKE_NOTES)
+            self.run(_NOTE)
+            for table in filter(_is_noted, TABLES):
+                self.driver.execute(
+                    "CREATE TRIGGER lea_fleet_noting AFTER INSERT OR UPDATE OR DELETE"
+                    f" ON {self.qualified(table.name)} FOR EACH ROW EXECUTE FUNCTION"
+                    f" {self.qualified('lea_fleet_note')}('{_key_of(table)}')"
+                )
+
+    def take_noted(self) -> dict[str, list[Row]]:
+        rows = self.driver.execute(
+            f"DELETE FROM {self.qualified('lea_fleet_noted')}"
+            " RETURNING source, k1, k2, k3"
+        ).fetchall()
+        tables = {table.name: table for table in TABLES}
+        noted: dict[str, dict[Row, None]] = {}
+        for source, *key in rows:
+            noted.setdefault(source, {})[self._typed(tables[source], key)] = None
+        return {source: [*keys] for source, keys in noted.items()}
+
+    def end_noting(self) -> None:
+        with self.transaction():
+            self._drop_notes()
+
+    def close(self, mark: Mark) -> None:
+        self.write_mark(mark)
+        self.refuse_writes(f"The fleet was moved to {mark.other}: see there")
+
+    def keep(self, mark: Mark, prints: dict[str, bytes]) -> None:
+        with self.transaction():
+            self.write_mark(mark)
+            self.run("DROP TABLE IF EXISTS {schema}.lea_fleet_moved")
+            self.run(_MAKE_PRINTS)
+            for each in prints.items():
+                table = self.qualified("lea_fleet_moved")
+                self.driver.execute(f"INSERT INTO {table} VALUES (%s, %s)", each)
+
+    def prints(self) -> dict[str, bytes]:
+        table = self.qualified("lea_fleet_moved")
+        return dict(self.driver.execute(f"SELECT source, prints FROM {table}"))
+
+    def reopen(self) -> None:
+        if self.mark() is None:
+            return
+        with self.transaction():
+            self.let_write()
+            self.run("DELETE FROM {schema}.lea_fleet_moves")
+            self.run("DROP TABLE IF EXISTS {schema}.lea_fleet_moved")
+
+    def _drop_notes(self) -> None:
+        self.run("DROP FUNCTION IF EXISTS {schema}.lea_fleet_note() CASCADE")
+        self.run("DROP TABLE IF EXISTS {schema}.lea_fleet_noted")
+
+    def _typed(self, table: Table, key: list[str | None]) -> Row:
+        kinds = self.kinds(table)
+        return tuple(
+            int(value) if value is not None and kinds[name] == "bigint" else value
+            for name, value in zip(table.key, key)
+        )
+
+
+def _is_noted(table: Table) -> bool:
+    return table.is_noted
+
+
+def _key_of(table: Table) -> str:
+    key = [f"($1).{name}::text" for name in table.key]
+    return ", ".join(key + ["NULL"] * (3 - table.width))

@@ -1,0 +1,122 @@
+"""A schema of PostgreSQL that the fleet comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..sides import Mark, MoveRefused
+from ..tables import TABLES, Row, Table
+from .connections import Connections
+from .dialect import DIALECT
+from .moving import PostgresqlSide
+from .schema import look
+
+#: Of the events that are moved: before all of this server's transactions, in the order
+#: of their ids, so that who follows them goes on where it was.
+_BEFORE_ALL = "0"
+
+
+class PostgresqlTarget(PostgresqlSide):
+    """See :class:`lea_fleet.storage.sides.Target`."""
+
+    def __enter__(self) -> PostgresqlTarget:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.driver.close()
+
+    def begin(self, mark: Mark) -> None:
+        # Checks the server, and makes our tables.
+        store = Connections(
+            self._url, schema=self._schema, busy_timeout=5, reuse=False, pooled=False
+        )
+        store.release(store.acquire())
+        with self.transaction():
+            left = self.mark()
+            is_left_over = left is not None and left.state in ("filling", "undone")
+            if not is_left_over and not self.is_empty():
+                raise MoveRefused(
+                    f"{self.place} is not empty. A fleet moves into a schema of its"
+                    " own: see LEA_FLEET_DATABASE_SCHEMA."
+                )
+            self._clear()
+            self.write_mark(mark)
+            self.refuse_writes(f"the fleet of {mark.other} is being moved here")
+
+    def fill(self, table: Table, rows: Iterable[Row]) -> None:
+        names, rows = _stored(table, rows)
+        copy = f"COPY {self.qualified(table.name)} ({', '.join(names)}) FROM STDIN"
+        with self.transaction(), self.driver.cursor() as cursor:
+            with cursor.copy(copy) as copying:
+                for row in rows:
+                    copying.write_row(row)
+
+    def replace(self, table: Table, keys: Sequence[Row], rows: Sequence[Row]) -> None:
+        # DELETE … USING has the join's condition in its WHERE.
+        source, _, same = self.keys(table).partition(" ON ")
+        with self.transaction():
+            self.driver.execute(
+                f"DELETE FROM {self.qualified(table.name)} AS t"
+                f" USING {source} WHERE {same}",
+                [*map(list, zip(*keys))],
+            )
+            self.fill(table, rows)
+
+    def set_numbers(self, numbers: dict[str, int]) -> None:
+        for name, number in numbers.items():
+            self.driver.execute(
+                "SELECT setval(pg_get_serial_sequence(%s, 'id'), greatest(%s, 1), %s)",
+                [self.qualified(name), number, number > 0],
+            )
+
+    def open(self, mark: Mark) -> None:
+        with self.transaction():
+            self.write_mark(mark)
+            self.let_write()
+        # Statistics, without which the first queries would take the wrong plans.
+        for table in TABLES:
+            self.driver.execute(f"ANALYZE {self.qualified(table.name)}")
+
+    def abandon(self) -> None:
+        mark = self.mark()
+        if mark is None or mark.state == "open":
+            return
+        with self.transaction():
+            self._clear()
+
+    def withdraw(self, mark: Mark) -> None:
+        self._clear()
+        self.write_mark(mark)
+        self.refuse_writes(f"The fleet was taken back to {mark.other}: see there")
+
+    def is_empty(self) -> bool:
+        tables = look(self.driver, self._schema).tables
+        return not any(
+            self.driver.execute(
+                f"SELECT 1 FROM {self.qualified(table.name)} LIMIT 1"
+            ).fetchone()
+            for table in TABLES
+            if table.name in tables
+        )
+
+    def _clear(self) -> None:
+        self.let_write()
+        names = [self.qualified(table.name) for table in TABLES]
+        names.append(self.qualified("lea_fleet_moves"))
+        self.driver.execute(f"TRUNCATE {', '.join(names)}")
+
+
+def _stored(table: Table, rows: Iterable[Row]) -> tuple[Sequence[str], Iterable[Row]]:
+    """Return the columns and rows to store, with what the engine derives."""
+    names = table.columns
+    if table.name == "lea_fleet_events":
+        return [*names, "xid"], ((*row, _BEFORE_ALL) for row in rows)
+    if table.name == "enrolled_agents":
+        derived = DIALECT.with_keys(dict.fromkeys(names))
+        return [*derived], _with_keys(names, rows)
+    return names, rows
+
+
+def _with_keys(names: Sequence[str], rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        yield tuple(DIALECT.with_keys(dict(zip(names, row))).values())

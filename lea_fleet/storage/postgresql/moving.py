@@ -1,0 +1,220 @@
+"""A schema of PostgreSQL as a side of a move; see ``storage/sides.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
+from psycopg.sql import Literal
+
+from ...core.problems import DatabaseProblem
+from ..sides import Mark, Misfit, MoveRefused, mark_of, row_of
+from ..tables import NUMBERED, TABLES, Row, Table
+from .connections import place_of
+from .direct import WRITABLE, parameters
+from .errors import database_problem
+from .schema import look
+from .statements import quoted
+
+#: Seconds for which a server that does not answer is waited for: it may be the one that
+#: other writers are locked out for.
+_SILENCE = {
+    "tcp_user_timeout": 3000,
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+}
+
+#: Kept by the session of a move, which the triggers let write.
+_OWN = "lea_fleet.move"
+
+#: What refuses writes: for each statement, so that it costs nothing while it is absent.
+_CLOSED = """
+CREATE OR REPLACE FUNCTION {schema}.lea_fleet_closed() RETURNS trigger
+  LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'object_not_in_prerequisite_state';
+END
+$$"""
+
+
+class PostgresqlRows:
+    """The rows that *driver* sees in its transaction."""
+
+    def __init__(self, side: PostgresqlSide, driver: Connection[Any]) -> None:
+        self._side = side
+        self._driver = driver
+
+    def all(self, table: Table) -> Iterator[Row]:
+        order = " ORDER BY id" if table in NUMBERED else ""
+        query = f"COPY ({self._side.select(table)}{order}) TO STDOUT"
+        with self._driver.cursor() as cursor, cursor.copy(query) as copy:
+            copy.set_types(self._side.types(table))
+            yield from copy.rows()
+
+    def some(self, table: Table, keys: Sequence[Row]) -> list[Row]:
+        query = f"{self._side.select(table)} JOIN {self._side.keys(table)}"
+        return self._driver.execute(query, [*map(list, zip(*keys))]).fetchall()
+
+    def numbers(self) -> dict[str, int]:
+        numbers = {}
+        for table in NUMBERED:
+            name = self._side.qualified(table.name)
+            row = self._driver.execute(
+                f"SELECT greatest((SELECT max(id) FROM {name}),"
+                " pg_sequence_last_value(pg_get_serial_sequence(%s, 'id')), 0)",
+                [name],
+            ).fetchone()
+            numbers[table.name] = row[0] if row else 0
+        return numbers
+
+
+class PostgresqlSide:
+    """What a source and a target share: a connection of its own, and the schema."""
+
+    errors: tuple[type[Exception], ...] = (psycopg.Error,)
+
+    #: PostgreSQL has no text that SQLite cannot store.
+    misfits: list[Misfit] = []
+
+    def __init__(self, url: str, schema: str) -> None:
+        self._url = url
+        self._schema = schema
+        self.place = f"{place_of(url)}, schema {schema}"
+        self._columns: dict[str, dict[str, str]] = {}
+        self.driver = self._connected()
+
+    def problem_of(self, error: Exception) -> DatabaseProblem:
+        return database_problem(error, self.place)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one move at a time use the schema. Raises MoveRefused.
+
+        By an advisory lock of this session, which ends with it.
+        """
+        lock = f"hashtextextended('lea_fleet move {self._schema}', 0)"
+        row = self.driver.execute(f"SELECT pg_try_advisory_lock({lock})").fetchone()
+        if row is None or not row[0]:
+            raise MoveRefused(f"Another move of {self.place} is running.")
+        try:
+            yield
+        finally:
+            if not self.driver.closed and not self.driver.broken:
+                self.driver.execute(f"SELECT pg_advisory_unlock({lock})")
+
+    def mark(self) -> Mark | None:
+        if "lea_fleet_moves" not in look(self.driver, self._schema).names:
+            return None
+        row = self.driver.execute(
+            "SELECT id, other, state, at, digests"
+            f" FROM {self.qualified('lea_fleet_moves')}"
+        ).fetchone()
+        return None if row is None else mark_of(row)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresqlRows]:
+        with self._connected() as driver:
+            driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            driver.execute("SELECT 1")  # takes the snapshot
+            yield PostgresqlRows(self, driver)
+
+    @contextmanager
+    def locked(self) -> Iterator[PostgresqlRows]:
+        # The machines first, which every transaction about one locks first, too.
+        names = [self.qualified(table.name) for table in TABLES]
+        with self.transaction():
+            self.driver.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
+            yield PostgresqlRows(self, self.driver)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the block in a transaction, unless one is open."""
+        if self.driver.info.transaction_status != TransactionStatus.IDLE:
+            yield
+            return
+        self.driver.execute("BEGIN")
+        try:
+            yield
+            self.driver.execute("COMMIT")
+        except BaseException:
+            if not self.driver.closed:
+                self.driver.rollback()
+            raise
+
+    def write_mark(self, mark: Mark) -> None:
+        table = self.qualified("lea_fleet_moves")
+        self.driver.execute(f"DELETE FROM {table}")
+        self.driver.execute(
+            f"INSERT INTO {table} VALUES (%s, %s, %s, %s, %s)",
+            row_of(mark),
+        )
+
+    def refuse_writes(self, reason: str) -> None:
+        """Let every write of a table of ours by others fail, with *reason*."""
+        self.run(_CLOSED)
+        for table in TABLES:
+            self.driver.execute(
+                f"CREATE TRIGGER lea_fleet_closed BEFORE INSERT OR UPDATE OR DELETE"
+                f" OR TRUNCATE ON {self.qualified(table.name)} FOR EACH STATEMENT"
+                f" WHEN (current_setting('{_OWN}', true) IS DISTINCT FROM 'own')"
+                f" EXECUTE FUNCTION {self.qualified('lea_fleet_closed')}"
+                f"({Literal(reason).as_string(self.driver)})"
+            )
+
+    def let_write(self) -> None:
+        self.run("DROP FUNCTION IF EXISTS {schema}.lea_fleet_closed() CASCADE")
+
+    def run(self, statement: str) -> None:
+        self.driver.execute(statement.replace("{schema}", quoted(self._schema)))
+
+    def qualified(self, name: str) -> str:
+        return f"{quoted(self._schema)}.{name}"
+
+    def select(self, table: Table) -> str:
+        """Return what selects *table* by the alias ``t``, truth values as numbers."""
+        kinds = self.kinds(table)
+        columns = [
+            f"t.{name}::int" if kinds[name] == "boolean" else f"t.{name}"
+            for name in table.columns
+        ]
+        return f"SELECT {', '.join(columns)} FROM {self.qualified(table.name)} AS t"
+
+    def types(self, table: Table) -> list[str]:
+        names = {"boolean": "int4", "bigint": "int8"}
+        kinds = self.kinds(table)
+        return [names.get(kinds[name], "text") for name in table.columns]
+
+    def keys(self, table: Table) -> str:
+        """Return keys as a table to join, from an array for each column of the key."""
+        kinds = self.kinds(table)
+        arrays = ", ".join(f"%s::{kinds[name]}[]" for name in table.key)
+        names = [f"k{number}" for number in range(table.width)]
+        same = " AND ".join(f"t.{a} = k.{b}" for a, b in zip(table.key, names))
+        return f"unnest({arrays}) AS k({', '.join(names)}) ON {same}"
+
+    def kinds(self, table: Table) -> dict[str, str]:
+        """Return the type of each column."""
+        if not self._columns:
+            for name, column, kind in self.driver.execute(
+                "SELECT table_name, column_name, data_type"
+                " FROM information_schema.columns WHERE table_schema = %s",
+                [self._schema],
+            ):
+                self._columns.setdefault(name, {})[column] = kind
+        return self._columns[table.name]
+
+    def _connected(self) -> Connection[Any]:
+        ours = parameters(self._url, **{**WRITABLE, **_SILENCE})
+        try:
+            driver = psycopg.connect(self._url, autocommit=True, **ours)
+        except psycopg.Error as error:
+            raise self.problem_of(error) from None
+        driver.execute(f"SET {_OWN} = 'own'")
+        driver.execute("SET lock_timeout = '3s'")
+        driver.execute("SET synchronous_commit = on")
+        return driver

@@ -1,0 +1,106 @@
+"""The tables of a fleet as both engines have them, and digests of their rows.
+
+What an engine derives for itself, such as search keys, is not among the columns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import blake2b, sha256
+from typing import Any, NamedTuple
+
+#: A row in the order of its table's columns: text, whole numbers and None. Truth values
+#: are 0 and 1.
+Row = tuple[Any, ...]
+
+
+class Table(NamedTuple):
+    """A table: its columns, of which the first *width* are the primary key.
+
+    *is_noted* is whether a trigger may note which of its rows change. It may not in
+    the table that is the host's, and does not where a row is replaced by another one,
+    which SQLite tells no trigger.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    width: int
+    is_noted: bool
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.columns[: self.width]
+
+
+def _table(name: str, columns: str, *, width: int = 1, noted: bool = True) -> Table:
+    return Table(name, tuple(columns.split()), width, noted)
+
+
+TABLES = (
+    _table(
+        "enrolled_agents",
+        "id machine_id user_name user_email user_id hostname os_info version status"
+        " enrolled_at last_seen_at uninstalled_at uninstall_reason",
+        noted=False,
+    ),
+    _table(
+        "lea_fleet_tokens",
+        "token_hash machine_id enrolled_at issued_at pending first_used_at revoked_at"
+        " replaced said former_id",
+    ),
+    _table(
+        "lea_fleet_enrollment_tokens",
+        "id token_hash label created_at expires_at max_uses uses revoked_at",
+    ),
+    _table(
+        "lea_fleet_enrollments", "machine_id enrolled_at status credential key_hash"
+    ),
+    _table("lea_fleet_releases", "machine_id enrolled_at released_until"),
+    _table(
+        "lea_fleet_identities", "machine_id name value enrolled_at left_at", width=3
+    ),
+    _table("lea_fleet_clones", "machine_id enrolled_at alternated_at reported_at"),
+    _table("lea_fleet_ignored", "machine_id field enrolled_at ignored_at", width=2),
+    _table("lea_fleet_budgets", "machine_id event full_at noted", width=2),
+    _table("lea_fleet_intervals", "id seconds decided_at counts_until", noted=False),
+    _table("lea_fleet_refusals", "code refused"),
+    _table("lea_fleet_events", "id machine_id event at actor detail"),
+    _table("lea_fleet_pruned", "date event events", width=2),
+)
+
+#: Those whose ids are handed out by a sequence, and never again.
+NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def line_of(row: Sequence[Any]) -> bytes:
+    """Return *row* as one line of JSON in ASCII, the same on both engines."""
+    return _encode(row).encode()
+
+
+def fingerprint(line: bytes) -> int:
+    """Return 64 bits of *line*, signed, to tell whether a row has changed."""
+    return int.from_bytes(blake2b(line, digest_size=8).digest(), "big", signed=True)
+
+
+class Digest:
+    """Add up the rows of a table: their number, and the sum of their SHA-256.
+
+    The sum is modulo 2^256, so that the order of the rows does not matter: SQLite sorts
+    text of a UTF-16 file in another one.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._sum = 0
+
+    def add(self, line: bytes) -> None:
+        self.rows += 1
+        self._sum += int.from_bytes(sha256(line).digest(), "big")
+
+    @property
+    def text(self) -> str:
+        """The sum as 64 hexadecimal digits."""
+        return f"{self._sum % 2**256:064x}"
