@@ -41,6 +41,8 @@ def open_fleet() -> Iterator[AgentRepository]:
             raise _no_database("The first request to the server makes one.")
         current_state().store.never_begin()
         repository = _repository()
+        if administration().end_interrupted_move(repository.unit.session):
+            note("Took away what a move that was interrupted had left.")
         with _near_ids_offered(repository):
             yield repository
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,25 +18,28 @@ from ..app.engine import has_password, open_source, open_store, open_target
 from ..app.settings import Settings
 from ..app.setting_values import database_url
 from ..app.state import current_state
-from ..core.csv.writing import protected
-from ..core.files import whole_file
 from ..core.problems import DatabaseProblem
 from ..core.text import printable
 from ..storage.late_writes import LateWrites, late_rows
-from ..storage.move import Unstorable, move, prints_of, try_out, undo
-from ..storage.sides import Mark, Misfit, MoveRefused, Source, Target
+from ..storage.compared import prints_of
+from ..storage.move import Unstorable, move, try_out, undo
+from ..storage.sides import MoveRefused, Source, Target
 from ..storage.unit_of_work import UnitOfWork
 from .command import FleetCommand
 from .consent import confirm
 from .database import administration
-from .options import DurationType, Duration, json_option, say_json
+from .move_report import (
+    digest_of,
+    errors_written,
+    report_of,
+    say_digests,
+    say_late,
+    tell,
+    unstorable,
+)
+from .options import Duration, DurationType, json_option, say_json
 from .output import note
-from .terminal import say, say_table
-
-_HEADING = ("TABLE", "ROWS", "DIGEST")
-
-#: Hexadecimal digits of a digest that are printed; --json has all 64.
-_SHOWN = 16
+from .terminal import say
 
 _WARNING = (
     "Programs that do not know that this database is closed afterwards go on writing"
@@ -181,42 +183,42 @@ def _move(
     pause: Duration,
     as_json: bool,
 ) -> None:
-    with _errors_written(source, errors):
+    with errors_written(source, errors):
         try:
-            mark = move(source, target, accept=accepting, told=_tell)
+            mark = move(source, target, accept=accepting, told=tell)
         except Unstorable:
-            raise _unstorable(source.misfits, errors) from None
+            raise unstorable(source.misfits, errors) from None
     note(f"Closed {source.place}; {target.place} has the fleet.")
     if pause:
         note(f"Looking in {pause:.0f} seconds what was written here since.")
         time.sleep(pause)
     late = _late(source)
     if as_json:
-        say_json({**_report(mark, target), "written_since": late})
+        say_json({**report_of(mark, target), "written_since": late})
         return
-    _say_digests(mark.digests)
+    say_digests(mark.digests)
     say(f"Both sides have these digests. Moved to {printable(target.place)}.")
-    _say_late(late)
+    say_late(late)
 
 
 def _try(source: Source, target: Target, errors: Path | None, as_json: bool) -> None:
     if not target.is_empty():
         raise MoveRefused(f"{target.place} is not empty.")
-    with _errors_written(source, errors):
-        digests = try_out(source, _tell)
+    with errors_written(source, errors):
+        digests = try_out(source, tell)
         if source.misfits:
-            note(str(_unstorable(source.misfits, errors)))
+            note(str(unstorable(source.misfits, errors)))
     if as_json:
-        report = {name: _digest(*each) for name, each in digests.items()}
+        report = {name: digest_of(*each) for name, each in digests.items()}
         errors_found = len(source.misfits)
         say_json({"dry_run": True, "tables": report, "not_storable": errors_found})
         return
-    _say_digests(digests)
+    say_digests(digests)
     say(f"Dry run; nothing was moved. {printable(target.place)} is empty.")
 
 
 def _undo(source: Source, target: Target, as_json: bool) -> None:
-    undo(source, target, _tell)
+    undo(source, target, tell)
     if as_json:
         say_json({"undone": True, "place": source.place})
     else:
@@ -265,59 +267,3 @@ def _late(source: Source) -> dict[str, int]:
     with source.snapshot() as rows:
         late = late_rows(rows, source.prints())
     return {table: len(found) for table, found in late.items()}
-
-
-def _say_late(late: Mapping[str, int]) -> None:
-    if not late:
-        say("Nothing was written here since. Restart the servers with the new setting.")
-        return
-    rows = ", ".join(f"{count} of {table}" for table, count in late.items())
-    say(
-        f"Written here since, by a program that does not know that it is closed: {rows}"
-        " rows. Stop it, then bring them over with --again.",
-        fg="yellow",
-    )
-
-
-def _tell(step: str, rows: int) -> None:
-    note(f"{step}: {rows:,} rows" if rows else step)
-
-
-def _report(mark: Mark, target: Target) -> dict[str, Any]:
-    tables = {name: _digest(*each) for name, each in mark.digests.items()}
-    return {"moved_to": target.place, "at": mark.at, "tables": tables}
-
-
-def _digest(rows: int, digest: str) -> dict[str, Any]:
-    return {"rows": rows, "digest": digest}
-
-
-def _say_digests(digests: Mapping[str, tuple[int, str]]) -> None:
-    rows = [(name, f"{n:,}", text[:_SHOWN]) for name, (n, text) in digests.items()]
-    say_table(_HEADING, rows, fixed={0, 1, 2})
-
-
-def _unstorable(misfits: list[Misfit], file: Path | None) -> click.ClickException:
-    first = misfits[0]
-    where = f"All are in {file}." if file else "--errors FILE lists them."
-    return click.ClickException(
-        printable(
-            f"{len(misfits)} values cannot be stored as they are, such as"
-            f" {first.column} of {first.table} {first.row}, which {first.reason}."
-            f" {where} --accept-errors stores them with a replacement character."
-        )
-    )
-
-
-@contextmanager
-def _errors_written(source: Source, path: Path | None) -> Iterator[None]:
-    """Write the misfits that were found in the block to a CSV file at *path*."""
-    try:
-        yield
-    finally:
-        if path is not None:
-            with whole_file(path.absolute()) as new:
-                with new.open("w", encoding="utf-8-sig", newline="") as file:
-                    writer = csv.writer(file, delimiter=";")
-                    writer.writerow(Misfit._fields)
-                    writer.writerows(map(protected, each) for each in source.misfits)

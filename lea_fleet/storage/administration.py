@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from ..core.findings import Checks, Verdict, ok, some, warning
+from ..core.findings import Checks, Verdict, fault, ok, some, warning
 from .interface import Dialect
+from .sides import Mark
 
 #: Called with the number of parts left to copy and of all parts.
 Progress = Callable[[int, int], None]
@@ -123,6 +124,9 @@ class Administration(Protocol):
         are no roles, or none can be called so.
         """
 
+    def end_interrupted_move(self, session: Any) -> bool:
+        """Take away what notes changes for a move that was killed; return whether."""
+
     def wrong_keys(self, session: Any) -> int:
         """Return of how many machines :meth:`rewrite_keys` would rewrite the keys."""
 
@@ -131,6 +135,28 @@ class Administration(Protocol):
 
         Return the number of machines.
         """
+
+
+def judge_move(mark: Mark | None, is_noting: bool) -> Verdict:
+    """Judge what the database remembers of a move, and whether changes are noted."""
+    if mark is not None and mark.state == "closed":
+        return fault(
+            f"the fleet was moved to {mark.other} at {mark.at}",
+            "Restart the servers with that setting, or take the move back: flask fleet"
+            " move --undo",
+        )
+    if mark is not None and mark.state != "open":
+        return fault(
+            f"the fleet of {mark.other} is being moved here, or that was interrupted",
+            "If no move is running, run flask fleet move there again.",
+        )
+    if is_noting:
+        return warning(
+            "changes are noted for a move that is running, or was interrupted",
+            "If none is running, any other command takes the notes away: flask fleet"
+            " summary",
+        )
+    return ok(f"came from {mark.other} at {mark.at}" if mark else "never moved")
 
 
 def judge_triggers(names: list[str]) -> Verdict:

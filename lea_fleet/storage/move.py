@@ -8,16 +8,15 @@ target is of no use, and a move that failed or was killed is simply begun anew.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from time import monotonic
-from typing import NamedTuple
 from uuid import uuid4
 
 from ..core import clock
+from .compared import Known, Told, compare, digests_of
 from .sides import Mark, MoveRefused, Rows, Source, Target, chunks
-from .tables import TABLES, Digest, Row, Table, fingerprint, line_of
+from .tables import TABLES, Row, Table
 
 #: Seconds for which the source may be locked, in a fleet of so many machines or fewer.
 LONGEST_LOCK = 3.0
@@ -31,9 +30,6 @@ _PASSES = 10
 #: Rows that are read and written at once.
 _CHUNK = 1000
 
-#: Called with a step, such as the name of a table, and how many rows are done.
-Told = Callable[[str, int], None]
-
 
 class Differs(MoveRefused):
     """The two databases differed after the copy."""
@@ -41,13 +37,6 @@ class Differs(MoveRefused):
 
 class Unstorable(MoveRefused):
     """The source has values that the target cannot store as they are."""
-
-
-class Compared(NamedTuple):
-    """The digest of a table, and the sorted fingerprints of its rows, 8 bytes each."""
-
-    digest: Digest
-    prints: bytes
 
 
 def move(source: Source, target: Target, *, accept: bool, told: Told) -> Mark:
@@ -137,33 +126,6 @@ def try_out(source: Source, told: Told) -> dict[str, tuple[int, str]]:
         return digests_of(compare(rows, told))
 
 
-def compare(rows: Rows, told: Told) -> dict[str, Compared]:
-    """Return the digest and fingerprints of each table, as *rows* has it."""
-    found = {}
-    for table in TABLES:
-        digest, prints = Digest(), array("q")
-        for row in rows.all(table):
-            line = line_of(row)
-            digest.add(line)
-            prints.append(fingerprint(line))
-        told(f"Compared {table.name}", digest.rows)
-        found[table.name] = Compared(digest, array("q", sorted(prints)).tobytes())
-    return found
-
-
-def prints_of(rows: Rows) -> dict[str, bytes]:
-    """Return the sorted fingerprints of the rows of each table."""
-    compared = compare(rows, lambda step, number: None)
-    return {name: each.prints for name, each in compared.items()}
-
-
-def digests_of(compared: Mapping[str, Compared]) -> dict[str, tuple[int, str]]:
-    """Return the number of rows and the digest of each table."""
-    return {
-        name: (each.digest.rows, each.digest.text) for name, each in compared.items()
-    }
-
-
 def _refuse_moved(source: Source, target: Target) -> None:
     """Refuse where the fleet has moved away, or where the target is in use."""
     here, there = source.mark(), target.mark()
@@ -179,7 +141,7 @@ def _refuse_moved(source: Source, target: Target) -> None:
         )
 
 
-def _copy(source: Source, target: Target, told: Told) -> dict[str, _Known]:
+def _copy(source: Source, target: Target, told: Told) -> dict[str, Known]:
     """Copy all rows of one snapshot; return what is known of tables without notes."""
     known = {}
     with source.snapshot() as rows:
@@ -187,7 +149,7 @@ def _copy(source: Source, target: Target, told: Told) -> dict[str, _Known]:
             if table.is_noted:
                 target.fill(table, _counted(rows.all(table), table, told))
                 continue
-            known[table.name] = _Known()
+            known[table.name] = Known()
             read = known[table.name].remembered(rows.all(table))
             target.fill(table, _counted(read, table, told))
     return known
@@ -203,7 +165,7 @@ def _counted(rows: Iterable[Row], table: Table, told: Told) -> Iterator[Row]:
 
 
 def _catch_up(
-    source: Source, target: Target, known: dict[str, _Known], told: Told
+    source: Source, target: Target, known: dict[str, Known], told: Told
 ) -> None:
     """Copy what changed meanwhile, until that is little."""
     for _ in range(_PASSES):
@@ -216,7 +178,7 @@ def _catch_up(
 
 
 def _bring(
-    noted: dict[str, list[Row]], rows: Rows, target: Target, known: dict[str, _Known]
+    noted: dict[str, list[Row]], rows: Rows, target: Target, known: dict[str, Known]
 ) -> int:
     """Copy the rows that have changed, as *rows* has them; return how many."""
     changed = 0
@@ -235,7 +197,7 @@ def _cut_over(
     source: Source,
     target: Target,
     mark: Mark,
-    known: dict[str, _Known],
+    known: dict[str, Known],
     told: Told,
     stack: ExitStack,
 ) -> Rows:
@@ -258,46 +220,6 @@ def _cut_over(
         source.close(mark)
     told(f"Copied the last changes under a lock of {seconds:.2f} s", changed)
     return last
-
-
-class _Known:
-    """What was copied of a table with ids: for each row its id and fingerprint.
-
-    16 bytes for each machine: a dictionary takes ten times as much.
-    """
-
-    def __init__(self) -> None:
-        self.ids = array("q")
-        self.prints = array("q")
-
-    def remembered(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield *rows*, and remember them."""
-        for row in rows:
-            self.ids.append(row[0])
-            self.prints.append(fingerprint(line_of(row)))
-            yield row
-
-    def changed(self, rows: Iterable[Row]) -> list[Row]:
-        """Return the keys of *rows* that are new, gone or other ones, and remember."""
-        keys: list[Row] = []
-        known = iter(zip(self.ids, self.prints))
-        now = _Known()
-        old = next(known, None)
-        for row in now.remembered(rows):
-            while old is not None and old[0] < row[0]:
-                keys.append((old[0],))  # gone
-                old = next(known, None)
-            if old is not None and old[0] == row[0]:
-                if old[1] != now.prints[-1]:
-                    keys.append((row[0],))
-                old = next(known, None)
-            else:
-                keys.append((row[0],))
-        while old is not None:
-            keys.append((old[0],))
-            old = next(known, None)
-        self.ids, self.prints = now.ids, now.prints
-        return keys
 
 
 def _now() -> str:

@@ -152,6 +152,16 @@ class Target(Side, Protocol):
         """Close it for good and give up its rows, within :meth:`locked`."""
 
 
+def end_interrupted(source: Source) -> bool:
+    """Take the notes of a killed move away; return False if one is running."""
+    try:
+        with source.alone():
+            source.end_noting()
+    except MoveRefused:
+        return False
+    return True
+
+
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Yield *items*, *size* at a time."""
     for start in range(0, len(items), size):

@@ -15,9 +15,11 @@ from psycopg import conninfo
 from ...core.findings import Checks
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..administration import BackupFailed, Cleaning, Progress
+from ..sides import end_interrupted
 from . import checks, keys
 from .direct import connected
 from .connections import absence_of, place_of
+from .move_source import PostgresqlSource, is_noting
 from .schema import Found, look, make_tables, script
 from .session import Session
 from .statements import quoted
@@ -142,6 +144,12 @@ class PostgresqlAdministration:
         if role is not None and not role.isprintable():
             raise ValueError("--role must not contain control characters")
         return script(self._schema, role)
+
+    def end_interrupted_move(self, session: Session) -> bool:
+        if not is_noting(session.driver, self._schema):
+            return False
+        with PostgresqlSource(self._url, self._schema) as source:
+            return end_interrupted(source)
 
     def wrong_keys(self, session: Session) -> int:
         return keys.compare(session, math.inf).wrong

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from psycopg import Connection
+
 from ..sides import Mark
 from ..tables import TABLES, Row, Table
 from .moving import PostgresqlSide
+from .statements import quoted
 
 #: Notes the key of a row before and after it changes; the argument selects it.
 _NOTE = """
@@ -100,6 +105,13 @@ class PostgresqlSource(PostgresqlSide):
             int(value) if value is not None and kinds[name] == "bigint" else value
             for name, value in zip(table.key, key)
         )
+
+
+def is_noting(driver: Connection[Any], schema: str) -> bool:
+    """Return whether triggers note changes: a move runs, or was interrupted."""
+    table = f"{quoted(schema)}.lea_fleet_noted"
+    row = driver.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone()
+    return bool(row and row[0])
 
 
 def _is_noted(table: Table) -> bool:

@@ -73,6 +73,16 @@ class PostgresqlRows:
         return numbers
 
 
+def read_mark(driver: Connection[Any], schema: str) -> Mark | None:
+    """Return what the schema remembers of a move, if anything."""
+    if "lea_fleet_moves" not in look(driver, schema).names:
+        return None
+    row = driver.execute(
+        "SELECT id, other, state, at, digests" f" FROM {quoted(schema)}.lea_fleet_moves"
+    ).fetchone()
+    return None if row is None else mark_of(row)
+
+
 class PostgresqlSide:
     """What a source and a target share: a connection of its own, and the schema."""
 
@@ -108,13 +118,7 @@ class PostgresqlSide:
                 self.driver.execute(f"SELECT pg_advisory_unlock({lock})")
 
     def mark(self) -> Mark | None:
-        if "lea_fleet_moves" not in look(self.driver, self._schema).names:
-            return None
-        row = self.driver.execute(
-            "SELECT id, other, state, at, digests"
-            f" FROM {self.qualified('lea_fleet_moves')}"
-        ).fetchone()
-        return None if row is None else mark_of(row)
+        return read_mark(self.driver, self._schema)
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresqlRows]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ...core.findings import Checks, Verdict, fault, ok, some, warning
-from ..administration import judge_triggers
+from ..administration import judge_move, judge_triggers
 from .errors import LET_IN
 from .keys import compare
+from .move_source import is_noting
+from .moving import read_mark
 from .reading import Reading
 from .search import search_check
 
@@ -26,6 +28,7 @@ def table_checks(reading: Reading, quick: bool) -> Checks:
         "rights": lambda: _rights(reading),
         "tables": lambda: _tables(reading),
         "triggers": lambda: _triggers(reading),
+        "move": lambda: _move(reading),
         "search_keys": lambda: _search_keys(reading, _SHORT if quick else _LONG),
         "search": lambda: search_check(reading),
     }
@@ -106,6 +109,12 @@ def _triggers(reading: Reading) -> Verdict:
         [reading.schema],
     )
     return judge_triggers([name for (name,) in rows])
+
+
+def _move(reading: Reading) -> Verdict:
+    reading.session.ensure_begun()
+    driver, schema = reading.session.driver, reading.schema
+    return judge_move(read_mark(driver, schema), is_noting(driver, schema))
 
 
 def _search_keys(reading: Reading, seconds: float) -> Verdict:

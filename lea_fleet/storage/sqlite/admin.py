@@ -11,11 +11,13 @@ from pathlib import Path
 from ...core.findings import Checks
 from ...core.problems import DatabaseProblem
 from ..administration import Cleaning, Progress
+from ..sides import end_interrupted
 from . import checks, files
 from .backup import back_up
 from .connection import Connection
 from .dialect import dialect_for
 from .dry_run import copy_for_dry_run
+from .move_source import SqliteSource, is_noting
 from .permissions import refuse_to_shut_out_owner
 from .purge import empty_wal, vacuum
 from .schema import script
@@ -112,6 +114,12 @@ class SqliteAdministration:
         if role is not None:
             raise ValueError("SQLite has no roles: who may write the file may use it")
         return script()
+
+    def end_interrupted_move(self, session: sqlite3.Connection) -> bool:
+        if not is_noting(session):
+            return False
+        with SqliteSource(self._path, busy_timeout=self._busy_timeout) as source:
+            return end_interrupted(source)
 
     def wrong_keys(self, session: sqlite3.Connection) -> int:
         return 0  # none are stored

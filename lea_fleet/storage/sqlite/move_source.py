@@ -96,7 +96,7 @@ class SqliteSource:
         return {source: [*keys] for source, keys in noted.items()}
 
     def end_noting(self) -> None:
-        if self._writer.execute(_TRIGGERS).fetchone():
+        if is_noting(self._writer):
             with self._transaction():
                 self._drop_notes()
 
@@ -145,6 +145,11 @@ class SqliteSource:
         for (name,) in self._writer.execute(_TRIGGERS).fetchall():
             self._writer.execute(f"DROP TRIGGER {name}")
         self._writer.execute(f"DROP TABLE IF EXISTS {_NOTES}")
+
+
+def is_noting(connection: sqlite3.Connection) -> bool:
+    """Return whether triggers note changes: a move runs, or was interrupted."""
+    return connection.execute(_TRIGGERS).fetchone() is not None
 
 
 def _trigger(table: Table, event: str) -> str:

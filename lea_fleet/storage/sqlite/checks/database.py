@@ -8,10 +8,12 @@ from pathlib import Path
 
 from ....core.findings import CannotCheck, Checks, Verdict, fault, ok, warning
 from ....core.problems import DatabaseBusy, Problem
-from ...administration import judge_triggers
+from ...administration import judge_move, judge_triggers
 from ..connection import connect
 from ..errors import is_locked
 from ..files import is_writable
+from ..move_source import is_noting
+from ..moving import read_mark
 from ..schema import foreign_tables, missing_columns, missing_tables
 from .files import RUN_AS_SERVER
 from .lockers import lockers
@@ -40,6 +42,7 @@ def database_checks(reading: Reading, busy_timeout: float, quick: bool) -> Check
         "sqlite": lambda: sqlite_version(sqlite3.sqlite_version_info),
         "tables": lambda: _tables(reading.session),
         "triggers": lambda: _triggers(reading.session),
+        "move": lambda: _move(reading.session),
         "write_lock": lambda: _write_lock(reading, busy_timeout),
     }
 
@@ -119,6 +122,12 @@ def _triggers(connection: sqlite3.Connection) -> Verdict:
         " AND lower(tbl_name) = 'enrolled_agents' ORDER BY name"
     )
     return judge_triggers([name for (name,) in rows])
+
+
+def _move(connection: sqlite3.Connection) -> Verdict:
+    is_new = "lea_fleet_moves" in missing_tables(connection)
+    mark = None if is_new else read_mark(connection)
+    return judge_move(mark, is_noting(connection))
 
 
 def _write_lock(reading: Reading, busy_timeout: float) -> Verdict:

@@ -1,0 +1,79 @@
+"""What ``flask fleet move`` prints, and the file of what cannot be stored."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.csv.writing import protected
+from ..core.files import whole_file
+from ..core.text import printable
+from ..storage.sides import Mark, Misfit, Source, Target
+from .output import note
+from .terminal import say, say_table
+
+_HEADING = ("TABLE", "ROWS", "DIGEST")
+
+#: Hexadecimal digits of a digest that are printed; --json has all 64.
+_SHOWN = 16
+
+
+def say_late(late: Mapping[str, int]) -> None:
+    if not late:
+        say("Nothing was written here since. Restart the servers with the new setting.")
+        return
+    rows = ", ".join(f"{count} of {table}" for table, count in late.items())
+    say(
+        f"Written here since, by a program that does not know that it is closed: {rows}"
+        " rows. Stop it, then bring them over with --again.",
+        fg="yellow",
+    )
+
+
+def tell(step: str, rows: int) -> None:
+    note(f"{step}: {rows:,} rows" if rows else step)
+
+
+def report_of(mark: Mark, target: Target) -> dict[str, Any]:
+    tables = {name: digest_of(*each) for name, each in mark.digests.items()}
+    return {"moved_to": target.place, "at": mark.at, "tables": tables}
+
+
+def digest_of(rows: int, digest: str) -> dict[str, Any]:
+    return {"rows": rows, "digest": digest}
+
+
+def say_digests(digests: Mapping[str, tuple[int, str]]) -> None:
+    rows = [(name, f"{n:,}", text[:_SHOWN]) for name, (n, text) in digests.items()]
+    say_table(_HEADING, rows, fixed={0, 1, 2})
+
+
+def unstorable(misfits: list[Misfit], file: Path | None) -> click.ClickException:
+    first = misfits[0]
+    where = f"All are in {file}." if file else "--errors FILE lists them."
+    return click.ClickException(
+        printable(
+            f"{len(misfits)} values cannot be stored as they are, such as"
+            f" {first.column} of {first.table} {first.row}, which {first.reason}."
+            f" {where} --accept-errors stores them with a replacement character."
+        )
+    )
+
+
+@contextmanager
+def errors_written(source: Source, path: Path | None) -> Iterator[None]:
+    """Write the misfits that were found in the block to a CSV file at *path*."""
+    try:
+        yield
+    finally:
+        if path is not None:
+            with whole_file(path.absolute()) as new:
+                with new.open("w", encoding="utf-8-sig", newline="") as file:
+                    writer = csv.writer(file, delimiter=";")
+                    writer.writerow(Misfit._fields)
+                    writer.writerows(map(protected, each) for each in source.misfits)
