@@ -45,6 +45,7 @@ class PostgresqlSource(PostgresqlSide):
 
     def begin_noting(self) -> None:
         with self.transaction():
+            self.lock_tables()
             self._drop_notes()
             self.run(_MAKE_NOTES)
             self.run(_NOTE)
@@ -68,6 +69,7 @@ class PostgresqlSource(PostgresqlSide):
 
     def end_noting(self) -> None:
         with self.transaction():
+            self.lock_tables()
             self._drop_notes()
 
     def close(self, mark: Mark) -> None:
@@ -91,6 +93,7 @@ class PostgresqlSource(PostgresqlSide):
         if self.mark() is None:
             return
         with self.transaction():
+            self.lock_tables()
             self.let_write()
             self.run("DELETE FROM {schema}.lea_fleet_moves")
             self.run("DROP TABLE IF EXISTS {schema}.lea_fleet_moved")

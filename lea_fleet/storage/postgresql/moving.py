@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, errors
 from psycopg.pq import TransactionStatus
 from psycopg.sql import Literal
 
@@ -129,11 +129,26 @@ class PostgresqlSide:
 
     @contextmanager
     def locked(self) -> Iterator[PostgresqlRows]:
-        # The machines first, which every transaction about one locks first, too.
-        names = [self.qualified(table.name) for table in TABLES]
         with self.transaction():
-            self.driver.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
+            self.lock_tables()
             yield PostgresqlRows(self, self.driver)
+
+    def lock_tables(self) -> None:
+        """Lock all tables against writers, in the open transaction.
+
+        Again, if a writer that holds one wants another one: PostgreSQL ends one of the
+        two transactions. The machines first, as every transaction about one does.
+        """
+        names = [self.qualified(table.name) for table in TABLES]
+        for is_last in (False, False, False, False, True):
+            try:
+                self.driver.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
+                return
+            except (errors.DeadlockDetected, errors.LockNotAvailable):
+                if is_last:
+                    raise
+                self.driver.execute("ROLLBACK")
+                self.driver.execute("BEGIN")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
