@@ -92,7 +92,14 @@ def begin_writing(
     """
     set_synchronous(session, durable=durable)
     take_turn(session, "BEGIN IMMEDIATE")
-    if moved := session.execute(_MOVED).fetchone():
+    try:
+        moved = session.execute(_MOVED).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            session.rollback()
+            raise
+        return  # a host's own connection, to a file that no server of ours has opened
+    if moved:
         session.rollback()
         raise DatabaseUnavailable(f"The fleet was moved to {moved[0]}: see there.")
 
@@ -106,7 +113,9 @@ def write_once(
     file is still there. Raises what :func:`begin_writing` does.
     """
     set_synchronous(session, durable=False)
-    changed = take_turn(session, statement + _UNLESS_MOVED, values).rowcount
+    if getattr(session, "queue", None) is not None:  # not one that the host opened
+        statement += _UNLESS_MOVED
+    changed = take_turn(session, statement, values).rowcount
     if getattr(session, "has_turn", False):  # not a connection that the host opened
         end_turn(session)
         session.look_at_wal()  # type: ignore[attr-defined]
