@@ -185,18 +185,7 @@ class Connections:
 
     def _check(self, session: Session) -> None:
         """Refuse a server that we cannot use, and create the schema if needed."""
-        info = session.driver.info
-        major = info.server_version // 10000
-        if major < OLDEST:
-            raise DatabaseUnavailable(
-                f"{self.place} is PostgreSQL {major}; lea_fleet needs {OLDEST} or"
-                " later."
-            )
-        encoding = info.parameter_status("server_encoding")
-        if encoding != "UTF8":
-            raise DatabaseUnavailable(
-                f"{self.place} has the encoding {encoding}; lea_fleet needs UTF8."
-            )
+        refuse_server(session.driver, self.place)
         if not self._is_complete:
             self._prepare(session.driver)
             settle_restored(session)
@@ -207,6 +196,20 @@ class Connections:
         if not self._may_begin and not look(driver, self._schema).tables:
             raise DatabaseUnavailable(f"{absence_of(self.place, self._schema)}.")
         ensure_schema(driver, self._schema)
+
+
+def refuse_server(driver: psycopg.Connection[Any], place: str) -> None:
+    """Raise DatabaseUnavailable for a server that is too old, or not in UTF-8."""
+    major = driver.info.server_version // 10000
+    if major < OLDEST:
+        raise DatabaseUnavailable(
+            f"{place} is PostgreSQL {major}; lea_fleet needs {OLDEST} or later."
+        )
+    encoding = driver.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DatabaseUnavailable(
+            f"{place} has the encoding {encoding}; lea_fleet needs UTF8."
+        )
 
 
 def refuse_url(url: str) -> None:

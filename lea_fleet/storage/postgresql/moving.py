@@ -14,7 +14,7 @@ from psycopg.sql import Literal
 from ...core.problems import DatabaseProblem
 from ..sides import Mark, Misfit, MoveRefused, mark_of, row_of
 from ..tables import NUMBERED, TABLES, Row, Table
-from .connections import place_of
+from .connections import place_of, refuse_server
 from .direct import WRITABLE, parameters
 from .errors import database_problem
 from .schema import look
@@ -233,6 +233,7 @@ class PostgresqlSide:
             driver = psycopg.connect(self._url, autocommit=True, **ours)
         except psycopg.Error as error:
             raise self.problem_of(error) from None
+        refuse_server(driver, self.place)
         driver.execute(f"SET {_OWN} = 'own'")
         driver.execute("SET lock_timeout = '3s'")
         driver.execute("SET synchronous_commit = on")
