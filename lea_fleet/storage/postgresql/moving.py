@@ -32,6 +32,9 @@ _SILENCE = {
 #: Kept by the session of a move, which the triggers let write.
 _OWN = "lea_fleet.move"
 
+#: A move waits 3 seconds for a lock, and what it commits is on the disk.
+_PREPARE = f"SET {_OWN} = 'own'; SET lock_timeout = '3s'; SET synchronous_commit = on"
+
 #: What refuses writes: for each statement, so that it costs nothing while it is absent.
 _CLOSED = """
 CREATE OR REPLACE FUNCTION {schema}.lea_fleet_closed() RETURNS trigger
@@ -233,8 +236,10 @@ class PostgresqlSide:
             driver = psycopg.connect(self._url, autocommit=True, **ours)
         except psycopg.Error as error:
             raise self.problem_of(error) from None
-        refuse_server(driver, self.place)
-        driver.execute(f"SET {_OWN} = 'own'")
-        driver.execute("SET lock_timeout = '3s'")
-        driver.execute("SET synchronous_commit = on")
+        try:
+            refuse_server(driver, self.place)
+            driver.execute(_PREPARE)
+        except BaseException:
+            driver.close()
+            raise
         return driver
