@@ -15,7 +15,8 @@ from lea_fleet.app.refusals import forget_refusals
 from lea_fleet.core import clock
 from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
-from tests.support.engines import ENGINES, new_engine
+from tests.support.engines import ENGINES, PostgresqlSchema, SqliteFile, new_engine
+from tests.support.postgresql import new_schema
 from tests.support.rules import compile_rules_once
 
 compile_rules_once()
@@ -114,6 +115,27 @@ def postgresql_admin(postgresql_server):
     """A connection of the administrator, in autocommit."""
     with psycopg.connect(f"{postgresql_server}postgres", autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def sqlite_file(tmp_path):
+    """A SQLite file of a fleet; it is not there yet."""
+    return SqliteFile(tmp_path / "fleet" / "rpa_data.db")
+
+
+@pytest.fixture
+def postgresql_schema(postgresql_server, postgresql_admin):
+    """A schema of PostgreSQL for a fleet; it is not there yet."""
+    with new_schema(postgresql_admin) as name:
+        yield PostgresqlSchema(f"{postgresql_server}postgres", name)
+
+
+@pytest.fixture(params=["to PostgreSQL", "to a file"])
+def sides(request, sqlite_file, postgresql_schema):
+    """The database that a fleet moves from, and the one that it moves to."""
+    sqlite_file.path.parent.mkdir()
+    both = sqlite_file, postgresql_schema
+    return both if request.param == "to PostgreSQL" else both[::-1]
 
 
 @pytest.fixture

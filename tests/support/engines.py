@@ -128,6 +128,8 @@ class SqliteFile(_Database):
 
     def __init__(self, path):
         self.path = path
+        #: What ``flask fleet move --to`` is given.
+        self.address = str(path)
         #: What problems name it by.
         self.place = str(path.parent)
         #: What an application is given to use it.
@@ -282,7 +284,7 @@ class PostgresqlSchema(_Database):
     }
 
     def __init__(self, url, name, beside=None):
-        self._url = url
+        self._url = self.address = url
         self._name = name
         #: What problems name it by.
         self.place = place_of(url)
