@@ -228,7 +228,7 @@ def _undo(source: Source, target: Target, as_json: bool) -> None:
 def _again(source: Source, target: Target, there: Settings, as_json: bool) -> None:
     """Bring over what was written to the source since it was closed."""
     here, other = source.mark(), target.mark()
-    if here is None or here.state != "closed" or other is None or other.id != here.id:
+    if here is None or not here.is_closed or other is None or other.id != here.id:
         raise MoveRefused(f"{source.place} was not moved to {target.place}.")
     kept = source.prints()
     with source.alone(), source.snapshot() as rows:

@@ -139,6 +139,11 @@ class Administration(Protocol):
 
 def judge_move(mark: Mark | None, is_noting: bool) -> Verdict:
     """Judge what the database remembers of a move, and whether changes are noted."""
+    if mark is not None and mark.state == "closing":
+        return fault(
+            f"the fleet is being moved to {mark.other}, or that was interrupted",
+            "If no move is running, run the same flask fleet move again.",
+        )
     if mark is not None and mark.state == "closed":
         return fault(
             f"the fleet was moved to {mark.other} at {mark.at}",

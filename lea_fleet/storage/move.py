@@ -47,22 +47,38 @@ def move(source: Source, target: Target, *, accept: bool, told: Told) -> Mark:
     """
     with source.alone(), target.alone():
         _refuse_moved(source, target)
-        mark = Mark(uuid4().hex, target.place, "closed", _now(), {})
+        mark = Mark(uuid4().hex, target.place, "closing", _now(), {})
         there = mark._replace(other=source.place, state="filling")
         source.reopen()
         try:
             target.begin(there)
-            mark = _moved(source, target, mark, accept, told)
+            try:
+                mark = _moved(source, target, mark, accept, told)
+            finally:
+                # What remains does no harm; the next command takes it away.
+                with suppress(*source.errors):
+                    source.end_noting()
+            target.open(there._replace(state="open", digests=mark.digests))
         except BaseException:
-            source.reopen()
-            with suppress(*target.errors):
-                target.abandon()
+            if not _may_be_open(target):
+                source.reopen()
+                with suppress(*target.errors):
+                    target.abandon()
             raise
-        finally:
-            source.end_noting()
-        # Not undone by a fault: it may be open although its answer was lost.
-        target.open(there._replace(state="open", digests=mark.digests))
-    return mark
+        source.settle()
+    return mark._replace(state="closed")
+
+
+def _may_be_open(target: Target) -> bool:
+    """Return whether servers may use the target, although a fault has ended the move.
+
+    The answer to its opening may have been lost.
+    """
+    try:
+        mark = target.mark()
+    except Exception:
+        return True
+    return mark is not None and mark.state == "open"
 
 
 def _moved(
@@ -96,7 +112,7 @@ def undo(source: Source, target: Target, told: Told) -> None:
     """
     with source.alone(), target.alone():
         here, there = source.mark(), target.mark()
-        if here is None or here.state != "closed":
+        if here is None or not here.is_closed:
             raise MoveRefused(f"{source.place} was not moved.")
         if there is not None and there.state == "open":
             if there.id != here.id:
@@ -129,13 +145,17 @@ def try_out(source: Source, told: Told) -> dict[str, tuple[int, str]]:
 def _refuse_moved(source: Source, target: Target) -> None:
     """Refuse where the fleet has moved away, or where the target is in use."""
     here, there = source.mark(), target.mark()
-    if here and there and here.state == "closed" and there.state == "open":
+    if here is None or not here.is_closed:
+        return
+    if there is not None and there.state == "open":
         if here.id == there.id:
+            source.settle()
             raise MoveRefused(
                 f"{source.place} was moved to {here.other} at {here.at}. --again brings"
                 " over what was written since; --undo takes the move back."
             )
-    if here and here.state == "closed" and (there is None or there.id != here.id):
+    is_interrupted = here.state == "closing" and here.other == target.place
+    if not is_interrupted:
         raise MoveRefused(
             f"{source.place} was moved to {here.other} at {here.at}: move that one."
         )

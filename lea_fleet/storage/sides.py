@@ -18,9 +18,10 @@ class MoveRefused(Exception):
 class Mark(NamedTuple):
     """What a database remembers of a move.
 
-    *state* is ``closed`` in a database that the fleet has left, ``open`` in one that it
-    has come to, ``filling`` before that, and ``undone`` in one that it has left again
-    by an undo. *digests* maps the names of tables to their number of rows and digest.
+    *state* is ``closed`` in a database that the fleet has left, and ``closing`` until
+    the other one is open. It is ``open`` in one that the fleet has come to, ``filling``
+    before that, and ``undone`` in one that it has left again by an undo. *digests* maps
+    the names of tables to their number of rows and digest.
     """
 
     id: str
@@ -28,6 +29,11 @@ class Mark(NamedTuple):
     state: str
     at: str
     digests: dict[str, tuple[int, str]]
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the database refuses writes, since the fleet leaves it."""
+        return self.state in ("closing", "closed")
 
 
 def row_of(mark: Mark) -> list[str]:
@@ -116,8 +122,11 @@ class Source(Side, Protocol):
     def prints(self) -> dict[str, bytes]:
         """Return the fingerprints that were kept."""
 
+    def settle(self) -> None:
+        """Remember that the target is open."""
+
     def reopen(self) -> None:
-        """Take writes again."""
+        """Take writes again, and forget that the fleet was leaving."""
 
 
 class Target(Side, Protocol):

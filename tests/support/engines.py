@@ -216,6 +216,11 @@ class SqliteFile(_Database):
         self.path.parent.mkdir(exist_ok=True)
         return OlderServer(self.path)
 
+    def notes(self):
+        """Return the names of what notes changes for a move, and of what it noted."""
+        query = "SELECT name FROM sqlite_master WHERE name LIKE 'lea_fleet_not%'"
+        return [name for (name,) in self.execute(query)]
+
     def make_tables(self):
         """Create our tables without an application."""
         with self.connected() as connection:
@@ -403,6 +408,23 @@ class PostgresqlSchema(_Database):
         """Return the statements of the older server, which knows no PostgreSQL."""
         self.make_tables()
         return OlderServersStatements(self.connected)
+
+    def notes(self):
+        """Return the names of what notes changes for a move, and of what it noted."""
+        return [
+            *self.execute(
+                "SELECT tgrelid::regclass::text, tgname FROM pg_trigger"
+                " WHERE NOT tgisinternal AND tgname <> 'lea_fleet_closed' AND tgrelid IN"
+                " (SELECT oid FROM pg_class"
+                " WHERE relnamespace = current_schema()::regnamespace)"
+            ),
+            *self.execute(
+                "SELECT relname FROM pg_class WHERE relname = 'lea_fleet_noted'"
+                " AND relnamespace = current_schema()::regnamespace"
+                " UNION SELECT proname FROM pg_proc WHERE proname = 'lea_fleet_note'"
+                " AND pronamespace = current_schema()::regnamespace"
+            ),
+        ]
 
     def make_tables(self):
         """Create our tables without an application."""

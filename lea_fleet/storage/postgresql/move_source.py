@@ -89,13 +89,20 @@ class PostgresqlSource(PostgresqlSide):
         table = self.qualified("lea_fleet_moved")
         return dict(self.driver.execute(f"SELECT source, prints FROM {table}"))
 
+    def settle(self) -> None:
+        self.run(
+            "UPDATE {schema}.lea_fleet_moves SET state = 'closed'"
+            " WHERE state = 'closing'"
+        )
+
     def reopen(self) -> None:
-        if self.mark() is None:
+        mark = self.mark()
+        if mark is None or not mark.is_closed:
             return
         with self.transaction():
             self.lock_tables()
             self.let_write()
-            self.run("DELETE FROM {schema}.lea_fleet_moves")
+            self.run("DELETE FROM {schema}.lea_fleet_moves WHERE state <> 'open'")
             self.run("DROP TABLE IF EXISTS {schema}.lea_fleet_moved")
 
     def _drop_notes(self) -> None:

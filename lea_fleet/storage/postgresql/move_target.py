@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+
+import psycopg
 
 from ..sides import Mark, MoveRefused
 from ..tables import TABLES, Row, Table
@@ -73,13 +76,15 @@ class PostgresqlTarget(PostgresqlSide):
         with self.transaction():
             self.write_mark(mark)
             self.let_write()
-        # Statistics, without which the first queries would take the wrong plans.
-        for table in TABLES:
-            self.driver.execute(f"ANALYZE {self.qualified(table.name)}")
+        # Statistics, without which the first queries would take the wrong plans. The
+        # server makes them itself some time later, if this fails.
+        with suppress(psycopg.Error):
+            for table in TABLES:
+                self.driver.execute(f"ANALYZE {self.qualified(table.name)}")
 
     def abandon(self) -> None:
         mark = self.mark()
-        if mark is None or mark.state == "open":
+        if mark is None or mark.state != "filling":
             return
         with self.transaction():
             self._clear()

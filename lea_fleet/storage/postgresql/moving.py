@@ -81,7 +81,8 @@ def read_mark(driver: Connection[Any], schema: str) -> Mark | None:
     if "lea_fleet_moves" not in look(driver, schema).names:
         return None
     row = driver.execute(
-        "SELECT id, other, state, at, digests" f" FROM {quoted(schema)}.lea_fleet_moves"
+        f"SELECT id, other, state, at, digests FROM {quoted(schema)}.lea_fleet_moves"
+        " ORDER BY state = 'open' LIMIT 1"
     ).fetchone()
     return None if row is None else mark_of(row)
 
@@ -169,8 +170,12 @@ class PostgresqlSide:
             raise
 
     def write_mark(self, mark: Mark) -> None:
+        """Put *mark* in place of what the schema remembers of a move.
+
+        That the fleet has come here is still known if it has to stay.
+        """
         table = self.qualified("lea_fleet_moves")
-        self.driver.execute(f"DELETE FROM {table}")
+        self.driver.execute(f"DELETE FROM {table} WHERE state <> 'open'")
         self.driver.execute(
             f"INSERT INTO {table} VALUES (%s, %s, %s, %s, %s)",
             row_of(mark),

@@ -123,11 +123,18 @@ class SqliteSource:
         rows = self._writer.execute("SELECT source, prints FROM lea_fleet_moved")
         return {source: prints for source, prints in rows}
 
+    def settle(self) -> None:
+        with self._transaction():
+            self._writer.execute(
+                "UPDATE lea_fleet_moves SET state = 'closed' WHERE state = 'closing'"
+            )
+
     def reopen(self) -> None:
-        if self.mark() is None:
+        mark = self.mark()
+        if mark is None or not mark.is_closed:
             return
         with self._transaction():
-            self._writer.execute("DELETE FROM lea_fleet_moves")
+            self._writer.execute("DELETE FROM lea_fleet_moves WHERE state <> 'open'")
             self._writer.execute("DROP TABLE IF EXISTS lea_fleet_moved")
 
     @contextmanager

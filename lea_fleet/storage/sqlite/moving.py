@@ -111,6 +111,7 @@ def read_mark(connection: sqlite3.Connection) -> Mark | None:
     """Return what the file remembers of a move, if anything."""
     row = connection.execute(
         "SELECT id, other, state, at, digests FROM lea_fleet_moves"
+        " ORDER BY state = 'open' LIMIT 1"
     ).fetchone()
     if row is None:
         return None
@@ -118,8 +119,11 @@ def read_mark(connection: sqlite3.Connection) -> Mark | None:
 
 
 def write_mark(connection: sqlite3.Connection, mark: Mark) -> None:
-    """Put *mark* in place of what the file remembers of a move."""
-    connection.execute("DELETE FROM lea_fleet_moves")
+    """Put *mark* in place of what the file remembers of a move.
+
+    That the fleet has come here is still known if it has to stay.
+    """
+    connection.execute("DELETE FROM lea_fleet_moves WHERE state <> 'open'")
     connection.execute(
         "INSERT INTO lea_fleet_moves VALUES (?, ?, ?, ?, ?)",
         row_of(mark),

@@ -154,8 +154,9 @@ CREATE TABLE IF NOT EXISTS lea_fleet_pruned (
   PRIMARY KEY (date, event)
 ) WITHOUT ROWID;
 
--- What this database remembers of a move to or from another one, in one row: state is
--- closed in the one that the fleet has left, and open in the one that it has come to.
+-- What this database remembers of moves: a row that is open if the fleet has come here,
+-- and one that is closing, then closed, if it leaves. Servers write to no database with
+-- such a row, nor to one whose row is filling or undone.
 CREATE TABLE IF NOT EXISTS lea_fleet_moves (
   id TEXT PRIMARY KEY,
   other TEXT NOT NULL,

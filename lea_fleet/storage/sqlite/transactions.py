@@ -28,7 +28,7 @@ _TURNS = 16
 
 
 #: Where the fleet was moved to, if it was: nothing is written here any more.
-_MOVED = "SELECT other FROM lea_fleet_moves WHERE state = 'closed'"
+_MOVED = "SELECT other FROM lea_fleet_moves WHERE state IN ('closing', 'closed')"
 _UNLESS_MOVED = f" AND NOT EXISTS ({_MOVED})"
 
 
