@@ -414,8 +414,8 @@ class PostgresqlSchema(_Database):
         return [
             *self.execute(
                 "SELECT tgrelid::regclass::text, tgname FROM pg_trigger"
-                " WHERE NOT tgisinternal AND tgname <> 'lea_fleet_closed' AND tgrelid IN"
-                " (SELECT oid FROM pg_class"
+                " WHERE NOT tgisinternal AND tgname <> 'lea_fleet_closed'"
+                " AND tgrelid IN (SELECT oid FROM pg_class"
                 " WHERE relnamespace = current_schema()::regnamespace)"
             ),
             *self.execute(

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPException
 from itertools import count
 
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
@@ -17,9 +18,13 @@ DEADLINE = 60  # seconds
 
 
 class Client:
-    """Installs machines one after another, and lets each live a short life."""
+    """Installs machines one after another, and lets each live a short life.
 
-    def __init__(self, client, name):
+    Its server must answer each request, unless it *may_be_restarted*.
+    """
+
+    def __init__(self, client, name, may_be_restarted=False):
+        self._may_be_restarted = may_be_restarted
         self.operator = Api(client, OPERATOR_TOKEN)
         self.name = name
         self.acknowledged = 0
@@ -55,7 +60,14 @@ class Client:
     def _ask(self, caller, path, body, **options):
         """Send a request until it is not answered 503, as agents and installers do."""
         while True:
-            response = caller.post(path, body, **options)
+            try:
+                response = caller.post(path, body, **options)
+            except (OSError, HTTPException):
+                if not self._may_be_restarted:
+                    raise
+                caller.client.close()
+                time.sleep(0.05)
+                continue
             self.answers[response.status_code] += 1
             if response.status_code < 300:
                 self.acknowledged += 1
@@ -66,12 +78,16 @@ class Client:
 
 
 @contextmanager
-def load(server):
+def load(server, may_be_restarted=False):
     """Yield clients that send requests to *server* all the time."""
     over = threading.Event()
     with ExitStack() as stack:
         clients = [
-            Client(stack.enter_context(closing(KeptClient(server.port))), name)
+            Client(
+                stack.enter_context(closing(KeptClient(server.port))),
+                name,
+                may_be_restarted,
+            )
             for name in range(CLIENTS)
         ]
         pool = stack.enter_context(ThreadPoolExecutor(CLIENTS))
@@ -89,6 +105,15 @@ def wait_for_more(clients, more=10):
     goals = [client.acknowledged + more for client in clients]
     deadline = time.monotonic() + DEADLINE
     while any(c.acknowledged < goal for c, goal in zip(clients, goals)):
+        assert time.monotonic() < deadline, [c.answers for c in clients]
+        time.sleep(0.01)
+
+
+def wait_until_all_are_refused(clients):
+    """Wait until each client has been answered 503 once more."""
+    before = [client.answers[503] for client in clients]
+    deadline = time.monotonic() + DEADLINE
+    while any(c.answers[503] == refused for c, refused in zip(clients, before)):
         assert time.monotonic() < deadline, [c.answers for c in clients]
         time.sleep(0.01)
 
