@@ -14,6 +14,7 @@ from time import monotonic
 from uuid import uuid4
 
 from ..core import clock
+from ..core.problems import DatabaseProblem
 from .compared import Known, Told, compare, digests_of
 from .sides import Mark, MoveRefused, Rows, Source, Target, chunks
 from .tables import TABLES, Row, Table
@@ -50,35 +51,44 @@ def move(source: Source, target: Target, *, accept: bool, told: Told) -> Mark:
         mark = Mark(uuid4().hex, target.place, "closing", _now(), {})
         there = mark._replace(other=source.place, state="filling")
         source.reopen()
+        is_opening = False
         try:
             target.begin(there)
-            try:
-                mark = _moved(source, target, mark, accept, told)
-            finally:
-                # What remains does no harm; the next command takes it away.
-                with suppress(*source.errors):
-                    source.end_noting()
+            mark = _moved(source, target, mark, accept, told)
+            with suppress(*source.errors):
+                source.end_noting()  # else the next command does it
+            is_opening = True
             target.open(there._replace(state="open", digests=mark.digests))
         except BaseException:
-            if not _may_be_open(target):
-                source.reopen()
-                with suppress(*target.errors):
-                    target.abandon()
+            if not (is_opening and _may_be_open(target)):
+                _give_up(source, target, told)
             raise
         source.settle()
     return mark._replace(state="closed")
 
 
 def _may_be_open(target: Target) -> bool:
-    """Return whether servers may use the target, although a fault has ended the move.
+    """Return whether servers may use the target, although opening it failed.
 
-    The answer to its opening may have been lost.
+    The answer may have been lost.
     """
     try:
         mark = target.mark()
     except Exception:
         return True
     return mark is not None and mark.state == "open"
+
+
+def _give_up(source: Source, target: Target, told: Told) -> None:
+    """Let the source be used again, and forget what was copied."""
+    faults: tuple[type[Exception], ...] = (*source.errors, DatabaseProblem)
+    try:
+        source.reopen()
+        source.end_noting()
+    except faults:
+        told(f"{source.place} may be closed: run the same command again", 0)
+    with suppress(*target.errors):
+        target.abandon()
 
 
 def _moved(
@@ -226,7 +236,7 @@ def _cut_over(
     Return its last rows, in a snapshot that *stack* ends.
     """
     longest = LONGEST_LOCK * max(1, len(known["enrolled_agents"].ids) / _MACHINES)
-    with source.locked() as rows:
+    with source.locked() as rows, target.hurried(longest):
         begin = monotonic()
         changed = _bring(source.take_noted(), rows, target, known)
         target.set_numbers(rows.numbers())

@@ -145,6 +145,9 @@ class Target(Side, Protocol):
     def replace(self, table: Table, keys: Sequence[Row], rows: Sequence[Row]) -> None:
         """Delete the rows with *keys* and add *rows*, in one transaction."""
 
+    def hurried(self, seconds: float) -> AbstractContextManager[None]:
+        """Let what takes longer than *seconds* in the block fail."""
+
     def abandon(self) -> None:
         """Leave it as it was before :meth:`begin`, unless it is open."""
 

@@ -15,17 +15,16 @@ from unittest.mock import patch
 import pytest
 
 from lea_fleet.cli import move as command
-from lea_fleet.core.problems import DatabaseProblem
 from lea_fleet.storage.postgresql.move_source import PostgresqlSource
 from lea_fleet.storage.postgresql.move_target import PostgresqlTarget
 from lea_fleet.storage.sqlite.move_source import SqliteSource
 from lea_fleet.storage.sqlite.move_target import SqliteTarget
 from tests.support.moves import (
-    application,
     fill_all_tables,
     operator_of,
     rows_of,
     run_move,
+    takes_writes,
 )
 from tests.support.processes import beside
 
@@ -121,22 +120,3 @@ def write(here, told, ready, over):
             time.sleep(0.005)
             if over.is_set():
                 return
-
-
-def takes_writes(engine):
-    """Return whether a server takes writes there; none begins a database for that."""
-    with application(engine) as app:
-        store = app.extensions["lea_fleet"].store
-        store.never_begin()
-        try:
-            session = store.acquire()
-        except DatabaseProblem:
-            return False
-        try:
-            store.dialect.begin_writing(session, "PC-1", True)
-            session.execute("UPDATE enrolled_agents SET status = ''", {})
-        except (DatabaseProblem, *store.errors):
-            return False
-        finally:
-            store.release(session)
-        return True

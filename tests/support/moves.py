@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from lea_fleet import create_app
 from lea_fleet.cli import move
+from lea_fleet.core.problems import DatabaseProblem
 from lea_fleet.storage.tables import TABLES
 from tests.support.api import OPERATOR_TOKEN, Api
 
@@ -85,6 +86,25 @@ def operator_of(here):
     """Yield an operator at a server in this process, on the database *here*."""
     with application(here) as app:
         yield Api(app.test_client(), OPERATOR_TOKEN)
+
+
+def takes_writes(engine):
+    """Return whether a server takes writes there; none begins a database for that."""
+    with application(engine) as app:
+        store = app.extensions["lea_fleet"].store
+        store.never_begin()
+        try:
+            session = store.acquire()
+        except DatabaseProblem:
+            return False
+        try:
+            store.dialect.begin_writing(session, "PC-1", True)
+            session.execute("UPDATE enrolled_agents SET status = ''", {})
+        except (DatabaseProblem, *store.errors):
+            return False
+        finally:
+            store.release(session)
+        return True
 
 
 def rows_of(engine):

@@ -6,8 +6,9 @@ longer or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -33,6 +34,34 @@ _SILENCE = {
 
 #: Of several hosts, the one that accepts writes.
 WRITABLE = {"target_session_attrs": "read-write"}
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """A connection that is closed when the server is silent for *patience* seconds.
+
+    For where something between answers TCP's probes, but no longer forwards.
+    """
+
+    patience = 60.0
+
+    def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+        return super().wait(self._limited(gen), *args, **options)
+
+    def _limited(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        since, send, ready = monotonic(), gen.send, None
+        while True:
+            try:
+                wanted = send(ready)
+            except StopIteration as end:
+                return end.value
+            ready = yield wanted
+            if ready:
+                since = monotonic()
+            elif monotonic() - since > self.patience:
+                self.close()
+                raise psycopg.OperationalError(
+                    f"the server has been silent for {self.patience:.0f} seconds"
+                )
 
 
 @contextmanager

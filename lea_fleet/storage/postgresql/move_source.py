@@ -96,6 +96,8 @@ class PostgresqlSource(PostgresqlSide):
         )
 
     def reopen(self) -> None:
+        if self.driver.closed:  # lost since
+            self.driver = self._connected()
         mark = self.mark()
         if mark is None or not mark.is_closed:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -64,6 +64,14 @@ class PostgresqlTarget(PostgresqlSide):
                 [*map(list, zip(*keys))],
             )
             self.fill(table, rows)
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        patience, self.driver.patience = self.driver.patience, seconds
+        try:
+            yield
+        finally:
+            self.driver.patience = patience
 
     def set_numbers(self, numbers: dict[str, int]) -> None:
         for name, number in numbers.items():

@@ -15,7 +15,7 @@ from ...core.problems import DatabaseProblem
 from ..sides import Mark, Misfit, MoveRefused, mark_of, row_of
 from ..tables import NUMBERED, TABLES, Row, Table
 from .connections import place_of, refuse_server
-from .direct import WRITABLE, parameters
+from .direct import WRITABLE, PatientConnection, parameters
 from .errors import database_problem
 from .schema import look
 from .statements import quoted
@@ -135,6 +135,8 @@ class PostgresqlSide:
     def locked(self) -> Iterator[PostgresqlRows]:
         with self.transaction():
             self.lock_tables()
+            # If this process hangs, or cannot be reached, the server ends the lock.
+            self.driver.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")
             yield PostgresqlRows(self, self.driver)
 
     def lock_tables(self) -> None:
@@ -235,10 +237,10 @@ class PostgresqlSide:
                 self._columns.setdefault(name, {})[column] = kind
         return self._columns[table.name]
 
-    def _connected(self) -> Connection[Any]:
+    def _connected(self) -> PatientConnection:
         ours = parameters(self._url, **{**WRITABLE, **_SILENCE})
         try:
-            driver = psycopg.connect(self._url, autocommit=True, **ours)
+            driver = PatientConnection.connect(self._url, autocommit=True, **ours)
         except psycopg.Error as error:
             raise self.problem_of(error) from None
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
@@ -89,6 +89,9 @@ class SqliteTarget:
         with self._transaction() as writer:
             writer.executemany(f"DELETE FROM {table.name} WHERE {is_key(table)}", keys)
         self.fill(table, rows)
+
+    def hurried(self, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()  # there is no network
 
     def set_numbers(self, numbers: dict[str, int]) -> None:
         with self._transaction() as writer:
