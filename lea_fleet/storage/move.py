@@ -97,12 +97,11 @@ def _moved(
     """Copy everything, close the source and compare both sides."""
     source.begin_noting()
     known = _copy(source, target, told)
-    if source.misfits and not accept:
-        raise Unstorable(f"{len(source.misfits)} values cannot be stored.")
+    _refuse_misfits(source, accept)
     _catch_up(source, target, known, told)
     with ExitStack() as stack:
         # What both sides are compared by: opened while nobody can write.
-        last = _cut_over(source, target, mark, known, told, stack)
+        last = _cut_over(source, target, mark, known, accept, told, stack)
         ours = compare(last, told)
     with target.snapshot() as rows:
         theirs = digests_of(compare(rows, told))
@@ -171,6 +170,11 @@ def _refuse_moved(source: Source, target: Target) -> None:
         )
 
 
+def _refuse_misfits(source: Source, accept: bool) -> None:
+    if source.misfits and not accept:
+        raise Unstorable(f"{len(source.misfits)} values cannot be stored.")
+
+
 def _copy(source: Source, target: Target, told: Told) -> dict[str, Known]:
     """Copy all rows of one snapshot; return what is known of tables without notes."""
     known = {}
@@ -228,6 +232,7 @@ def _cut_over(
     target: Target,
     mark: Mark,
     known: dict[str, Known],
+    accept: bool,
     told: Told,
     stack: ExitStack,
 ) -> Rows:
@@ -239,6 +244,7 @@ def _cut_over(
     with source.locked() as rows, target.hurried(longest):
         begin = monotonic()
         changed = _bring(source.take_noted(), rows, target, known)
+        _refuse_misfits(source, accept)  # written since
         target.set_numbers(rows.numbers())
         last = stack.enter_context(source.snapshot())
         seconds = monotonic() - begin

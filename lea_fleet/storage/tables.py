@@ -72,6 +72,11 @@ TABLES = (
 #: Those whose ids are handed out by a sequence, and never again.
 NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 
+#: The columns that are whole numbers, or truth values; the others are text.
+NUMBERS = frozenset(
+    "id pending replaced said max_uses uses noted seconds refused events".split()
+)
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 from ..sides import Mark, Misfit, MoveRefused, mark_of, row_of
-from ..tables import NUMBERED, Row, Table
+from ..tables import NUMBERED, NUMBERS, Row, Table
 from .connection import connect
 
 try:
@@ -21,9 +23,12 @@ except ImportError:  # Windows
 #: In place of what PostgreSQL cannot store.
 _REPLACEMENT = "\ufffd"
 
+#: NUL, and a byte that is not UTF-8, as :func:`opened` lets it be read.
+_UNSTORABLE = re.compile("[\0\udc80-\udcff]")
+
 
 class SqliteRows:
-    """The rows that *connection* sees, which must return text as bytes.
+    """The rows that *connection* sees, which :func:`opened` has opened.
 
     What PostgreSQL cannot store as it is is replaced, and a line about it is put into
     *misfits*, by table, key and column.
@@ -54,41 +59,56 @@ class SqliteRows:
             numbers[table.name] = highest or 0
         # Higher than any id where the newest rows were deleted.
         for name, number in self._connection.execute("SELECT * FROM sqlite_sequence"):
-            name = name.decode()
             if name in numbers:
                 numbers[name] = max(numbers[name], number)
         return numbers
 
     def _read(self, table: Table, rows: Any) -> Iterator[Row]:
+        fitting: set[tuple[type, ...]] = set()
         for row in rows:
-            try:
-                values = [v.decode() if type(v) is bytes else v for v in row]
-            except UnicodeDecodeError:
-                values = self._mended(table, row)
-            if any("\0" in v for v in values if type(v) is str):
-                values = self._mended(table, row)
-            yield tuple(values)
+            kinds = tuple(map(type, row))
+            text = "".join([value for value in row if type(value) is str])
+            if kinds not in fitting and _fit(table, kinds):
+                fitting.add(kinds)
+            if kinds not in fitting or _UNSTORABLE.search(text):
+                row = self._mended(table, row)
+            yield row
 
-    def _mended(self, table: Table, row: Sequence[Any]) -> list[Any]:
-        values = [
-            value.decode("utf-8", "replace") if type(value) is bytes else value
-            for value in row
-        ]
-        key = ", ".join(map(repr, values[: table.width]))
-        for number, value in enumerate(values):
-            if type(value) is not str:
-                continue
-            reason = None
-            if value.encode() != row[number]:
-                reason = "is not UTF-8"
-            if "\0" in value:
-                reason = "contains NUL"
-                values[number] = value.replace("\0", _REPLACEMENT)
+    def _mended(self, table: Table, row: Row) -> Row:
+        found = [_stored(*each) for each in zip(table.columns, row)]
+        key = ", ".join(repr(value) for value, _ in found[: table.width])
+        for column, (_, reason) in zip(table.columns, found):
             if reason:
-                column = table.columns[number]
                 misfit = Misfit(table.name, key, column, reason)
                 self._misfits[table.name, key, column] = misfit
-        return values
+        return tuple(value for value, _ in found)
+
+
+def _fit(table: Table, kinds: Sequence[type]) -> bool:
+    return all(
+        kind is type(None) or kind is (int if name in NUMBERS else str)
+        for name, kind in zip(table.columns, kinds)
+    )
+
+
+def _stored(column: str, value: Any) -> tuple[Any, str]:
+    """Return what is stored for *value*, and why that is another one, if it is."""
+    if value is None or (column in NUMBERS and type(value) is int):
+        return value, ""
+    if column in NUMBERS:
+        return int(value) if type(value) is float else 0, "is not a whole number"
+    reason = ""
+    if type(value) is bytes:
+        value, reason = value.decode("utf-8", "replace"), "is binary"
+    elif type(value) is not str:
+        value, reason = str(value), "is a number"
+    raw = value.encode("utf-8", "surrogateescape")
+    readable = raw.decode("utf-8", "replace")
+    if readable != value:
+        value, reason = readable, "is not UTF-8"
+    if "\0" in value:
+        value, reason = value.replace("\0", _REPLACEMENT), "contains NUL"
+    return value, reason
 
 
 def select(table: Table) -> str:
@@ -100,10 +120,10 @@ def is_key(table: Table) -> str:
 
 
 def opened(file: Path, busy_timeout: float) -> sqlite3.Connection:
-    """Open *file* for exact reading: text is returned as bytes."""
+    """Open *file* for exact reading: no byte that is not UTF-8 is lost."""
     connection = connect(file, "rw", busy_timeout)
     connection.row_factory = None
-    connection.text_factory = bytes
+    connection.text_factory = methodcaller("decode", "utf-8", "surrogateescape")
     return connection
 
 
@@ -115,7 +135,7 @@ def read_mark(connection: sqlite3.Connection) -> Mark | None:
     ).fetchone()
     if row is None:
         return None
-    return mark_of([v.decode() if type(v) is bytes else v for v in row])
+    return mark_of(row)
 
 
 def write_mark(connection: sqlite3.Connection, mark: Mark) -> None:
