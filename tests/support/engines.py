@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import defaultdict
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -20,11 +21,11 @@ from lea_fleet.storage.postgresql.connections import Connections as PostgresqlSt
 from lea_fleet.storage.postgresql.connections import place_of
 from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
 from lea_fleet.storage.postgresql.session import Session as PostgresqlSession
-from lea_fleet.storage.postgresql.statements import quoted
+from lea_fleet.storage.postgresql.statements import quoted, translated
 from lea_fleet.storage.sqlite import schema as sqlite_schema
 from lea_fleet.storage.sqlite.connection import Connection as SqliteSession
 from lea_fleet.storage.sqlite.connections import Connections as SqliteStore
-from lea_fleet.storage.sqlite.dialect import SqliteDialect
+from lea_fleet.storage.sqlite.dialect import SqliteDialect, add_functions
 from tests.support.older_server import OlderServer, OlderServersStatements
 from tests.support.postgresql import new_schema
 
@@ -189,6 +190,11 @@ class SqliteFile(_Database):
     def version(self, connection):
         """Return what changes whenever another connection than this one writes."""
         return connection.execute("PRAGMA data_version").fetchone()
+
+    def compile(self, connection, statement):
+        """Compile a statement of ours without its values. Raises one of *errors*."""
+        add_functions(connection)
+        connection.execute(f"EXPLAIN {statement}", defaultdict(lambda: None))
 
     @contextmanager
     def measured(self, connection):
@@ -362,6 +368,12 @@ class PostgresqlSchema(_Database):
             connection.execute(f"SELECT xmin::text, ctid::text FROM {table}").fetchall()
             for (table,) in connection.execute(self._tables).fetchall()
         ]
+
+    def compile(self, connection, statement):
+        """Compile a statement of ours without its values. Raises one of *errors*."""
+        query, _ = translated(statement, quoted(self._name))
+        connection.driver.execute(b"PREPARE it AS " + query)
+        connection.driver.execute("DEALLOCATE it")
 
     @contextmanager
     def measured(self, connection):
