@@ -24,6 +24,7 @@ from ..app.setting_values import MAKE_A_TOKEN
 from ..app.settings import (
     ConfigurationError,
     Settings,
+    database_keys,
     default_settings,
     setting_keys,
 )
@@ -169,8 +170,13 @@ def _configure(app: App) -> tuple[Settings, Store]:
     except ConfigurationError:
         if not os.environ.get("_FLASK_COMPLETE"):
             raise
-        database = find_value("RPA_AGENTS_DB_PATH", {}, os.environ).value
-        settings = default_settings(secrets.token_urlsafe(), database)
+    token = secrets.token_urlsafe()
+    named = {key: find_value(key, {}, os.environ).value for key in database_keys()}
+    try:
+        settings = default_settings(token, named)
+        return settings, open_store(settings)
+    except ConfigurationError:  # the database's are among those that are not valid
+        settings = default_settings(token)
         return settings, open_store(settings)
 
 

@@ -214,9 +214,14 @@ class Settings:
             )
 
 
-def default_settings(api_token: str, database: str | None = None) -> Settings:
-    """Return the settings of an application for which no others are set."""
-    given = {"RPA_API_TOKEN": api_token, "RPA_AGENTS_DB_PATH": database}
+def default_settings(
+    api_token: str, database: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings of an application for which no others are set.
+
+    *database* is what is set of the :func:`database_keys`. Raises ConfigurationError.
+    """
+    given = {"RPA_API_TOKEN": api_token, **(database or {})}
     return Settings.load(given, environment={})
 
 
@@ -239,6 +244,12 @@ def is_default_database(config: Mapping[str, Any]) -> bool:
 def setting_keys() -> list[str]:
     """Return the key of every setting, in the order of the declarations."""
     return [setting.metadata["key"] for setting in fields(Settings)]
+
+
+def database_keys() -> list[str]:
+    """Return the keys of the settings that say where the database is."""
+    found = (one for one in fields(Settings) if one.name.startswith("database"))
+    return [setting.metadata["key"] for setting in found]
 
 
 def _read(

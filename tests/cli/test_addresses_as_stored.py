@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 
@@ -30,37 +28,25 @@ stored = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
 @pytest.fixture
-def write(operator, database):
-    """Write to the database as an older server or 0.1.0 does, without our checks."""
+def write(operator, engine):
+    """Insert a row as an older server or 0.1.0 does, without our checks."""
     operator.get("/fleet")
-
-    def execute(statement, **values):
-        with closing(sqlite3.connect(database)) as connection, connection:
-            connection.execute(statement, values)
-
-    return execute
+    return engine.insert
 
 
 @pytest.fixture
-def read(database):
+def read(engine):
     """Return everything of a table, as one text."""
-
-    def whole(table):
-        with closing(sqlite3.connect(database)) as connection:
-            return repr(connection.execute(f"SELECT * FROM {table}").fetchall())
-
-    return whole
+    return lambda table: repr(engine.contents()[table])
 
 
 def add_row(write, email, machine_id="PC-1", **columns):
-    columns = {"user_name": "Z", "user_id": None, "uninstall_reason": None, **columns}
     write(
-        "INSERT INTO enrolled_agents (machine_id, user_email, user_name, user_id,"
-        " uninstall_reason, enrolled_at) VALUES (:machine_id, :email, :user_name,"
-        " :user_id, :uninstall_reason, '2026-03-02T07:00:00+00:00')",
+        "enrolled_agents",
         machine_id=machine_id,
-        email=email,
-        **columns,
+        user_email=email,
+        **{"user_name": "Z", **columns},
+        enrolled_at="2026-03-02T07:00:00+00:00",
     )
 
 
@@ -123,9 +109,12 @@ def test_among_the_former_identities(run, operator, write, read, form, fold):
     operator.enroll("PC-1", **BOB)
     for value in (fold(form), NEIGHBOR):
         write(
-            "INSERT INTO lea_fleet_identities VALUES ('PC-1', 'user_email', :value,"
-            " '2026-03-02T07:00:00+00:00', '2026-03-02T08:00:00+00:00')",
+            "lea_fleet_identities",
+            machine_id="PC-1",
+            name="user_email",
             value=value,
+            enrolled_at="2026-03-02T07:00:00+00:00",
+            left_at="2026-03-02T08:00:00+00:00",
         )
 
     (known,) = export(run)["machines"]
@@ -164,15 +153,20 @@ def test_as_the_operator_who_acted(run, operator, write, read, form):
     operator.enroll("PC-1", **BOB)
     for user in (form, NEIGHBOR):
         write(
-            "INSERT INTO lea_fleet_events (machine_id, event, at, actor, detail)"
-            " VALUES ('PC-1', 'released', '2026-03-02T07:00:00+00:00', :actor, '{}')",
+            "lea_fleet_events",
+            machine_id="PC-1",
+            event="released",
+            at="2026-03-02T07:00:00+00:00",
             actor=json.dumps({"role": "operator", "user": user}),
+            detail="{}",
         )
         write(
-            "INSERT INTO lea_fleet_enrollments VALUES"
-            " (:user, '2026-03-02T07:00:00+00:00', 'enrolled', :credential, 'k')",
-            user=f"of {user}",
+            "lea_fleet_enrollments",
+            machine_id=f"of {user}",
+            enrolled_at="2026-03-02T07:00:00+00:00",
+            status="enrolled",
             credential=f"operator:{user}",
+            key_hash="k",
         )
 
     assert len(export(run)["acts"]) == 1

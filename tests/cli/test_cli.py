@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -197,18 +196,15 @@ def test_a_database_fault_is_one_line_and_exit_code_1(run, database):
     assert str(database) in result.stderr
 
 
-def test_a_fault_while_reading_is_one_line_too(run, database, operator):
+def test_a_fault_while_reading_is_one_line_too(run, engine, operator):
     operator.enroll("PC-1")
-    connection = sqlite3.connect(database)
-    connection.execute("DROP TABLE enrolled_agents")
-    connection.execute("CREATE VIEW enrolled_agents AS SELECT 1 AS machine_id")
-    connection.commit()
-    connection.close()
+    engine.execute("DROP TABLE enrolled_agents")
+    engine.execute("CREATE VIEW enrolled_agents AS SELECT 1 AS machine_id")
 
     result = run("list")
 
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {database} cannot be used")
+    assert result.stderr.startswith(f"Error: {engine.says_unusable}")
 
 
 def test_the_list_needs_the_setting_but_asks_for_no_credential(begun, app):
@@ -232,16 +228,14 @@ def test_a_missing_setting_is_one_line_for_the_flask_command():
 
 
 def test_a_database_that_was_moved_away_is_not_begun_anew_by_a_command(
-    run, operator, database
+    run, operator, engine
 ):
     agent = operator.enroll("PC-1")
-    away = database.with_suffix(".away")
-    database.rename(away)
 
-    result = run("list")
+    with engine.missing():
+        result = run("list")
+        assert not engine.exists()
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"Error: There is no database at {database}")
-    assert not database.exists()
-    away.rename(database)
+    assert result.stderr.startswith(f"Error: {engine.says_absent}")
     assert agent.heartbeat().status_code == 200

@@ -71,7 +71,7 @@ def script():
 
 
 @pytest.fixture
-def press(script, database, tmp_path):
+def press(script, engine, tmp_path):
     """Press TAB behind *words*, the last of which is being typed.
 
     Return what bash offers; nothing else may have been printed.
@@ -89,7 +89,7 @@ def press(script, database, tmp_path):
                 _PRESS.format(script=script, words=shlex.join(typed)),
             ],
             cwd=tmp_path,
-            env=environment(RPA_AGENTS_DB_PATH=str(database), **variables),
+            env=environment(**engine.environment, **variables),
             capture_output=True,
             encoding="utf-8",
         )
@@ -109,6 +109,7 @@ def fleet(engine, operator, app):
     app.extensions["lea_fleet"].store.close_idle()
 
 
+@pytest.mark.sqlite  # no database is asked
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -119,6 +120,16 @@ def fleet(engine, operator, app):
         (["fleet", "list", "--status", ""], ["active", "uninstalled", "all"]),
         (["fleet", "list", "--presence", "st"], ["stale"]),
         (["fleet", "list", "--sort", "mach"], ["machine_id"]),
+    ],
+    ids=" ".join,
+)
+def test_commands_and_options_are_offered(press, fleet, words, offered):
+    assert press(*words) == offered
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
         (["fleet", "show", "PC"], ["PC-1", "PC-2"]),
         (["fleet", "show", "S"], ["SRV-é"]),
         (["fleet", "show", "{"], ["{9f2c4e03-77aa}"]),
@@ -133,10 +144,11 @@ def fleet(engine, operator, app):
     ],
     ids=" ".join,
 )
-def test_what_is_offered(press, fleet, words, offered):
+def test_machines_and_tokens_are_offered(press, fleet, words, offered):
     assert press(*words) == offered
 
 
+@pytest.mark.sqlite
 def test_an_order_may_be_either_way(press, fleet):
     offered = press("fleet", "list", "--sort", "")
 
@@ -189,12 +201,14 @@ def test_without_a_token_commands_and_machines_are_still_there(press, fleet, tok
     assert press("fleet", "show", "PC", token=token) == ["PC-1", "PC-2"]
 
 
+@pytest.mark.sqlite
 def test_a_setting_that_cannot_be_is_for_the_command_to_complain_of(press):
     wrong = {"FLASK_LEA_FLEET_STALE_AFTER": "soon"}
 
     assert press("fleet", "rel", **wrong) == ["release"]
 
 
+@pytest.mark.sqlite
 def test_what_is_made_up_is_for_completing_only(make_app, monkeypatch):
     with pytest.raises(RuntimeError, match="RPA_API_TOKEN is not set"):
         make_app(RPA_API_TOKEN=None)
@@ -206,12 +220,15 @@ def test_what_is_made_up_is_for_completing_only(make_app, monkeypatch):
 
 
 @pytest.mark.parametrize("typed", ["show", "token revoke"])
-def test_where_there_is_no_database_none_is_begun(press, database, typed):
+def test_where_there_is_no_database_none_is_begun(press, engine, typed):
     assert press("fleet", *typed.split(), "") == []
-    assert not database.parent.exists()
+    assert not engine.exists()
 
+
+def test_no_file_is_made_in_a_folder_that_is_there(press, database):
     database.parent.mkdir()
-    assert press("fleet", *typed.split(), "") == []
+
+    assert press("fleet", "show", "") == []
     assert os.listdir(database.parent) == []
 
 
@@ -235,11 +252,8 @@ def test_a_database_that_is_none_is_left_alone(press, database):
     assert database.read_bytes() == b"not a database" * 100
 
 
-def test_a_locked_database_is_not_waited_for(press, fleet, database):
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("PRAGMA locking_mode = EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
-
+def test_a_locked_database_is_not_waited_for(press, fleet, engine):
+    with engine.being_rewritten():
         assert press("fleet", "show", "", FLASK_LEA_FLEET_BUSY_TIMEOUT="60m") == []
 
 

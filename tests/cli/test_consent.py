@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
 import pytest
 
@@ -58,12 +56,8 @@ def fleet(operator, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def state(database, tmp_path):
-    def state():
-        with closing(sqlite3.connect(database)) as connection:
-            return [*connection.iterdump(), *sorted(os.listdir(tmp_path))]
-
-    return state
+def state(engine, tmp_path):
+    return lambda: (engine.contents(), sorted(os.listdir(tmp_path)))
 
 
 @pytest.fixture
@@ -106,18 +100,14 @@ def test_what_takes_nothing_from_a_machine_is_not_asked_about(
     assert run(*words.split(), input="").exit_code == 0
 
 
-def test_a_real_terminal_is_asked(fleet, database, operator):
+def test_a_real_terminal_is_asked(fleet, engine, operator):
     operator.client.application.extensions["lea_fleet"].store.close_idle()
     leader, follower = pty.openpty()
     os.write(leader, b"n\n")
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "lea_fleet", "fleet"]
         + ["uninstall", "PC-1"],
-        env={
-            **os.environ,
-            "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": str(database),
-        },
+        env={**os.environ, "RPA_API_TOKEN": OPERATOR_TOKEN, **engine.environment},
         stdin=follower,
         stdout=subprocess.PIPE,
         stderr=follower,
@@ -155,15 +145,14 @@ def test_a_dry_run_that_does_it_is_a_contradiction(run, fleet, state, words, mor
     assert state() == before
 
 
-def test_a_dry_run_begins_no_database(run, database, app):
-    app.extensions["lea_fleet"].store.close_idle()
-    for file in database.parent.iterdir():
-        file.unlink()
+def test_a_dry_run_begins_no_database(make_app, engine):
+    another = engine.beside()
+    run = make_app(**another.settings).test_cli_runner().invoke
 
-    result = run("token", "create", "--dry-run")
+    result = run(args=["fleet", "token", "create", "--dry-run"])
 
     assert result.exit_code == 0, result.output
-    assert not database.exists()
+    assert not another.exists()
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
-from contextlib import closing
 from importlib.resources import files
 
 import pytest
@@ -23,18 +21,18 @@ def events(operator, machine_id):
 
 
 @pytest.fixture
-def rows(database):
+def rows(engine):
     """Return the rows about a machine, without its id, by table."""
 
     def rows(machine_id):
         found = {}
-        with closing(sqlite3.connect(database)) as connection:
-            connection.row_factory = sqlite3.Row
+        with engine.connected() as connection:
             for table in CARRIED:
-                selected = connection.execute(
-                    f"SELECT * FROM {table} WHERE machine_id = ?", (machine_id,)
-                )
-                found[table] = [{**row, "machine_id": None} for row in selected]
+                query = f"SELECT * FROM {table} WHERE machine_id = ?"
+                selected = connection.execute(query, [machine_id])
+                names = [column[0] for column in selected.description]
+                rows = [dict(zip(names, row)) for row in selected]
+                found[table] = [{**row, "machine_id": None} for row in rows]
         return found
 
     return rows
@@ -178,24 +176,22 @@ def test_an_uninstalled_machine_can_be_mended(run, operator):
     assert operator.machine("PC-1")["uninstall_reason"] == "sold"
 
 
-def test_an_id_that_the_rules_of_today_refuse_can_be_mended(run, operator, database):
+def test_an_id_that_the_rules_of_today_refuse_can_be_mended(run, operator, engine):
     operator.enroll("PC-1")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE enrolled_agents SET machine_id = 'PC/1'")
+    engine.execute("UPDATE enrolled_agents SET machine_id = 'PC/1'")
 
     assert run("edit", "PC/1", "--id", "PC-2").exit_code == 0
     assert operator.machine("PC-2")["status"] == "active"
 
 
 @pytest.mark.parametrize("state", ["active", "uninstalled", "deleted"])
-def test_an_id_that_is_taken_is_refused(run, operator, database, rows, state):
+def test_an_id_that_is_taken_is_refused(run, operator, engine, rows, state):
     operator.enroll("PC-1")
     operator.enroll("PC-2")
     if state == "uninstalled":
         operator.uninstall("PC-2")
     if state == "deleted":
-        with closing(sqlite3.connect(database)) as connection, connection:
-            connection.execute("DELETE FROM enrolled_agents WHERE machine_id = 'PC-2'")
+        engine.execute("DELETE FROM enrolled_agents WHERE machine_id = 'PC-2'")
     before = rows("PC-1"), rows("PC-2")
 
     result = run("edit", "PC-1", "--id", "PC-2", "--version", "9")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
-from contextlib import closing
 
 import pytest
 
@@ -135,15 +132,13 @@ def test_an_active_machine_is_refused_unless_it_is_released_or_forced(
     assert ("release", "force") == (because[0], because[2])
 
 
-def test_where_all_share_a_token_it_is_handed_out(make_app, client, database):
+def test_where_all_share_a_token_it_is_handed_out(make_app, client, engine):
     runner = make_app(LEA_FLEET_ISSUE="shared").test_cli_runner()
 
     result = runner.invoke(args=["fleet", "enroll", "PC-1"])
 
     assert (result.exit_code, result.stdout) == (0, f"{OPERATOR_TOKEN}\n")
-    with closing(sqlite3.connect(database)) as connection:
-        kept = connection.execute("SELECT count(*) FROM lea_fleet_tokens").fetchone()
-    assert kept == (0,)
+    assert engine.execute("SELECT 1 FROM lea_fleet_tokens") == []
 
 
 @pytest.mark.parametrize(
@@ -274,18 +269,14 @@ def test_where_one_is_unknown_none_is_uninstalled(run, enroll, operator):
     fails(run("uninstall", "nobody"), 1, "nobody has never been enrolled.")
 
 
-def test_where_one_cannot_be_none_is_uninstalled(run, enroll, operator, database):
+def test_where_one_cannot_be_none_is_uninstalled(run, enroll, operator, engine):
     enroll("PC-1")
     enroll("PC-2")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON lea_fleet_events"
-            " WHEN new.machine_id = 'PC-2' BEGIN SELECT raise(FAIL, 'disk full'); END"
-        )
+    engine.refuse_rows("lea_fleet_events", "PC-2", "disk full")
 
     result = run("uninstall", "PC-1", "PC-2", "--yes")
 
-    fails(result, 1, f"{database} cannot be used: disk full.")
+    fails(result, 1, f"{engine.says_unusable}disk full.")
     assert operator.machine("PC-1")["status"] == "active"
 
 
@@ -333,23 +324,20 @@ def test_a_blank_reason_is_none_as_in_the_api(run, enroll, operator):
 
 @pytest.mark.parametrize("words", [["enroll", "PC-2"], ["uninstall", "PC-1"]])
 def test_a_locked_database_is_one_line_and_prints_no_token(
-    make_app, elsewhere, database, words
+    make_app, elsewhere, engine, words
 ):
     elsewhere.enroll("PC-1")
     runner = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_cli_runner()
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         result = runner.invoke(args=["fleet", *words])
 
-    fails(result, 1, "Another process is writing to")
+    fails(result, 1, engine.says_busy)
     assert result.stderr.count("\n") == 1
     assert elsewhere.get("/fleet").json["totals"]["active"] == 1
 
 
-def test_where_there_is_no_database_an_uninstall_begins_none(run, database):
-    shutil.rmtree(database.parent)
-    database.parent.mkdir()
-
-    fails(run("uninstall", "PC-1"), 1, f"There is no database at {database}")
-    assert not database.exists()
+def test_where_there_is_no_database_an_uninstall_begins_none(run, engine):
+    with engine.missing():
+        fails(run("uninstall", "PC-1"), 1, engine.says_absent)
+        assert not engine.exists()

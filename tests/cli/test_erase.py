@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 
@@ -22,22 +20,19 @@ def run(app, monkeypatch):
     return lambda *words: app.test_cli_runner().invoke(args=["fleet", "erase", *words])
 
 
-def done(result):
-    """Return what an erasure with --json and --yes has done, which went well."""
-    assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    assert (report["done"], report["log_emptied"]) == (True, True)
-    assert report["wal_emptied"] is True
-    assert report["agents"] == report["machines"]
-    return report
+@pytest.fixture
+def erase(run, engine):
+    """Erase; return what was done, which went well."""
 
+    def erase(*words):
+        result = run(*words, "--yes", "--json")
+        assert result.exit_code == 0, result.output
+        report = json.loads(result.stdout)
+        assert report == {**report, "done": True, **engine.cleaned}
+        assert report["agents"] == report["machines"]
+        return report
 
-def contents(database):
-    with closing(sqlite3.connect(database)) as connection:
-        return {
-            table: connection.execute(f"SELECT * FROM {table}").fetchall()
-            for table in ("enrolled_agents", "lea_fleet_events", "lea_fleet_identities")
-        }
+    return erase
 
 
 def history(operator, machine_id="PC-1"):
@@ -47,9 +42,9 @@ def history(operator, machine_id="PC-1"):
 # What is shown
 
 
-def test_it_is_only_shown_at_first(run, operator, database):
+def test_it_is_only_shown_at_first(run, operator, engine):
     operator.enroll("PC-1", **ZOE)
-    before = contents(database)
+    before = engine.contents()
     result = run("PC-1")
 
     assert result.exit_code == 0
@@ -57,7 +52,7 @@ def test_it_is_only_shown_at_first(run, operator, database):
         "Would erase from 1 of enrolled_agents. Repeat with --yes to erase it."
     )
     assert "Active: PC-1." in result.stderr
-    assert contents(database) == before
+    assert engine.contents() == before
     report = json.loads(run("PC-1", "--json").stdout)
     erased = {
         "machine_id": "PC-1",
@@ -90,16 +85,16 @@ def test_a_machine_that_was_never_there_is_exit_code_1(run, operator):
 # A machine
 
 
-def test_all_that_is_personal_of_a_machine_goes(run, operator, database, the_clock):
+def test_all_that_is_personal_of_a_machine_goes(erase, operator, engine, the_clock):
     agent = operator.installer().enroll("PC-1", os_info="Windows 11", **ZOE)
     agent.heartbeat(version="1.4", **BOB)
     agent.heartbeat(hostname=ZOE["hostname"])
     agent.heartbeat(hostname=BOB["hostname"])  # a clone, it seems
     agent.post("/uninstall", {"reason": "of bob ÅKESSON, who left"})
     before = history(operator)
-    report = done(run("PC-1", "--yes", "--json"))
+    report = erase("PC-1")
 
-    assert traces(database, *ZOE.values(), *BOB.values(), "who left") == []
+    assert traces(engine, *ZOE.values(), *BOB.values(), "who left") == []
     *after, erased = history(operator)
     names = ("id", "event", "at")
     assert [e[n] for e in after for n in names] == [e[n] for e in before for n in names]
@@ -134,28 +129,26 @@ def test_an_agent_that_is_active_stays_so_and_says_it_again(run, operator):
     assert operator.machine("PC-1")["user_name"] == ZOE["user_name"]
 
 
-def test_a_row_that_was_deleted_leaves_a_history_to_erase(run, operator, database):
+def test_a_row_that_was_deleted_leaves_a_history_to_erase(erase, operator, engine):
     operator.enroll("PC-1", **ZOE).heartbeat(**BOB)
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("DELETE FROM enrolled_agents")
-    done(run("PC-1", "--yes", "--json"))
+    engine.wipe("enrolled_agents")
+    erase("PC-1")
 
-    assert traces(database, *ZOE.values(), *BOB.values()) == []
+    assert traces(engine, *ZOE.values(), *BOB.values()) == []
 
 
 # A person
 
 
-def test_a_person_goes_and_the_next_user_stays(run, operator, database):
+def test_a_person_goes_and_the_next_user_stays(erase, operator, engine):
     agent = operator.enroll("PC-1", **ZOE)
     agent.heartbeat(**BOB)
     operator.enroll("PC-2", **BOB)
-    before = contents(database)["enrolled_agents"]
-    done(run("--user", "ZOÉ@EXAMPLE.COM", "--yes", "--json"))
+    before = engine.contents()["enrolled_agents"]
+    erase("--user", "ZOÉ@EXAMPLE.COM")
 
-    assert traces(database, *ZOE.values()) == []
-    assert contents(database)["enrolled_agents"] == before
+    assert traces(engine, *ZOE.values()) == []
+    assert engine.contents()["enrolled_agents"] == before
     changed = history(operator)[1]
     assert changed["detail"] == {"before": dict.fromkeys(ZOE), "after": BOB}
     assert changed["actor"] == {"role": "agent", "address": "127.0.0.1"}
@@ -163,12 +156,12 @@ def test_a_person_goes_and_the_next_user_stays(run, operator, database):
     assert [event["event"] for event in history(operator, "PC-2")] == ["enrolled"]
 
 
-def test_the_user_of_now_goes_and_the_one_before_stays(run, operator, database):
+def test_the_user_of_now_goes_and_the_one_before_stays(erase, operator, engine):
     agent = operator.enroll("PC-1", **BOB)
     agent.heartbeat(**ZOE)
-    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+    erase("--user", ZOE["user_email"])
 
-    assert traces(database, *ZOE.values()) == []
+    assert traces(engine, *ZOE.values()) == []
     row = operator.machine("PC-1")
     assert [row[name] for name in ZOE] == [None] * 4
     changed = history(operator)[1]
@@ -177,14 +170,14 @@ def test_the_user_of_now_goes_and_the_one_before_stays(run, operator, database):
 
 
 def test_a_longer_spelling_of_their_hostname_goes_with_the_short_one(
-    run, operator, database
+    erase, operator, engine
 ):
     agent = operator.enroll("PC-1", **{**ZOE, "hostname": "pc.zoe.example"})
     agent.heartbeat(hostname="pc")
-    assert contents(database)["lea_fleet_identities"]
+    assert engine.contents()["lea_fleet_identities"]
 
-    done(run("--user", ZOE["user_email"], "--yes", "--json"))
-    assert contents(database)["lea_fleet_identities"] == []
+    erase("--user", ZOE["user_email"])
+    assert engine.contents()["lea_fleet_identities"] == []
 
 
 def test_accents_tell_people_apart(run, operator):
@@ -194,23 +187,23 @@ def test_accents_tell_people_apart(run, operator):
     assert operator.machine("PC-1")["user_email"] == "zoe@example.com"
 
 
-def test_a_name_goes_that_came_and_went_with_another_heartbeat(run, operator, database):
+def test_a_name_goes_that_came_and_went_with_another_heartbeat(erase, operator, engine):
     agent = operator.enroll("PC-1", **ZOE)
     agent.heartbeat(user_email=BOB["user_email"])
     agent.heartbeat(user_name=BOB["user_name"])
     operator.uninstall("PC-1", reason=f"as {ZOE['user_name'].upper()} asked")
-    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+    erase("--user", ZOE["user_email"])
 
-    assert traces(database, ZOE["user_name"], ZOE["user_name"].upper()) == []
+    assert traces(engine, ZOE["user_name"], ZOE["user_name"].upper()) == []
     assert operator.machine("PC-1")["user_name"] == BOB["user_name"]
 
 
-def test_a_reason_that_names_the_person_goes_on_any_machine(run, operator, database):
+def test_a_reason_that_names_the_person_goes_on_any_machine(erase, operator, engine):
     operator.enroll("PC-2", **BOB)
     operator.uninstall("PC-2", reason="now with zoé@example.com")
-    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+    erase("--user", ZOE["user_email"])
 
-    assert traces(database, ZOE["user_email"]) == []
+    assert traces(engine, ZOE["user_email"]) == []
     row = operator.machine("PC-2")
     assert (row["uninstall_reason"], row["user_name"]) == (None, BOB["user_name"])
 
@@ -232,15 +225,15 @@ def as_operator(app):
 
 @pytest.mark.parametrize("role, name", [("operator", "user"), ("cli", "os_user")])
 def test_an_operator_is_forgotten_by_e_mail_alone(
-    run, operator, as_operator, database, role, name
+    erase, operator, as_operator, engine, role, name
 ):
     operator.enroll("PC-1", **BOB)
     as_operator(ZOE["user_email"], role, name)
-    done(run("PC-1", "--yes", "--json"))
-    assert traces(database, ZOE["user_email"], "10.9.8.7") != []
-    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+    erase("PC-1")
+    assert traces(engine, ZOE["user_email"], "10.9.8.7") != []
+    erase("--user", ZOE["user_email"])
 
-    assert traces(database, ZOE["user_email"], "10.9.8.7") == []
+    assert traces(engine, ZOE["user_email"], "10.9.8.7") == []
     assert history(operator)[1]["actor"] == {"role": role}
 
 
@@ -258,16 +251,16 @@ def test_operators_leave_one_event_and_it_is_of_no_machine(
     assert newest["detail"] == {"fields": ["address", "operator"]}
 
 
-def test_an_enrollment_token_that_names_the_person_forgets_it(run, operator, database):
+def test_an_enrollment_token_that_names_the_person_forgets_it(erase, operator, engine):
     operator.enroll("PC-1")
     operator.installer(label=f"for {ZOE['user_email']}")
-    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+    erase("--user", ZOE["user_email"])
 
-    assert traces(database, ZOE["user_email"]) == []
+    assert traces(engine, ZOE["user_email"]) == []
 
 
 def test_who_sent_an_enrollment_that_may_be_repeated_is_forgotten(
-    run, app, operator, database
+    erase, app, operator, engine
 ):
     operator.enroll("PC-1")
     with app.app_context():
@@ -275,15 +268,15 @@ def test_who_sent_an_enrollment_that_may_be_repeated_is_forgotten(
         enrolment = repository.enroll("PC-2")
         credential = f"operator:{ZOE['user_email']}"
         repository.allow_replay(enrolment, credential=credential, key_hash="0")
-    done(run("--user", ZOE["user_email"], "--yes", "--json"))
+    erase("--user", ZOE["user_email"])
 
-    assert traces(database, ZOE["user_email"]) == []
+    assert traces(engine, ZOE["user_email"]) == []
 
 
 # In steps
 
 
-def test_a_long_history_goes_in_several_transactions(run, operator, database, app):
+def test_a_long_history_goes_in_several_transactions(erase, operator, engine, app):
     operator.enroll("PC-1", **ZOE)
     with app.app_context():
         repository = get_repository({"role": "agent", "address": "10.9.8.7"})
@@ -294,7 +287,7 @@ def test_a_long_history_goes_in_several_transactions(run, operator, database, ap
                 repository.events.add(
                     "identity_changed", "PC-1", before=before, after=after
                 )
-    report = done(run("PC-1", "--yes", "--json"))
+    report = erase("PC-1")
 
     assert report["rows"] == {"enrolled_agents": 1, "lea_fleet_events": 2499}
-    assert traces(database, "Zoé-", "10.9.8.7", *ZOE.values()) == []
+    assert traces(engine, "Zoé-", "10.9.8.7", *ZOE.values()) == []

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import click
 import pytest
 
@@ -81,26 +78,49 @@ def test_an_option_may_be_anything(run, told, operator, words, value):
             assert_no_fault_of_ours(run(*said, f"{found.opts[-1]}={value}"))
 
 
-@every_command
-def test_a_database_that_nobody_may_read_is_one_line(
-    make_app, elsewhere, told, database, words, tmp_path
-):
+@pytest.fixture
+def run_locked(make_app, elsewhere, told, engine):
+    """Run the example of a command on a database that nobody may read."""
     elsewhere.enroll("PC-COMPTA-01")
     elsewhere.client.application.extensions["lea_fleet"].store.close_idle()
     runner = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_cli_runner()
-    said = told(words)
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("PRAGMA locking_mode = EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
-        result = runner.invoke(args=["fleet", *said])
+    def run_locked(words):
+        said = told(words)
+        with engine.being_rewritten():
+            return runner.invoke(args=["fleet", *said])
 
-    if words in [("openapi",), ("schema",)]:  # which ask no database
-        assert result.exit_code == 0
-        return
-    if words == ("doctor",):  # which says what it could not see, and goes on
-        assert result.exit_code == 1 and "not checked" in result.stdout
-        return
+    return run_locked
+
+
+def assert_one_line(result, engine):
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: Another process is writing to")
+    assert result.stderr.startswith(f"Error: {engine.says_busy}")
     assert result.stderr.count("\n") == 1
+
+
+#: Those that ask no database, or go on without it; only SQLite's backup is ours.
+OTHERS = {("openapi",), ("schema",), ("doctor",), ("backup",)}
+
+
+@pytest.mark.parametrize(
+    "words", [words for words in COMMANDS if words not in OTHERS], ids=" ".join
+)
+def test_a_database_that_nobody_may_read_is_one_line(run_locked, engine, words):
+    assert_one_line(run_locked(words), engine)
+
+
+@pytest.mark.sqlite
+def test_no_backup_is_made_of_one_that_nobody_may_read(run_locked, engine):
+    assert_one_line(run_locked(("backup",)), engine)
+
+
+@pytest.mark.parametrize("words", [("openapi",), ("schema",)], ids=" ".join)
+def test_what_asks_no_database_does_not_mind(run_locked, words):
+    assert run_locked(words).exit_code == 0
+
+
+def test_the_doctor_says_what_it_could_not_see_and_goes_on(run_locked):
+    result = run_locked(("doctor",))
+
+    assert result.exit_code == 1 and "not checked" in result.stdout

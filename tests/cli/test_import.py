@@ -62,11 +62,6 @@ def add_older(engine, **columns):
     fill(engine, [{**OLDER, **columns}])
 
 
-def dump(database):
-    with closing(sqlite3.connect(database)) as connection:
-        return list(connection.iterdump())
-
-
 def events(operator, machine_id="PC-1"):
     page = operator.get(f"/machines/{machine_id}/events").json["events"]
     return [(event["event"], event["detail"]) for event in page]
@@ -204,13 +199,13 @@ def test_one_that_is_uninstalled_is_left_alone(counts, operator):
 
 
 @pytest.mark.parametrize("happened", [imported, adopted])
-def test_a_second_run_changes_nothing(counts, operator, engine, database, happened):
+def test_a_second_run_changes_nothing(counts, operator, engine, happened):
     happened(counts, operator, engine)
-    before = dump(database)
+    before = engine.contents()
 
     assert counts(TWO) == {"unchanged": 2}
 
-    assert dump(database) == before
+    assert engine.contents() == before
 
 
 def test_what_the_file_says_anew_is_taken_until_the_machine_enrolls(counts, operator):
@@ -271,17 +266,15 @@ def fleet_of_every_kind(operator, engine):
     return HEADING + "".join(f"{n};;\n" for n in names), {**expected, "refused": 2}
 
 
-def test_a_dry_run_counts_the_same_and_changes_nothing(
-    counts, operator, engine, database
-):
+def test_a_dry_run_counts_the_same_and_changes_nothing(counts, operator, engine):
     content, expected = fleet_of_every_kind(operator, engine)
-    before = dump(database)
+    before = engine.contents()
 
     assert counts(content, "--dry-run", exit_code=1) == expected
-    assert dump(database) == before
+    assert engine.contents() == before
 
     assert counts(content, exit_code=1) == expected
-    assert dump(database) != before
+    assert engine.contents() != before
 
 
 @pytest.mark.parametrize(
@@ -321,18 +314,18 @@ def test_a_dry_run_leaves_the_file_of_an_older_version_as_it_is(
     assert database.read_bytes() == before
 
 
-def test_a_dry_run_makes_no_database(counts, database):
+def test_a_dry_run_makes_no_database(counts, engine):
     assert counts(TWO, "--dry-run") == {"imported": 2}
-    assert not database.parent.exists()
+    assert not engine.exists()
 
 
-def test_nor_does_an_import_that_is_refused(run, file, database):
+def test_nor_does_an_import_that_is_refused(run, file, engine):
     result = run("import", file(TWO), "--create")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "     2 imported " in result.stderr
     assert result.stderr.endswith("Repeat it with --yes to change all of them.\n")
-    assert not database.parent.exists()
+    assert not engine.exists()
 
 
 @pytest.mark.usefixtures("begun")
@@ -513,7 +506,7 @@ def test_a_full_disk_is_one_line(run, file, tmp_path, monkeypatch, faults):
         (b"x" * 2_000_000, "Line 1 has over"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused(run, file, database, content, said):
+def test_a_file_that_is_no_table_is_refused(run, file, engine, content, said):
     path = file(content)
 
     result = run("import", path, "--yes")
@@ -521,7 +514,7 @@ def test_a_file_that_is_no_table_is_refused(run, file, database, content, said):
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(f"Error: {path} cannot be used. ")
     assert said in result.stderr
-    assert not database.parent.exists()
+    assert not engine.exists()
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])

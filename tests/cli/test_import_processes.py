@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from lea_fleet.cli.import_command import LINES
-from lea_fleet.storage.sqlite.schema import ensure_schema
 from tests.support.api import OPERATOR_TOKEN
 from tests.support.processes import heed_interrupts
 
@@ -29,18 +27,12 @@ _RELEASED = (
 
 
 @pytest.fixture
-def connection(database):
-    """Yield a connection that waits for nobody, to a fleet without machines."""
-    database.parent.mkdir()
-    other = sqlite3.connect(database, isolation_level=None, timeout=0)
-    with closing(other):
-        ensure_schema(other)
-        yield other
+def start(engine, tmp_path):
+    """Import a file of COUNT machines in another process; yield what runs.
 
-
-@pytest.fixture
-def start(database, tmp_path):
-    """Import a file of COUNT machines in another process; yield what runs."""
+    The fleet has been begun, without machines.
+    """
+    engine.make_tables()
 
     @contextmanager
     def start():
@@ -53,7 +45,7 @@ def start(database, tmp_path):
             env={
                 **os.environ,
                 "RPA_API_TOKEN": OPERATOR_TOKEN,
-                "RPA_AGENTS_DB_PATH": str(database),
+                **engine.environment,
                 "FLASK_LEA_FLEET_BUSY_TIMEOUT": f"{_DEADLINE}s",
             },
             stdout=subprocess.PIPE,
@@ -69,23 +61,25 @@ def start(database, tmp_path):
     return start
 
 
-def come_between(connection, process):
-    """Begin a transaction after the first of the import; return how many it made."""
+@contextmanager
+def come_between(engine, process):
+    """Let no other write after the import's first; yield how many machines it made."""
     deadline = time.monotonic() + _DEADLINE
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            continue
-        count = one(connection, "SELECT count(*) FROM enrolled_agents")
-        if count:
-            return count
-        connection.execute("ROLLBACK")
+        with ExitStack() as held:
+            try:
+                held.enter_context(engine.being_written())
+            except engine.errors:  # SQLite lets nobody wait in a queue
+                continue
+            count = one(engine, "SELECT count(*) FROM enrolled_agents")
+            if count:
+                yield count
+                return
     raise AssertionError("nobody else came between")
 
 
-def one(connection, query):
-    return connection.execute(query).fetchone()[0]
+def one(engine, query):
+    return engine.execute(query)[0][0]
 
 
 def outcomes(stdout):
@@ -95,14 +89,13 @@ def outcomes(stdout):
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_what_is_ended_half_way_keeps_what_it_did_and_is_completed(
-    start, connection, ending
+    start, engine, ending
 ):
     with start() as process:
-        done = come_between(connection, process)
-        process.send_signal(ending)
-        if ending == signal.SIGKILL:  # while it waits, with work in its hands
-            process.wait(_DEADLINE)
-        connection.execute("ROLLBACK")
+        with come_between(engine, process) as done:
+            process.send_signal(ending)
+            if ending == signal.SIGKILL:  # while it waits, with work in its hands
+                process.wait(_DEADLINE)
         stdout, stderr = process.communicate(timeout=_DEADLINE)
 
     assert (stdout, "Traceback" in stderr) == ("", False)
@@ -110,9 +103,9 @@ def test_what_is_ended_half_way_keeps_what_it_did_and_is_completed(
         assert process.returncode == 1
         assert "Run it again for the rest." in stderr
     assert done % LINES == 0 and 0 < done < COUNT
-    assert one(connection, "SELECT count(*) FROM enrolled_agents") == done
-    assert one(connection, f"SELECT count(*) FROM ({_IMPORTED})") == done
-    assert one(connection, _RELEASED) == done
+    assert one(engine, "SELECT count(*) FROM enrolled_agents") == done
+    assert one(engine, f"SELECT count(*) FROM ({_IMPORTED})") == done
+    assert one(engine, _RELEASED) == done
 
     with start() as process:
         stdout, stderr = process.communicate(timeout=_DEADLINE)
@@ -120,13 +113,11 @@ def test_what_is_ended_half_way_keeps_what_it_did_and_is_completed(
     assert (process.returncode, stderr) == (0, "")
     expected = {"imported": COUNT - done, "unchanged": done, "refused": 0}
     assert outcomes(stdout) == expected
-    assert one(connection, _RELEASED) == COUNT
-    assert one(connection, f"SELECT count(*) FROM ({_IMPORTED})") == COUNT
+    assert one(engine, _RELEASED) == COUNT
+    assert one(engine, f"SELECT count(*) FROM ({_IMPORTED})") == COUNT
 
 
-def test_the_server_is_not_kept_waiting_and_nothing_is_lost(
-    start, connection, operator
-):
+def test_the_server_is_not_kept_waiting_and_nothing_is_lost(start, engine, operator):
     agent = operator.enroll("before")
     enrolled = []
     with start() as process:
@@ -138,10 +129,10 @@ def test_the_server_is_not_kept_waiting_and_nothing_is_lost(
 
     assert (process.returncode, stderr) == (0, "")
     assert outcomes(stdout) == {"imported": COUNT, "unchanged": 0, "refused": 0}
-    total = one(connection, "SELECT count(*) FROM enrolled_agents")
+    total = one(engine, "SELECT count(*) FROM enrolled_agents")
     assert total == COUNT + len(enrolled) + 1
     between = one(
-        connection,
+        engine,
         "SELECT count(*) FROM lea_fleet_events WHERE event = 'enrolled' AND id BETWEEN"
         f" (SELECT min(id) FROM ({_IMPORTED})) AND (SELECT max(id) FROM ({_IMPORTED}))",
     )

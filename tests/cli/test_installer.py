@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import stat
-from contextlib import closing
 from importlib.resources import files
 
 import pytest
@@ -160,9 +158,9 @@ def nested(app):
 
 
 @pytest.mark.parametrize("register", [directly, nested])
-def test_the_prefix_is_the_one_that_the_routes_have(write, folder, database, register):
+def test_the_prefix_is_the_one_that_the_routes_have(write, folder, engine, register):
     app = Flask("host")
-    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, RPA_AGENTS_DB_PATH=database)
+    app.config.update(RPA_API_TOKEN=OPERATOR_TOKEN, **engine.settings)
     register(app)
 
     result = write(app=app)
@@ -279,13 +277,12 @@ def test_a_disk_that_fills_up_leaves_nothing_and_no_token(
     assert not folder.exists() and not listed(operator)
 
 
-def test_a_database_that_is_locked_leaves_no_file(make_app, write, folder, database):
+def test_a_database_that_is_locked_leaves_no_file(make_app, write, folder, engine):
     app = make_app(LEA_FLEET_BUSY_TIMEOUT="0s")
     Api(app.test_client(), OPERATOR_TOKEN).installer()
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         result = write(app=app)
 
-    assert_refused(result, 1, "Another process is writing")
+    assert_refused(result, 1, engine.says_busy)
     assert not folder.exists()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 
@@ -77,10 +75,9 @@ def test_a_new_id_has_no_characters_that_nobody_sees(operator, imports, machine_
     assert result.exit_code == 1 and "characters" in result.stderr
 
 
-def test_an_id_of_before_that_has_some_still_works(operator, database):
+def test_an_id_of_before_that_has_some_still_works(operator, engine):
     operator.enroll("PC-2")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE enrolled_agents SET machine_id = 'PC\u200b-2'")
+    engine.execute("UPDATE enrolled_agents SET machine_id = 'PC\u200b-2'")
 
     assert operator.post("/heartbeat", {"machine_id": "PC\u200b-2"}).status_code == 200
     assert operator.post("/uninstall", {"machine_id": "PC\u200b-2"}).status_code == 200

@@ -20,7 +20,7 @@ SCRIPT = ["-c", "import lea_fleet.__main__ as m; m.main()"]
 
 
 @pytest.fixture
-def typed(database, tmp_path):
+def typed(engine, tmp_path):
     def typed(how, *words, **settings):
         outside = {
             name: value
@@ -29,7 +29,7 @@ def typed(database, tmp_path):
         }
         return subprocess.run(
             [sys.executable, *how, *words],
-            env={**outside, "RPA_AGENTS_DB_PATH": str(database), **settings},
+            env={**outside, **engine.environment, **settings},
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.support.api import OPERATOR_TOKEN
+from tests.support.docs import ROOT
 from tests.support.processes import run_script
 
 #: Those that read, or only print.
@@ -46,23 +47,23 @@ CHANGING = [
 #: Those that a pipe or file takes whole, or not at all.
 DOCUMENTS = ["list --json", "list --csv", "openapi", "--help"]
 #: Those whose work has many steps.
-LONG = ["import machines.csv", "erase PC-1 --yes", "backup copy.db"]
+LONG = ["import machines.csv", "erase PC-1 --yes"]
 
 #: Runs each command in a process of its own, and loads the program once for all, with
 #: the extensions that have commands, which Flask loads for any command.
 SCRIPT = """
-import json, os, sqlite3, sys
-from contextlib import closing
+import json, os, sys
 from importlib.metadata import entry_points
 from flask.cli import cli
 import lea_fleet
+sys.path.insert(0, sys.argv[2])
+from tests.support.engines import engine_of
 
 for each in entry_points(group="flask.commands"):
     each.load()
 
 def state():
-    with closing(sqlite3.connect(os.environ["RPA_AGENTS_DB_PATH"])) as connection:
-        return [*connection.iterdump(), *os.listdir()]
+    return engine_of(os.environ).contents(), os.listdir()
 
 results = {}
 for words in json.loads(sys.argv[1]):
@@ -83,7 +84,7 @@ unbuffered = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["", "unbuffer
 
 
 @pytest.fixture
-def run_each(database, operator, tmp_path):
+def run_each(engine, operator, tmp_path):
     """Run commands with this output; return standard error, code, whether it acted."""
     operator.installer()
     operator.enroll("PC-1", user_email="zoe@example.com")
@@ -96,11 +97,11 @@ def run_each(database, operator, tmp_path):
         environment = {
             **os.environ,
             "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": str(database),
+            **engine.environment,
             "PYTHONUNBUFFERED": unbuffered,
         }
         subprocess.run(
-            [sys.executable, "-c", SCRIPT, json.dumps(commands)],
+            [sys.executable, "-c", SCRIPT, json.dumps(commands), ROOT],
             check=True,
             env=environment,
             cwd=here,
@@ -158,6 +159,16 @@ def test_nothing_is_done_where_the_output_is_closed(run_each):
     results = run_each(commands, None, preexec_fn=lambda: os.close(1))
 
     assert results == refused(commands, "it is closed")
+
+
+@pytest.mark.sqlite
+def test_no_backup_is_made_for_a_reader_that_is_gone(run_each):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        results = run_each(["backup copy.db"], out)
+
+    assert results == refused(["backup copy.db"], "nobody reads it")
 
 
 @unbuffered

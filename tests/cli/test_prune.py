@@ -149,7 +149,7 @@ def test_many_go_in_steps(run, operator, the_clock, in_small_steps):
 
 
 def test_what_is_personal_goes_long_after_the_uninstall(
-    run, operator, engine, database, the_clock
+    run, operator, engine, the_clock
 ):
     for person, machine_id in ((ZOE, "PC-1"), (BOB, "PC-2")):
         operator.enroll(machine_id, **person)
@@ -169,7 +169,7 @@ def test_what_is_personal_goes_long_after_the_uninstall(
         "done": True,
         **engine.cleaned,
     }
-    assert traces(database, *ZOE.values()) == []
+    assert traces(engine, *ZOE.values()) == []
     assert operator.machine("PC-1")["uninstall_reason"] == "replaced"
     assert operator.machine("PC-2")["user_name"] == BOB["user_name"]
     assert run("--uninstalled-for", "365d").output == "There is nothing to erase.\n"

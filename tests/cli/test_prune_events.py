@@ -98,9 +98,9 @@ def test_they_are_deleted_where_it_is_said_and_one_event_says_so(run, history, e
 
 
 def test_no_total_and_no_counter_goes_down(
-    run, history, client, operator, database, the_clock
+    run, history, client, operator, engine, the_clock
 ):
-    add_older(database, "PC-old")
+    add_older(engine, "PC-old")
     before = counts(client, operator)
     for _ in range(2):
         assert run(*OLD, "90d", "--yes").exit_code == 0
@@ -122,7 +122,7 @@ def test_what_a_machine_is_can_still_be_told(run, history, operator):
 
 
 def test_what_is_kept_tells_nothing_of_whoever_was_at_the_machine(
-    run, history, operator, database
+    run, history, operator, engine
 ):
     run(*OLD, "90d", "--yes")
 
@@ -132,17 +132,17 @@ def test_what_is_kept_tells_nothing_of_whoever_was_at_the_machine(
     assert "address" in happened(operator, "PC-0")[0][1]  # of today
 
 
-def test_what_is_deleted_is_gone_from_the_files(run, operator, database, the_clock):
+def test_what_is_deleted_is_gone_from_the_files(run, operator, engine, the_clock):
     agent = operator.enroll("PC-1", hostname="first")
     for hostname in ("distinctive-host", "last"):
         agent.heartbeat(hostname=hostname)
     the_clock.advance(days=2)
     agent.heartbeat(hostname="later")  # former values go after a day
-    assert traces(database, "distinctive-host")
+    assert traces(engine, "distinctive-host")
     the_clock.advance(days=100)
 
     assert run(*OLD, "90d", "--yes").exit_code == 0
-    assert traces(database, "distinctive-host") == []
+    assert traces(engine, "distinctive-host") == []
 
 
 def test_many_go_in_steps_that_an_interruption_does_not_undo(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import click
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from lea_fleet import agent_released
 from lea_fleet.cli.terminal import text_width
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
-from tests.support.older_server import OlderServer
 
 CLI = {"role": "cli", "os_user": "amelie"}
 UNKNOWN = "has never been enrolled. List the machines with: flask fleet list"
@@ -25,24 +22,22 @@ def agent(operator):
     return enrolled
 
 
-def add_older(database, *machine_ids):
+def add_older(engine, *machine_ids):
     """Put machines into the table as the older server does."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for machine_id in machine_ids:
-            connection.execute(
-                "INSERT INTO enrolled_agents (machine_id, enrolled_at)"
-                " VALUES (?, '2026-03-02T07:15:02+00:00')",
-                (machine_id,),
-            )
-
-
-def revoke(database, machine_id):
-    """Revoke a machine's tokens behind everybody's back."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(
-            "UPDATE lea_fleet_tokens SET revoked_at = issued_at WHERE machine_id = ?",
-            (machine_id,),
+    for machine_id in machine_ids:
+        engine.insert(
+            "enrolled_agents",
+            machine_id=machine_id,
+            enrolled_at="2026-03-02T07:15:02+00:00",
         )
+
+
+def revoke(engine, machine_id):
+    """Revoke a machine's tokens behind everybody's back."""
+    engine.execute(
+        "UPDATE lea_fleet_tokens SET revoked_at = issued_at WHERE machine_id = ?",
+        machine_id,
+    )
 
 
 def happened(operator, machine_id="PC-1"):
@@ -180,9 +175,9 @@ def test_json_is_complete_and_in_ascii(run, operator):
     }
 
 
-def test_without_an_event_a_line_says_so(run, operator, database):
+def test_without_an_event_a_line_says_so(run, operator, engine):
     operator.get("/fleet")
-    add_older(database, "PC-1")
+    add_older(engine, "PC-1")
 
     assert run("events").output == run("events", "PC-1").output == "No events.\n"
 
@@ -232,14 +227,14 @@ HARMLESS = "a\\x1b[2Jb\\nc\\r\\x9b\\u202egpj.exe\\u2028\\x07"
 
 
 def test_what_comes_from_outside_moves_no_cursor_and_hides_nothing(
-    run, operator, database, monkeypatch
+    run, operator, engine, monkeypatch
 ):
     monkeypatch.setenv("COLUMNS", "2000")
     operator.installer(label=HOSTILE)
     operator.enroll("PC-1", version=HOSTILE, hostname=HOSTILE)
     operator.post("/heartbeat", {"machine_id": "PC-1", "hostname": "B"})
     operator.uninstall("PC-1", reason=HOSTILE)
-    add_older(database, HOSTILE)
+    add_older(engine, HOSTILE)
     operator.uninstall(HOSTILE)
 
     output = run("events").output
@@ -259,9 +254,9 @@ def test_the_user_of_the_system_moves_no_cursor_either(run, agent, monkeypatch):
     assert "cli a\\x1b[2J\\udce9" in run("events", "PC-1").output
 
 
-def test_a_released_name_moves_no_cursor(run, operator, database):
+def test_a_released_name_moves_no_cursor(run, operator, engine):
     operator.get("/fleet")
-    add_older(database, HOSTILE)
+    add_older(engine, HOSTILE)
 
     for words in (["release", HOSTILE], ["release", HOSTILE, "--cancel"]):
         result = run(*words)
@@ -304,17 +299,17 @@ def test_a_release_may_be_taken_back(run, operator, agent):
     assert happened(operator)[0] == ("release_cancelled", CLI)
 
 
-def test_the_machines_of_an_older_server_are_released_together(run, operator, database):
+def test_the_machines_of_an_older_server_are_released_together(run, operator, engine):
     """Those alone that are active and have no token that is good."""
     held = operator.enroll("PC-held")
     for machine_id in ("PC-gone", "PC-again", "PC-revoked"):
         operator.enroll(machine_id)
     operator.uninstall("PC-gone")
-    older = OlderServer(database)
+    older = engine.older_server()
     older.uninstall("PC-again")
     older.enroll("PC-again")
     older.enroll("PC-old")
-    revoke(database, "PC-revoked")
+    revoke(engine, "PC-revoked")
 
     result = run("release", "--without-token", "--yes")
 
@@ -331,9 +326,10 @@ def test_the_machines_of_an_older_server_are_released_together(run, operator, da
     assert (again.exit_code, again.output) == (0, "Every active machine has a token.\n")
 
 
-def test_what_no_request_can_name_is_left_alone(run, operator, database):
+@pytest.mark.sqlite
+def test_what_no_request_can_name_is_left_alone(run, operator, engine):
     operator.get("/fleet")
-    add_older(database, b"blob", "PC-1")
+    add_older(engine, b"blob", "PC-1")
 
     result = run("release", "--without-token", "--yes")
 
@@ -341,9 +337,9 @@ def test_what_no_request_can_name_is_left_alone(run, operator, database):
     assert result.output.startswith("PC-1: released until ")
 
 
-def test_they_may_be_taken_back_together(run, operator, database):
+def test_they_may_be_taken_back_together(run, operator, engine):
     operator.get("/fleet")
-    add_older(database, "PC-1", "PC-2")
+    add_older(engine, "PC-1", "PC-2")
     run("release", "--without-token", "--yes")
 
     result = run("release", "--without-token", "--yes", "--cancel")
@@ -352,34 +348,30 @@ def test_they_may_be_taken_back_together(run, operator, database):
     assert refused(operator, "PC-1") and refused(operator, "PC-2")
 
 
-def test_all_are_released_or_none(run, operator, database, monkeypatch):
+def test_all_are_released_or_none(run, operator, engine, monkeypatch):
     operator.get("/fleet")
-    add_older(database, "PC-1", "PC-2")
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON lea_fleet_releases"
-            " WHEN new.machine_id = 'PC-2' BEGIN SELECT raise(FAIL, 'disk full'); END"
-        )
+    add_older(engine, "PC-1", "PC-2")
+    engine.refuse_rows("lea_fleet_releases", "PC-2", "disk full")
 
     result = run("release", "--without-token", "--yes")
 
-    fails(result, f"Error: {database} cannot be used: disk full.\n")
+    fails(result, f"Error: {engine.says_unusable}disk full.\n")
     assert refused(operator, "PC-1")
 
 
 def test_no_answer_ends_before_it_is_so_and_nobody_waits_for_a_slow_screen(
-    run, operator, database, monkeypatch
+    run, operator, engine, monkeypatch
 ):
     operator.get("/fleet")
-    add_older(database, *(f"PC-{n:03}" for n in range(100)))
+    add_older(engine, *(f"PC-{n:03}" for n in range(100)))
     echo, said = click.echo, []
 
     def write_meanwhile(text, **options):
-        with closing(sqlite3.connect(database, timeout=0)) as other:
-            rows = other.execute("SELECT count(*) FROM lea_fleet_releases")
-            said.append((len(text), rows.fetchone()[0]))
-            if text.endswith("\n"):
-                other.execute("UPDATE enrolled_agents SET version = '2'")
+        said.append(
+            (len(text), len(engine.execute("SELECT 1 FROM lea_fleet_releases")))
+        )
+        if text.endswith("\n"):
+            engine.execute("UPDATE enrolled_agents SET version = '2'")
         echo(text, **options)
 
     monkeypatch.setattr(click, "echo", write_meanwhile)
@@ -390,9 +382,9 @@ def test_no_answer_ends_before_it_is_so_and_nobody_waits_for_a_slow_screen(
 
 
 @pytest.mark.parametrize("cancel", [[], ["--cancel"]])
-def test_several_are_released_only_after_a_yes(run, operator, database, cancel):
+def test_several_are_released_only_after_a_yes(run, operator, engine, cancel):
     operator.get("/fleet")
-    add_older(database, "PC-1", "PC-2")
+    add_older(engine, "PC-1", "PC-2")
 
     fails(
         run("release", "--without-token", *cancel),
@@ -406,9 +398,9 @@ def test_several_are_released_only_after_a_yes(run, operator, database, cancel):
     )  # of refused(): the last that happened
 
 
-def test_a_release_as_json(run, operator, database, the_clock):
+def test_a_release_as_json(run, operator, engine, the_clock):
     operator.get("/fleet")
-    add_older(database, "PC-1", "PC-\u00e9")
+    add_older(engine, "PC-1", "PC-\u00e9")
     released_until = operator.post("/machines/PC-1/release").json["released_until"]
 
     result = run("release", "--without-token", "--yes", "--json")
@@ -496,10 +488,10 @@ def test_now_ends_the_present_token_at_once(run, operator, agent):
 
 @pytest.mark.parametrize("now", [[], ["--now"]])
 def test_a_machine_of_the_older_server_is_given_its_first_token(
-    run, operator, database, client, now
+    run, operator, engine, client, now
 ):
     operator.get("/fleet")
-    add_older(database, "PC-1")
+    add_older(engine, "PC-1")
 
     token = run("rotate", "PC-1", *now).stdout.removesuffix("\n")
 
@@ -539,10 +531,10 @@ def test_an_unknown_machine_is_one_line_and_exit_code_1(run, agent, words, machi
 
 @on_one_machine
 def test_a_variable_that_was_left_empty_names_no_machine_and_never_all(
-    run, operator, agent, database, words
+    run, operator, agent, engine, words
 ):
     """As in a script: flask fleet release "$PC"."""
-    add_older(database, "PC-old")
+    add_older(engine, "PC-old")
 
     for blank in ("", " "):
         result = run(*words, blank)
@@ -583,32 +575,30 @@ def test_a_rotation_is_of_one_machine(run, agent, words):
 
 @pytest.mark.parametrize("words", [["release"], ["rotate"], ["rotate", "--now"]])
 def test_a_locked_database_is_one_line_and_changes_nothing(
-    make_app, elsewhere, database, words
+    make_app, elsewhere, engine, words
 ):
     agent = elsewhere.enroll("PC-1")
     agent.heartbeat()
     runner = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_cli_runner()
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         result = runner.invoke(args=["fleet", *words, "PC-1"])
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: Another process is writing to")
+    assert result.stderr.startswith(f"Error: {engine.says_busy}")
     assert result.stderr.count("\n") == 1
     assert agent.heartbeat().status_code == 200
     assert [event for event, _ in happened(elsewhere)] == ["enrolled"]
 
 
 @on_one_machine
-def test_a_database_that_was_moved_away_is_not_begun_anew(run, agent, database, words):
-    database.rename(database.with_suffix(".away"))
-
-    result = run(*words, "PC-1")
+def test_a_database_that_was_moved_away_is_not_begun_anew(run, agent, engine, words):
+    with engine.missing():
+        result = run(*words, "PC-1")
+        assert not engine.exists()
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"Error: There is no database at {database}")
-    assert not database.exists()
+    assert result.stderr.startswith(f"Error: {engine.says_absent}")
 
 
 # Beside a server

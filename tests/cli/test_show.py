@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 
 from tests.support.api import OPERATOR_TOKEN
 from tests.support.fleets import fill
-from tests.support.older_server import OlderServer
 
 HOSTILE = "a\x1b[2Jb\nc\r\x9b\u202egpj.exe\u2028\x07"
 HARMLESS = "a\\x1b[2Jb\\nc\\r\\x9b\\u202egpj.exe\\u2028\\x07"
@@ -118,10 +115,10 @@ def test_its_token_from_the_first_to_the_next(
 
 
 def test_a_machine_of_the_older_server_has_no_token(
-    run, show, show_json, operator, database
+    run, show, show_json, operator, engine
 ):
     operator.enroll("PC-again")
-    older = OlderServer(database)
+    older = engine.older_server()
     older.enroll("PC-1")
     older.uninstall("PC-again")
     older.enroll("PC-again")
@@ -135,11 +132,11 @@ def test_a_machine_of_the_older_server_has_no_token(
 
 
 def test_what_another_server_has_uninstalled_has_no_token_and_no_release(
-    run, show_json, operator, database
+    run, show_json, operator, engine
 ):
     operator.enroll()
     run("release", "PC-1")
-    OlderServer(database).uninstall("PC-1")
+    engine.older_server().uninstall("PC-1")
 
     shown = show_json()
 
@@ -182,7 +179,7 @@ def test_a_suspected_clone_since_and_until_when(show, show_json, operator, the_c
     assert "CLONE" not in show()
 
 
-def test_json_is_what_the_api_says_in_ascii_and_never_a_hash(run, operator, database):
+def test_json_is_what_the_api_says_in_ascii_and_never_a_hash(run, operator, engine):
     operator.enroll(hostname="李\x1b", version="é")
 
     output = run("show", "PC-1", "--json").output
@@ -192,8 +189,7 @@ def test_json_is_what_the_api_says_in_ascii_and_never_a_hash(run, operator, data
     assert shown["agent"] == operator.machine()
     events = operator.get("/machines/PC-1/events").json["events"]
     assert shown["events"] == [{**event, "machine_id": "PC-1"} for event in events]
-    with closing(sqlite3.connect(database)) as connection:
-        (kept,) = connection.execute("SELECT token_hash FROM lea_fleet_tokens")
+    (kept,) = engine.execute("SELECT token_hash FROM lea_fleet_tokens")
     assert kept[0] not in output + run("show", "PC-1").output
 
 
@@ -246,17 +242,15 @@ def test_what_is_no_machine_is_one_line(run, operator, machine_id, exit_code, mo
     assert isinstance(result.exception, SystemExit)
 
 
-def test_a_locked_database_is_one_line(make_app, elsewhere, database):
+def test_a_locked_database_is_one_line(make_app, elsewhere, engine):
     elsewhere.enroll()
     runner = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_cli_runner()
     elsewhere.client.application.extensions["lea_fleet"].store.close_idle()
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("PRAGMA locking_mode = EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
+    with engine.being_rewritten():
         result = runner.invoke(args=["fleet", "show", "PC-1"])
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: Another process is writing to")
+    assert result.stderr.startswith(f"Error: {engine.says_busy}")
     assert result.stderr.count("\n") == 1
     assert OPERATOR_TOKEN not in result.output

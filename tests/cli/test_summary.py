@@ -117,11 +117,9 @@ def test_days_that_cannot_be_are_exit_code_2(run, operator, days):
     assert "--days" in result.stderr
 
 
-def test_where_there_is_no_database_none_is_begun(run, database):
-    database.parent.mkdir()
-
+def test_where_there_is_no_database_none_is_begun(run, engine):
     result = run()
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"Error: There is no database at {database}")
-    assert not database.exists()
+    assert result.stderr.startswith(f"Error: {engine.says_absent}")
+    assert not engine.exists()

@@ -7,8 +7,6 @@ import getpass
 import json
 import os
 import shlex
-import sqlite3
-from contextlib import closing
 
 import click
 import pytest
@@ -356,31 +354,30 @@ def test_a_running_server_and_a_command_see_each_other(run, create, elsewhere):
 
 @pytest.mark.parametrize("words", [["token", "create"], ["token", "revoke", "1"]])
 def test_a_locked_database_is_one_line_and_prints_no_token(
-    make_app, elsewhere, database, words
+    make_app, elsewhere, engine, words
 ):
     elsewhere.installer()
     runner = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_cli_runner()
 
-    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
-        writer.execute("BEGIN IMMEDIATE")
+    with engine.being_written():
         result = runner.invoke(args=["fleet", *words])
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: Another process is writing to")
+    assert result.stderr.startswith(f"Error: {engine.says_busy}")
     assert result.stderr.count("\n") == 1
     assert [token["state"] for token in listed(elsewhere)] == ["active"]
 
 
 @pytest.mark.parametrize("words", [["token", "list"], ["token", "revoke", "1"]])
-def test_a_database_that_was_moved_away_is_not_begun_anew(run, create, database, words):
+def test_a_database_that_was_moved_away_is_not_begun_anew(run, create, engine, words):
     create()
-    database.rename(database.with_suffix(".away"))
 
-    result = run(*words)
+    with engine.missing():
+        result = run(*words)
+        assert not engine.exists()
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"Error: There is no database at {database}")
-    assert not database.exists()
+    assert result.stderr.startswith(f"Error: {engine.says_absent}")
 
 
 def test_a_disk_that_is_full_is_one_line_and_exit_code_1(run, monkeypatch):

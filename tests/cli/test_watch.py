@@ -7,13 +7,12 @@ import os
 import pty
 import re
 import select
-import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from fcntl import ioctl
 
 import pytest
@@ -91,15 +90,12 @@ class Screen:
 
 
 @pytest.fixture
-def start(database):
+def start(engine):
     """Start ``flask fleet`` with these words on a terminal."""
     screens = []
 
     def start(*words, lines=24, columns=80, **variables):
-        settings = {
-            "RPA_API_TOKEN": OPERATOR_TOKEN,
-            "RPA_AGENTS_DB_PATH": str(database),
-        }
+        settings = {"RPA_API_TOKEN": OPERATOR_TOKEN, **engine.environment}
         screens.append(
             Screen(*words, lines=lines, columns=columns, **{**settings, **variables})
         )
@@ -121,12 +117,10 @@ def watch(start):
 
 
 @contextmanager
-def locked(database, app):
+def locked(engine, app):
     """Let nobody else even read the database."""
     app.extensions["lea_fleet"].store.close_idle()
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("PRAGMA locking_mode = EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
+    with engine.being_rewritten():
         yield
 
 
@@ -165,10 +159,10 @@ def test_ctrl_c_ends_it_with_exit_code_0_and_gives_the_screen_back(watch, operat
 
 
 def test_ctrl_c_while_it_waits_for_the_database_ends_it_too(
-    watch, operator, database, app
+    watch, operator, engine, app
 ):
     operator.enroll("PC-1")
-    with locked(database, app):
+    with locked(engine, app):
         screen = watch(FLASK_LEA_FLEET_BUSY_TIMEOUT="1s")
         screen.wait_to_write(ENTER)
         screen.type(b"\x03")
@@ -235,29 +229,27 @@ def test_the_other_options_narrow_it(watch, engine, words, more):
     )
 
 
-def test_a_fault_is_shown_and_watched_until_it_is_over(watch, operator, database, app):
+def test_a_fault_is_shown_and_watched_until_it_is_over(watch, operator, engine, app):
     operator.enroll("PC-1")
     app.extensions["lea_fleet"].store.close_idle()
-    away = database.with_suffix(".away")
-    database.rename(away)
-    screen = watch()
-    screen.wait_for("Error: There is no database")
+    with engine.missing():
+        screen = watch(columns=200)
+        screen.wait_for(f"Error: {engine.says_absent}")
 
-    away.rename(database)
     screen.wait_for("PC-1", "1 machine: 1 active")
-    database.write_bytes(b"not a database" * 1000)
-    screen.wait_for("Error:", "cannot be used")
+    engine.execute("ALTER TABLE enrolled_agents RENAME COLUMN os_info TO system")
+    screen.wait_for("Error:", "os_info")
 
     screen.type(b"\x03")
     assert screen.end() == 0
     assert "Traceback" not in screen.written
 
 
-def test_a_locked_database_is_a_fault_that_passes(watch, operator, database, app):
+def test_a_locked_database_is_a_fault_that_passes(watch, operator, engine, app):
     operator.enroll("PC-1")
-    with locked(database, app):
-        screen = watch(FLASK_LEA_FLEET_BUSY_TIMEOUT="0s")
-        screen.wait_for("Error: Another process is writing to")
+    with locked(engine, app):
+        screen = watch(FLASK_LEA_FLEET_BUSY_TIMEOUT="0s", columns=200)
+        screen.wait_for(f"Error: {engine.says_busy}")
 
     screen.wait_for("PC-1", "1 machine: 1 active")
 

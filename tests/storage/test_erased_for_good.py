@@ -12,6 +12,7 @@ import pytest
 from lea_fleet.core.problems import DatabaseUnavailable
 from lea_fleet.storage.sqlite import admin
 from tests.storage.test_legacy import LEGACY, PEOPLE
+from tests.support.engines import SqliteFile
 from tests.support.older_server import OlderServer
 from tests.support.server import running_server
 from tests.support.traces import BOB, ZOE, traces
@@ -53,7 +54,7 @@ def test_without_secure_delete_it_would_stay(operator, database):
         connection.execute(f"UPDATE enrolled_agents SET {nothing}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    assert traces(database, *ZOE.values()) != []
+    assert traces(SqliteFile(database), *ZOE.values()) != []
 
 
 def test_nothing_is_left_of_what_fills_pages(run, operator, database):
@@ -66,7 +67,7 @@ def test_nothing_is_left_of_what_fills_pages(run, operator, database):
     for number in range(60):
         run("erase", "--user", f"{number}{LONG['user_email']}", "--yes")
 
-    assert traces(database, *ZOE.values(), "éééé") == []
+    assert traces(SqliteFile(database), *ZOE.values(), "éééé") == []
 
 
 def test_what_the_server_writes_over_is_not_kept_either(operator, run, database):
@@ -74,7 +75,7 @@ def test_what_the_server_writes_over_is_not_kept_either(operator, run, database)
     agent.heartbeat(hostname="NOW")
     run("erase", "PC-1", "--yes")
 
-    assert traces(database, *ZOE.values(), "NOW") == []
+    assert traces(SqliteFile(database), *ZOE.values(), "NOW") == []
 
 
 def test_a_reader_of_before_keeps_the_log_and_the_command_says_so(
@@ -87,14 +88,14 @@ def test_a_reader_of_before_keeps_the_log_and_the_command_says_so(
     assert failed.exit_code == 1
     assert "is still in the WAL" in failed.stderr
     assert "Run the same command again" in failed.stderr
-    assert traces(database, *ZOE.values()) != []
+    assert traces(SqliteFile(database), *ZOE.values()) != []
     assert operator.machine()["user_name"] is None
 
     before.close()
     again = run("erase", "PC-1", "--yes")
     assert again.exit_code == 0
     assert again.stdout == "Nothing to erase. The WAL is empty.\n"
-    assert traces(database, *ZOE.values()) == []
+    assert traces(SqliteFile(database), *ZOE.values()) == []
 
 
 def test_json_says_that_the_log_is_not_empty(run, operator, reader):
@@ -116,7 +117,7 @@ def test_a_person_of_whom_nothing_is_left_is_asked_for_again_to_empty_the_log(
     before.close()
 
     assert run(*words).exit_code == 0
-    assert traces(database, *ZOE.values()) == []
+    assert traces(SqliteFile(database), *ZOE.values()) == []
 
 
 def test_a_file_that_cannot_be_written_anew_is_said(run, operator, monkeypatch):
@@ -155,11 +156,11 @@ def test_what_an_older_server_left_goes_only_when_the_file_is_written_anew(
     names = PEOPLE.values()
     for machine_id in PEOPLE:
         assert run("erase", machine_id, "--yes").exit_code == 0
-    assert traces(database, *names) != []
+    assert traces(SqliteFile(database), *names) != []
 
     result = run("erase", "AIVA-PC-001", "--yes", "--vacuum", "--json")
     assert json.loads(result.stdout)["vacuumed"] is True
-    assert traces(database, *names) == []
+    assert traces(SqliteFile(database), *names) == []
 
 
 def test_beside_a_server_that_runs(tmp_path, make_app):
@@ -172,7 +173,7 @@ def test_beside_a_server_that_runs(tmp_path, make_app):
         result = app.test_cli_runner().invoke(args=erase)
 
         assert result.exit_code == 0, result.output
-        assert traces(server.database, *ZOE.values()) == []
+        assert traces(SqliteFile(server.database), *ZOE.values()) == []
         assert server.database.with_name("rpa_data.db-wal").stat().st_size == 0
         assert {agent.heartbeat().status_code for agent in agents} == {200}
         assert server.operator.machine("PC-7")["user_name"] == BOB["user_name"]

@@ -5,8 +5,10 @@ Both classes have the same members, so that a test says once what holds on both.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
+from collections import defaultdict
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -20,11 +22,11 @@ from lea_fleet.storage.postgresql.connections import Connections as PostgresqlSt
 from lea_fleet.storage.postgresql.connections import place_of
 from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
 from lea_fleet.storage.postgresql.session import Session as PostgresqlSession
-from lea_fleet.storage.postgresql.statements import quoted
+from lea_fleet.storage.postgresql.statements import quoted, translated
 from lea_fleet.storage.sqlite import schema as sqlite_schema
 from lea_fleet.storage.sqlite.connection import Connection as SqliteSession
 from lea_fleet.storage.sqlite.connections import Connections as SqliteStore
-from lea_fleet.storage.sqlite.dialect import SqliteDialect
+from lea_fleet.storage.sqlite.dialect import SqliteDialect, add_functions
 from tests.support.older_server import OlderServer, OlderServersStatements
 from tests.support.postgresql import new_schema
 
@@ -55,6 +57,14 @@ def new_engine(request, path):
         yield beside()
 
 
+def engine_of(environment):
+    """Return the database that variables of the environment name."""
+    url = environment.get("LEA_FLEET_DATABASE_URL")
+    if url is None:
+        return SqliteFile(Path(environment["RPA_AGENTS_DB_PATH"]))
+    return PostgresqlSchema(url, environment["LEA_FLEET_DATABASE_SCHEMA"])
+
+
 class _Database:
     """What holds on both engines."""
 
@@ -77,6 +87,15 @@ class _Database:
         with self.connected() as connection:
             result = connection.execute(statement, values)
             return result.fetchall() if result.description else []
+
+    def insert(self, table, **columns):
+        """Insert a row as another program would."""
+        if table == "enrolled_agents":
+            columns = self.stored(columns)
+        marks = ", ".join("?" * len(columns))
+        names = ", ".join(columns)
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+        self.execute(statement, *columns.values())
 
     def empty(self):
         """Delete all rows of all tables."""
@@ -192,6 +211,11 @@ class SqliteFile(_Database):
         """Return what changes whenever another connection than this one writes."""
         return connection.execute("PRAGMA data_version").fetchone()
 
+    def compile(self, connection, statement):
+        """Compile a statement of ours without its values. Raises one of *errors*."""
+        add_functions(connection)
+        connection.execute(f"EXPLAIN {statement}", defaultdict(lambda: None))
+
     @contextmanager
     def measured(self, connection):
         """Yield a list: of as many steps as SQLite takes during the block."""
@@ -235,14 +259,19 @@ class SqliteFile(_Database):
             connection.execute("BEGIN EXCLUSIVE")
             yield
 
-    def refuse_events_of(self, machine_id, reason):
-        """Let events of a machine fail, as on a full disk."""
+    def refuse_rows(self, table, machine_id, reason):
+        """Let each new row of a machine in *table* fail, as on a full disk."""
+        self.execute(
+            f"CREATE TRIGGER refuse BEFORE INSERT ON {table}"
+            f" WHEN new.machine_id = '{machine_id}'"
+            f" BEGIN SELECT raise(FAIL, '{reason}'); END"
+        )
+
+    def wipe(self, table):
+        """Delete all rows of a table, and what SQLite would leave of them."""
         with self.connected() as connection:
-            connection.execute(
-                "CREATE TRIGGER refuse BEFORE INSERT ON lea_fleet_events"
-                f" WHEN new.machine_id = '{machine_id}'"
-                f" BEGIN SELECT raise(FAIL, '{reason}'); END"
-            )
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"DELETE FROM {table}")
 
     def stored(self, columns):
         """Return *columns* of a machine with those that are derived of them."""
@@ -326,7 +355,8 @@ class PostgresqlSchema(_Database):
 
     def as_bytes(self):
         """Return all that is stored, in bytes."""
-        return repr(self.contents()).encode()
+        rows = itertools.chain.from_iterable(self.contents().values())
+        return "\n".join(map(str, itertools.chain.from_iterable(rows))).encode()
 
     @contextmanager
     def connected(self):
@@ -353,7 +383,8 @@ class PostgresqlSchema(_Database):
             yield
 
     def _lock(self, connection, mode):
-        tables = [quoted(table) for (table,) in connection.execute(self._tables)]
+        # The machines first, as the application does.
+        tables = sorted(quoted(table) for (table,) in connection.execute(self._tables))
         connection.execute("BEGIN")
         connection.execute(f"LOCK TABLE {', '.join(tables)} IN {mode} MODE")
 
@@ -369,6 +400,12 @@ class PostgresqlSchema(_Database):
             connection.execute(f"SELECT xmin::text, ctid::text FROM {table}").fetchall()
             for (table,) in connection.execute(self._tables).fetchall()
         ]
+
+    def compile(self, connection, statement):
+        """Compile a statement of ours without its values. Raises one of *errors*."""
+        query, _ = translated(statement, quoted(self._name))
+        connection.driver.execute(b"PREPARE it AS " + query)
+        connection.driver.execute("DEALLOCATE it")
 
     @contextmanager
     def measured(self, connection):
@@ -431,16 +468,20 @@ class PostgresqlSchema(_Database):
         with psycopg.connect(self._url, autocommit=True) as driver:
             postgresql_schema.ensure_schema(driver, self._name)
 
-    def refuse_events_of(self, machine_id, reason):
-        with self.connected() as connection:
-            connection.execute(
-                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-                f" $$ BEGIN RAISE disk_full USING MESSAGE = '{reason}'; END $$"
-            )
-            connection.execute(
-                "CREATE TRIGGER refuse BEFORE INSERT ON lea_fleet_events FOR EACH ROW"
-                f" WHEN (new.machine_id = '{machine_id}') EXECUTE FUNCTION refuse()"
-            )
+    def refuse_rows(self, table, machine_id, reason):
+        """Let each new row of a machine in *table* fail, as on a full disk."""
+        self.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE disk_full USING MESSAGE = '{reason}'; END $$"
+        )
+        self.execute(
+            f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW"
+            f" WHEN (new.machine_id = '{machine_id}') EXECUTE FUNCTION refuse()"
+        )
+
+    def wipe(self, table):
+        """Delete all rows of a table."""
+        self.execute(f"DELETE FROM {table}")
 
     def stored(self, columns):
         """Return *columns* of a machine with those that are derived of them."""

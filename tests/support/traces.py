@@ -1,9 +1,9 @@
-"""People, and traces of them in the files of a database."""
+"""People, and traces of them in a database and its files."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Protocol
 
 ZOE = {
     "user_name": "Zoé Lefèvre-Œuvré",
@@ -19,10 +19,13 @@ BOB = {
 }
 
 
-def traces(database: Path, *texts: str) -> list[str]:
-    """Return those of *texts* that are in the database or its WAL, in any form."""
-    files = [Path(f"{database}{end}") for end in ("", "-wal")]
-    stored = b"".join(file.read_bytes() for file in files if file.exists())
+class Stored(Protocol):
+    def as_bytes(self) -> bytes: ...
+
+
+def traces(engine: Stored, *texts: str) -> list[str]:
+    """Return those of *texts* that are anywhere in the database, in any form."""
+    stored = engine.as_bytes()
     return [text for text in texts if any(form in stored for form in _forms(text))]
 
 

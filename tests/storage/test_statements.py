@@ -1,0 +1,218 @@
+"""Every statement on the fleet is run on both engines, and compiles on both.
+
+A fleet lives until all SQL that stands in ``storage/*.py`` has been run. What was run
+is compared with the source: a statement that no step of this life runs is named by its
+place.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import lea_fleet.storage
+from lea_fleet import FleetFilter
+from lea_fleet.app.database import get_host_repository
+from lea_fleet.core.listing import SORTS
+from lea_fleet.storage.refusals import RefusalCounts
+from lea_fleet.storage.unit_of_work import UnitOfWork
+from tests.support.api import Agent
+from tests.support.fleets import pages
+
+SOURCES = {
+    str(path): ast.parse(path.read_text())
+    for path in sorted(Path(lea_fleet.storage.__file__).parent.glob("*.py"))
+}
+
+#: What makes a text one of SQL, a statement or a part of one.
+_SQL = re.compile(
+    r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|AND|OR|CASE|CAST|EXISTS|LIKE|BY|LIMIT"
+    r"|NULL)\b|(?<![:\w]):[a-z]"
+)
+_STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+
+#: The methods that run a statement.
+_RUNNING = {"execute", "executemany", "rows", "write_once"}
+
+
+def named(path, node):
+    return f"{Path(path).name}:{node.lineno}"
+
+
+def texts():
+    """Yield each text of SQL in the source: where it is, and a pattern for it."""
+    for path, tree in SOURCES.items():
+        passed = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr):  # a docstring
+                passed.add(node.value)
+            if isinstance(node, ast.JoinedStr):
+                passed.update(node.values)
+            if node in passed:
+                continue
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            known = [each.value for each in parts if isinstance(each, ast.Constant)]
+            if any(isinstance(each, str) and _SQL.search(each) for each in known):
+                yield named(path, node), "".join(map(pattern, parts))
+
+
+def pattern(part):
+    """Return a pattern for a part of a text: anything, where a value is put in."""
+    if not isinstance(part, ast.Constant):
+        return ".*"
+    return re.sub(r"\\{\w+\\}", ".*", re.escape(part.value))
+
+
+def calls():
+    """Yield each call that runs a statement: where it is, its file and its lines."""
+    for path, tree in SOURCES.items():
+        for node in ast.walk(tree):
+            is_call = isinstance(node, ast.Call)
+            if is_call and getattr(node.func, "attr", None) in _RUNNING:
+                yield named(path, node), path, range(node.lineno, node.end_lineno + 1)
+
+
+@pytest.fixture
+def statements(engine, monkeypatch):
+    """The statements that are run, each with the lines of the source that do."""
+    run = defaultdict(set)
+
+    def noting(method):
+        def noted(*args, **options):
+            lines, frame = run[args[1]], sys._getframe(1)
+            while frame is not None:
+                if frame.f_code.co_filename in SOURCES:
+                    lines.add((frame.f_code.co_filename, frame.f_lineno))
+                frame = frame.f_back
+            return method(*args, **options)
+
+        return noted
+
+    places = (engine.session, "execute", "executemany"), (UnitOfWork, "rows")
+    for owner, *names in places:
+        for name in names:
+            monkeypatch.setattr(owner, name, noting(getattr(owner, name)))
+    return run
+
+
+@pytest.fixture
+def live(app, operator, monitor, run, the_clock, tmp_path):
+    """Let a fleet live, until everything has happened in it that may."""
+    file = tmp_path / "machines.csv"
+    key = {"Idempotency-Key": "lost"}
+
+    def ok(response):
+        assert response.status_code in (200, 201), response.text
+        return response.json
+
+    def did(*words):
+        result = run(*words)
+        assert result.exit_code == 0, result.output
+
+    def requests_of_agents():
+        installer = operator.installer(label="for zoe@example.com", max_uses=9)
+        for _ in range(2):
+            lost = installer.post("/enroll", {"machine_id": "PC-2"}, headers=key)
+        ok(Agent(operator.client, ok(lost)).heartbeat())
+        agent = installer.enroll("PC-1", hostname="A", user_name="Zoé", version="1")
+        ok(agent.heartbeat(hostname="B", user_email="zoe@example.com"))
+        the_clock.advance(minutes=5)
+        ok(agent.heartbeat())
+        ok(agent.heartbeat(hostname="A", version=300 * "2"))
+        ok(agent.heartbeat(hostname="B", version="2"))
+        for _ in range(20):
+            rotated = ok(agent.post("/machines/PC-1/token"))
+        assert agent.post("/machines/PC-1/token").status_code == 429
+        agent.token = rotated["api_token"]
+        ok(agent.heartbeat())
+        did("edit", "PC-1", "--id", "PC-9")
+        ok(agent.heartbeat(machine_id="PC-1"))
+        did("show", "PC-9")
+        for _ in range(2):
+            ok(agent.post("/uninstall", {"reason": "sold"}))
+
+    def requests_of_operators():
+        operator.enroll("PC-1")
+        ok(operator.post("/heartbeat", {"machine_id": "PC-1", "user_name": "Bob"}))
+        ok(operator.post("/machines/PC-1/release"))
+        ok(operator.request("DELETE", "/machines/PC-1/release"))
+        operator.enroll("PC-1", force=True)
+        ok(operator.uninstall("PC-1"))
+        cursor = ok(operator.get("/machines/PC-1/events?limit=1"))["next_cursor"]
+        ok(operator.get(f"/machines/PC-1/events?cursor={cursor}"))
+        ok(operator.get("/enrollment-tokens"))
+        ok(operator.request("DELETE", "/enrollment-tokens/1"))
+        ok(operator.get("/fleet?machine_id=PC-1&q=a&version=1&silent_for=1h"))
+        for order in SORTS:
+            for sort in (order, f"-{order}"):
+                assert len([*pages(operator, sort=sort, limit=1)]) == 3
+        ok(operator.get("/fleet/summary"))
+        assert monitor.get("/metrics").status_code == 200
+
+    def commands():
+        file.write_text("machine_id;user_email\nPC-3;zoe@example.com\nPC-1;\n")
+        did("import", file, "--yes")
+        did("list", "--status", "all", "--csv")
+        did("events", "PC-1", "--since", "1d")
+        did("edit", "PC-3", "--id", "PC-4", "--version", "2")
+        assert "PC-4" in run("rotate", "pc-4").output
+        did("rotate", "PC-4", "--now")
+        did("release", "--without-token", "--yes")
+        assert "lookalikes" in run("doctor").output
+        did("export", "--user", "zoe@example.com")
+
+    def the_hosts_own_code():
+        with app.app_context():
+            repository = get_host_repository()
+            enrolled = repository.enroll("PC-H")
+            repository.allow_replay(
+                enrolled, credential="operator:zoe@example.com", key_hash="lost"
+            )
+            the_clock.advance(minutes=5)
+            assert repository.touch_last_seen("PC-H ") is None
+            assert repository.agents.is_known("PC-H ")
+            assert [*repository.agents.ids_from("PC-H")] == ["PC-H"]
+            assert repository.listing.page(FleetFilter(), limit=1).next_cursor
+            repository.events.after(repository.events.end(), limit=1)
+            RefusalCounts(repository.unit).add({"invalid_token": 1})
+            assert RefusalCounts(repository.unit).totals() == {"invalid_token": 1}
+
+    def what_clears_up():
+        did("erase", "--user", "zoe@example.com", "--yes")
+        did("erase", "PC-1", "--yes")
+        the_clock.advance(days=200)
+        for words in ("--silent-for", "--uninstalled-for", "--events-older-than"):
+            did("prune", words, "100d", "--yes")
+
+    def everything():
+        requests_of_agents()
+        requests_of_operators()
+        commands()
+        the_hosts_own_code()
+        what_clears_up()
+
+    return everything
+
+
+def test_every_statement_is_run_and_compiles(live, engine, statements):
+    live()
+
+    lines = set().union(*statements.values())
+    never_run = {
+        place
+        for place, text in texts()
+        if not any(re.search(text, statement, re.DOTALL) for statement in statements)
+    } | {
+        place
+        for place, path, numbers in calls()
+        if not any((path, number) in lines for number in numbers)
+    }
+    assert never_run == set()
+    with engine.connected() as connection:
+        for statement in filter(_STATEMENT.match, statements):
+            engine.compile(connection, statement)
