@@ -15,6 +15,7 @@ from lea_fleet.app.refusals import forget_refusals
 from lea_fleet.core import clock
 from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
+from tests.support.disks import mounted
 from tests.support.engines import ENGINES, PostgresqlSchema, SqliteFile, new_engine
 from tests.support.postgresql import new_schema
 from tests.support.rules import compile_rules_once
@@ -136,6 +137,15 @@ def sides(request, sqlite_file, postgresql_schema):
     sqlite_file.path.parent.mkdir()
     both = sqlite_file, postgresql_schema
     return both if request.param == "to PostgreSQL" else both[::-1]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 16 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with mounted(folder):
+        yield folder
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from uuid import uuid4
 
 import psycopg
 
+from tests.support.disks import mounted
+
 _DEADLINE = 60  # seconds
 _KEPT = Path(__file__).with_name("kept.py")
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -319,3 +321,22 @@ def new_role(admin, url, password="geheim"):
     yield name, url.replace("postgres@", f"{name}:{password}@")
     admin.execute(f"DROP OWNED BY {name}")
     admin.execute(f"DROP ROLE {name}")
+
+
+@contextmanager
+def new_database_on_small_disk(server):
+    """Yield the URL of a new database on *server*, whose tables are on a small disk."""
+    name, folder, user = f"test_{uuid4().hex}", new_folder(), server_user()
+    with mounted(folder):
+        if user is not None:
+            shutil.chown(folder, user, user)
+        yield from _in_tablespace(server, name, folder)
+    folder.rmdir()
+
+
+def _in_tablespace(server, name, folder):
+    with psycopg.connect(f"{server}postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+        with new_database(server, f"TABLESPACE {name}") as url:
+            yield url
+        admin.execute(f"DROP TABLESPACE {name}")

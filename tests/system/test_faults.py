@@ -12,7 +12,6 @@ import os
 import resource
 import socket
 import struct
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -167,17 +166,6 @@ def limited_files(server):
 def limit_files(server, size):
     for pid in server.workers():
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", folder]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root may mount a disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture(params=["full_disk", "limited_files"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -126,7 +126,9 @@ class PostgresqlSide:
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresqlRows]:
-        with self._connected() as driver:
+        # Closed without a rollback, which would wait for the end of a COPY whose rows
+        # nobody reads any more.
+        with closing(self._connected()) as driver:
             driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             driver.execute("SELECT 1")  # takes the snapshot
             yield PostgresqlRows(self, driver)
@@ -167,6 +169,8 @@ class PostgresqlSide:
             yield
             self.driver.execute("COMMIT")
         except BaseException:
+            if self.driver.lock.locked():  # by a COPY: see snapshot()
+                self.driver.close()
             if not self.driver.closed:
                 self.driver.rollback()
             raise
