@@ -260,6 +260,11 @@ class SqliteFile(_Database):
             f" BEGIN SELECT raise(FAIL, '{reason}'); END"
         )
 
+    def run_script(self, script):
+        """Run several statements, as an administrator does."""
+        with self.connected() as connection:
+            connection.executescript(script)
+
     def wipe(self, table):
         """Delete all rows of a table, and what SQLite would leave of them."""
         with self.connected() as connection:
@@ -454,6 +459,10 @@ class PostgresqlSchema(_Database):
             f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW"
             f" WHEN (new.machine_id = '{machine_id}') EXECUTE FUNCTION refuse()"
         )
+
+    def run_script(self, script):
+        """Run several statements, as an administrator does."""
+        self.execute(script)
 
     def wipe(self, table):
         """Delete all rows of a table."""
