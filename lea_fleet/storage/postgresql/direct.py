@@ -31,6 +31,10 @@ _SILENCE = {
     "keepalives_count": 3,
 }
 
+#: Whatever the URL, the environment or an administrator says: psycopg would refuse a
+#: name that another encoding lacks, or return bytes for text.
+_UNICODE = {"client_encoding": "UTF8"}
+
 #: Of several hosts, the one that accepts writes.
 WRITABLE = {"target_session_attrs": "read-write"}
 
@@ -71,7 +75,10 @@ def _connect(url: str, seconds: int | None) -> psycopg.Connection[Any]:
 
 
 def parameters(url: str, **more: Any) -> dict[str, Any]:
-    """Return our parameters of a connection that *url* does not give, and *more*."""
+    """Return our parameters of a connection to *url*, and *more*.
+
+    What *url* gives itself is left out.
+    """
     ours = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "application_name": "lea_fleet",
@@ -79,4 +86,5 @@ def parameters(url: str, **more: Any) -> dict[str, Any]:
         **more,
     }
     given = conninfo.conninfo_to_dict(url)
-    return {name: value for name, value in ours.items() if name not in given}
+    missing = {name: value for name, value in ours.items() if name not in given}
+    return {**missing, **_UNICODE}
