@@ -87,3 +87,15 @@ def test_text_goes_in_utf8_whatever_the_clients_encoding_is_set_to(
 
     assert operator.machine("PC-1")["user_name"] == "Łucja 😀"
     assert json.loads(shown.stdout)["agents"][0]["user_name"] == "Łucja 😀"
+
+
+def test_options_in_the_url_leave_our_timeouts_in_place(make_app, url):
+    url += "?options=-c%20work_mem%3D8MB%20-c%20statement_timeout%3D90s"
+    store = make_app(LEA_FLEET_DATABASE_URL=url).extensions["lea_fleet"].store
+    session = store.acquire()
+    names = ("work_mem", "statement_timeout", "lock_timeout")
+
+    found = [session.driver.execute(f"SHOW {name}").fetchone()[0] for name in names]
+
+    store.release(session)
+    assert found == ["8MB", "90s", "5s"]

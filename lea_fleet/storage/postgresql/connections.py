@@ -176,12 +176,16 @@ class Connections:
         }
 
     def _parameters(self) -> dict[str, Any]:
-        """Return the connection parameters that the URL does not give itself."""
-        ours = {**WRITABLE}
+        """Return the connection parameters that the URL does not give itself.
+
+        Its options come after ours, so that they win where they set the same.
+        """
+        ours = parameters(self._url, **WRITABLE)
         if not self._pooled:  # pgbouncer refuses options at the start
-            limits = self._limits().items()
-            ours["options"] = " ".join(f"-c {name}={value}" for name, value in limits)
-        return parameters(self._url, **ours)
+            limits = [f"-c {name}={value}" for name, value in self._limits().items()]
+            given = conninfo.conninfo_to_dict(self._url).get("options")
+            ours["options"] = " ".join([*limits, str(given or "")])
+        return ours
 
     def _check(self, session: Session) -> None:
         """Refuse a server that we cannot use, and create the schema if needed."""
