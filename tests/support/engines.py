@@ -18,8 +18,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from lea_fleet.storage.postgresql import schema as postgresql_schema
+from lea_fleet.storage.postgresql.address import place_of
 from lea_fleet.storage.postgresql.connections import Connections as PostgresqlStore
-from lea_fleet.storage.postgresql.connections import place_of
 from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
 from lea_fleet.storage.postgresql.session import Session as PostgresqlSession
 from lea_fleet.storage.postgresql.statements import quoted, translated

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo
 
+from .address import may_have_several_hosts
 from .errors import database_problem
 
 #: Seconds for each host, unless the URL has a connect_timeout: libpq has none. And the
@@ -62,11 +63,9 @@ def _connect(url: str, seconds: int | None) -> psycopg.Connection[Any]:
     """Connect to the server that accepts writes, else to any other one."""
     # Nothing is prepared: the pooler of the store's connections may be in between.
     ours = {"autocommit": True, "prepare_threshold": None, **parameters(url)}
-    given = conninfo.conninfo_to_dict(url)
-    has_several_hosts = "," in str(given.get("host") or given.get("hostaddr"))
     if seconds is not None:
         ours["connect_timeout"] = seconds
-    elif has_several_hosts:
+    elif may_have_several_hosts(url):
         try:
             return psycopg.connect(url, **{**ours, **WRITABLE})
         except psycopg.OperationalError:
