@@ -6,13 +6,15 @@ import builtins
 import logging
 import traceback
 
+import psycopg
 import pytest
+from psycopg import conninfo
 
 from lea_fleet import create_app
 from lea_fleet.app.engine import open_administration
 from lea_fleet.app.settings import ConfigurationError
 from lea_fleet.core.problems import DatabaseUnavailable
-from lea_fleet.storage.postgresql.address import place_of
+from lea_fleet.storage.postgresql.address import place_of, refuse_url
 from tests.support.api import OPERATOR_TOKEN
 
 WRONG = [
@@ -23,6 +25,8 @@ WRONG = [
     "postgresql://zoe:geheim@[::1/rpa",
     "postgresql://zoe:geheim@db1:port/rpa",
     "postgresql://zoe:geheim@db1/rpa?no_such=1",
+    "postgresql://zoe:geheim@db1:0/rpa",
+    "postgresql://zoe:geheim@db1:5432,db2:65536/rpa",
     "mysql://zoe:geheim@db1/rpa",
 ]
 
@@ -50,6 +54,17 @@ def test_a_wrong_url_is_an_error_at_start_that_quotes_nothing_of_it(url):
     assert "LEA_FLEET_DATABASE_URL" in str(caught.value)
     assert "\n" not in caught.value.format_message()
     assert not any(word in said for word in ("heim", "zoe", "ge@", "ge/"))
+
+
+@pytest.mark.parametrize("quoted", ["« {} »", "„{}“", "»{}«", "‘{}’", "「{}」"])
+def test_an_error_of_libpq_quotes_nothing_in_any_language(monkeypatch, quoted):
+    def refuse(url):
+        raise psycopg.ProgrammingError(f"jeton mal formé : {quoted.format('ge%heim')}")
+
+    monkeypatch.setattr(conninfo, "conninfo_to_dict", refuse)
+
+    with pytest.raises(ValueError, match=r"\Ais not valid: jeton mal formé\Z"):
+        refuse_url("postgresql://zoe:ge%heim@db1/rpa")
 
 
 @pytest.mark.parametrize(

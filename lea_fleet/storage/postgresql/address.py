@@ -12,17 +12,20 @@ from psycopg.pq import Conninfo
 #: What is needed to find the database; who uses it is left out.
 _ADDRESS = ("service", "host", "hostaddr", "port", "dbname")
 
+_LARGEST_PORT = 65535
+
 
 def refuse_url(url: str) -> None:
     """Raise ValueError if libpq cannot read *url*; the text quotes nothing of it."""
     try:
         given = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        # What libpq quotes may be a part of the password.
-        reason = str(error).partition('"')[0].strip(" :")
-        raise ValueError(f"is not valid: {reason}") from None
-    if not re.fullmatch(r"[\d,]*", str(given.get("port") or "")):
-        raise ValueError("is not valid: its port is not a number")
+        # What libpq quotes may be a part of the password. Whichever marks it quotes by,
+        # in whatever language, they are no letters.
+        (reason,) = re.findall(r"\A[\w /-]*", str(error))
+        raise ValueError(f"is not valid: {reason.strip()}") from None
+    if not all(map(_is_port, str(given.get("port") or "").split(","))):
+        raise ValueError("is not valid: its port is not a number from 1 to 65535")
 
 
 def place_of(url: str) -> str:
@@ -78,3 +81,7 @@ def _defaults() -> dict[str, str]:
         option.keyword.decode(): option.val for option in Conninfo.get_defaults()
     }
     return {name: values[name].decode() for name in _ADDRESS if values.get(name)}
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text.isdecimal() and 0 < int(text) <= _LARGEST_PORT)
