@@ -36,8 +36,8 @@ def open_store(settings: Settings) -> Store:
 def _open_postgresql(url: str, settings: Settings) -> Store:
     # Imported where it is configured: it takes as long as the rest of the package.
     try:
+        from ..storage.postgresql.address import refuse_url
         from ..storage.postgresql.connections import Connections as Servers
-        from ..storage.postgresql.connections import refuse_url
     except ImportError as error:
         raise ConfigurationError(
             f"LEA_FLEET_DATABASE_URL needs psycopg 3 ({str(error).splitlines()[0]}):"
@@ -109,6 +109,6 @@ def open_target(settings: Settings) -> AbstractContextManager[Target]:
 
 def has_password(url: str) -> bool:
     """Return whether *url* of PostgreSQL contains a password; a wrong one does not."""
-    from ..storage.postgresql.direct import password_of
+    from ..storage.postgresql.address import password_of
 
     return password_of(url) is not None

@@ -315,6 +315,14 @@ def test_text_that_cannot_be_stored(operator, unchanged, path, field, text):
     assert_invalid(response, field)
 
 
+@pytest.mark.parametrize("stored", ["\uffff", "\ufffd", "\U0010ffff"], ids=ascii)
+def test_an_id_that_cannot_be_stored_is_no_other_machines(operator, stored):
+    operator.enroll(stored)
+
+    assert_problem(operator.post("/machines/%00/release"), 404, "unknown_agent")
+    assert operator.get("/fleet?machine_id=%00").json["totals"]["total"] == 0
+
+
 @pytest.mark.parametrize("value", [0, 1, "true", "", [], {}], ids=repr)
 def test_another_type_where_true_or_false_belongs(operator, unchanged, value):
     response = operator.post(

@@ -6,12 +6,15 @@ import builtins
 import logging
 import traceback
 
+import psycopg
 import pytest
+from psycopg import conninfo
 
 from lea_fleet import create_app
 from lea_fleet.app.engine import open_administration
 from lea_fleet.app.settings import ConfigurationError
 from lea_fleet.core.problems import DatabaseUnavailable
+from lea_fleet.storage.postgresql.address import place_of, refuse_url
 from tests.support.api import OPERATOR_TOKEN
 
 WRONG = [
@@ -22,6 +25,8 @@ WRONG = [
     "postgresql://zoe:geheim@[::1/rpa",
     "postgresql://zoe:geheim@db1:port/rpa",
     "postgresql://zoe:geheim@db1/rpa?no_such=1",
+    "postgresql://zoe:geheim@db1:0/rpa",
+    "postgresql://zoe:geheim@db1:5432,db2:65536/rpa",
     "mysql://zoe:geheim@db1/rpa",
 ]
 
@@ -49,6 +54,56 @@ def test_a_wrong_url_is_an_error_at_start_that_quotes_nothing_of_it(url):
     assert "LEA_FLEET_DATABASE_URL" in str(caught.value)
     assert "\n" not in caught.value.format_message()
     assert not any(word in said for word in ("heim", "zoe", "ge@", "ge/"))
+
+
+@pytest.mark.parametrize("quoted", ["« {} »", "„{}“", "»{}«", "‘{}’", "「{}」"])
+def test_an_error_of_libpq_quotes_nothing_in_any_language(monkeypatch, quoted):
+    def refuse(url):
+        raise psycopg.ProgrammingError(f"jeton mal formé : {quoted.format('ge%heim')}")
+
+    monkeypatch.setattr(conninfo, "conninfo_to_dict", refuse)
+
+    with pytest.raises(ValueError, match=r"\Ais not valid: jeton mal formé\Z"):
+        refuse_url("postgresql://zoe:ge%heim@db1/rpa")
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "named"),
+    [
+        ("postgresql://zoe:geheim@db1/rpa", {}, "PostgreSQL rpa at db1:5432"),
+        ("postgresql://", {}, "PostgreSQL the default database at localhost:5432"),
+        (
+            "postgresql://",
+            {"PGHOST": "db1,db2", "PGPORT": "6000", "PGDATABASE": "rpa"},
+            "PostgreSQL rpa at db1,db2:6000",
+        ),
+        ("postgresql://db3/", {"PGDATABASE": "rpa"}, "PostgreSQL rpa at db3:5432"),
+        (
+            "postgresql://?service=fleet",
+            {"PGHOST": "db1", "PGDATABASE": "other"},
+            "PostgreSQL of the service fleet",
+        ),
+        (
+            "postgresql:///rpa?service=fleet",
+            {},
+            "PostgreSQL rpa of the service fleet",
+        ),
+    ],
+)
+def test_the_database_is_named_as_libpq_finds_it(monkeypatch, url, environment, named):
+    monkeypatch.setenv("PGPASSWORD", "geheim")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert place_of(url) == named
+
+
+def test_the_command_of_a_backup_has_the_service(tmp_path):
+    app = made("postgresql://zoe:geheim@/rpa?service=fleet")
+
+    result = app.test_cli_runner().invoke(args=["fleet", "backup", "to.dump"])
+
+    assert result.stderr.rstrip().endswith("-d 'service=fleet dbname=rpa'")
 
 
 def test_without_psycopg_the_error_names_the_extra(monkeypatch):

@@ -89,6 +89,46 @@ def flask(folder):
         app.extensions["lea_fleet"].store.close_idle()
 
 
+# On each engine
+
+
+@pytest.mark.parametrize(
+    "words", [words for words in ON_WHAT_IS_THERE.values() if "backup" not in words]
+)
+def test_where_there_is_no_fleet_no_command_begins_one(run, engine, folder, words):
+    result = run(*words.split())
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"Error: {engine.says_absent}")
+    assert all(key in last for key in engine.environment)
+    assert not engine.exists()
+
+
+@each_beginning
+def test_those_that_begin_one_say_so_once(run, engine, folder, words):
+    first = run(*words.split(), "--create")
+    assert first.exit_code == 0, first.output
+    assert f"{engine.says_begun}\n" in first.stderr
+    assert "Began" not in first.stdout
+    assert engine.exists()
+
+    shutil.rmtree(folder / "kit", ignore_errors=True)
+    assert "Began" not in run(*words.split(), "--create").stderr
+
+
+@each_beginning
+def test_a_dry_run_of_these_begins_none(run, engine, folder, words):
+    result = run(*words.removesuffix(" --yes").split(), "--dry-run")
+
+    assert (result.exit_code, result.stderr) == (0, f"{engine.says_absent} yet.\n")
+    assert result.stdout.startswith("Dry run; ")
+    assert not engine.exists()
+
+
+# In a file: by its path
+
+
 def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 

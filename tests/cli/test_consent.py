@@ -145,16 +145,6 @@ def test_a_dry_run_that_does_it_is_a_contradiction(run, fleet, state, words, mor
     assert state() == before
 
 
-def test_a_dry_run_begins_no_database(make_app, engine):
-    another = engine.beside()
-    run = make_app(**another.settings).test_cli_runner().invoke
-
-    result = run(args=["fleet", "token", "create", "--dry-run"])
-
-    assert result.exit_code == 0, result.output
-    assert not another.exists()
-
-
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_that_changes_something_can_be_tried(words):
     options = {name for found in COMMANDS[words].params for name in found.opts}

@@ -1,28 +1,24 @@
-"""``flask fleet schema`` on SQLite: the tables of the file, and no stored keys."""
+"""``flask fleet schema``: the SQL of the tables, and keys that are stored in them."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 
-from lea_fleet.storage.sqlite.schema import is_complete
+
+def test_the_sql_makes_the_tables_and_is_safe_to_run_twice(run, engine):
+    for _ in range(2):
+        engine.run_script(run("schema", "--sql").stdout)
+
+    checks = json.loads(run("doctor", "--json").stdout)["checks"]
+    (found,) = [check for check in checks if check["check"] == "tables"]
+    assert (found["level"], found["detail"]) == ("ok", "all there")
 
 
-@pytest.mark.sqlite
-def test_the_sql_makes_the_tables_and_is_safe_to_run_twice(run):
-    with closing(sqlite3.connect(":memory:")) as connection:
-        for _ in range(2):
-            connection.executescript(run("schema", "--sql").stdout)
-
-        assert is_complete(connection)
-
-
-def test_it_makes_no_database(run, database):
+def test_it_makes_no_database(run, engine):
     assert run("schema", "--sql").exit_code == 0
-    assert not database.exists()
+    assert not engine.exists()
 
 
 def test_json_has_the_same_sql(run):
@@ -32,7 +28,7 @@ def test_json_has_the_same_sql(run):
 
 
 @pytest.mark.sqlite
-def test_there_are_no_roles(run):
+def test_sqlite_has_no_roles(run):
     result = run("schema", "--sql", "--role", "lea")
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -45,7 +41,7 @@ def test_one_of_the_two_is_to_be_given(run):
     assert run("schema", "--rewrite-keys", "--role", "lea").exit_code == 2
 
 
-def test_there_are_no_keys_to_rewrite(run, operator):
+def test_where_no_keys_are_wrong_none_are_rewritten(run, operator):
     operator.enroll("PC-1")
 
     assert run("schema", "--rewrite-keys").stdout == (

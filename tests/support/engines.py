@@ -18,8 +18,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from lea_fleet.storage.postgresql import schema as postgresql_schema
+from lea_fleet.storage.postgresql.address import place_of
 from lea_fleet.storage.postgresql.connections import Connections as PostgresqlStore
-from lea_fleet.storage.postgresql.connections import place_of
 from lea_fleet.storage.postgresql.dialect import DIALECT, PostgresqlDialect
 from lea_fleet.storage.postgresql.session import Session as PostgresqlSession
 from lea_fleet.storage.postgresql.statements import quoted, translated
@@ -267,6 +267,11 @@ class SqliteFile(_Database):
             f" BEGIN SELECT raise(FAIL, '{reason}'); END"
         )
 
+    def run_script(self, script):
+        """Run several statements, as an administrator does."""
+        with self.connected() as connection:
+            connection.executescript(script)
+
     def wipe(self, table):
         """Delete all rows of a table, and what SQLite would leave of them."""
         with self.connected() as connection:
@@ -478,6 +483,10 @@ class PostgresqlSchema(_Database):
             f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW"
             f" WHEN (new.machine_id = '{machine_id}') EXECUTE FUNCTION refuse()"
         )
+
+    def run_script(self, script):
+        """Run several statements, as an administrator does."""
+        self.execute(script)
 
     def wipe(self, table):
         """Delete all rows of a table."""

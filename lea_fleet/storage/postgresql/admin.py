@@ -10,22 +10,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import psycopg
-from psycopg import conninfo
 
 from ...core.findings import Checks
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..administration import BackupFailed, Cleaning, Progress
 from ..sides import end_interrupted
 from . import checks, keys
+from .address import absence_of, connection_string, place_of
 from .direct import connected
-from .connections import absence_of, place_of
 from .move_source import PostgresqlSource, is_noting
 from .schema import Found, look, make_tables, script
 from .session import Session
 from .statements import quoted
-
-#: What a command line needs to find the database; who uses it is left out.
-_ADDRESS = ("host", "hostaddr", "port", "dbname")
 
 #: Where deleted data may still be. We can empty none of them: see :meth:`clean`.
 _REMAINS = ["free space", "WAL", "WAL archives", "backups", "replicas"]
@@ -125,10 +121,9 @@ class PostgresqlAdministration:
 
     def refuse_backup(self, file: Path) -> NoReturn:
         """Name the program that makes backups. Raises BackupFailed."""
-        given = conninfo.conninfo_to_dict(self._url)
-        address = {name: given[name] for name in _ADDRESS if given.get(name)}
+        address = connection_string(self._url)
         words = ["pg_dump", "-Fc", "-n", self._schema, "-f", str(file)]
-        words += ["-d", conninfo.make_conninfo("", **address)] if address else []
+        words += ["-d", address] if address else []
         raise BackupFailed(
             f"PostgreSQL's own program makes the backup: {shlex.join(words)}"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import weakref
 from collections import deque
@@ -14,6 +13,7 @@ from psycopg import conninfo
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..interface import Dialect
+from .address import absence_of, place_of
 from .dialect import DIALECT
 from .direct import WRITABLE, parameters
 from .errors import database_problem, may_run_again
@@ -176,12 +176,16 @@ class Connections:
         }
 
     def _parameters(self) -> dict[str, Any]:
-        """Return the connection parameters that the URL does not give itself."""
-        ours = {**WRITABLE}
+        """Return the connection parameters that the URL does not give itself.
+
+        Its options come after ours, so that they win where they set the same.
+        """
+        ours = parameters(self._url, **WRITABLE)
         if not self._pooled:  # pgbouncer refuses options at the start
-            limits = self._limits().items()
-            ours["options"] = " ".join(f"-c {name}={value}" for name, value in limits)
-        return parameters(self._url, **ours)
+            limits = [f"-c {name}={value}" for name, value in self._limits().items()]
+            given = conninfo.conninfo_to_dict(self._url).get("options")
+            ours["options"] = " ".join([*limits, str(given or "")])
+        return ours
 
     def _check(self, session: Session) -> None:
         """Refuse a server that we cannot use, and create the schema if needed."""
@@ -212,18 +216,6 @@ def refuse_server(driver: psycopg.Connection[Any], place: str) -> None:
         )
 
 
-def refuse_url(url: str) -> None:
-    """Raise ValueError if libpq cannot read *url*; the text quotes nothing of it."""
-    try:
-        given = conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        # What libpq quotes may be a part of the password.
-        reason = str(error).partition('"')[0].strip(" :")
-        raise ValueError(f"is not valid: {reason}") from None
-    if not re.fullmatch(r"[\d,]*", str(given.get("port") or "")):
-        raise ValueError("is not valid: its port is not a number")
-
-
 def _once(limits: dict[str, int]) -> str:
     """Return what ends the WHERE of a statement that is a transaction itself.
 
@@ -237,20 +229,6 @@ def _once(limits: dict[str, int]) -> str:
         f" AND set_config('{name}', '{value}', true) IS NOT NULL"
         for name, value in own.items()
     )
-
-
-def absence_of(place: str, schema: str) -> str:
-    """Return the clause that there is no fleet."""
-    return f"There is no fleet in the schema {schema} of {place}"
-
-
-def place_of(url: str) -> str:
-    """Return the database and hosts of *url*, without its user and password."""
-    given = conninfo.conninfo_to_dict(url)
-    hosts = str(given.get("host") or given.get("hostaddr") or "localhost")
-    ports = str(given.get("port") or "5432")
-    name = given.get("dbname") or "the default database"
-    return f"PostgreSQL {name} at {hosts}:{ports}"
 
 
 def _has_ended(session: Session) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo
 
+from .address import may_have_several_hosts
 from .errors import database_problem
 
 #: Seconds for each host, unless the URL has a connect_timeout: libpq has none. And the
@@ -31,6 +32,10 @@ _SILENCE = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
 }
+
+#: Whatever the URL, the environment or an administrator says: psycopg would refuse a
+#: name that another encoding lacks, or return bytes for text.
+_UNICODE = {"client_encoding": "UTF8"}
 
 #: Of several hosts, the one that accepts writes.
 WRITABLE = {"target_session_attrs": "read-write"}
@@ -87,11 +92,9 @@ def _connect(url: str, seconds: int | None) -> psycopg.Connection[Any]:
     """Connect to the server that accepts writes, else to any other one."""
     # Nothing is prepared: the pooler of the store's connections may be in between.
     ours = {"autocommit": True, "prepare_threshold": None, **parameters(url)}
-    given = conninfo.conninfo_to_dict(url)
-    has_several_hosts = "," in str(given.get("host") or given.get("hostaddr"))
     if seconds is not None:
         ours["connect_timeout"] = seconds
-    elif has_several_hosts:
+    elif may_have_several_hosts(url):
         try:
             return psycopg.connect(url, **{**ours, **WRITABLE})
         except psycopg.OperationalError:
@@ -100,7 +103,10 @@ def _connect(url: str, seconds: int | None) -> psycopg.Connection[Any]:
 
 
 def parameters(url: str, **more: Any) -> dict[str, Any]:
-    """Return our parameters of a connection that *url* does not give, and *more*."""
+    """Return our parameters of a connection to *url*, and *more*.
+
+    What *url* gives itself is left out.
+    """
     ours = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "application_name": "lea_fleet",
@@ -108,13 +114,5 @@ def parameters(url: str, **more: Any) -> dict[str, Any]:
         **more,
     }
     given = conninfo.conninfo_to_dict(url)
-    return {name: value for name, value in ours.items() if name not in given}
-
-
-def password_of(url: str) -> str | None:
-    """Return the password that *url* itself has; None also if libpq cannot read it."""
-    try:
-        password = conninfo.conninfo_to_dict(url).get("password")
-    except psycopg.ProgrammingError:
-        return None
-    return None if password is None else str(password)
+    missing = {name: value for name, value in ours.items() if name not in given}
+    return {**missing, **_UNICODE}

@@ -14,7 +14,8 @@ from psycopg.sql import Literal
 from ...core.problems import DatabaseProblem
 from ..sides import Mark, Misfit, MoveRefused, mark_of, row_of
 from ..tables import NUMBERED, TABLES, Row, Table
-from .connections import place_of, refuse_server
+from .address import place_of
+from .connections import refuse_server
 from .direct import WRITABLE, PatientConnection, parameters
 from .errors import database_problem
 from .schema import look

@@ -26,9 +26,10 @@ from .errors import OutcomeUnknown, is_lost
 from .statements import translated
 
 #: What PostgreSQL cannot store: NUL, and half a surrogate pair. In its place is sent
-#: what is not a character, and no id may have: a lookup or a search finds nothing.
+#: ASCII's SUBSTITUTE, a control character, which no new id may have: a lookup finds
+#: nothing. U+FFFF may be part of an id.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_NOTHING = "\uffff"
+_SUBSTITUTE = "\x1a"
 
 #: Uses after which a connection prepares a statement, and how many it keeps prepared.
 #: The whole test suite sends some 300 statements.
@@ -297,4 +298,4 @@ def _storable(value: Any) -> Any:
     """Return *value* without what PostgreSQL cannot store."""
     if isinstance(value, list):
         return [_storable(each) for each in value]
-    return _UNSTORABLE.sub(_NOTHING, value) if isinstance(value, str) else value
+    return _UNSTORABLE.sub(_SUBSTITUTE, value) if isinstance(value, str) else value

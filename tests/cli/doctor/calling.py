@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 from lea_fleet.cli.doctor import LEVELS
 
+#: A token that the doctor finds no fault with.
 STRONG_TOKEN = "kYxwv9wW3b0cQ2T7uJ4mZ8rL1sD6fG5h"
 
 

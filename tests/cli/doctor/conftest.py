@@ -12,7 +12,7 @@ from tests.cli.doctor.calling import STRONG_TOKEN
 
 @pytest.fixture
 def app(make_app):
-    return make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_BUSY_TIMEOUT=0.1)
+    return make_app(RPA_API_TOKEN=STRONG_TOKEN)
 
 
 @pytest.fixture

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from lea_fleet.core import clock
 from lea_fleet.cli import doctor
 from lea_fleet.storage.sqlite.checks import database as checks
 from lea_fleet.storage.sqlite.checks import lockers
 from tests.cli.doctor.calling import (
+    STRONG_TOKEN,
     call,
     connected,
     crash,
@@ -29,6 +28,11 @@ pytestmark = pytest.mark.sqlite
 
 #: How the doctor names a process that has the lock.
 WRITER = r"process \d+" if Path("/proc/locks").exists() else "another process"
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_BUSY_TIMEOUT=0.1)
 
 
 @contextmanager
@@ -215,48 +219,6 @@ def test_a_trigger_on_the_table_that_is_shared(app, alter):
     found = only(call(app), "triggers", "warning")
 
     assert found["detail"] == "on enrolled_agents: audit"
-
-
-@pytest.mark.parametrize(
-    ("statement", "duration", "told"),
-    [
-        (
-            "UPDATE enrolled_agents SET last_seen_at = '{}'",
-            {"days": 3, "hours": 1},
-            "1 of enrolled_agents.last_seen_at in the future, by 3 days",
-        ),
-        (
-            "UPDATE enrolled_agents SET enrolled_at = '{}'",
-            {"hours": 5, "minutes": 1},
-            "1 of enrolled_agents.enrolled_at in the future, by 5 hours",
-        ),
-        (
-            "UPDATE lea_fleet_events SET at = '{}'",
-            {"minutes": 7, "seconds": 30},
-            "1 of lea_fleet_events.at in the future, by 7 minutes",
-        ),
-    ],
-    ids=["last_seen_at", "enrolled_at", "events"],
-)
-def test_an_instant_in_the_future(app, alter, statement, duration, told):
-    alter(statement.format(clock.iso(clock.now() + timedelta(**duration))))
-
-    found = call(app)["clock"]
-
-    assert (found["level"], found["detail"]) == ("warning", told)
-
-
-def test_clocks_differ_by_a_little_and_that_is_no_future(app, alter):
-    soon = clock.iso(clock.now() + timedelta(seconds=50))
-    alter(f"UPDATE enrolled_agents SET last_seen_at = '{soon}'")
-
-    assert troubles(call(app)) == {}
-
-
-def test_what_is_no_instant_is_shown_as_it_is(app, alter):
-    alter("UPDATE enrolled_agents SET last_seen_at = 'soon'")
-
-    assert "in the future (soon)" in only(call(app), "clock", "warning")["detail"]
 
 
 def test_the_log_of_a_server_that_was_killed_is_read_and_kept(app, fleet, database):

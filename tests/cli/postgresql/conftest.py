@@ -5,11 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from tests.cli.doctor.calling import STRONG_TOKEN
 from tests.support.engines import PostgresqlSchema
 from tests.support.postgresql import new_role, new_schema
-
-#: A token that the doctor finds no fault with.
-STRONG_TOKEN = "g7Hq2LmZ9sXw4RtB6vNc1JkD8pFy3"
 
 
 @pytest.fixture
@@ -38,7 +36,7 @@ def engine(url, schema):
 
 @pytest.fixture
 def app(make_app):
-    return make_app(RPA_API_TOKEN=STRONG_TOKEN, LEA_FLEET_BUSY_TIMEOUT="1s")
+    return make_app(RPA_API_TOKEN=STRONG_TOKEN)
 
 
 @pytest.fixture

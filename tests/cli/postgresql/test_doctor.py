@@ -11,11 +11,9 @@ import pytest
 from lea_fleet.core import clock
 from lea_fleet.storage.postgresql import load
 from lea_fleet.storage.postgresql.server import version
-from tests.cli.doctor.calling import call, only, troubles, unchecked
+from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles, unchecked
 from tests.support.api import Api
 from tests.support.postgresql import Server, new_database
-
-from .conftest import STRONG_TOKEN
 
 pytestmark = pytest.mark.postgresql
 
@@ -65,10 +63,6 @@ def own_database(url):
             return found.removeprefix(server), found
 
         yield make
-
-
-def test_all_is_well(app, fleet):
-    assert troubles(call(app)) == {}
 
 
 def test_before_the_first_request_there_is_nothing_to_find(app, admin, schema):

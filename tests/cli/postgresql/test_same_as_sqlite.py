@@ -7,9 +7,8 @@ import re
 
 import pytest
 
+from tests.cli.doctor.calling import STRONG_TOKEN
 from tests.support.commands_page import commands
-
-from .conftest import STRONG_TOKEN
 
 pytestmark = pytest.mark.postgresql
 
@@ -102,7 +101,6 @@ def both(app, make_app, database):
         RPA_AGENTS_DB_PATH=database,
         LEA_FLEET_DATABASE_URL=None,
         LEA_FLEET_DATABASE_SCHEMA=None,
-        LEA_FLEET_BUSY_TIMEOUT="1s",
     )
     return {"sqlite": on_file, "postgresql": app}
 

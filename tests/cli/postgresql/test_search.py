@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.doctor.calling import call
+from tests.cli.doctor.calling import STRONG_TOKEN, call
 from tests.support.api import Api
 from tests.support.postgresql import new_database
-
-from .conftest import STRONG_TOKEN
 
 pytestmark = pytest.mark.postgresql
 
