@@ -44,7 +44,6 @@ _SQLSTATE = DiagnosticField.SQLSTATE
 #: What a statement is prepared for: its text and the types of its parameters.
 _Key = tuple[bytes, "tuple[int, ...] | None"]
 
-
 #: Begins a write. The level is named, since an administrator may have set another one.
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
