@@ -19,7 +19,12 @@ from tests.support.moves import (
     run_move,
     takes_writes,
 )
-from tests.support.postgresql import new_database, new_database_on_small_disk, new_role
+from tests.support.postgresql import (
+    Server,
+    new_database,
+    new_database_on_small_disk,
+    new_role,
+)
 
 
 @pytest.fixture
@@ -37,16 +42,26 @@ def assert_nothing_has_changed(here, before):
 # The target
 
 
-def test_a_full_disk_of_postgresql(sqlite_file, postgresql_server):
+@pytest.fixture
+def full_server(postgresql_server):
+    """A database on a small disk, of a server whose other databases nobody needs.
+
+    Any of its processes may have to write what is in memory of a full disk.
+    """
+    with Server() as server:
+        server.start()
+        with new_database_on_small_disk(server.url("")) as url:
+            yield PostgresqlSchema(url, "public")
+
+
+def test_a_full_disk_of_postgresql(sqlite_file, full_server):
     make_fleet(sqlite_file.path, 10_000, os_info="x" * 500)
     before = rows_of(sqlite_file)
-    with new_database_on_small_disk(postgresql_server) as url:
-        there = PostgresqlSchema(url, "public")
 
-        error = refused(sqlite_file, there)
+    error = refused(sqlite_file, full_server)
 
-        assert "No space left on device" in error
-        assert_nothing_has_changed(sqlite_file, before)
+    assert "No space left on device" in error
+    assert_nothing_has_changed(sqlite_file, before)
 
 
 def test_a_full_disk_of_the_file(postgresql_schema, small_disk):

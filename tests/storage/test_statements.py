@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from array import array
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,7 +20,9 @@ import lea_fleet.storage
 from lea_fleet import FleetFilter
 from lea_fleet.app.database import get_host_repository
 from lea_fleet.core.listing import SORTS
+from lea_fleet.storage.late_writes import LateWrites
 from lea_fleet.storage.refusals import RefusalCounts
+from lea_fleet.storage.tables import TABLES, fingerprint, line_of
 from lea_fleet.storage.unit_of_work import UnitOfWork
 from tests.support.api import Agent
 from tests.support.fleets import pages
@@ -182,6 +185,32 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
             RefusalCounts(repository.unit).add({"invalid_token": 1})
             assert RefusalCounts(repository.unit).totals() == {"invalid_token": 1}
 
+    def what_was_written_after_a_move():
+        with app.app_context():
+            unit = get_host_repository().unit
+            session, kept = unit.session, {}
+            for table in TABLES:
+                names = ", ".join(table.columns)
+                rows = session.execute(f"SELECT {names} FROM {table.name}").fetchall()
+                prints = sorted(fingerprint(line_of(tuple(row))) for row in rows)
+                kept[table.name] = array("q", prints).tobytes()
+            machine = (1, "PC-L", *[None] * 6, "active", "2026-03-01", *[None] * 3)
+            token = ("hash", "PC-L", "2026-03-01", "2026-03-01", 0, None, None, 0, 0)
+            event = (1, "PC-L", "enrolled", "2026-03-01", "{}", "{}")
+            revoked = (*token[:6], "2026-03-02", 1, 0)
+            for late in (token, revoked):
+                rows = {
+                    "enrolled_agents": [machine],
+                    "lea_fleet_tokens": [(*late, None)],
+                    "lea_fleet_events": [event],
+                }
+                assert len([*LateWrites(unit).bring(rows, kept)]) == 3
+            row = session.execute(
+                f"SELECT {', '.join(TABLES[0].columns)} FROM enrolled_agents LIMIT 1"
+            ).fetchone()
+            brought = LateWrites(unit).bring({"enrolled_agents": [tuple(row)]}, kept)
+            assert [*brought] == [("enrolled_agents", "updated")]
+
     def what_clears_up():
         did("erase", "--user", "zoe@example.com", "--yes")
         did("erase", "PC-1", "--yes")
@@ -194,6 +223,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         requests_of_operators()
         commands()
         the_hosts_own_code()
+        what_was_written_after_a_move()
         what_clears_up()
 
     return everything
