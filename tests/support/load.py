@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from http.client import IncompleteRead
 from itertools import count
 
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
@@ -17,9 +18,14 @@ DEADLINE = 60  # seconds
 
 
 class Client:
-    """Installs machines one after another, and lets each live a short life."""
+    """Installs machines one after another, and lets each live a short life.
 
-    def __init__(self, client, name):
+    If *lossy*, a proxy in between may lose the response of a server that went away.
+    """
+
+    def __init__(self, client, name, lossy=False):
+        self._lossy = lossy
+        self.has_ended = False
         self.operator = Api(client, OPERATOR_TOKEN)
         self.name = name
         self.acknowledged = 0
@@ -27,12 +33,17 @@ class Client:
         self.machines = {}
         self.uninstalled = []
         self.answers = Counter()
+        #: The most seconds that a request took, with its repetitions.
+        self.longest = 0.0
 
     def work(self, over):
-        for number in count():
-            if over.is_set():
-                return
-            self._live(f"PC-{self.name}-{number}", leave=number % 3 == 0)
+        try:
+            for number in count():
+                if over.is_set():
+                    return
+                self._live(f"PC-{self.name}-{number}", leave=number % 3 == 0)
+        finally:
+            self.has_ended = True
 
     def _live(self, machine_id, leave):
         body = {"machine_id": machine_id}
@@ -53,25 +64,37 @@ class Client:
         self.machines[response.json["machine_id"]] = response.json
 
     def _ask(self, caller, path, body, **options):
-        """Send a request until it is not answered 503, as agents and installers do."""
+        """Send a request until it succeeds, as agents and installers do.
+
+        Only 503 may come in between, or a response that was lost.
+        """
+        begin = time.monotonic()
         while True:
-            response = caller.post(path, body, **options)
+            try:
+                response = caller.post(path, body, **options)
+            except IncompleteRead:
+                assert self._lossy
+                self.answers["cut off"] += 1
+                continue
             self.answers[response.status_code] += 1
             if response.status_code < 300:
                 self.acknowledged += 1
+                self.longest = max(self.longest, time.monotonic() - begin)
                 return response
+            if self._lossy and response.status_code == 502:
+                continue
             assert response.json["code"].startswith("database_"), response.text
             assert_problem(response, 503, response.json["code"], "retry")
             time.sleep(0.05)
 
 
 @contextmanager
-def load(server):
+def load(server, lossy=False):
     """Yield clients that send requests to *server* all the time."""
     over = threading.Event()
     with ExitStack() as stack:
         clients = [
-            Client(stack.enter_context(closing(KeptClient(server.port))), name)
+            Client(stack.enter_context(closing(KeptClient(server.port))), name, lossy)
             for name in range(CLIENTS)
         ]
         pool = stack.enter_context(ThreadPoolExecutor(CLIENTS))
@@ -80,8 +103,8 @@ def load(server):
             yield clients
         finally:
             over.set()
-        for each in working:
-            each.result(DEADLINE)
+            for each in working:
+                each.result(DEADLINE)
 
 
 def wait_for_more(clients, more=10):
@@ -89,6 +112,7 @@ def wait_for_more(clients, more=10):
     goals = [client.acknowledged + more for client in clients]
     deadline = time.monotonic() + DEADLINE
     while any(c.acknowledged < goal for c, goal in zip(clients, goals)):
+        assert not any(client.has_ended for client in clients)
         assert time.monotonic() < deadline, [c.answers for c in clients]
         time.sleep(0.01)
 
