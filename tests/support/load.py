@@ -20,11 +20,12 @@ DEADLINE = 60  # seconds
 class Client:
     """Installs machines one after another, and lets each live a short life.
 
-    Its server must answer each request, unless it *may_be_restarted*.
+    If *lossy*, a response may be lost: of a server that went away, or is restarted.
     """
 
-    def __init__(self, client, name, may_be_restarted=False):
-        self._may_be_restarted = may_be_restarted
+    def __init__(self, client, name, lossy=False):
+        self._lossy = lossy
+        self.has_ended = False
         self.operator = Api(client, OPERATOR_TOKEN)
         self.name = name
         self.acknowledged = 0
@@ -32,12 +33,17 @@ class Client:
         self.machines = {}
         self.uninstalled = []
         self.answers = Counter()
+        #: The most seconds that a request took, with its repetitions.
+        self.longest = 0.0
 
     def work(self, over):
-        for number in count():
-            if over.is_set():
-                return
-            self._live(f"PC-{self.name}-{number}", leave=number % 3 == 0)
+        try:
+            for number in count():
+                if over.is_set():
+                    return
+                self._live(f"PC-{self.name}-{number}", leave=number % 3 == 0)
+        finally:
+            self.has_ended = True
 
     def _live(self, machine_id, leave):
         body = {"machine_id": machine_id}
@@ -58,36 +64,40 @@ class Client:
         self.machines[response.json["machine_id"]] = response.json
 
     def _ask(self, caller, path, body, **options):
-        """Send a request until it is not answered 503, as agents and installers do."""
+        """Send a request until it succeeds, as agents and installers do.
+
+        Only 503 may come in between, or a response that was lost.
+        """
+        begin = time.monotonic()
         while True:
             try:
                 response = caller.post(path, body, **options)
             except (OSError, HTTPException):
-                if not self._may_be_restarted:
+                if not self._lossy:
                     raise
+                self.answers["cut off"] += 1
                 caller.client.close()
                 time.sleep(0.05)
                 continue
             self.answers[response.status_code] += 1
             if response.status_code < 300:
                 self.acknowledged += 1
+                self.longest = max(self.longest, time.monotonic() - begin)
                 return response
+            if self._lossy and response.status_code == 502:
+                continue
             assert response.json["code"].startswith("database_"), response.text
             assert_problem(response, 503, response.json["code"], "retry")
             time.sleep(0.05)
 
 
 @contextmanager
-def load(server, may_be_restarted=False):
+def load(server, lossy=False):
     """Yield clients that send requests to *server* all the time."""
     over = threading.Event()
     with ExitStack() as stack:
         clients = [
-            Client(
-                stack.enter_context(closing(KeptClient(server.port))),
-                name,
-                may_be_restarted,
-            )
+            Client(stack.enter_context(closing(KeptClient(server.port))), name, lossy)
             for name in range(CLIENTS)
         ]
         pool = stack.enter_context(ThreadPoolExecutor(CLIENTS))
@@ -96,8 +106,8 @@ def load(server, may_be_restarted=False):
             yield clients
         finally:
             over.set()
-        for each in working:
-            each.result(DEADLINE)
+            for each in working:
+                each.result(DEADLINE)
 
 
 def wait_for_more(clients, more=10):
@@ -105,6 +115,7 @@ def wait_for_more(clients, more=10):
     goals = [client.acknowledged + more for client in clients]
     deadline = time.monotonic() + DEADLINE
     while any(c.acknowledged < goal for c, goal in zip(clients, goals)):
+        assert not any(client.has_ended for client in clients)
         assert time.monotonic() < deadline, [c.answers for c in clients]
         time.sleep(0.01)
 

@@ -244,6 +244,9 @@ class KeptClient(TcpClient):
             self._connection.close()
             self._connection.request(*request)
             return _read(self._connection.getresponse())
+        except HTTPException:  # nothing that follows would be a response
+            self._connection.close()
+            raise
 
 
 def _read(answer):

@@ -1,44 +1,17 @@
-"""nginx in front of gunicorn, configured as deployment.rst says.
-
-Skipped without nginx (``apt-get install nginx``); with LEA_REQUIRE_NGINX=1 they
-fail.
-"""
+"""nginx in front of gunicorn, configured as deployment.rst says: see nginx.py."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
 import threading
-from getpass import getuser
 
 import pytest
 
-from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
-from tests.support.server import (
-    TcpClient,
-    running_server,
-    wait_until_it_listens,
-)
+from tests.support.nginx import front_server, needs_nginx
+from tests.support.server import running_server
 
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-
-pytestmark = pytest.mark.skipif(
-    NGINX is None and not os.environ.get("LEA_REQUIRE_NGINX"), reason="no nginx"
-)
-
-#: What Debian's nginx.conf has around a server, in a folder of the test.
-AROUND = """
-daemon off; user {user}; pid pid; error_log error.log; worker_processes 1;
-events {{ worker_connections 768; }}
-http {{
-  access_log off; client_body_temp_path body; proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  {server}
-}}
-"""
+pytestmark = needs_nginx
 
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["sync", "threads"])
@@ -47,28 +20,8 @@ def front(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("front")
     options = ["-w", "2", "--threads", str(request.param), "--keep-alive", "0"]
     with running_server(folder / "gunicorn", *options) as server:
-        port = docs.free_port()
-        text = configuration(port, server.port)
-        (folder / "nginx.conf").write_text(AROUND.format(user=getuser(), server=text))
-        command = [NGINX, "-p", f"{folder}/", "-c", "nginx.conf", "-e", "error.log"]
-        nginx = subprocess.Popen(command)
-        try:
-            wait_until_it_listens(nginx, port)
-            yield TcpClient(port)
-        finally:
-            nginx.terminate()
-            nginx.wait()
-
-
-def configuration(port, backend):
-    """Return the documented server, on *port* and without TLS."""
-    section = docs.section(docs.parse(docs.DEPLOYMENT), "Front server")
-    (text,) = docs.blocks(section, "nginx")
-    lines = [line for line in text.splitlines() if " ssl_certificate" not in line]
-    text = "\n".join(lines)
-    assert text.count("listen 443 ssl;") == text.count("http://127.0.0.1:8000;") == 1
-    text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
-    return text.replace("http://127.0.0.1:8000;", f"http://127.0.0.1:{backend};")
+        with front_server(folder, server.port) as nginx:
+            yield nginx.client
 
 
 HEAD = f"POST {PREFIX}/enroll HTTP/1.1\r\nHost: x\r\n".encode()

@@ -24,7 +24,7 @@ def test_nothing_that_was_acknowledged_is_missing_after_a_move(sides, tmp_path):
     here, there = sides
     folder = tmp_path / "server"
     with running_server(folder, *GUNICORN, engine=here) as server:
-        with load(server, may_be_restarted=True) as clients:
+        with load(server, lossy=True) as clients:
             wait_for_more(clients)
             report = move(server, there)
             closed = rows_of(here)
@@ -48,7 +48,7 @@ def test_a_large_fleet_that_is_written_moves_whole(sides, tmp_path):
     here.execute("DELETE FROM lea_fleet_intervals")  # no server has written such ones
     folder = tmp_path / "server"
     with running_server(folder, *GUNICORN, engine=here) as server:
-        with load(server, may_be_restarted=True) as clients:
+        with load(server, lossy=True) as clients:
             wait_for_more(clients)
             move(server, there)
             assert rows_of(here) == rows_of(there)
