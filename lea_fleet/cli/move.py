@@ -20,7 +20,7 @@ from ..app.setting_values import database_url
 from ..app.state import current_state
 from ..core.problems import DatabaseProblem
 from ..core.text import printable
-from ..storage.late_writes import LateWrites, late_rows
+from ..storage.late_writes import LateWrites, joined, late_rows
 from ..storage.compared import prints_of
 from ..storage.move import Unstorable, move, try_out, undo
 from ..storage.sides import MoveRefused, Source, Target
@@ -233,9 +233,11 @@ def _again(source: Source, target: Target, there: Settings, as_json: bool) -> No
     kept = source.prints()
     with source.alone(), source.snapshot() as rows:
         late = late_rows(rows, kept)
-        done = Counter(_bring(there, late, kept))
+        done, brought = _bring(there, late, kept)
         if late:
-            source.keep(here, prints_of(rows))
+            known = prints_of(rows)
+            machines = known["enrolled_agents"], kept["enrolled_agents"], brought
+            source.keep(here, {**known, "enrolled_agents": joined(*machines)})
     report = [
         {"table": table, "outcome": outcome, "rows": count}
         for (table, outcome), count in sorted(done.items())
@@ -251,13 +253,15 @@ def _again(source: Source, target: Target, there: Settings, as_json: bool) -> No
 
 def _bring(
     there: Settings, late: Mapping[str, list[Any]], kept: Mapping[str, bytes]
-) -> Iterator[tuple[str, str]]:
+) -> tuple[Counter[tuple[str, str]], bytes]:
+    """Return what became of how many rows, and the fingerprints of new machines."""
     store = open_store(there)
     with _reported(store):
         session = store.acquire()
         try:
             unit = UnitOfWork(session, store.dialect, current_state().rule)
-            yield from LateWrites(unit).bring(late, kept)
+            writes = LateWrites(unit)
+            return Counter(writes.bring(late, kept)), writes.brought.tobytes()
         finally:
             store.release(session)
             store.close_idle()

@@ -12,9 +12,17 @@ from typing import Any
 
 from .sides import Rows
 from .tables import TABLES, Row, fingerprint, line_of
-from .unit_of_work import Repository
+from .unit_of_work import Repository, UnitOfWork
 
 _BY_NAME = {table.name: table for table in TABLES}
+
+
+def joined(*prints: bytes) -> bytes:
+    """Return sorted fingerprints that are in any of *prints*."""
+    found = array("q")
+    for each in prints:
+        found.frombytes(each)
+    return array("q", sorted({*found})).tobytes()
 
 
 class Prints:
@@ -43,6 +51,11 @@ def late_rows(rows: Rows, kept: Mapping[str, bytes]) -> dict[str, list[Row]]:
 
 class LateWrites(Repository):
     """Write what was late into the database that the fleet has come to."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        super().__init__(unit)
+        #: The fingerprints of the machines as they are here now.
+        self.brought = array("q")
 
     def bring(
         self, late: Mapping[str, list[Row]], kept: Mapping[str, bytes]
@@ -81,18 +94,25 @@ class LateWrites(Repository):
         stored = self._unit.dialect.with_keys(machine)
         if here is None:
             marks = ", ".join(f":{name}" for name in stored)
-            self._unit.session.execute(
-                f"INSERT INTO enrolled_agents ({', '.join(stored)}) VALUES ({marks})",
+            (id,) = self._unit.session.execute(
+                f"INSERT INTO enrolled_agents ({', '.join(stored)}) VALUES ({marks})"
+                " RETURNING id",
                 stored,
-            )
+            ).fetchone()
+            self._remember(id, machine)
             return "added"
         if tuple(here) not in prints:
             return "kept"
+        self._remember(here[0], machine)
         given = ", ".join(f"{name} = :{name}" for name in stored)
         self._unit.session.execute(
             f"UPDATE enrolled_agents SET {given} WHERE machine_id = :machine_id", stored
         )
         return "updated"
+
+    def _remember(self, id: int, machine: dict[str, Any]) -> None:
+        # It has an id of its own here, if both sides have had new machines since.
+        self.brought.append(fingerprint(line_of((id, *machine.values()))))
 
     def _token(self, token: dict[str, Any]) -> str:
         token |= {name: bool(token[name]) for name in ("pending", "replaced")}

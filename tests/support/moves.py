@@ -43,20 +43,23 @@ def settings_of(here, there):
     return {"RPA_API_TOKEN": OPERATOR_TOKEN, **chosen, **here.settings}
 
 
-def run_move(here, there, *words, to=None, **settings):
+def run_move(here, there, *words, to=None, meanwhile=None, **settings):
     """Run ``flask fleet move`` in this process; return the result.
 
-    It does not wait before it looks for late writes. *to* replaces the address of
-    *there*, and *settings* are added to those of *here*.
+    It does not wait before it looks for late writes, but calls *meanwhile*. *to*
+    replaces the address of *there*, and *settings* are added to those of *here*.
     """
-    with patch.object(move, "time"), application(here, there, **settings) as app:
+    with patch.object(move, "time") as time, application(
+        here, there, **settings
+    ) as app:
+        time.sleep.side_effect = lambda seconds: meanwhile and meanwhile()
         given = ["--to", to or there.address, *words]
         return app.test_cli_runner().invoke(args=["fleet", "move", *given])
 
 
-def moved(here, there, *words):
+def moved(here, there, *words, **options):
     """Run ``flask fleet move --json``, which must succeed; return what it prints."""
-    result = run_move(here, there, "--json", *words)
+    result = run_move(here, there, "--json", *words, **options)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 

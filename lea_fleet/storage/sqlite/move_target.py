@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
@@ -68,6 +74,12 @@ class SqliteTarget:
     def begin(self, mark: Mark) -> None:
         if not self.is_empty():
             raise MoveRefused(f"{self.place} already exists; a move makes a new file.")
+        for name in (f"{self._path}-wal", f"{self._path}-journal"):
+            if os.path.lexists(name):  # SQLite would write it into the new file
+                raise MoveRefused(
+                    f"{name} is left of another file that was there. Choose another"
+                    " path."
+                )
         self.abandon()
         with self._faults_reported():
             make_database_file(self._unfinished)
@@ -125,9 +137,12 @@ class SqliteTarget:
         return not os.path.lexists(self._path)
 
     def withdraw(self, mark: Mark) -> None:
-        # A server that has it open notices this, and answers 503.
+        # A server that has it open notices this, and answers 503. What it has in its WAL
+        # goes along: SQLite would write it into a new file of this name.
         with self._faults_reported():
-            os.replace(self._path, f"{self._path}-undone")
+            for end in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.replace(f"{self._path}{end}", f"{self._path}-undone{end}")
 
     def abandon(self) -> None:
         self._close()
