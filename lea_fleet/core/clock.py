@@ -38,9 +38,9 @@ def in_utc(text: str) -> str:
         return text
     try:
         time = _read(text)
-    except ValueError:
+        return text if time.tzinfo is None else iso(time)
+    except (ValueError, OverflowError):  # of the first or last hours that there are
         return text
-    return text if time.tzinfo is None else iso(time)
 
 
 def parse_time(text: str) -> str:

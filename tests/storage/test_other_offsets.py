@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lea_fleet import AgentRepository
+from lea_fleet.app.database import get_host_repository
+from lea_fleet.core import clock
 from tests.support.fleets import ask, fill
 
 # It is 08:00 now, UTC; a machine is offline after three minutes or so, stale after 14
@@ -16,6 +18,34 @@ PRESENCE = {
     "2026-03-02T09:30:00.000001+02:00": "offline",
     "2026-02-16T06:00:00-05:30": "offline",
     "2026-02-16T11:00:00+05:30": "stale",
+}
+
+
+#: Timestamps of other programs, and what they are in UTC.
+IN_UTC = {
+    "2026-03-02T08:00:00+00:00": "2026-03-02T08:00:00+00:00",
+    "2026-03-02T08:00:00Z": "2026-03-02T08:00:00+00:00",
+    "2026-03-02T08:00:00.120000z": "2026-03-02T08:00:00.120000+00:00",
+    "2026-03-02T00:30:00.5+01:00": "2026-03-01T23:30:00.500000+00:00",
+    "2026-02-28 23:30:00.123456-05:30": "2026-03-01T05:00:00.123456+00:00",
+    "2026-03-02T09:00:00.9999999+01:00": "2026-03-02T08:00:00.999999+00:00",
+    "2024-02-29T08:00-00:00": "2024-02-29T08:00:00+00:00",
+    # What is no timestamp, or has no offset, or is out of Python's reach.
+    **dict.fromkeys(
+        [
+            "2026-02-29T08:00:00+01:00",
+            "2026-04-31T08:00:00+01:00",
+            "2026-13-01T08:00:00+01:00",
+            "0000-01-01T08:00:00+01:00",
+            "0001-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-01:00",
+            "2026-03-02T08:00:60+01:00",
+            "2026-03-02T08:00:00+99:00",
+            "2026-03-02T08:00:00",
+            "+01:00",
+            "",
+        ]
+    ),
 }
 
 
@@ -112,11 +142,30 @@ def test_on_a_connection_that_the_host_has_opened(seen, engine):
     assert len(agents) == len(PRESENCE)
 
 
-@pytest.mark.parametrize("stored", ["yesterday", "2026-03-02T07:59:59", ""])
-def test_what_is_no_timestamp_is_still_listed(seen, operator, stored):
+@pytest.mark.parametrize("stored", IN_UTC)
+def test_it_is_brought_to_utc_alike_on_both_engines(app, stored):
+    with app.app_context():
+        session = get_host_repository().unit.session
+        found = session.execute("SELECT lea_fleet_in_utc(:at)", {"at": stored})
+
+        assert found.fetchone()[0] == clock.in_utc(stored) == (IN_UTC[stored] or stored)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "yesterday",
+        "2026-03-02T07:59:59",
+        "",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+    ],
+)
+def test_what_is_no_timestamp_is_still_listed(run, seen, operator, stored):
     seen(stored)
 
     assert len(ask(operator, sort="last_seen_at")["active"]) == 1
+    assert run("list").exit_code == 0
 
 
 @pytest.mark.sqlite

@@ -145,16 +145,35 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_moves (
   digests text COLLATE "C" NOT NULL
 );
 
--- Text without an offset, and what is not a timestamp, is returned unchanged.
+-- What in_utc() of core/clock.py does. Without EXCEPTION, which begins a subtransaction:
+-- before PostgreSQL 17 a query that several processes run ended with an error there. No
+-- backslashes, which standard_conforming_strings = off would take for escapes.
 CREATE OR REPLACE FUNCTION {schema}.lea_fleet_in_utc(at text) RETURNS text
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  read text := at;
+  utc timestamp;
 BEGIN
-  IF at !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d.*([+-]\d\d:\d\d|Z)$' THEN
+  IF right(at, 6) = '+00:00' OR at !~ ('^(?!0000)[0-9]{4}'
+      '-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
+      '[ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?'
+      '([+-](0[0-9]|1[0-5]):[0-5][0-9]|[Zz])$') THEN
     RETURN at;
   END IF;
-  RETURN to_char(CAST(at AS timestamptz) AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"');
-EXCEPTION WHEN data_exception THEN
-  RETURN at;
+  IF substr(at, 9, 2) > '28' AND CAST(substr(at, 9, 2) AS int) > extract(day FROM
+      CAST(substr(at, 1, 7) || '-01' AS date) + interval '1 month' - interval '1 day')
+      THEN
+    RETURN at;
+  END IF;
+  IF substr(at, 27, 1) BETWEEN '0' AND '9' THEN  -- microseconds are not rounded
+    read := regexp_replace(at, '(?<=[.][0-9]{6})[0-9]+', '');
+  END IF;
+  utc := CAST(read AS timestamptz) AT TIME ZONE 'UTC';
+  IF extract(year FROM utc) NOT BETWEEN 1 AND 9999 THEN
+    RETURN at;
+  END IF;
+  -- As Python writes it: without microseconds that are zero.
+  RETURN to_char(utc, 'YYYY-MM-DD"T"HH24:MI:SS')
+    || coalesce(nullif(to_char(utc, '.US'), '.000000'), '') || '+00:00';
 END
 $$;

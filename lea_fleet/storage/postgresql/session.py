@@ -239,10 +239,7 @@ class Session:
         return (query, adapted.types), sent
 
     def _end_pipeline(self) -> int:
-        """Read the results of a pipeline; return how many rows the last one has.
-
-        Raises the first error among them.
-        """
+        """Read a pipeline; return its last result's rows, or raise its first error."""
         run, failed, rows = self.driver.pgconn, None, 0
         while run.status == ConnStatus.OK:
             # Not get_result() alone: it waits without letting other threads run.
