@@ -2,7 +2,8 @@
 
 The rules are implemented a second time here, as a model in plain Python. After each
 step, the fleet is compared with the model: the response, the valid tokens, the uses of
-each enrollment token, the state of each machine and its events.
+each enrollment token, the state of each machine and its events. Requests go to two
+servers in turn.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 
 import pytest
 from hypothesis import settings
@@ -30,7 +31,7 @@ from hypothesis.stateful import (
 from lea_fleet.core import clock
 from tests.conftest import Clock
 from tests.support import older_server
-from tests.support.api import Api
+from tests.support.api import OPERATOR_TOKEN, Api
 
 DAY = timedelta(days=1)
 
@@ -475,7 +476,18 @@ def running_clock(monkeypatch):
     return running
 
 
-def test_every_sequence_goes_by_the_rules(operator, engine, running_clock):
+class InTurn:
+    """Sends requests to several servers in turn, as a balancer does."""
+
+    def __init__(self, apps):
+        self._clients = cycle([app.test_client() for app in apps])
+
+    def open(self, *path, **options):
+        return next(self._clients).open(*path, **options)
+
+
+def test_every_sequence_goes_by_the_rules(make_app, engine, running_clock):
+    operator = Api(InTurn([make_app(), make_app()]), OPERATOR_TOKEN)
     assert operator.get("/fleet").status_code == 200  # makes the tables
 
     # On PostgreSQL, a step takes twice as long.
