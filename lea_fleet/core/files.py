@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -42,6 +43,25 @@ def whole_file(path: Path) -> Iterator[Path]:
         new = work / path.name
         new.touch(mode=0o600)
         yield new
+
+
+def name_new(file: Path, path: Path) -> None:
+    """Give *file*, which is synced to disk, the name *path*, unless that is taken.
+
+    Raises OSError: FileExistsError if there is something at *path*.
+    """
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "File exists", str(path)) from None
+        os.rename(file, path)
+    else:
+        os.unlink(file)
+    with suppress(OSError):  # Windows cannot open folders
+        _flush_names(path.parent)
 
 
 def make_folder(path: Path) -> None:

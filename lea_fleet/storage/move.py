@@ -159,6 +159,7 @@ def _refuse_moved(source: Source, target: Target) -> None:
     if there is not None and there.state == "open":
         if here.id == there.id:
             source.settle()
+            target.abandon()
             raise MoveRefused(
                 f"{source.place} was moved to {here.other} at {here.at}. --again brings"
                 " over what was written since; --undo takes the move back."

@@ -18,6 +18,7 @@ from .dialect import DIALECT
 from .direct import WRITABLE, parameters
 from .errors import database_problem, may_run_again
 from .events import settle_restored
+from .marks import refuse_unfinished
 from .schema import ensure_schema, look
 from .session import BEGIN, Session
 from .statements import quoted
@@ -192,6 +193,7 @@ class Connections:
         refuse_server(session.driver, self.place)
         if not self._is_complete:
             self._prepare(session.driver)
+            refuse_unfinished(session.driver, self._schema)
             settle_restored(session)
             self._is_complete = True
 

@@ -9,10 +9,9 @@ import psycopg
 
 from ..sides import Mark, MoveRefused
 from ..tables import TABLES, Row, Table
-from .connections import Connections
 from .dialect import DIALECT
 from .moving import PostgresqlSide
-from .schema import look
+from .schema import ensure_schema, look
 
 #: Of the events that are moved: before all of this server's transactions, in the order
 #: of their ids, so that who follows them goes on where it was.
@@ -29,12 +28,9 @@ class PostgresqlTarget(PostgresqlSide):
         self.driver.close()
 
     def begin(self, mark: Mark) -> None:
-        # Checks the server, and makes our tables.
-        store = Connections(
-            self._url, schema=self._schema, busy_timeout=5, reuse=False, pooled=False
-        )
-        store.release(store.acquire())
+        ensure_schema(self.driver, self._schema)
         with self.transaction():
+            self.lock_tables()  # so that nothing is written after the look
             left = self.mark()
             is_left_over = left is not None and left.state in ("filling", "undone")
             if not is_left_over and not self.is_empty():

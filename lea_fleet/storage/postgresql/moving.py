@@ -12,13 +12,13 @@ from psycopg.pq import TransactionStatus
 from psycopg.sql import Literal
 
 from ...core.problems import DatabaseProblem
-from ..sides import Mark, Misfit, MoveRefused, mark_of, row_of
+from ..sides import Mark, Misfit, MoveRefused, row_of
 from ..tables import NUMBERED, TABLES, Row, Table
 from .address import place_of
 from .connections import refuse_server
 from .direct import WRITABLE, PatientConnection, parameters
 from .errors import database_problem
-from .schema import look
+from .marks import read_mark
 from .statements import quoted
 
 #: Seconds for which a server that does not answer is waited for: it may be the one that
@@ -75,17 +75,6 @@ class PostgresqlRows:
             ).fetchone()
             numbers[table.name] = row[0] if row else 0
         return numbers
-
-
-def read_mark(driver: Connection[Any], schema: str) -> Mark | None:
-    """Return what the schema remembers of a move, if anything."""
-    if "lea_fleet_moves" not in look(driver, schema).names:
-        return None
-    row = driver.execute(
-        f"SELECT id, other, state, at, digests FROM {quoted(schema)}.lea_fleet_moves"
-        " ORDER BY state = 'open' LIMIT 1"
-    ).fetchone()
-    return None if row is None else mark_of(row)
 
 
 class PostgresqlSide:

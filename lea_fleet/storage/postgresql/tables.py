@@ -7,7 +7,7 @@ from ..administration import judge_move, judge_triggers
 from .errors import LET_IN
 from .keys import compare
 from .move_source import is_noting
-from .moving import read_mark
+from .marks import read_mark
 from .reading import Reading
 from .search import search_check
 

@@ -14,7 +14,7 @@ from .connections import Connections
 from .errors import database_problem
 from .files import place_of
 from .moving import SqliteRows, alone, opened, read_mark, write_mark
-from .transactions import take_turn
+from .transactions import set_synchronous, take_turn
 
 #: The keys of changed rows. Only a move makes this table, and takes it away.
 _NOTES = "lea_fleet_noted"
@@ -139,7 +139,9 @@ class SqliteSource:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        # Not the fleet's own, which a closed file refuses.
+        # Not the fleet's own, which a closed file refuses. It must last, or a power cut
+        # could leave two databases that take writes.
+        set_synchronous(self._writer, durable=True)
         take_turn(self._writer, "BEGIN IMMEDIATE")
         try:
             yield

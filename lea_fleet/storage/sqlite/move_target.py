@@ -14,6 +14,7 @@ from contextlib import (
 )
 from pathlib import Path
 
+from ...core.files import name_new
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..sides import Mark, MoveRefused
 from ..tables import Row, Table
@@ -124,7 +125,7 @@ class SqliteTarget:
         with self._faults_reported():
             with self._unfinished.open("rb+") as written:
                 os.fsync(written.fileno())
-            os.rename(self._unfinished, self._path)
+            name_new(self._unfinished, self._path)
 
     @contextmanager
     def locked(self) -> Iterator[SqliteRows]:
@@ -137,8 +138,8 @@ class SqliteTarget:
         return not os.path.lexists(self._path)
 
     def withdraw(self, mark: Mark) -> None:
-        # A server that has it open notices this, and answers 503. What it has in its WAL
-        # goes along: SQLite would write it into a new file of this name.
+        # A server that has it open notices this, and answers 503. Its WAL goes along:
+        # SQLite would write it into a new file of this name.
         with self._faults_reported():
             for end in ("", "-wal", "-shm"):
                 with suppress(FileNotFoundError):

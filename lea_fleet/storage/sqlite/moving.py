@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -160,6 +161,8 @@ def alone(file: Path) -> Iterator[None]:
     with lock.open("ab") as held:
         try:
             _lock(held.fileno())
+            if not os.path.samestat(os.fstat(held.fileno()), os.stat(lock)):
+                raise FileNotFoundError  # another move has just ended
         except OSError:
             raise MoveRefused(f"Another move of {file} is running.") from None
         try:

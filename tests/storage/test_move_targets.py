@@ -1,0 +1,98 @@
+"""What comes to a target while a move fills it is neither overwritten nor lost."""
+
+from __future__ import annotations
+
+import os
+
+import psycopg
+import pytest
+
+from lea_fleet.core import files
+from lea_fleet.storage.postgresql.move_target import PostgresqlTarget
+from lea_fleet.storage.sqlite.move_target import SqliteTarget
+from tests.support.moves import (
+    fill_all_tables,
+    moved,
+    operator_of,
+    refused,
+    rows_of,
+    takes_writes,
+)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_a_server_begins_meanwhile_is_kept(
+    postgresql_schema, sqlite_file, monkeypatch, has_links
+):
+    """Of a server that was started too early."""
+    fill_all_tables(postgresql_schema, 3)
+    sqlite_file.path.parent.mkdir()
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    fill = SqliteTarget.fill
+
+    def early(side, table, rows):
+        monkeypatch.setattr(SqliteTarget, "fill", fill)
+        with operator_of(sqlite_file) as operator:
+            operator.enroll("PC-1")
+        fill(side, table, rows)
+
+    monkeypatch.setattr(SqliteTarget, "fill", early)
+
+    assert "File exists" in refused(postgresql_schema, sqlite_file)
+
+    with operator_of(sqlite_file) as operator:
+        assert operator.machine("PC-1")["status"] == "active"
+    assert takes_writes(postgresql_schema)
+    assert [*sqlite_file.path.parent.glob("*-lea-mov*")] == []
+
+
+def no_links(*names):
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_file_system_without_links_will_do(
+    postgresql_schema, sqlite_file, monkeypatch
+):
+    fill_all_tables(postgresql_schema, 3)
+    sqlite_file.path.parent.mkdir()
+    monkeypatch.setattr(os, "link", no_links)
+
+    moved(postgresql_schema, sqlite_file)
+
+    assert rows_of(sqlite_file) == rows_of(postgresql_schema)
+
+
+def test_the_name_of_the_file_is_on_the_disk_before_the_source_is_given_up(
+    postgresql_schema, sqlite_file, monkeypatch
+):
+    fill_all_tables(postgresql_schema, 3)
+    sqlite_file.path.parent.mkdir()
+    synced = []
+    monkeypatch.setattr(files, "_flush_names", synced.append)
+
+    moved(postgresql_schema, sqlite_file)
+
+    assert synced == [sqlite_file.path.parent]
+
+
+def test_nothing_is_written_to_a_schema_between_the_look_and_the_move(
+    sqlite_file, postgresql_schema, monkeypatch
+):
+    fill_all_tables(sqlite_file, 3)
+    postgresql_schema.make_tables()
+    is_empty, refusals = PostgresqlTarget.is_empty, []
+
+    def looked(side):
+        found = is_empty(side)
+        with postgresql_schema.connected() as connection:
+            connection.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable) as refusal:
+                connection.execute("DELETE FROM enrolled_agents")
+            refusals.append(refusal)
+        return found
+
+    monkeypatch.setattr(PostgresqlTarget, "is_empty", looked)
+    moved(sqlite_file, postgresql_schema)
+
+    assert refusals
