@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from ..sides import Mark
 from ..tables import TABLES, Row, Table
-from .moving import PostgresqlSide
+from .moving import BRIEFLY, PostgresqlSide
 from .statements import quoted
 
 #: Notes the key of a row before and after it changes; the argument selects it.
@@ -70,6 +70,7 @@ class PostgresqlSource(PostgresqlSide):
     def end_noting(self) -> None:
         with self.transaction():
             self.lock_tables()
+            self.run(BRIEFLY)
             self._drop_notes()
 
     def close(self, mark: Mark) -> None:
@@ -102,10 +103,10 @@ class PostgresqlSource(PostgresqlSide):
         if mark is None or not mark.is_closed:
             return
         with self.transaction():
-            self.lock_tables()
             self.let_write()
             self.run("DELETE FROM {schema}.lea_fleet_moves WHERE state <> 'open'")
             self.run("DROP TABLE IF EXISTS {schema}.lea_fleet_moved")
+        self.drop_closed()
 
     def _drop_notes(self) -> None:
         self.run("DROP FUNCTION IF EXISTS {schema}.lea_fleet_note() CASCADE")

@@ -80,9 +80,10 @@ class PostgresqlTarget(PostgresqlSide):
         with self.transaction():
             self.write_mark(mark)
             self.let_write()
-        # Statistics, without which the first queries would take the wrong plans. The
-        # server makes them itself some time later, if this fails.
+        # It is open now, whatever fails. Without statistics, the first queries would
+        # take the wrong plans; the server makes them itself some time later.
         with suppress(psycopg.Error):
+            self.drop_closed()
             for table in TABLES:
                 self.driver.execute(f"ANALYZE {self.qualified(table.name)}")
 
@@ -92,6 +93,7 @@ class PostgresqlTarget(PostgresqlSide):
             return
         with self.transaction():
             self._clear()
+        self.drop_closed()
 
     def withdraw(self, mark: Mark) -> None:
         self._clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -36,14 +36,24 @@ _OWN = "lea_fleet.move"
 #: A move waits 3 seconds for a lock, and what it commits is on the disk.
 _PREPARE = f"SET {_OWN} = 'own'; SET lock_timeout = '3s'; SET synchronous_commit = on"
 
-#: What refuses writes: for each statement, so that it costs nothing while it is absent.
+#: The function of the triggers that refuse writes, with its body. For each statement,
+#: so that it costs nothing while they are absent.
 _CLOSED = """
 CREATE OR REPLACE FUNCTION {schema}.lea_fleet_closed() RETURNS trigger
-  LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'object_not_in_prerequisite_state';
-END
-$$"""
+  LANGUAGE plpgsql AS """
+_REFUSE = """BEGIN
+  RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = %s;
+END"""
+_LET = "BEGIN RETURN NULL; END"
+
+_HAS_TRIGGER = (
+    "SELECT 1 FROM pg_catalog.pg_trigger"
+    " WHERE tgrelid = %s::regclass AND tgname = 'lea_fleet_closed'"
+)
+
+
+#: For what waits for readers, and lets new ones wait meanwhile.
+BRIEFLY = "SET LOCAL lock_timeout = '300ms'"
 
 
 class PostgresqlRows:
@@ -179,18 +189,36 @@ class PostgresqlSide:
 
     def refuse_writes(self, reason: str) -> None:
         """Let every write of a table of ours by others fail, with *reason*."""
-        self.run(_CLOSED)
+        self._let_closed(_REFUSE % self._literal(reason))
         for table in TABLES:
+            name = self.qualified(table.name)
+            if self.driver.execute(_HAS_TRIGGER, [name]).fetchone():
+                continue  # of an earlier time
             self.driver.execute(
                 f"CREATE TRIGGER lea_fleet_closed BEFORE INSERT OR UPDATE OR DELETE"
-                f" OR TRUNCATE ON {self.qualified(table.name)} FOR EACH STATEMENT"
+                f" OR TRUNCATE ON {name} FOR EACH STATEMENT"
                 f" WHEN (current_setting('{_OWN}', true) IS DISTINCT FROM 'own')"
-                f" EXECUTE FUNCTION {self.qualified('lea_fleet_closed')}"
-                f"({Literal(reason).as_string(self.driver)})"
+                f" EXECUTE FUNCTION {self.qualified('lea_fleet_closed')}()"
             )
 
     def let_write(self) -> None:
-        self.run("DROP FUNCTION IF EXISTS {schema}.lea_fleet_closed() CASCADE")
+        """Let others write. Waits for nobody, unlike what takes the triggers away."""
+        self._let_closed(_LET)
+
+    def drop_closed(self) -> None:
+        """Take the triggers away that refused writes, unless somebody reads."""
+        with suppress(errors.LockNotAvailable, errors.DeadlockDetected):
+            with self.transaction():
+                self.run(BRIEFLY)
+                self.run("DROP FUNCTION IF EXISTS {schema}.lea_fleet_closed() CASCADE")
+
+    def _let_closed(self, body: str) -> None:
+        self.driver.execute(
+            _CLOSED.replace("{schema}", quoted(self._schema)) + self._literal(body)
+        )
+
+    def _literal(self, text: str) -> str:
+        return Literal(text).as_string(self.driver)
 
     def run(self, statement: str) -> None:
         self.driver.execute(statement.replace("{schema}", quoted(self._schema)))
