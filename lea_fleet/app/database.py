@@ -19,6 +19,7 @@ from .signals import announce
 from .state import FleetState, current_state
 
 _View = TypeVar("_View", bound=Callable[..., Any])
+_T = TypeVar("_T")
 
 _UNIT = "_lea_fleet_unit"
 _HOST_REPOSITORY = "_lea_fleet_repository"
@@ -114,3 +115,22 @@ def attempted(view: _View) -> _View:
             time.sleep(random.uniform(0, pause))
 
     return attempt  # type: ignore[return-value]
+
+
+def attempted_alone(check: Callable[[], _T]) -> _T:
+    """Return ``check()``, which is run again as :func:`attempted` does.
+
+    Only if this context has no session yet: with one, the host may be in a transaction,
+    or keep a repository. Raises the database driver's errors.
+    """
+    state = current_state()
+    for pause in () if _UNIT in g else PAUSES:
+        try:
+            return check()
+        except state.store.errors as error:
+            if not state.store.may_run_again(error):
+                raise
+            problem_of(error)
+            close_db(state.store)
+        time.sleep(random.uniform(0, pause))
+    return check()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from flask import current_app, g, request
@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.local import LocalProxy
 
-from ..app.database import get_repository, problem_of
+from ..app.database import attempted_alone, get_repository, problem_of
 from ..app.receiving import discard_body
 from ..app.state import count_problem, current_state
 from ..core import problems
@@ -42,7 +42,7 @@ def authenticate(token: str) -> Principal | None:
     """
     with _host_pages():
         try:
-            return _principal(token)
+            return attempted_alone(partial(_principal, token))
         except problems.Unauthorized:  # no refusal: the host decides
             return None
 
@@ -57,12 +57,7 @@ def agent_required(view: _View) -> _View:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         with _host_pages():
-            principal = _principal(auth.bearer_token())
-            if principal.machine_id is None:
-                raise problems.InsufficientScope("Only an agent may do this.")
-            agent = get_repository().get(principal.machine_id)
-            if agent is None:  # deleted in between
-                raise problems.InvalidToken("This token is not known here.")
+            agent = attempted_alone(_agent_that_calls)
         setattr(g, _AGENT, agent)
         return current_app.ensure_sync(view)(*args, **kwargs)
 
@@ -80,11 +75,21 @@ def operator_required(view: _View) -> _View:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         with _host_pages():
-            if not _operator_or_agent().is_operator:
+            if not attempted_alone(_operator_or_agent).is_operator:
                 raise problems.InsufficientScope("Only an operator may do this.")
         return current_app.ensure_sync(view)(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
+
+
+def _agent_that_calls() -> Agent:
+    principal = _principal(auth.bearer_token())
+    if principal.machine_id is None:
+        raise problems.InsufficientScope("Only an agent may do this.")
+    agent = get_repository().get(principal.machine_id)
+    if agent is None:  # deleted in between
+        raise problems.InvalidToken("This token is not known here.")
+    return agent
 
 
 def _operator_or_agent() -> Principal:

@@ -66,16 +66,18 @@ def state():
     return engine_of(os.environ).contents(), os.listdir()
 
 results = {}
+before = state()
 for words in json.loads(sys.argv[1]):
-    before = state()
     pid = os.fork()
     if not pid:
         os.dup2(os.open("../err", os.O_CREAT | os.O_TRUNC | os.O_WRONLY), 2)
         sys.argv = ["flask", "--app", "lea_fleet", "fleet", *words.split()]
         cli.main()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    after = state()
     with open("../err") as err:
-        results[words] = [err.read(), code, state() != before]
+        results[words] = [err.read(), code, after != before]
+    before = after
 with open("../results", "w") as file:
     json.dump(results, file)
 """

@@ -14,7 +14,9 @@ from itertools import count
 
 import psycopg
 import pytest
+from werkzeug.exceptions import ServiceUnavailable
 
+from lea_fleet import LeaFleet
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.support.fleets import get_db
 from tests.support.load import DEADLINE, assert_nothing_was_lost, load, wait_for_more
@@ -162,6 +164,43 @@ def test_a_request_whose_connection_ends_before_its_commit_is_run_again(
 
     assert response.status_code == 200, response.text
     assert events(operator, "PC-1") == ["uninstalled", "enrolled"]
+
+
+def test_a_guard_of_the_host_whose_connection_ends_is_run_again(app, alone, operator):
+    """It waits for its machine, since it records the first use of the token."""
+    token = operator.enroll("PC-1").token
+
+    def guard():
+        with app.app_context():
+            return LeaFleet().authenticate(token)
+
+    with interrupted(app, alone, guard) as answer:
+        assert answer().machine_id == "PC-1"
+
+
+def test_a_guard_does_not_take_a_session_away_that_the_host_uses(app, alone, operator):
+    token = operator.enroll("PC-1").token
+
+    def guard():
+        with app.app_context():
+            get_db().execute("SELECT 1")
+            return LeaFleet().authenticate(token)
+
+    with interrupted(app, alone, guard) as answer, pytest.raises(ServiceUnavailable):
+        answer()
+
+
+@contextmanager
+def interrupted(app, server, work):
+    """End the connection of *work* while it waits for a machine; yield its result."""
+    url = app.config["LEA_FLEET_DATABASE_URL"]
+    with psycopg.connect(url) as other, ThreadPoolExecutor() as pool:
+        with other.transaction():
+            other.execute("SELECT 1 FROM enrolled_agents FOR UPDATE")
+            answer = pool.submit(work)
+            server.wait_for(WAITS_FOR_LOCK)
+            assert server.terminate(WAITS_FOR_LOCK) == 1
+        yield lambda: answer.result(DEADLINE)
 
 
 def events(operator, machine_id):

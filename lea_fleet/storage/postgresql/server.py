@@ -25,8 +25,8 @@ _ENDS = {
 _TOLERANCE = timedelta(seconds=5)
 
 _ADDRESS = (
-    "Check LEA_FLEET_DATABASE_URL, that the server runs, and that its pg_hba.conf lets"
-    " this role in from here."
+    "Check LEA_FLEET_DATABASE_URL, that the server runs and has a connection left, and"
+    " that its pg_hba.conf lets this role in from here."
 )
 
 #: Text columns of ours in another order than that of their bytes.

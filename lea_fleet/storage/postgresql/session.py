@@ -26,8 +26,7 @@ from .errors import OutcomeUnknown, is_lost
 from .statements import translated
 
 #: What PostgreSQL cannot store: NUL, and half a surrogate pair. In its place is sent
-#: ASCII's SUBSTITUTE, a control character, which no new id may have: a lookup finds
-#: nothing. U+FFFF may be part of an id.
+#: ASCII's SUBSTITUTE: no new id may have a control character. (U+FFFF, it may.)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SUBSTITUTE = "\x1a"
 

@@ -353,3 +353,12 @@ def test_a_limit_of_connections_that_is_nearly_reached(as_role, fleet, admin, ro
         output = as_role("doctor").output
 
     assert "warning  connections: this role has 2 of 2." in output
+
+
+def test_no_connection_that_is_left_is_one_of_the_causes(as_role, fleet, admin, role):
+    admin.execute(f"ALTER ROLE {role[0]} CONNECTION LIMIT 0")
+
+    output = as_role("doctor").output
+
+    assert "fault    reachable: " in output and "too many connections" in output
+    assert "has a connection left" in output
