@@ -45,6 +45,7 @@ ENGINES = {
         "sqlite",
         "tables",
         "triggers",
+        "move",
         "write_lock",
     ],
     "postgresql": [*engine_checks(None, quick=True)],
