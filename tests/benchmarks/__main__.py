@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks import against, figures, measures, postgresql
+from tests.benchmarks import against, figures, measures, moving, postgresql
 
 QUICK = figures.Size(
     machines=2_000, few=500, many=2_000, reporting=500, rounds=1, seconds=0.2
@@ -32,6 +32,7 @@ def main():
         else:
             size = QUICK if options.quick else figures.Size()
             measured_by = postgresql if options.postgresql else measures
+            measured_by = moving if options.move else measured_by
             heading = measured_by.HEADING
             measured = list(measured_by.figures(Path(folder), size, say))
     print("\n".join(_table(heading, [each.cells for each in measured])))
@@ -52,6 +53,11 @@ def _parser():
         "--postgresql",
         action="store_true",
         help="compare PostgreSQL, of which a server is started, with SQLite",
+    )
+    what.add_argument(
+        "--move",
+        action="store_true",
+        help="measure a move to PostgreSQL, of which a server is started, and back",
     )
     what.add_argument(
         "--against",

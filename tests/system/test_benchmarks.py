@@ -61,6 +61,17 @@ ON_POSTGRESQL = {
 }
 
 
+OF_A_MOVE = {
+    f"Move of 2,000 {way}{what}": bar
+    for way in ("to PostgreSQL", "to a file")
+    for what, bar in {
+        "": "<= 30 s",
+        ", under a lock": "<= 3 s",
+        ", memory": "<= 32 MB more",
+    }.items()
+}
+
+
 COMPARED = {
     "Fresh heartbeat": "<= 1.03",
     "Written heartbeat": "<= 1.03",
@@ -84,6 +95,13 @@ def test_the_quick_benchmark_of_postgresql_prints_every_line(postgresql_server):
 
     assert {name: bar for name, _, _, _, bar in rows} == ON_POSTGRESQL
     assert all(all(cells) for *cells, _ in rows)
+
+
+def test_the_quick_benchmark_of_a_move_prints_every_line(postgresql_server):
+    rows = table("--quick", "--move")
+
+    assert {name: bar for name, *_, bar in rows} == OF_A_MOVE
+    assert all(all(cells) for cells in rows)
 
 
 def test_the_quick_comparison_prints_every_line():
