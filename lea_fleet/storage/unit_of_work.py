@@ -138,7 +138,13 @@ class UnitOfWork:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Run the block so that all its reads see the same snapshot."""
+        """Run the block so that all its reads see the same snapshot.
+
+        Inside an open transaction this joins it, and sees what it sees.
+        """
+        if self.dialect.in_transaction(self.session):
+            yield
+            return
         root = self._outer or self
         self.dialect.begin_reading(self.session)
         try:

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from lea_fleet import AgentRepository, LeaFleet
+from lea_fleet import AgentRepository, FleetFilter, LeaFleet
 from tests.support.fleets import fill, get_db
 from tests.support.processes import in_processes
 
@@ -170,6 +170,31 @@ def test_a_snapshot_is_one_moment(connection, other):
         assert number_in(connection) == 0
 
     assert number_in(connection) == 1
+
+
+def test_a_page_may_be_read_within_a_transaction_which_stays_whole(repository):
+    with pytest.raises(ValueError), repository.transaction():
+        assert repository.listing.page(FleetFilter(), limit=1).agents == []
+        repository.enroll("PC-1")
+        assert len(repository.listing.page(FleetFilter(), limit=1).agents) == 1
+        raise ValueError
+
+    assert repository.get("PC-1") is None
+
+
+def test_a_page_may_be_read_within_a_snapshot_which_goes_on(repository, elsewhere):
+    with repository.snapshot():
+        repository.listing.page(FleetFilter(), limit=1)
+        elsewhere.enroll("PC-1")
+        assert repository.count_by_status()["active"] == 0
+
+    assert repository.count_by_status()["active"] == 1
+
+
+@pytest.fixture
+def repository(app):
+    with app.app_context():
+        yield LeaFleet().repository
 
 
 def test_a_snapshot_ends_with_an_error(connection):

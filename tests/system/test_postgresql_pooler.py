@@ -209,3 +209,16 @@ def test_a_request_whose_server_connection_ends_is_run_again(operator, direct, s
             assert server.terminate(WAITS_FOR_LOCK) == 1
             server.wait_for(WAITS_FOR_LOCK)
         assert answer.result(DEADLINE).status_code == 200
+
+
+def test_a_pooler_that_is_not_expected_is_named_with_its_setting(make_app, pooled):
+    app = make_app(**{**pooled, "LEA_FLEET_DATABASE_POOLED": False})
+    operator = Api(app.test_client(), OPERATOR_TOKEN)
+
+    answer = operator.get("/fleet")
+    found = app.test_cli_runner().invoke(args=["fleet", "doctor"]).output
+
+    assert_problem(answer, 503, "database_unavailable")
+    assert "LEA_FLEET_DATABASE_POOLED" in answer.json["detail"]
+    (reachable,) = [line for line in found.splitlines() if " reachable: " in line]
+    assert reachable.startswith("fault") and "LEA_FLEET_DATABASE_POOLED" in reachable

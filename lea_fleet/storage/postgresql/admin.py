@@ -86,7 +86,9 @@ class PostgresqlAdministration:
         yield None
 
     def reading(self, busy_timeout: float) -> AbstractContextManager[checks.Reading]:
-        return checks.reading(self._url, self.place, self._schema, busy_timeout)
+        return checks.reading(
+            self._url, self.place, self._schema, busy_timeout, pooled=self._pooled
+        )
 
     def checks(self, reading: checks.Reading, quick: bool) -> Checks:
         return checks.engine_checks(reading, quick)

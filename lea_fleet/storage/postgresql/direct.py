@@ -71,15 +71,15 @@ class PatientConnection(psycopg.Connection[Any]):
 
 @contextmanager
 def connected(
-    url: str, place: str, *, seconds: int | None = None
+    url: str, place: str, *, seconds: int | None = None, options: str = ""
 ) -> Iterator[psycopg.Connection[Any]]:
     """Yield a connection in autocommit to any server of *url*.
 
-    *seconds* to wait for each host replace the URL's. What the server answers in the
-    block, too, is raised as DatabaseProblem.
+    *seconds* to wait for each host replace the URL's. *options* are for a URL without
+    any. What the server answers in the block, too, is raised as DatabaseProblem.
     """
     try:
-        driver = _connect(url, seconds)
+        driver = _connect(url, seconds, options)
         try:
             yield driver
         finally:
@@ -88,10 +88,11 @@ def connected(
         raise database_problem(error, place) from None
 
 
-def _connect(url: str, seconds: int | None) -> psycopg.Connection[Any]:
+def _connect(url: str, seconds: int | None, options: str) -> psycopg.Connection[Any]:
     """Connect to the server that accepts writes, else to any other one."""
     # Nothing is prepared: the pooler of the store's connections may be in between.
-    ours = {"autocommit": True, "prepare_threshold": None, **parameters(url)}
+    ours: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
+    ours |= parameters(url, **{"options": options} if options else {})
     if seconds is not None:
         ours["connect_timeout"] = seconds
     elif may_have_several_hosts(url):

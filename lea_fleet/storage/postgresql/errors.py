@@ -37,6 +37,11 @@ _ENDING = ("08", "57P")
 LET_IN = "Its administrator runs what this prints: flask fleet schema --sql --role ROLE"
 
 
+#: What pgbouncer says of timeouts that are set at the start, which it does not pass on.
+_OF_A_POOLER = "startup parameter"
+_POOLED = "If a connection pooler is in between, set LEA_FLEET_DATABASE_POOLED."
+
+
 class OutcomeUnknown(psycopg.OperationalError):
     """The connection was lost during a commit: it was written, or was not."""
 
@@ -49,7 +54,9 @@ def database_problem(error: Exception, place: str) -> DatabaseProblem:
         return DatabaseUnavailable(
             f"{place} cannot be used: {first_line(error)}. {LET_IN}"
         )
-    return DatabaseUnavailable(f"{place} cannot be used: {first_line(error)}.")
+    told = first_line(error)
+    hint = f" {_POOLED}" if _OF_A_POOLER in told else ""
+    return DatabaseUnavailable(f"{place} cannot be used: {told}.{hint}")
 
 
 def is_lost(error: Exception) -> bool:

@@ -108,7 +108,7 @@ class Reading:
 
 @contextmanager
 def reading(
-    url: str, place: str, schema: str, busy_timeout: float
+    url: str, place: str, schema: str, busy_timeout: float, *, pooled: bool
 ) -> Iterator[Reading]:
     """Read the database at *url* until the context ends, if possible.
 
@@ -124,10 +124,14 @@ def reading(
         f" SET LOCAL lock_timeout = {lock}"
     )
     seconds = SHORTEST if hurried else None
+    # The store has options too: a pooler that it does not expect refuses them.
+    options = "" if pooled else f"-c statement_timeout={statement}"
     with ExitStack() as opened:
         found: ReadSession | Problem
         try:
-            driver = opened.enter_context(connected(url, place, seconds=seconds))
+            driver = opened.enter_context(
+                connected(url, place, seconds=seconds, options=options)
+            )
             found = ReadSession(driver, quoted(schema), begin=begin, pooled=True)
         except Problem as problem:
             found = problem
