@@ -144,10 +144,10 @@ def _settings_of(to: str, here: Settings) -> Settings:
             "A fleet moves from a file to PostgreSQL or from there to a file. The"
             f" database here is {administration().place}."
         )
-    if here.database_url is not None and here.database_pooled:
+    if here.database_pooled:
         raise click.UsageError(
-            "A move needs a connection of its own. Set LEA_FLEET_DATABASE_URL to the"
-            " server itself for this command, and LEA_FLEET_DATABASE_POOLED to False."
+            "A move needs a connection of its own. Give the URL of the server itself to"
+            " this command, and set LEA_FLEET_DATABASE_POOLED to False."
         )
     return there
 
@@ -158,6 +158,7 @@ def _opened(here: Settings, there: Settings) -> Iterator[tuple[Source, Target]]:
     try:
         if not administration().exists():
             raise click.ClickException(f"{administration().absence()}.")
+        administration().refuse_user()
         with open_source(here) as source, _reported(source):
             with open_target(there) as target, _reported(target):
                 yield source, target
@@ -228,7 +229,8 @@ def _undo(source: Source, target: Target, as_json: bool) -> None:
 def _again(source: Source, target: Target, there: Settings, as_json: bool) -> None:
     """Bring over what was written to the source since it was closed."""
     here, other = source.mark(), target.mark()
-    if here is None or not here.is_closed or other is None or other.id != here.id:
+    arrived = other.id if other is not None and other.state == "open" else None
+    if here is None or not here.is_closed or here.id != arrived:
         raise MoveRefused(f"{source.place} was not moved to {target.place}.")
     kept = source.prints()
     with source.alone(), source.snapshot() as rows:

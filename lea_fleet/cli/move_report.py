@@ -68,12 +68,27 @@ def unstorable(misfits: list[Misfit], file: Path | None) -> click.ClickException
 @contextmanager
 def errors_written(source: Source, path: Path | None) -> Iterator[None]:
     """Write the misfits that were found in the block to a CSV file at *path*."""
+    if path is None:
+        yield
+        return
+    with _new(path) as new:
+        new.unlink()  # it can be made: said before anything is moved
     try:
         yield
     finally:
-        if path is not None:
-            with whole_file(path.absolute()) as new:
-                with new.open("w", encoding="utf-8-sig", newline="") as file:
-                    writer = csv.writer(file, delimiter=";")
-                    writer.writerow(Misfit._fields)
-                    writer.writerows(map(protected, each) for each in source.misfits)
+        with _new(path) as new:
+            with new.open("w", encoding="utf-8-sig", newline="") as file:
+                writer = csv.writer(file, delimiter=";")
+                writer.writerow(Misfit._fields)
+                writer.writerows(map(protected, each) for each in source.misfits)
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[Path]:
+    try:
+        with whole_file(path.absolute()) as new:
+            yield new
+    except OSError as error:
+        raise click.ClickException(
+            printable(f"{path} cannot be written: {error.strerror}.")
+        ) from None

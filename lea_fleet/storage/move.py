@@ -127,8 +127,13 @@ def undo(source: Source, target: Target, told: Told) -> None:
             if there.id != here.id:
                 raise MoveRefused(f"{target.place} has come from {there.other}.")
             _withdraw(target, there._replace(state="undone"), told)
-        elif there is None and not target.is_empty():
-            raise MoveRefused(f"{target.place} is another fleet's.")
+        elif there is None or there.id != here.id:
+            # Whether it was ever open is known only of one that was not.
+            if here.state != "closing" or here.other != target.place:
+                raise MoveRefused(
+                    f"{source.place} was moved to {here.other}; nothing of that is in"
+                    f" {target.place}."
+                )
         source.reopen()
         target.abandon()
 
@@ -164,10 +169,14 @@ def _refuse_moved(source: Source, target: Target) -> None:
                 f"{source.place} was moved to {here.other} at {here.at}. --again brings"
                 " over what was written since; --undo takes the move back."
             )
-    is_interrupted = here.state == "closing" and here.other == target.place
-    if not is_interrupted:
+    if here.state == "closed":
         raise MoveRefused(
             f"{source.place} was moved to {here.other} at {here.at}: move that one."
+        )
+    if here.other != target.place:
+        raise MoveRefused(
+            f"A move of {source.place} to {here.other} was interrupted: run that again,"
+            " or take it back with --undo."
         )
 
 

@@ -200,17 +200,6 @@ def test_an_undo_is_refused_of_a_fleet_that_was_not_moved(filled):
     assert takes_writes(here)
 
 
-def test_an_undo_is_refused_with_another_target(filled, tmp_path):
-    here, there = filled
-    moved(here, there)
-    if isinstance(there, SqliteFile):
-        other = SqliteFile(tmp_path / "other.db")
-        with operator_of(other) as operator:
-            operator.enroll("PC-1")
-        assert "is another fleet's" in refused(here, other, "--undo")
-    assert takes_writes(there) and not takes_writes(here)
-
-
 def test_a_move_onward_that_is_refused_forgets_nothing(
     sqlite_file, postgresql_schema, tmp_path
 ):

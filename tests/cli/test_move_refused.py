@@ -216,7 +216,18 @@ def test_a_move_to_the_same_engine(source, tmp_path, words):
     assert "from a file to PostgreSQL or from there to a file" in result.stderr
 
 
-def test_two_moves_at_once(sides, monkeypatch, tmp_path):
+def test_a_connection_pooler(sides):
+    """Neither side may be behind one: what a move sets for its session must last."""
+    here, there = sides
+    fill_all_tables(here, 3)
+
+    result = run_move(here, there, LEA_FLEET_DATABASE_POOLED=True)
+
+    assert result.exit_code == 2
+    assert "A move needs a connection of its own" in result.stderr
+
+
+def test_two_moves_at_once(sides, monkeypatch):
     """Neither of one fleet nor into one database."""
     here, there = sides
     fill_all_tables(here, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import psycopg
 import pytest
@@ -96,3 +97,43 @@ def test_nothing_is_written_to_a_schema_between_the_look_and_the_move(
     moved(sqlite_file, postgresql_schema)
 
     assert refusals
+
+
+# Whose it is
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_file_that_its_server_could_not_write_is_not_made(
+    postgresql_schema, sqlite_file
+):
+    """As root in a folder of another user, whose server it would be for."""
+    fill_all_tables(postgresql_schema, 3)
+    sqlite_file.path.parent.mkdir()
+    shutil.chown(sqlite_file.path.parent, "nobody", "nogroup")
+
+    assert "Run the command as nobody" in refused(postgresql_schema, sqlite_file)
+
+    assert takes_writes(postgresql_schema)
+    assert not sqlite_file.exists()
+
+
+def test_a_lock_file_that_cannot_be_made_is_said(postgresql_schema, sqlite_file):
+    fill_all_tables(postgresql_schema, 3)
+    sqlite_file.path.parent.mkdir()
+    lock = sqlite_file.path.with_name(f"{sqlite_file.path.name}-lea-move")
+    lock.mkdir()
+
+    error = refused(postgresql_schema, sqlite_file)
+
+    assert f"{lock} cannot be made: Is a directory." in error
+
+
+def test_a_list_of_errors_that_cannot_be_written_is_said(
+    sqlite_file, postgresql_schema, tmp_path
+):
+    fill_all_tables(sqlite_file, 3)
+    missing = str(tmp_path / "missing" / "errors.csv")
+
+    assert "missing" in refused(sqlite_file, postgresql_schema, "--errors", missing)
+
+    assert takes_writes(sqlite_file)

@@ -21,11 +21,14 @@ from ..tables import Row, Table
 from .errors import database_problem
 from .files import has_database, place_of
 from .moving import SqliteRows, alone, is_key, opened, read_mark, write_mark
-from .permissions import make_database_file
+from .permissions import make_database_file, refuse_to_shut_out_owner
 from .schema import script
 
 #: Beside the file, until it is complete.
 _UNFINISHED = "-lea-moving"
+
+#: What it is called after an undo.
+_UNDONE = "-undone"
 
 
 class SqliteTarget:
@@ -42,6 +45,7 @@ class SqliteTarget:
         self._path = path
         self._busy_timeout = busy_timeout
         self._unfinished = Path(f"{path}{_UNFINISHED}")
+        self._undone = Path(f"{path}{_UNDONE}")
         self._writer: sqlite3.Connection | None = None
 
     def __enter__(self) -> SqliteTarget:
@@ -59,9 +63,15 @@ class SqliteTarget:
         return alone(self._path)
 
     def mark(self) -> Mark | None:
-        if not has_database(self._path):
-            return None
-        with closing(opened(place_of(self._path).file, self._busy_timeout)) as reader:
+        if has_database(self._path):
+            return self._mark_of(self._path)
+        if has_database(self._undone):
+            mark = self._mark_of(self._undone)
+            return None if mark is None else mark._replace(state="undone")
+        return None
+
+    def _mark_of(self, path: Path) -> Mark | None:
+        with closing(opened(place_of(path).file, self._busy_timeout)) as reader:
             is_ours = "SELECT 1 FROM sqlite_master WHERE name = 'lea_fleet_moves'"
             return read_mark(reader) if reader.execute(is_ours).fetchone() else None
 
@@ -73,6 +83,7 @@ class SqliteTarget:
             yield SqliteRows(reader, {})
 
     def begin(self, mark: Mark) -> None:
+        refuse_to_shut_out_owner(self._path)
         if not self.is_empty():
             raise MoveRefused(f"{self.place} already exists; a move makes a new file.")
         for name in (f"{self._path}-wal", f"{self._path}-journal"):
@@ -143,7 +154,7 @@ class SqliteTarget:
         with self._faults_reported():
             for end in ("", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
-                    os.replace(f"{self._path}{end}", f"{self._path}-undone{end}")
+                    os.replace(f"{self._path}{end}", f"{self._undone}{end}")
 
     def abandon(self) -> None:
         self._close()

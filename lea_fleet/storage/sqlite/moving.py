@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from operator import methodcaller
 from pathlib import Path
@@ -158,7 +158,11 @@ def alone(file: Path) -> Iterator[None]:
     By a lock on a file beside it, which ends with the process, however that ends.
     """
     lock = Path(f"{file}-lea-move")
-    with lock.open("ab") as held:
+    try:
+        held = lock.open("ab")
+    except OSError as error:
+        raise MoveRefused(f"{lock} cannot be made: {error.strerror}.") from None
+    with held:
         try:
             _lock(held.fileno())
             if not os.path.samestat(os.fstat(held.fileno()), os.stat(lock)):
@@ -168,7 +172,8 @@ def alone(file: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows deletes no open file
+                lock.unlink()
 
 
 def _lock(descriptor: int) -> None:
