@@ -55,14 +55,13 @@ def far(postgresql_schema):
         yield far
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
+def let_break(monkeypatch, owner, name, number, how):
+    """Break the network before the *number*-th call of a method.
+
+    Nobody waits for long that it is mended.
+    """
     monkeypatch.setattr(PatientConnection, "patience", 2.0)
     monkeypatch.setattr(move, "LONGEST_LOCK", 1.0)
-
-
-def let_break(monkeypatch, owner, name, number, how):
-    """Break the network before the *number*-th call of a method."""
     method, calls = getattr(owner, name), []
 
     def called(*args, **options):

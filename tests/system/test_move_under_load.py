@@ -7,14 +7,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import count
 
 from tests.support.load import (
+    DEADLINE,
     assert_nothing_was_lost,
     load,
     wait_for_more,
     wait_until_all_are_refused,
 )
-from tests.support.moves import fill_all_tables, rows_of
+from tests.support.moves import fill_all_tables, moved, rows_of
+from tests.support.older_server import OlderServer
+from tests.support.processes import beside
 from tests.support.server import running_server
 
 GUNICORN = ["-w", "2", "--threads", "4"]
@@ -80,3 +84,48 @@ def restart_on(server, there):
     server.environment.update(there.environment)
     server.start_again()
     print(f"restarted in {time.monotonic() - begin:.2f} s")
+
+
+def test_nothing_of_an_older_server_that_goes_on_is_missing_after_again(
+    sqlite_file, postgresql_schema, tmp_path
+):
+    sqlite_file.path.parent.mkdir()
+    OlderServer(sqlite_file.path)
+    told = tmp_path / "acknowledged"
+
+    def write(ready, over):
+        older = OlderServer(sqlite_file.path)
+        with told.open("w") as file:
+            for number in count():
+                older.enroll(f"OLD-{number}")
+                if number % 3 == 0:
+                    older.uninstall(f"OLD-{number}")
+                older.touch_last_seen(f"OLD-{number // 2}")
+                print(number, file=file, flush=True)
+                if number == 20:
+                    ready.set()
+                if over.is_set():
+                    return
+
+    with beside(write):
+        report = moved(sqlite_file, postgresql_schema)
+        wait_for_lines(told, 50)
+    again = moved(sqlite_file, postgresql_schema, "--again")["brought"]
+
+    assert report["tables"]["enrolled_agents"]["rows"] >= 20
+    assert {each["outcome"] for each in again} <= {"added", "updated"}
+    here, there = (
+        {row[1:] for row in rows_of(side)["enrolled_agents"]}
+        for side in (sqlite_file, postgresql_schema)
+    )
+    assert here == there
+    assert len(here) == len(told.read_text().split())
+
+
+def wait_for_lines(file, more):
+    """Wait until *file* has that many more lines."""
+    goal = len(file.read_text().split()) + more
+    deadline = time.monotonic() + DEADLINE
+    while len(file.read_text().split()) < goal:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
