@@ -11,13 +11,13 @@ from psycopg import Connection, errors
 from psycopg.pq import TransactionStatus
 from psycopg.sql import Literal
 
-from ...core.problems import DatabaseProblem
+from ...core.problems import DatabaseProblem, DatabaseUnavailable
 from ..sides import Mark, Misfit, MoveRefused, row_of
 from ..tables import NUMBERED, TABLES, Row, Table
 from .address import place_of
 from .connections import refuse_server
 from .direct import WRITABLE, PatientConnection, parameters
-from .errors import database_problem
+from .errors import database_problem, first_line
 from .marks import read_mark
 from .statements import quoted
 
@@ -103,6 +103,11 @@ class PostgresqlSide:
         self.driver = self._connected()
 
     def problem_of(self, error: Exception) -> DatabaseProblem:
+        if isinstance(error, errors.InsufficientPrivilege):
+            return DatabaseUnavailable(
+                f"{self.place} cannot be used: {first_line(error)}. A move needs the"
+                " role that owns the tables, or one that may create them."
+            )
         return database_problem(error, self.place)
 
     @contextmanager
