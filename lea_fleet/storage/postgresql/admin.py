@@ -17,6 +17,7 @@ from ..administration import BackupFailed, Cleaning, Progress
 from ..sides import end_interrupted
 from . import checks, keys
 from .address import absence_of, connection_string, place_of
+from .connections import refuse_server
 from .direct import connected
 from .move_source import PostgresqlSource, is_noting
 from .schema import Found, look, make_tables, script
@@ -56,6 +57,7 @@ class PostgresqlAdministration:
 
     def exists(self) -> bool:
         with self._connected() as driver:
+            refuse_server(driver, self.place)
             return bool(look(driver, self._schema).tables)
 
     def is_prepared(self) -> bool:
