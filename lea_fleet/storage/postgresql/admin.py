@@ -186,7 +186,8 @@ class PostgresqlAdministration:
                 driver.execute("SET statement_timeout = 0")
             tables = sorted(look(driver, self._schema).tables)
             driver.execute(f"VACUUM {', '.join(map(self._qualified, tables))}")
-        return "; ".join(filter(None, skipped)) or None
+        told = "; ".join(filter(None, skipped))
+        return f"{told}." if told else None
 
     def _qualified(self, table: str) -> str:
         return f"{quoted(self._schema)}.{table}"
@@ -194,4 +195,4 @@ class PostgresqlAdministration:
 
 def _warning(told: Any) -> str:
     is_warning = told.severity_nonlocalized == "WARNING"
-    return f"{told.message_primary}." if is_warning else ""
+    return str(told.message_primary) if is_warning else ""
