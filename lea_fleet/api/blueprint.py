@@ -167,9 +167,10 @@ def _configure(app: App) -> tuple[Settings, Store]:
     try:
         settings = Settings.load(app.config)
         return settings, open_store(settings)
-    except ConfigurationError:
+    except ConfigurationError as error:
         if not os.environ.get("_FLASK_COMPLETE"):
-            raise
+            # Not from where a value was read: some tools report the locals there too.
+            raise error.with_traceback(None)
     token = secrets.token_urlsafe()
     named = {key: find_value(key, {}, os.environ).value for key in database_keys()}
     try:

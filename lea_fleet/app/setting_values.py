@@ -95,8 +95,10 @@ def database_url(value: Any) -> str | None:
 
 def schema(value: Any) -> str:
     name = text(value)
-    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
-        raise ValueError("must be a name of lower-case letters, digits and _")
+    if not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,62}", name):
+        raise ValueError(
+            "must be a name of lower-case letters, digits and _, without pg_ before it"
+        )
     return name
 
 

@@ -8,9 +8,10 @@ import traceback
 
 import psycopg
 import pytest
+from flask import Flask
 from psycopg import conninfo
 
-from lea_fleet import create_app
+from lea_fleet import LeaFleet, create_app
 from lea_fleet.app.engine import open_administration
 from lea_fleet.app.settings import ConfigurationError
 from lea_fleet.core.problems import DatabaseUnavailable
@@ -130,6 +131,32 @@ def test_nothing_that_shows_the_settings_shows_the_password():
     assert "postgresql://db1" in shown
 
 
+@pytest.mark.parametrize("source", ["config", "environment"])
+@pytest.mark.parametrize("url", [*WRONG, "host=db1 password=geheim"])
+def test_the_locals_where_a_wrong_url_was_found_do_not_show_it(
+    monkeypatch, url, source
+):
+    app = Flask("host")
+    app.config["RPA_API_TOKEN"] = OPERATOR_TOKEN
+    if source == "config":
+        app.config["LEA_FLEET_DATABASE_URL"] = url
+    else:
+        monkeypatch.setenv("LEA_FLEET_DATABASE_URL", url)
+
+    with pytest.raises(ConfigurationError) as caught:
+        LeaFleet(app)
+
+    assert "heim" not in str(locals_of(caught.value))
+
+
+def locals_of(error):
+    """Return the locals of the frames of ours in the traceback of *error*."""
+    found = traceback.TracebackException.from_exception(error, capture_locals=True)
+    frames = [frame for frame in found.stack if "/lea_fleet/" in frame.filename]
+    assert frames
+    return [frame.locals for frame in frames]
+
+
 @pytest.mark.parametrize("use", [_acquire, _look], ids=["request", "command"])
 def test_the_locals_of_a_traceback_do_not_show_the_password(use):
     app = made("postgresql://zoe:geheim@127.0.0.1:1/rpa")
@@ -137,12 +164,7 @@ def test_the_locals_of_a_traceback_do_not_show_the_password(use):
     with pytest.raises(DatabaseUnavailable) as caught:
         use(app.extensions["lea_fleet"])
 
-    found = traceback.TracebackException.from_exception(
-        caught.value, capture_locals=True
-    )
-    frames = [frame for frame in found.stack if "/lea_fleet/" in frame.filename]
-    assert frames
-    assert "geheim" not in str([frame.locals for frame in frames])
+    assert "geheim" not in str(locals_of(caught.value))
 
 
 def test_of_two_databases_the_url_wins_and_the_start_says_so(tmp_path, caplog):

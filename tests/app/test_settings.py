@@ -304,6 +304,7 @@ def test_what_is_no_duration(wrong):
         ("LEA_FLEET_DATABASE_URL", ""),
         ("LEA_FLEET_DATABASE_SCHEMA", "Fleet"),
         ("LEA_FLEET_DATABASE_SCHEMA", 'a"b'),
+        ("LEA_FLEET_DATABASE_SCHEMA", "pg_fleet"),
         ("LEA_FLEET_DATABASE_SCHEMA", "a" * 64),
         ("LEA_FLEET_DATABASE_POOLED", "yes"),
         ("LEA_FLEET_URL_PREFIX", "no/slash"),

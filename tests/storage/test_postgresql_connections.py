@@ -6,7 +6,9 @@ import json
 import os
 import socket
 import sys
+from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from tests.support.api import OPERATOR_TOKEN, Api
@@ -99,3 +101,34 @@ def test_options_in_the_url_leave_our_timeouts_in_place(make_app, url):
 
     store.release(session)
     assert found == ["8MB", "90s", "5s"]
+
+
+def test_greenlets_run_while_a_statement_waits(make_app, engine, monkeypatch):
+    """psycopg lets them, where gevent has patched Python; libpq alone does not."""
+    gevent = SimpleNamespace(is_module_patched=lambda name: name == "select")
+    monkeypatch.setitem(sys.modules, "gevent.monkey", gevent)
+    store = make_app().extensions["lea_fleet"].store
+    session = store.acquire()
+    waits = []
+    monkeypatch.setattr(session.driver, "wait", _counted(session.driver.wait, waits))
+
+    for number in range(5):  # the last ones are prepared
+        before = len(waits)
+        rows = session.execute("SELECT CAST(:n AS int) WHERE :n = 0", {"n": number})
+        assert len(waits) > before
+        assert rows.fetchall() == ([(0,)] if number == 0 else [])
+    before = len(waits)
+    session.command(b"BEGIN; SELECT 1; SELECT 2")
+    session.commit()
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        session.execute("SELECT 1 / CAST(:n AS int)", {"n": 0})
+    assert len(waits) == before + 3
+    store.release(session)
+
+
+def _counted(wait, waits):
+    def counted(*arguments, **options):
+        waits.append(1)
+        return wait(*arguments, **options)
+
+    return counted

@@ -17,6 +17,7 @@ from ..administration import BackupFailed, Cleaning, Progress
 from ..sides import end_interrupted
 from . import checks, keys
 from .address import absence_of, connection_string, place_of
+from .connections import refuse_server
 from .direct import connected
 from .move_source import PostgresqlSource, is_noting
 from .schema import Found, look, make_tables, script
@@ -56,6 +57,7 @@ class PostgresqlAdministration:
 
     def exists(self) -> bool:
         with self._connected() as driver:
+            refuse_server(driver, self.place)
             return bool(look(driver, self._schema).tables)
 
     def is_prepared(self) -> bool:
@@ -184,7 +186,8 @@ class PostgresqlAdministration:
                 driver.execute("SET statement_timeout = 0")
             tables = sorted(look(driver, self._schema).tables)
             driver.execute(f"VACUUM {', '.join(map(self._qualified, tables))}")
-        return "; ".join(filter(None, skipped)) or None
+        told = "; ".join(filter(None, skipped))
+        return f"{told}." if told else None
 
     def _qualified(self, table: str) -> str:
         return f"{quoted(self._schema)}.{table}"
@@ -192,4 +195,4 @@ class PostgresqlAdministration:
 
 def _warning(told: Any) -> str:
     is_warning = told.severity_nonlocalized == "WARNING"
-    return f"{told.message_primary}." if is_warning else ""
+    return str(told.message_primary) if is_warning else ""

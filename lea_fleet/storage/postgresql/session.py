@@ -23,6 +23,7 @@ from psycopg.pq import (
 from psycopg.pq.abc import PGresult
 
 from .errors import OutcomeUnknown, is_lost
+from .greenlets import runner
 from .statements import translated
 
 #: What PostgreSQL cannot store: NUL, and half a surrogate pair. In its place is sent
@@ -97,6 +98,7 @@ class Session:
         self.pid = os.getpid()
         #: Whether the host has it, who may change its settings.
         self.handed_out = False
+        self._runner = runner(driver)
         self._adapted = Transformer(driver)
         self._prepared: dict[_Key, bytes] = {}
         self._uses: dict[_Key, int] = {}
@@ -157,7 +159,7 @@ class Session:
 
     def command(self, statement: bytes) -> None:
         """Run one or more statements without values. Raises psycopg.Error."""
-        self._check(self.driver.pgconn.exec_(statement))
+        self._check(self._runner.exec_(statement))
 
     def run_before(
         self, commands: bytes, statement: str, values: Mapping[str, Any]
@@ -217,7 +219,7 @@ class Session:
     def _run(self, query: bytes, values: Sequence[Any], format: Format) -> PGresult:
         key, sent = self._adapt(query, values)
         name = self._prepared.get(key) or self._name(key)
-        run, formats = self.driver.pgconn, self._adapted.formats
+        run, formats = self._runner, self._adapted.formats
         if name:
             # A NULL is None, whatever the annotation says.
             result = run.exec_prepared(name, sent, formats, format)
@@ -267,7 +269,7 @@ class Session:
         if uses <= _USES:
             return b""
         name = f"lea_fleet_{len(self._prepared)}".encode()
-        self._check(self.driver.pgconn.prepare(name, *key))
+        self._check(self._runner.prepare(name, *key))
         self._prepared[key] = name
         del self._uses[key]
         return name
