@@ -66,7 +66,7 @@ class Settings:
     )
 
     #: The PostgreSQL database to use instead of the file, in libpq's form:
-    #: ``postgresql://user@host1,host2/db``. Needs ``lea_fleet[postgresql]``.
+    #: ``postgresql://user@host1,host2/db``. Needs ``lea-fleet[postgresql]``.
     database_url: str | None = _setting(
         "LEA_FLEET_DATABASE_URL", accepted.database_url, None, show=_url_shown
     )

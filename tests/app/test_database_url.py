@@ -22,7 +22,6 @@ WRONG = [
     "postgresql://zoe:ge@heim@db1/rpa",
     "postgresql://zoe:ge/heim@db1/rpa",
     "postgresql://zoe:geheim%zz@db1/rpa",
-    "postgresql://zoe:ge heim@db1/rpa",
     "postgresql://zoe:geheim@[::1/rpa",
     "postgresql://zoe:geheim@db1:port/rpa",
     "postgresql://zoe:geheim@db1/rpa?no_such=1",
