@@ -37,14 +37,19 @@ def open_fleet() -> Iterator[AgentRepository]:
     argument.
     """
     with _faults_reported():
-        if not administration().exists():
-            raise _no_database("The first request to the server makes one.")
+        refuse_missing()
         current_state().store.never_begin()
         repository = _repository()
         if administration().end_interrupted_move(repository.unit.session):
             note("Took away what a move that was interrupted had left.")
         with _near_ids_offered(repository):
             yield repository
+
+
+def refuse_missing() -> None:
+    """Raise ClickException if there is no database."""
+    if not administration().exists():
+        raise _no_database("The first request to the server makes one.")
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from ..storage.sides import MoveRefused, Source, Target
 from ..storage.unit_of_work import UnitOfWork
 from .command import FleetCommand
 from .consent import confirm
-from .database import administration
+from .database import administration, refuse_missing
 from .move_report import (
     digest_of,
     errors_written,
@@ -117,8 +117,10 @@ def move_command(
     if dry_run + again + undoing > 1:
         raise click.UsageError("Give one of --dry-run, --again and --undo.")
     here = current_state().settings
+    with _said():
+        refuse_missing()
     there = _settings_of(to, here)
-    with _opened(here, there) as (source, target):
+    with _said(), _opened(here, there) as (source, target):
         if undoing:
             _undo(source, target, as_json)
         elif again:
@@ -154,14 +156,18 @@ def _settings_of(to: str, here: Settings) -> Settings:
 
 @contextmanager
 def _opened(here: Settings, there: Settings) -> Iterator[tuple[Source, Target]]:
-    """Yield both sides; report what fails in one line with exit code 1."""
+    """Yield both sides; convert the errors of their drivers to DatabaseProblem."""
+    administration().refuse_user()
+    with open_source(here) as source, _reported(source):
+        with open_target(there) as target, _reported(target):
+            yield source, target
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Report what fails in one line with exit code 1."""
     try:
-        if not administration().exists():
-            raise click.ClickException(f"{administration().absence()}.")
-        administration().refuse_user()
-        with open_source(here) as source, _reported(source):
-            with open_target(there) as target, _reported(target):
-                yield source, target
+        yield
     except MoveRefused as refused:
         raise click.ClickException(printable(str(refused))) from None
     except DatabaseProblem as problem:

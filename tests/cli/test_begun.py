@@ -34,6 +34,7 @@ ON_WHAT_IS_THERE = {
     "backup": "backup copy.db",
     "token list": "token list",
     "token revoke": "token revoke 1",
+    "move": "move --to postgresql://127.0.0.1:1/none",
 }
 BEGINNING = {
     "enroll": "enroll PC-1",
