@@ -99,8 +99,9 @@ def assert_one_line(result, engine):
     assert result.stderr.count("\n") == 1
 
 
-#: Those that ask no database, or go on without it; only SQLite's backup is ours.
-OTHERS = {("openapi",), ("schema",), ("doctor",), ("backup",)}
+#: Those that ask no database, or go on without it; only SQLite's backup is ours. A move
+#: goes to the other engine.
+OTHERS = {("openapi",), ("schema",), ("doctor",), ("backup",), ("move",)}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from ...core.problems import DatabaseProblem
+from ...core.text import printable
 from ..sides import Mark, Misfit
 from ..tables import TABLES, Row, Table
 from .connections import Connections
@@ -38,7 +39,7 @@ class SqliteSource:
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: Path, *, busy_timeout: float) -> None:
-        self.place = str(path)
+        self.place = printable(str(path))  # PostgreSQL stores it
         self._path = path
         self._file = place_of(path).file
         self._busy_timeout = busy_timeout

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ...core.files import name_new
 from ...core.problems import DatabaseProblem, DatabaseUnavailable
+from ...core.text import printable
 from ..sides import Mark, MoveRefused
 from ..tables import Row, Table
 from .errors import database_problem
@@ -41,7 +42,7 @@ class SqliteTarget:
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: Path, *, busy_timeout: float) -> None:
-        self.place = str(path)
+        self.place = printable(str(path))  # PostgreSQL stores it
         self._path = path
         self._busy_timeout = busy_timeout
         self._unfinished = Path(f"{path}{_UNFINISHED}")
