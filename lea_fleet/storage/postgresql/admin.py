@@ -195,4 +195,5 @@ class PostgresqlAdministration:
 
 def _warning(told: Any) -> str:
     is_warning = told.severity_nonlocalized == "WARNING"
-    return str(told.message_primary) if is_warning else ""
+    # A translation may have several lines.
+    return " ".join(told.message_primary.split()) if is_warning else ""

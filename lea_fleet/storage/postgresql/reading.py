@@ -45,6 +45,9 @@ class ReadSession(Session):
         try:
             return super().execute(statement, values, format)
         except psycopg.Error as error:
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                # Whoever has the lock has it in the next check too.
+                self.begin += b"; SET LOCAL lock_timeout = 1"
             raise CannotCheck(first_line(error)) from None
 
     def batches(

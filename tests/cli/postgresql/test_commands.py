@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -146,6 +147,24 @@ def test_vacuum_by_a_role_that_does_not_own_the_tables(
     assert "not all tables could be vacuumed" in result.stderr
     assert "enrolled_agents" in result.stderr and ".;" not in result.stderr
     assert "Erased from 1 of enrolled_agents" in result.stdout
+
+
+def test_what_a_server_tells_in_another_language_is_one_line(
+    monkeypatch, run, operator
+):
+    """Translations may have several lines."""
+    told = SimpleNamespace(
+        severity_nonlocalized="WARNING", message_primary="ignore « t »\n  --- seul"
+    )
+    monkeypatch.setattr(
+        psycopg.Connection, "add_notice_handler", lambda self, tell: tell(told)
+    )
+    operator.enroll("PC-1", hostname="H")
+
+    result = run("erase", "PC-1", "--yes", "--vacuum")
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("ignore « t » --- seul.")
 
 
 # Conflicts

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta, timezone
 import psycopg
 import pytest
 
+from lea_fleet.app.engine import open_administration
 from lea_fleet.core import clock
+from lea_fleet.core.findings import CannotCheck
 from lea_fleet.storage.postgresql import load
 from lea_fleet.storage.postgresql.server import version
 from tests.cli.doctor.calling import STRONG_TOKEN, call, only, troubles, unchecked
@@ -362,3 +364,13 @@ def test_no_connection_that_is_left_is_one_of_the_causes(as_role, fleet, admin, 
 
     assert "fault    reachable: " in output and "too many connections" in output
     assert "has a connection left" in output
+
+
+def test_a_lock_is_waited_for_once_and_not_in_each_check(app, fleet, engine):
+    reading = open_administration(app.extensions["lea_fleet"].settings).reading(0.2)
+    with reading as reading, engine.being_rewritten():
+        before = reading.row("SHOW lock_timeout")
+        with pytest.raises(CannotCheck, match="lock timeout"):
+            reading.fleet.execute("SELECT 1 FROM enrolled_agents")
+
+        assert (before, reading.row("SHOW lock_timeout")) == (("200ms",), ("1ms",))
