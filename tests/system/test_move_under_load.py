@@ -40,7 +40,7 @@ def test_nothing_that_was_acknowledged_is_missing_after_a_move(sides, tmp_path):
         assert report["written_since"] == {}
         answers = sum((client.answers for client in clients), Counter())
         print(answers, report["told"])
-        assert answers.keys() <= {200, 201, 503}
+        assert answers.keys() <= {200, 201, 503, "cut off"}  # while it is restarted
         assert_nothing_was_lost(server, clients)
     assert here.notes() == there.notes() == []
 
