@@ -40,8 +40,8 @@ BEGIN
 END
 $$"""
 
-#: Held while tables are created, so that of several servers one does it.
-_LOCK = 7_361_295_104_712_831_001
+#: Held while a schema's tables are created, so that of several servers one does it.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 #: A statement of schema.sql: what it makes, and the name of that.
 _HEAD = re.compile(
@@ -145,7 +145,7 @@ def ensure_schema(driver: Connection[Any], name: str) -> None:
         return
     driver.execute("BEGIN")
     try:
-        driver.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        driver.execute(_LOCK, [f"lea_fleet tables {name}"])
         # Another process may have created them while this one waited for the lock.
         found = look(driver, name)
         if not found.is_complete:
