@@ -196,9 +196,8 @@ def _move(
         except Unstorable:
             raise unstorable(source.misfits, errors) from None
     note(f"Closed {source.place}; {target.place} has the fleet.")
-    if pause:
-        note(f"Looking in {pause:.0f} seconds what was written here since.")
-        time.sleep(pause)
+    note(f"Looking in {pause:.0f} seconds what was written here since.")
+    time.sleep(pause)
     late = _late(source)
     if as_json:
         say_json({**report_of(mark, target), "written_since": late})

@@ -152,7 +152,7 @@ def _withdraw(target: Target, mark: Mark, told: Told) -> None:
 
 def try_out(source: Source, told: Told) -> dict[str, tuple[int, str]]:
     """Read all rows, as a move does; return the digest of each table."""
-    with source.snapshot() as rows:
+    with source.untouched() as rows:
         return digests_of(compare(rows, told))
 
 

@@ -104,6 +104,9 @@ class Source(Side, Protocol):
     def misfits(self) -> list[Misfit]:
         """The values that the other engine cannot store, which were replaced."""
 
+    def untouched(self) -> AbstractContextManager[Rows]:
+        """As :meth:`snapshot`, for a dry run: missing tables count as empty."""
+
     def begin_noting(self) -> None:
         """Let triggers note the keys of rows that change from now on."""
 

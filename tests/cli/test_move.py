@@ -19,6 +19,7 @@ from tests.support.moves import (
     run_move,
     takes_writes,
 )
+from tests.support.older_server import OlderServer
 
 
 @pytest.fixture
@@ -90,6 +91,35 @@ def test_a_dry_run_says_that_the_target_is_in_use(filled):
         operator.enroll("PC-1")
 
     assert "is not empty" in refused(here, there, "--dry-run")
+
+
+def test_a_dry_run_makes_no_tables_in_the_file_of_an_older_server(
+    sqlite_file, postgresql_schema
+):
+    here, there = sqlite_file, postgresql_schema
+    here.path.parent.mkdir(parents=True, exist_ok=True)
+    OlderServer(here.path).enroll("PC-1")
+    before = here.path.read_bytes()
+
+    result = run_move(here, there, "--dry-run", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert here.path.read_bytes() == before
+    tried = json.loads(result.stdout)["tables"]
+    assert tried["enrolled_agents"]["rows"] == 1
+    assert moved(here, there)["tables"] == tried
+
+
+def test_tables_that_a_newer_version_adds_are_made_by_a_move_not_by_a_dry_run(filled):
+    here, there = filled
+    here.execute("DROP TABLE lea_fleet_pruned")
+
+    tried = run_move(here, there, "--dry-run")
+
+    assert "lea_fleet_pruned" not in str(dump(here))
+    assert (tried.exit_code == 0) == isinstance(here, SqliteFile)
+    assert isinstance(here, SqliteFile) or "lacks lea_fleet_pruned" in tried.stderr
+    assert moved(here, there)["tables"]["lea_fleet_pruned"]["rows"] == 0
 
 
 def dump(engine):

@@ -161,14 +161,8 @@ class PostgresqlAdministration:
 
     def _refuse_dry_run(self, found: Found) -> None:
         """Refuse where temporary tables would not be as the fleet's own are."""
-        columns = [".".join(column) for column in found.missing_columns()]
-        lacking = columns or sorted(found.missing_names())
         if found.tables:
-            raise DatabaseUnavailable(
-                f"The schema {self._schema} of {self.place} lacks {', '.join(lacking)},"
-                " which the first request to a server of this version adds. Until then"
-                " there is no dry run."
-            )
+            found.refuse_dry_run(f"The schema {self._schema} of {self.place}")
         if self._pooled:
             raise DatabaseUnavailable(
                 f"{self.absence()} yet, and a dry run needs temporary tables, which a"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from psycopg import Connection
 
 from ..sides import Mark
 from ..tables import TABLES, Row, Table
-from .moving import BRIEFLY, PostgresqlSide
+from .moving import BRIEFLY, PostgresqlRows, PostgresqlSide
+from .schema import ensure_schema, look
 from .statements import quoted
 
 #: Notes the key of a row before and after it changes; the argument selects it.
@@ -42,6 +45,16 @@ class PostgresqlSource(PostgresqlSide):
 
     def __exit__(self, *error: object) -> None:
         self.driver.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with super().alone():
+            ensure_schema(self.driver, self._schema)
+            yield
+
+    def untouched(self) -> AbstractContextManager[PostgresqlRows]:
+        look(self.driver, self._schema).refuse_dry_run(self.place)
+        return self.snapshot()
 
     def begin_noting(self) -> None:
         with self.transaction():

@@ -111,6 +111,16 @@ class Found:
             foreign.setdefault(table, []).append(column)
         return foreign
 
+    def refuse_dry_run(self, place: str) -> None:
+        """Raise DatabaseUnavailable if tables that exist are not complete."""
+        columns = [".".join(column) for column in self.missing_columns()]
+        lacking = columns or sorted(self.missing_names())
+        if lacking:
+            raise DatabaseUnavailable(
+                f"{place} lacks {', '.join(lacking)}, which the first request to a"
+                " server of this version adds. Until then there is no dry run."
+            )
+
     def _lacking(self) -> set[tuple[str, str]]:
         return {
             (table, column)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from ...core.problems import DatabaseProblem
 from ...core.text import printable
 from ..sides import Mark, Misfit
 from ..tables import TABLES, Row, Table
+from .connection import Connection
 from .connections import Connections
+from .dry_run import copy_for_dry_run
 from .errors import database_problem
 from .files import place_of
-from .moving import SqliteRows, alone, opened, read_mark, write_mark
+from .moving import (
+    SqliteRows,
+    alone,
+    opened,
+    read_exactly,
+    read_mark,
+    write_mark,
+)
 from .transactions import set_synchronous, take_turn
 
 #: The keys of changed rows. Only a move makes this table, and takes it away.
@@ -46,14 +56,18 @@ class SqliteSource:
         self._misfits: dict[tuple[str, str, str], Misfit] = {}
         self._store = Connections(path, busy_timeout=busy_timeout, reuse=False)
         self._store.never_begin()
-        # It writes; our tables are complete from now on.
-        self._writer = self._store.acquire()
+
+    @cached_property
+    def _writer(self) -> Connection:
+        """The connection that writes; our tables are complete from then on."""
+        return self._store.acquire()
 
     def __enter__(self) -> SqliteSource:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._store.release(self._writer)
+        if "_writer" in vars(self):
+            self._store.release(self._writer)
 
     @property
     def misfits(self) -> list[Misfit]:
@@ -67,6 +81,16 @@ class SqliteSource:
 
     def mark(self) -> Mark | None:
         return read_mark(self._writer)
+
+    @contextmanager
+    def untouched(self) -> Iterator[SqliteRows]:
+        copy = copy_for_dry_run(self._path, self._busy_timeout)
+        if copy is None:
+            with self.snapshot() as rows:
+                yield rows
+            return
+        with closing(read_exactly(copy)) as reader:
+            yield SqliteRows(reader, self._misfits)
 
     @contextmanager
     def snapshot(self) -> Iterator[SqliteRows]:

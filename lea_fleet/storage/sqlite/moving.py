@@ -121,8 +121,12 @@ def is_key(table: Table) -> str:
 
 
 def opened(file: Path, busy_timeout: float) -> sqlite3.Connection:
-    """Open *file* for exact reading: no byte that is not UTF-8 is lost."""
-    connection = connect(file, "rw", busy_timeout)
+    """Open *file* for :func:`read_exactly`."""
+    return read_exactly(connect(file, "rw", busy_timeout))
+
+
+def read_exactly(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Let no byte that is not UTF-8 be lost when *connection* reads; return it."""
     connection.row_factory = None
     connection.text_factory = methodcaller("decode", "utf-8", "surrogateescape")
     return connection
