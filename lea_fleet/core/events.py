@@ -215,6 +215,17 @@ class Pruned(EventType):
     of_machine = False
 
 
+class AlertsDropped(EventType):
+    """Alerts that could not be delivered in time have been dropped."""
+
+    name = "alerts_dropped"
+    members = {
+        "alerts": Holds.NOTHING_PERSONAL,
+        "destination": Holds.NOTHING_PERSONAL,
+    }
+    of_machine = False
+
+
 #: The events that count as an enrollment: the ``status`` values of its response.
 ENROLLMENTS = tuple(name for name, event in EVENTS.items() if event.enrolls)
 

@@ -71,7 +71,13 @@ MOST_DEAD_TOKENS = 4
 AGENT_EVENTS = 20
 BUDGET_PERIOD = _DAY
 
+#: Alerts that are kept until they are delivered.
+MOST_ALERTS = 10_000
+
 # How long something lasts, in seconds
+
+#: How long alerts are kept, and how long their delivery is tried.
+ALERTS_KEPT = _DAY
 
 #: Default lifetime of an enrollment token; default and largest number of uses.
 ENROLLMENT_TOKEN_LIFETIME = 7 * _DAY

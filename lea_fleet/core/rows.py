@@ -93,6 +93,16 @@ class Event(TypedDict):
     detail: dict[str, Any]
 
 
+class Alert(TypedDict):
+    """An alert; ``machine_id`` is None if it is not about a machine."""
+
+    id: int
+    machine_id: str | None
+    alert: str
+    at: str
+    detail: dict[str, Any]
+
+
 class Enrollment(NamedTuple):
     """The result of an enrollment.
 

@@ -24,6 +24,8 @@ CARRIED = (
     "lea_fleet_ignored",
     "lea_fleet_budgets",
     "lea_fleet_events",
+    "lea_fleet_alerts",
+    "lea_fleet_silences",
 )
 
 

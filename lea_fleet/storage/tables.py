@@ -67,6 +67,16 @@ TABLES = (
     _table("lea_fleet_refusals", "code refused"),
     _table("lea_fleet_events", "id machine_id event at actor detail"),
     _table("lea_fleet_pruned", "date event events", width=2),
+    _table("lea_fleet_alerts", "id machine_id alert at detail"),
+    _table("lea_fleet_silences", "machine_id seen_at"),
+    _table("lea_fleet_conditions", "alert subject since", width=2),
+    _table("lea_fleet_heard", "since until alive_since"),
+    _table("lea_fleet_hours", "hour machines counts counted_at"),
+    _table(
+        "lea_fleet_destinations",
+        "destination position alert_id looked_at delivered_at holder held_until fault"
+        " failing_since attempts next_attempt_at",
+    ),
 )
 
 #: Those whose ids are handed out by a sequence, and never again.
@@ -74,7 +84,8 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 
 #: The columns that are whole numbers, or truth values; the others are text.
 NUMBERS = frozenset(
-    "id pending replaced said max_uses uses noted seconds refused events".split()
+    "id pending replaced said max_uses uses noted seconds refused events hour machines"
+    " counts alert_id attempts".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

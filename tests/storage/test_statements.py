@@ -20,6 +20,7 @@ import lea_fleet.storage
 from lea_fleet import FleetFilter
 from lea_fleet.app.database import get_host_repository
 from lea_fleet.core.listing import SORTS
+from lea_fleet.storage.alerts import Alerts
 from lea_fleet.storage.late_writes import LateWrites
 from lea_fleet.storage.refusals import RefusalCounts
 from lea_fleet.storage.tables import TABLES, fingerprint, line_of
@@ -185,6 +186,16 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
             RefusalCounts(repository.unit).add({"invalid_token": 1})
             assert RefusalCounts(repository.unit).totals() == {"invalid_token": 1}
 
+    def alerts():
+        with app.app_context():
+            repository = get_host_repository()
+            alerts = Alerts(repository.unit)
+            for _ in range(2):
+                with repository.transaction():
+                    alerts.add("machine.silent", "PC-H")
+                the_clock.advance(hours=26)
+            assert len(alerts.after(0, limit=9)) == 1 == alerts.end() - 1
+
     def what_was_written_after_a_move():
         with app.app_context():
             unit = get_host_repository().unit
@@ -223,6 +234,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         requests_of_operators()
         commands()
         the_hosts_own_code()
+        alerts()
         what_was_written_after_a_move()
         what_clears_up()
 

@@ -167,7 +167,10 @@ def _odd_value(table, name, column, number):
 
 
 _NOTED = ("lea_fleet_budgets", "noted")
-_NUMBERS = {"said", "max_uses", "uses", "seconds", "refused", "events"}
+_NUMBERS = {
+    *("said", "max_uses", "uses", "seconds", "refused", "events"),
+    *("hour", "machines", "counts", "alert_id", "attempts"),
+}
 _UNIQUE = {"machine_id", "token_hash"}
 _MAY_BE_NULL = {
     *("user_name", "user_email", "user_id", "hostname", "os_info", "version"),

@@ -164,3 +164,60 @@ CREATE TABLE IF NOT EXISTS lea_fleet_moves (
   at TEXT NOT NULL,
   digests TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- What `flask fleet notify` tells besides the events, of the last 24 hours. detail is a
+-- JSON object. Ids are in the order of commits, so that no follower misses one.
+CREATE TABLE IF NOT EXISTS lea_fleet_alerts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  machine_id TEXT,
+  alert TEXT NOT NULL,
+  at TEXT NOT NULL,
+  detail TEXT NOT NULL
+);
+
+-- Machines that were told to be silent, and when they were last seen. Other conditions
+-- that were told and have not ended: subject is the id of an enrollment token, or empty.
+CREATE TABLE IF NOT EXISTS lea_fleet_silences (
+  machine_id TEXT PRIMARY KEY,
+  seen_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lea_fleet_conditions (
+  alert TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  since TEXT NOT NULL,
+  PRIMARY KEY (alert, subject)
+) WITHOUT ROWID;
+
+-- Periods in which machines were heard; between two of them, none was: the server was
+-- down, perhaps. Machines seen since alive_since were online when the period before it
+-- ended.
+CREATE TABLE IF NOT EXISTS lea_fleet_heard (
+  since TEXT PRIMARY KEY,
+  until TEXT NOT NULL,
+  alive_since TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- How many machines are usually online at an hour of the week, 0 to 167 from Monday
+-- 00:00 UTC: the sum of all counts of that hour, and their number, halved at 8.
+CREATE TABLE IF NOT EXISTS lea_fleet_hours (
+  hour INTEGER PRIMARY KEY,
+  machines INTEGER NOT NULL,
+  counts INTEGER NOT NULL,
+  counted_at TEXT NOT NULL
+);
+
+-- Where alerts and events are delivered to: the last one delivered of each, who delivers
+-- until when, and what failed.
+CREATE TABLE IF NOT EXISTS lea_fleet_destinations (
+  destination TEXT PRIMARY KEY,
+  position TEXT NOT NULL,
+  alert_id INTEGER NOT NULL,
+  looked_at TEXT NOT NULL,
+  delivered_at TEXT,
+  holder TEXT,
+  held_until TEXT,
+  fault TEXT,
+  failing_since TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_attempt_at TEXT
+) WITHOUT ROWID;
