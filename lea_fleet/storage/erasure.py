@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from ..core.events import OPERATOR_NAMES, Holds, impersonal, side
+from ..core.event_types import Holds
+from ..core.events import OPERATOR_NAMES, impersonal, side
 from ..core.machine import PERSONAL
 from ..core.privacy.addresses import mentions, names
 from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person

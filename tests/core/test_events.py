@@ -11,7 +11,8 @@ import pytest
 from lea_fleet.app import signals
 from lea_fleet.app.database import get_host_repository
 from lea_fleet.core import events
-from lea_fleet.core.events import EVENTS, ROLES, EventType, Holds
+from lea_fleet.core.event_types import EVENTS, EventType, Holds
+from lea_fleet.core.events import ROLES
 from tests.api.test_openapi import DOCUMENT
 from tests.page.test_page_files import STATIC, catalogue
 from tests.support import docs

@@ -17,7 +17,7 @@ from docutils import nodes
 from lea_fleet.api import routes
 from lea_fleet.app.settings import Settings
 from lea_fleet.cli import register_commands
-from lea_fleet.core.events import EventType
+from lea_fleet.core.events import Enrolled
 from lea_fleet.core.problems import Problem
 from lea_fleet.storage.listing import FleetFilter
 from tests.support import docs
@@ -28,7 +28,7 @@ SCHEMA = PACKAGE / "storage" / "sqlite" / "schema.sql"
 #: Where the subject of each list is declared; None if not in Python.
 DECLARED = {
     "A detail of a machine": None,
-    "An event": EventType,
+    "An event": Enrolled,
     "A route": routes,
     "An error code": Problem,
     "A filter of the listing": FleetFilter,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..events import ROLES_ON_THE_MACHINE, Holds, holds, members
+from ..event_types import Holds
+from ..events import ROLES_ON_THE_MACHINE, holds, members
 from ..identity import is_longer_spelling
 from ..text import folded
 from .addresses import mentions, mentions_any, names, without_others

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from ..events import ENROLLMENTS, EVENTS, Holds, IdentityChanged, members, side
+from ..event_types import EVENTS, Holds
+from ..events import ENROLLMENTS, IdentityChanged, members, side
 from ..identity import is_same
 from ..machine import PERSONAL
 from ..text import folded, folded_all

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..events import OPERATOR_NAMES, ROLES_ON_THE_MACHINE, Holds, holds
+from ..event_types import Holds
+from ..events import OPERATOR_NAMES, ROLES_ON_THE_MACHINE, holds
 from ..text import folded
 from .addresses import is_one_of, mentions_any, names
 
