@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lea_fleet.storage.postgresql.move_target import PostgresqlTarget
+from lea_fleet.storage.sqlite.move_target import SqliteTarget
 from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.support.moves import application, moved, operator_of, rows_of
 
@@ -129,25 +130,44 @@ def test_a_schema_that_is_being_filled_takes_no_writes(
     assert rows_of(postgresql_schema) == rows_of(sqlite_file)
 
 
+@pytest.mark.parametrize("step", ["fill", "open"])
 def test_a_server_that_is_started_too_early_refuses_no_token(
-    sqlite_file, postgresql_schema, monkeypatch
+    sides, fleet, monkeypatch, step
 ):
     """An agent would ask an operator then; before, its token has not come yet."""
-    sqlite_file.path.parent.mkdir()
-    fleet, answers = Fleet(sqlite_file), []
-    fill = PostgresqlTarget.fill
+    here, there = sides
+    answers = []
 
-    def early(side, table, rows):
-        with operator_of(postgresql_schema) as operator:
-            agent = Api(operator.client, fleet.used)
-            answers.append(agent.post("/heartbeat", {"version": "2"}))
-        fill(side, table, rows)
+    def early(original):
+        def wrapped(side, *given):
+            with operator_of(there) as operator:
+                agent = Api(operator.client, fleet.used)
+                answers.append(agent.post("/heartbeat", {"version": "2"}))
+                answers.append(operator.post("/enroll", {"machine_id": "new"}))
+            original(side, *given)
 
-    monkeypatch.setattr(PostgresqlTarget, "fill", early)
-    moved(sqlite_file, postgresql_schema)
+        return wrapped
 
+    for target in (PostgresqlTarget, SqliteTarget):
+        monkeypatch.setattr(target, step, early(getattr(target, step)))
+    moved(here, there)
+
+    assert answers
     for answer in answers:
         assert_problem(answer, 503, "database_unavailable", "retry")
+    assert rows_of(there) == rows_of(here)
+
+
+def test_a_server_that_is_started_after_an_undo_refuses_no_token(sides, fleet):
+    here, there = sides
+    moved(here, there)
+    moved(here, there, "--undo")
+
+    with operator_of(there) as operator:
+        agent = Api(operator.client, fleet.used)
+        answer = agent.post("/heartbeat", {"version": "2"})
+
+    assert_problem(answer, 503, "database_unavailable", "retry")
 
 
 def test_a_server_that_was_started_too_early_goes_on_once_the_fleet_is_there(

@@ -19,13 +19,13 @@ from tests.support.moves import (
     rows_of,
     takes_writes,
 )
+from tests.support.older_server import OlderServer
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_a_file_that_a_server_begins_meanwhile_is_kept(
+def test_a_file_that_an_older_server_begins_meanwhile_is_kept(
     postgresql_schema, sqlite_file, monkeypatch, has_links
 ):
-    """Of a server that was started too early."""
     fill_all_tables(postgresql_schema, 3)
     sqlite_file.path.parent.mkdir()
     if not has_links:
@@ -34,8 +34,7 @@ def test_a_file_that_a_server_begins_meanwhile_is_kept(
 
     def early(side, table, rows):
         monkeypatch.setattr(SqliteTarget, "fill", fill)
-        with operator_of(sqlite_file) as operator:
-            operator.enroll("PC-1")
+        OlderServer(sqlite_file.path).enroll("PC-1")
         fill(side, table, rows)
 
     monkeypatch.setattr(SqliteTarget, "fill", early)

@@ -12,6 +12,11 @@ from ...core.problems import DatabaseUnavailable
 #: What os.stat() calls the same file: its device and its number there.
 File = tuple[int, int]
 
+#: A file that a fleet is being moved to is called so until it is complete, and what a
+#: move was taken back from is called so afterwards.
+UNFINISHED = "-lea-moving"
+UNDONE = "-undone"
+
 
 class Files(NamedTuple):
     """A database's files; None for one that is not there."""

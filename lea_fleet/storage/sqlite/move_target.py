@@ -20,16 +20,10 @@ from ...core.text import printable
 from ..sides import Mark, MoveRefused
 from ..tables import Row, Table
 from .errors import database_problem
-from .files import has_database, place_of
+from .files import UNDONE, UNFINISHED, has_database, place_of
 from .moving import SqliteRows, alone, is_key, opened, read_mark, write_mark
 from .permissions import make_database_file, refuse_to_shut_out_owner
 from .schema import script
-
-#: Beside the file, until it is complete.
-_UNFINISHED = "-lea-moving"
-
-#: What it is called after an undo.
-_UNDONE = "-undone"
 
 
 class SqliteTarget:
@@ -45,8 +39,8 @@ class SqliteTarget:
         self.place = printable(str(path))  # PostgreSQL stores it
         self._path = path
         self._busy_timeout = busy_timeout
-        self._unfinished = Path(f"{path}{_UNFINISHED}")
-        self._undone = Path(f"{path}{_UNDONE}")
+        self._unfinished = Path(f"{path}{UNFINISHED}")
+        self._undone = Path(f"{path}{UNDONE}")
         self._writer: sqlite3.Connection | None = None
 
     def __enter__(self) -> SqliteTarget:

@@ -13,7 +13,16 @@ from ...core.problems import DatabaseUnavailable
 from .checkpoint import locked
 from .connection import Connection, connect
 from .errors import database_problem, is_locked, tries
-from .files import File, Files, Place, files_at, identity, is_writable
+from .files import (
+    UNDONE,
+    UNFINISHED,
+    File,
+    Files,
+    Place,
+    files_at,
+    identity,
+    is_writable,
+)
 from .permissions import make_database_file
 from .schema import ensure_schema
 from .temporary import sort_where_possible
@@ -105,6 +114,7 @@ def _prepare(place: Place, file: File | None) -> None:
         if not is_writable(place.file):
             raise DatabaseUnavailable(f"{place} is read-only for this process.")
         return
+    _refuse_moving(place)
     # In this order, since another process may be creating both, the database first.
     if os.path.exists(place.wal) and not os.path.exists(place.file):
         # SQLite would delete the WAL, and with it data of the database.
@@ -112,6 +122,23 @@ def _prepare(place: Place, file: File | None) -> None:
             f"{place.wal} is there, but the database that it belongs to is not. Put"
             f" {place.file} back, or remove that WAL to begin with an empty one."
         )
+
+
+def _refuse_moving(place: Place) -> None:
+    """Refuse to begin a file that a fleet is on its way to, or was taken back from.
+
+    An empty one would refuse every agent's token.
+    """
+    for ending, what in (
+        (UNFINISHED, "A fleet is being moved to"),
+        (UNDONE, "The fleet was taken back from"),
+    ):
+        left = f"{place.file}{ending}"
+        if os.path.exists(left) and not os.path.exists(place.file):
+            raise DatabaseUnavailable(
+                f"{what} {place}, which is not there. If it is to begin empty, remove"
+                f" {left}."
+            )
 
 
 def _opened_files(place: Place, before: File) -> Files:
