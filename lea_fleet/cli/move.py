@@ -208,8 +208,8 @@ def _move(
 
 
 def _try(source: Source, target: Target, errors: Path | None, as_json: bool) -> None:
-    if not target.is_empty():
-        raise MoveRefused(f"{target.place} is not empty.")
+    with target.alone():
+        target.refuse()
     with errors_written(source, errors):
         digests = try_out(source, tell)
         if source.misfits:
@@ -220,7 +220,7 @@ def _try(source: Source, target: Target, errors: Path | None, as_json: bool) -> 
         say_json({"dry_run": True, "tables": report, "not_storable": errors_found})
         return
     say_digests(digests)
-    say(f"Dry run; nothing was moved. {printable(target.place)} is empty.")
+    say(f"Dry run; nothing was moved. {printable(target.place)} is free for it.")
 
 
 def _undo(source: Source, target: Target, as_json: bool) -> None:

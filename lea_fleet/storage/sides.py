@@ -138,9 +138,12 @@ class Target(Side, Protocol):
     def begin(self, mark: Mark) -> None:
         """Make our tables, empty and closed to servers.
 
-        What a move that did not end has left there is deleted. Raises MoveRefused if
-        there is anything else.
+        What a move that did not end has left there is deleted. Raises MoveRefused as
+        :meth:`refuse` does.
         """
+
+    def refuse(self) -> None:
+        """Raise MoveRefused if there is a fleet, or this user may make none there."""
 
     def fill(self, table: Table, rows: Iterable[Row]) -> None:
         """Add *rows*, in a transaction of their own."""
@@ -159,9 +162,6 @@ class Target(Side, Protocol):
 
     def open(self, mark: Mark) -> None:
         """Let servers use it."""
-
-    def is_empty(self) -> bool:
-        """Return whether it has no rows of ours."""
 
     def withdraw(self, mark: Mark) -> None:
         """Close it for good and give up its rows, within :meth:`locked`."""

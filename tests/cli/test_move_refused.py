@@ -146,9 +146,28 @@ def test_a_role_that_may_not_create_tables(source, postgresql_schema, postgresql
     before = rows_of(source)
     with new_role(postgresql_admin, postgresql_schema.address) as (_, url):
         url = url.replace(":geheim", "")  # it is trusted
+        tried = refused(source, postgresql_schema, "--dry-run", to=url)
         error = refused(source, postgresql_schema, to=url)
 
+    assert "may not create tables" in tried
     assert "permission denied" in error
+    assert_nothing_has_changed(source, before)
+
+
+def test_a_role_that_does_not_own_the_tables(
+    source, postgresql_schema, postgresql_admin
+):
+    """But may use them, as an administrator has made them for it."""
+    postgresql_schema.make_tables()
+    before = rows_of(source)
+    with new_role(postgresql_admin, postgresql_schema.address) as (name, url):
+        schema = postgresql_schema.settings["LEA_FLEET_DATABASE_SCHEMA"]
+        for what in ("SCHEMA", "ALL TABLES IN SCHEMA"):
+            postgresql_admin.execute(f"GRANT ALL ON {what} {schema} TO {name}")
+        url = url.replace(":geheim", "")
+        tried = refused(source, postgresql_schema, "--dry-run", to=url)
+
+    assert "needs the role that owns the tables" in tried
     assert_nothing_has_changed(source, before)
 
 
@@ -193,11 +212,12 @@ def test_a_path_where_something_is_already(postgresql_schema, tmp_path, kind):
     assert_nothing_has_changed(postgresql_schema, before)
 
 
-def test_a_folder_that_does_not_exist(postgresql_schema, tmp_path):
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_a_folder_that_does_not_exist(postgresql_schema, tmp_path, words):
     fill_all_tables(postgresql_schema, 3)
     there = SqliteFile(tmp_path / "missing" / "back.db")
 
-    assert "missing does not exist" in refused(postgresql_schema, there)
+    assert "missing does not exist" in refused(postgresql_schema, there, *words)
 
 
 # The source

@@ -81,18 +81,17 @@ def test_nothing_is_written_to_a_schema_between_the_look_and_the_move(
 ):
     fill_all_tables(sqlite_file, 3)
     postgresql_schema.make_tables()
-    is_empty, refusals = PostgresqlTarget.is_empty, []
+    refuse, refusals = PostgresqlTarget.refuse, []
 
     def looked(side):
-        found = is_empty(side)
+        refuse(side)
         with postgresql_schema.connected() as connection:
             connection.execute("SET lock_timeout = '100ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable) as refusal:
                 connection.execute("DELETE FROM enrolled_agents")
             refusals.append(refusal)
-        return found
 
-    monkeypatch.setattr(PostgresqlTarget, "is_empty", looked)
+    monkeypatch.setattr(PostgresqlTarget, "refuse", looked)
     moved(sqlite_file, postgresql_schema)
 
     assert refusals

@@ -17,6 +17,18 @@ from .schema import ensure_schema, look
 #: of their ids, so that who follows them goes on where it was.
 _BEFORE_ALL = "0"
 
+#: Whether this role may create what a move makes, and owns what is there already.
+_MAY_MAKE = """
+SELECT coalesce(
+  (SELECT has_schema_privilege(space.oid, 'USAGE')
+      AND has_schema_privilege(space.oid, 'CREATE')
+      AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class
+        WHERE relnamespace = space.oid AND relkind = 'r'
+        AND (relname = 'enrolled_agents' OR relname LIKE 'lea\\_fleet\\_%%')
+        AND NOT pg_has_role(relowner, 'USAGE'))
+    FROM pg_catalog.pg_namespace AS space WHERE nspname = %(schema)s),
+  has_database_privilege(current_database(), 'CREATE'))"""
+
 
 class PostgresqlTarget(PostgresqlSide):
     """See :class:`lea_fleet.storage.sides.Target`."""
@@ -31,16 +43,25 @@ class PostgresqlTarget(PostgresqlSide):
         ensure_schema(self.driver, self._schema)
         with self.transaction():
             self.lock_tables()  # so that nothing is written after the look
-            left = self.mark()
-            is_left_over = left is not None and left.state in ("filling", "undone")
-            if not is_left_over and not self.is_empty():
-                raise MoveRefused(
-                    f"{self.place} is not empty. A fleet moves into a schema of its"
-                    " own: see LEA_FLEET_DATABASE_SCHEMA."
-                )
+            self.refuse()
             self._clear()
             self.write_mark(mark)
             self.refuse_writes(f"the fleet of {mark.other} is being moved here")
+
+    def refuse(self) -> None:
+        left = self.mark()
+        is_left_over = left is not None and left.state in ("filling", "undone")
+        if not is_left_over and not self._is_empty():
+            raise MoveRefused(
+                f"{self.place} is not empty. A fleet moves into a schema of its own:"
+                " see LEA_FLEET_DATABASE_SCHEMA."
+            )
+        row = self.driver.execute(_MAY_MAKE, {"schema": self._schema}).fetchone()
+        if row is None or not row[0]:
+            raise MoveRefused(
+                f"This role may not create tables in {self.place}. A move needs the"
+                " role that owns the tables, or one that may create them."
+            )
 
     def fill(self, table: Table, rows: Iterable[Row]) -> None:
         names, rows = _stored(table, rows)
@@ -100,7 +121,7 @@ class PostgresqlTarget(PostgresqlSide):
         self.write_mark(mark)
         self.refuse_writes(f"The fleet was taken back to {mark.other}: see there")
 
-    def is_empty(self) -> bool:
+    def _is_empty(self) -> bool:
         tables = look(self.driver, self._schema).tables
         return not any(
             self.driver.execute(

@@ -77,9 +77,9 @@ class SqliteTarget:
             reader.execute("BEGIN")
             yield SqliteRows(reader, {})
 
-    def begin(self, mark: Mark) -> None:
+    def refuse(self) -> None:
         refuse_to_shut_out_owner(self._path)
-        if not self.is_empty():
+        if os.path.lexists(self._path):
             raise MoveRefused(f"{self.place} already exists; a move makes a new file.")
         for name in (f"{self._path}-wal", f"{self._path}-journal"):
             if os.path.lexists(name):  # SQLite would write it into the new file
@@ -87,6 +87,9 @@ class SqliteTarget:
                     f"{name} is left of another file that was there. Choose another"
                     " path."
                 )
+
+    def begin(self, mark: Mark) -> None:
+        self.refuse()
         self.abandon()
         with self._faults_reported():
             make_database_file(self._unfinished)
@@ -139,9 +142,6 @@ class SqliteTarget:
         with closing(opened(file, self._busy_timeout)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield SqliteRows(connection, {})
-
-    def is_empty(self) -> bool:
-        return not os.path.lexists(self._path)
 
     def withdraw(self, mark: Mark) -> None:
         # A server that has it open notices this, and answers 503. Its WAL goes along:
