@@ -109,6 +109,6 @@ def open_target(settings: Settings) -> AbstractContextManager[Target]:
 
 def has_password(url: str) -> bool:
     """Return whether *url* of PostgreSQL contains a password; a wrong one does not."""
-    from ..storage.postgresql.address import password_of
+    from ..storage.postgresql import address
 
-    return password_of(url) is not None
+    return address.has_password(url)

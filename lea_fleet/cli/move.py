@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from click.core import ParameterSource
 from flask.cli import with_appcontext
 
 from ..app.engine import has_password, open_source, open_store, open_target
-from ..app.settings import Settings
-from ..app.setting_values import database_url
+from ..app.settings import ConfigurationError, Settings
+from ..app.setting_values import database, database_url
 from ..app.state import current_state
 from ..core.problems import DatabaseProblem
 from ..core.text import printable
@@ -50,6 +50,7 @@ _WARNING = (
 def _refuse_password(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> str:
+    value = value.strip()  # as of a setting
     source = context.get_parameter_source(str(parameter.name))
     if source is ParameterSource.COMMANDLINE and "://" in value and has_password(value):
         raise click.BadParameter(
@@ -138,7 +139,7 @@ def _settings_of(to: str, here: Settings) -> Settings:
         if "://" in to:
             there = replace(here, database_url=database_url(to))
         else:
-            there = replace(here, database_url=None, database=Path(to).absolute())
+            there = replace(here, database_url=None, database=database(to))
     except ValueError as error:
         raise click.UsageError(f"--to {error}.") from None
     if (there.database_url is None) == (here.database_url is None):
@@ -159,8 +160,16 @@ def _opened(here: Settings, there: Settings) -> Iterator[tuple[Source, Target]]:
     """Yield both sides; convert the errors of their drivers to DatabaseProblem."""
     administration().refuse_user()
     with open_source(here) as source, _reported(source):
-        with open_target(there) as target, _reported(target):
+        with _target(there) as target, _reported(target):
             yield source, target
+
+
+def _target(there: Settings) -> AbstractContextManager[Target]:
+    try:
+        return open_target(there)
+    except ConfigurationError as error:  # says what is wrong with a setting
+        text = str(error).replace("LEA_FLEET_DATABASE_URL", "--to")
+        raise click.UsageError(text) from None
 
 
 @contextmanager

@@ -93,9 +93,9 @@ def test_a_target_that_cannot_be_reached(source, postgresql_schema):
 @pytest.mark.parametrize(
     ("to", "reason"),
     [
-        ("postgresql://lea@db:port/rpa", "its port is not a number"),
+        ("postgresql://lea@db:port/rpa", "--to is not valid: its port is not a number"),
         ("mysql://lea@db/rpa", "must begin with postgresql://"),
-        ("postgresql://lea@db/rpa?nothing=1", "is not valid"),
+        ("postgresql://lea@db/rpa?nothing=1", "--to is not valid"),
     ],
 )
 def test_a_url_that_is_wrong(source, postgresql_schema, to, reason):
@@ -112,6 +112,8 @@ def test_a_url_that_is_wrong(source, postgresql_schema, to, reason):
         "postgresql://lea:geheim@127.0.0.1:1/rpa",
         "postgresql://lea@127.0.0.1:1/rpa?password=geheim",
         "postgres://:geheim@127.0.0.1:1",
+        " postgresql://lea:geheim@127.0.0.1:1/rpa",
+        "postgresql://lea@127.0.0.1:1/rpa?sslpassword=geheim",
     ],
 )
 def test_a_password_on_the_command_line_is_refused_and_not_repeated(
@@ -226,6 +228,15 @@ def test_a_folder_that_does_not_exist(postgresql_schema, tmp_path, words):
 def test_a_source_that_does_not_exist(sides):
     assert "There is no" in refused(*sides)
     assert not sides[0].exists() and not sides[1].exists()
+
+
+@pytest.mark.parametrize("path", [":memory:", "file:back.db", " "])
+def test_a_path_that_is_no_setting_of_a_server(postgresql_schema, path):
+    fill_all_tables(postgresql_schema, 3)
+    result = run_move(postgresql_schema, postgresql_schema, to=path)
+
+    assert result.exit_code == 2
+    assert "--to must be" in result.stderr
 
 
 @pytest.mark.parametrize("words", [["--dry-run"], ["--undo"], ["--again"], []])

@@ -87,10 +87,10 @@ def _is_port(text: str) -> bool:
     return not text or (text.isdecimal() and 0 < int(text) <= _LARGEST_PORT)
 
 
-def password_of(url: str) -> str | None:
-    """Return the password that *url* itself has; None also if libpq cannot read it."""
+def has_password(url: str) -> bool:
+    """Return whether *url* has a password, also one of a key; no if it is not valid."""
     try:
-        password = conninfo.conninfo_to_dict(url).get("password")
-    except psycopg.ProgrammingError:
-        return None
-    return None if password is None else str(password)
+        given = Conninfo.parse(url.encode())
+    except psycopg.OperationalError:
+        return False
+    return any(each.val is not None and each.dispchar == b"*" for each in given)
