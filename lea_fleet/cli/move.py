@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -205,15 +205,18 @@ def _move(
         except Unstorable:
             raise unstorable(source.misfits, errors) from None
     note(f"Closed {source.place}; {target.place} has the fleet.")
+    if not as_json:
+        say_digests(mark.digests)
+        say(f"Both sides have these digests. Moved to {printable(target.place)}.")
+        say("Restart the servers with the new setting now.")
     note(f"Looking in {pause:.0f} seconds what was written here since.")
-    time.sleep(pause)
+    with suppress(KeyboardInterrupt):  # the fleet has moved: Ctrl-C ends the wait
+        time.sleep(pause)
     late = _late(source)
     if as_json:
         say_json({**report_of(mark, target), "written_since": late})
-        return
-    say_digests(mark.digests)
-    say(f"Both sides have these digests. Moved to {printable(target.place)}.")
-    say_late(late)
+    else:
+        say_late(late)
 
 
 def _try(source: Source, target: Target, errors: Path | None, as_json: bool) -> None:

@@ -25,7 +25,7 @@ _SHOWN = 16
 
 def say_late(late: Mapping[str, int]) -> None:
     if not late:
-        say("Nothing was written here since. Restart the servers with the new setting.")
+        say("Nothing was written here since.")
         return
     rows = ", ".join(f"{count} of {table}" for table, count in late.items())
     say(

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from lea_fleet.cli import move
 from tests.support.api import assert_problem
 from tests.support.engines import SqliteFile
 from tests.support.moves import (
@@ -43,8 +44,31 @@ def test_it_prints_rows_and_digests_and_says_what_to_do(filled):
     assert lines[0].split() == ["TABLE", "ROWS", "DIGEST"]
     assert ["lea_fleet_events", "5"] in [line.split()[:2] for line in lines]
     assert "Both sides have these digests." in result.stdout
-    assert "Restart the servers with the new setting." in result.stdout
+    assert "Restart the servers with the new setting now." in result.stdout
     assert "under a lock of" in result.stderr
+
+
+def test_it_prints_them_before_it_waits_to_look_for_late_writes(filled, monkeypatch):
+    """Until the servers are restarted, they answer 503."""
+    said = []
+    monkeypatch.setattr(move, "say", said.append)
+
+    run_move(*filled, meanwhile=lambda: said.append("waited"))
+
+    assert "Restart the servers" in said[said.index("waited") - 1]
+
+
+def test_ctrl_c_ends_that_wait_not_the_move(filled):
+    here, there = filled
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    result = run_move(here, there, meanwhile=interrupt)
+
+    assert result.exit_code == 0, result.output
+    assert "Nothing was written here since." in result.stdout
+    assert takes_writes(there) and not takes_writes(here)
 
 
 def test_as_json_it_prints_all_of_each_digest(filled):
