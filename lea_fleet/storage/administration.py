@@ -148,7 +148,12 @@ def judge_move(mark: Mark | None, is_noting: bool) -> Verdict:
         return fault(
             f"the fleet was moved to {mark.other} at {mark.at}",
             "Restart the servers with that setting, or take the move back: flask fleet"
-            " move --undo",
+            " move --undo, with --to as in the move.",
+        )
+    if mark is not None and mark.state == "undone":
+        return fault(
+            f"the fleet was taken back to {mark.other}",
+            "Restart the servers with that setting.",
         )
     if mark is not None and mark.state != "open":
         return fault(

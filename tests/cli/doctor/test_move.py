@@ -9,6 +9,7 @@ import pytest
 from lea_fleet.app.engine import open_source
 from lea_fleet.app.state import current_state
 from lea_fleet.storage.sides import Mark
+from tests.support.moves import application, fill_all_tables, moved
 
 
 @pytest.fixture
@@ -44,6 +45,23 @@ def test_a_closed_database_is_a_fault_that_names_the_other_one(found):
 
     assert level == "fault" and "moved to the other one" in said
     assert "--undo" in said
+
+
+def test_a_schema_that_was_taken_back_is_a_fault_and_no_trigger_of_a_host(
+    sqlite_file, postgresql_schema
+):
+    sqlite_file.path.parent.mkdir()
+    fill_all_tables(sqlite_file, 3)
+    moved(sqlite_file, postgresql_schema)
+    moved(sqlite_file, postgresql_schema, "--undo")
+
+    with application(postgresql_schema) as app:
+        result = app.test_cli_runner().invoke(args=["fleet", "doctor", "--json"])
+
+    checks = {each["check"]: each for each in json.loads(result.stdout)["checks"]}
+    assert checks["move"]["level"] == "fault"
+    assert "was taken back to" in checks["move"]["detail"]
+    assert checks["triggers"]["level"] == "ok"
 
 
 def test_one_that_a_killed_move_closed_is_a_fault_too(found):
