@@ -12,6 +12,9 @@ _FLASK = "FLASK_"
 
 _OURS = "LEA_FLEET_"
 
+#: Variables that commands read, instead of an option.
+_OF_COMMANDS = {"LEA_FLEET_MOVE_TO"}
+
 #: Kubernetes sets such variables in each container, for a service named lea-fleet.
 _OF_A_SERVICE = re.compile(r"_(SERVICE_HOST|SERVICE_PORT|PORT)(_\w+)?$", re.ASCII)
 
@@ -53,7 +56,7 @@ def unknown_variables(
     environment: Mapping[str, str], known: Collection[str]
 ) -> Iterator[str]:
     """Yield a sentence on each variable that looks like a setting and is not one."""
-    names = {name.removeprefix(_FLASK) for name in environment}
+    names = {name.removeprefix(_FLASK) for name in environment.keys() - _OF_COMMANDS}
     return unknown(
         sorted(name for name in names if not _OF_A_SERVICE.search(name)), known
     )

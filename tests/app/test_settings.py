@@ -388,6 +388,7 @@ def test_of_a_url_an_error_shows_scheme_and_host_only(url, shown):
 def test_a_misspelt_variable_is_a_warning_at_the_start(monkeypatch, caplog):
     monkeypatch.setenv("LEA_FLEET_STALE_AFER", "7d")
     monkeypatch.setenv("FLASK_LEA_FLEET_QQQQ", "7d")
+    monkeypatch.setenv("LEA_FLEET_MOVE_TO", "postgresql://db/rpa")  # of a command
     for name in ("PORT", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR"):
         monkeypatch.setenv(f"LEA_FLEET_{name}", "10.0.0.7")
 
