@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -66,14 +66,14 @@ class Refusals:
             note(f"All are in {printable(str(self._path))}.")
 
 
-def is_error_file(path: Path) -> bool:
-    """Tell whether *path* is a file of refusals, or empty, or does not exist."""
+def is_error_file(path: Path, fields: Sequence[str] = Refusal._fields) -> bool:
+    """Tell whether *path* is a file of *fields*, or empty, or does not exist."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             heading = file.readline(_LONGEST_NAME)
     except OSError:  # if it cannot be written either, that is reported then
         return True
-    return heading.strip() in ("", ";".join(Refusal._fields))
+    return heading.strip() in ("", ";".join(fields))
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from .database import administration, refuse_missing
 from .move_report import (
     digest_of,
     errors_written,
+    refuse_to_replace,
     report_of,
     say_digests,
     say_late,
@@ -121,6 +122,7 @@ def move_command(
     with _said():
         refuse_missing()
     there = _settings_of(to, here)
+    refuse_to_replace(errors, here, there)
     with _said(), _opened(here, there) as (source, target):
         if undoing:
             _undo(source, target, as_json)

@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
+from ..app.engine import open_administration
+from ..app.settings import Settings
 from ..core.csv.writing import protected
 from ..core.files import whole_file
 from ..core.text import printable
 from ..storage.sides import Mark, Misfit, Source, Target
+from .import_errors import is_error_file
 from .output import note
 from .terminal import say, say_table
 
@@ -63,6 +66,20 @@ def unstorable(misfits: list[Misfit], file: Path | None) -> click.ClickException
             f" {where} --accept-errors stores them with a replacement character."
         )
     )
+
+
+def refuse_to_replace(errors: Path | None, *sides: Settings) -> None:
+    """Refuse to overwrite a database, or another file, with the misfits."""
+    if errors is None:
+        return
+    for side in sides:
+        is_file = side.database_url is None
+        if is_file and open_administration(side).is_part_of(errors):
+            raise click.UsageError("A database cannot be the file for --errors.")
+    if not is_error_file(errors, Misfit._fields):
+        raise click.UsageError(
+            f"{printable(str(errors))} already exists, with other content."
+        )
 
 
 @contextmanager

@@ -11,12 +11,14 @@ import pytest
 from lea_fleet.core import files
 from lea_fleet.storage.postgresql.move_target import PostgresqlTarget
 from lea_fleet.storage.sqlite.move_target import SqliteTarget
+from tests.support.engines import SqliteFile
 from tests.support.moves import (
     fill_all_tables,
     moved,
     operator_of,
     refused,
     rows_of,
+    run_move,
     takes_writes,
 )
 from tests.support.older_server import OlderServer
@@ -124,6 +126,26 @@ def test_a_lock_file_that_cannot_be_made_is_said(postgresql_schema, sqlite_file)
     error = refused(postgresql_schema, sqlite_file)
 
     assert f"{lock} cannot be made: Is a directory." in error
+
+
+@pytest.mark.parametrize("kind", ["the file", "its WAL", "another"])
+def test_a_list_of_errors_replaces_neither_database_nor_another_file(
+    sides, tmp_path, kind
+):
+    fill_all_tables(sides[0], 3)
+    before = rows_of(sides[0])
+    (file,) = (side.path for side in sides if isinstance(side, SqliteFile))
+    other = tmp_path / "other.csv"
+    other.write_text("machine_id;user_name\n")
+    wal = file.with_name(f"{file.name}-wal")
+    path = {"the file": file, "its WAL": wal, "another": other}[kind]
+
+    result = run_move(*sides, "--errors", str(path))
+
+    assert result.exit_code == 2
+    assert "cannot be the file" in result.stderr or "other content" in result.stderr
+    assert rows_of(sides[0]) == before
+    assert other.read_text() == "machine_id;user_name\n"
 
 
 def test_a_list_of_errors_that_cannot_be_written_is_said(
