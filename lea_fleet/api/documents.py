@@ -1,22 +1,25 @@
-"""Write a listing as a JSON or CSV document, from one snapshot and in bounded memory.
+"""Write a listing as a JSON or CSV document, in bounded memory.
 
-The document is complete before it is sent, so that a slow client does not keep a
-snapshot of the database open.
+A listing of machines is from one snapshot. The document is complete before it is sent,
+so that a slow client does not keep a snapshot of the database open.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Any, NamedTuple
 
-from ..core.csv.writing import write_table
+from ..core.csv.writing import write_events, write_table
+from ..core.event_filter import EventFilter
 from ..core.listing import STATUSES, Page, PageReader, Rows
 from ..core.problems import DatabaseUnavailable
+from ..core.rows import Event
 from ..core.temporary import REMEDY, TemporaryFile
 from ..storage.agents import SELECT, agent_of
+from ..storage.events import Events
 from ..storage.listing import Listing
 from ..storage.unit_of_work import UnitOfWork
 
@@ -72,6 +75,28 @@ def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
         write_table(file, map(agent_of, reader.rows()), delimiter)
         next_cursor = listing.next_cursor(reader, page.wanted)
     return Document(file, next_cursor)
+
+
+def events_as_csv(
+    unit: UnitOfWork,
+    wanted: EventFilter,
+    *,
+    limit: int | None,
+    before: int | None,
+    delimiter: str,
+) -> Document:
+    """Write events as CSV for a spreadsheet: a page, or all if there is no *limit*.
+
+    Raises DatabaseUnavailable if the temporary file cannot be written.
+    """
+    events, next_event = Events(unit), None
+    with spooled() as file:
+        if limit is None:
+            found: Iterable[Event] = events.each(wanted, before=before)
+        else:
+            found, next_event = events.find(wanted, limit=limit, before=before)
+        write_events(file, found, delimiter)
+    return Document(file, None if next_event is None else str(next_event))
 
 
 @contextmanager

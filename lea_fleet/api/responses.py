@@ -8,6 +8,8 @@ from typing import IO
 
 from flask import Response
 
+from ..core import clock
+
 #: Created once: json.dumps() would create one for each response.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -39,6 +41,14 @@ def file_response(file: IO[bytes], mimetype: str) -> Response:
     response = Response(_chunks(file), headers=[_UNCACHED], mimetype=mimetype)
     response.content_length = file.tell()
     response.call_on_close(file.close)  # if nothing is read: HEAD, a lost client
+    return response
+
+
+def csv_response(file: IO[bytes], kind: str) -> Response:
+    """Stream CSV as a file to save, whose name has the *kind* of rows and the date."""
+    response = file_response(file, "text/csv")
+    name = f"{kind}-{clock.now():%Y-%m-%d}.csv"
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
     return response
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -72,16 +71,10 @@ def given_since(
     """
     if value is None:
         return None
-    with suppress(ValueError):
-        return clock.parse_time(value)
-    with suppress(ValueError):
-        seconds = parse_lifetime(value)
-        if seconds is not None:
-            return clock.before(clock.now(), seconds)
-    raise click.BadParameter(
-        "must be a duration such as 7d, or a date or time such as 2026-03-02 or"
-        " 2026-03-02T08:00+01:00."
-    )
+    try:
+        return clock.parse_moment(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 def checked_text(

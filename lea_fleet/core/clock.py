@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 from .limits import LONGEST_DURATION
@@ -61,6 +62,23 @@ def read_time(text: str) -> datetime:
     """
     time = _read(text.strip())
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def parse_moment(text: str) -> str:
+    """Parse a duration before now, or a date or time; return it as :func:`iso` does.
+
+    Raises ValueError for text that is neither.
+    """
+    with suppress(ValueError):
+        return parse_time(text)
+    with suppress(ValueError):
+        seconds = parse_lifetime(text)
+        if seconds is not None:
+            return before(now(), seconds)
+    raise ValueError(
+        "must be a duration such as 7d, or a date or time such as 2026-03-02 or"
+        " 2026-03-02T08:00+01:00"
+    )
 
 
 def before(time: datetime, seconds: float) -> str:

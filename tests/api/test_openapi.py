@@ -234,6 +234,7 @@ def test_each_operation_has_the_parameters_of_its_path():
     [
         ("/fleet", "/fleet"),
         ("/fleet/summary", "/fleet/summary"),
+        ("/events", "/events"),
         ("/machines/{machine_id}/events", "/machines/PC-1/events"),
     ],
 )
@@ -459,6 +460,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(operator.get("/fleet/summary"), "GET", "/fleet/summary")
     events = check(operator.get("/machines/PC-1/events"), "GET", f"{on_machine}/events")
     check(operator.get("/machines/PC-1/events?limit=1"), "GET", f"{on_machine}/events")
+    check(operator.get("/events"), "GET", "/events")
     check(operator.get("/openapi.json"), "GET", "/openapi.json")
     check(operator.get("/metrics"), "GET", "/metrics")
     accepted = {"Accept": "application/openmetrics-text"}
@@ -486,11 +488,12 @@ def test_every_answer_is_closed():
                 assert resolved(schema["schema"])["additionalProperties"] is False, path
 
 
-def test_csv_and_links_are_as_documented(operator):
+@pytest.mark.parametrize("path", ["/fleet", "/events"])
+def test_csv_and_links_are_as_documented(operator, path):
     for machine_id in ("PC-1", "PC-2"):
         operator.enroll(machine_id)
-    response = operator.get("/fleet?format=csv&limit=1")
-    documented = OPERATIONS["GET", "/fleet"]["responses"]["200"]
+    response = operator.get(f"{path}?format=csv&limit=1")
+    documented = OPERATIONS["GET", path]["responses"]["200"]
 
     assert response.mimetype in documented["content"]
     assert documented["headers"].keys() <= set(response.headers.keys())
@@ -535,12 +538,15 @@ def test_each_code_is_described_in_the_references_words(reference):
         assert schema["description"] == described[code]
 
 
-def test_each_parameter_of_a_listing_is_described_in_the_references_words(reference):
-    described = terms(docs.section(reference, "GET /fleet"))
+@pytest.mark.parametrize("path", ["/fleet", "/events"])
+def test_each_parameter_of_a_listing_is_described_in_the_references_words(
+    reference, path
+):
+    described = terms(docs.section(reference, f"GET {path}"))
 
     assert described == {
         each["name"]: each["description"]
-        for each in OPERATIONS["GET", "/fleet"]["parameters"]
+        for each in OPERATIONS["GET", path]["parameters"]
     }
 
 

@@ -22,6 +22,7 @@ MATRIX = {
     ("POST", "/heartbeat"): ("operator", "agent"),
     ("GET", "/fleet"): ("operator",),
     ("GET", "/fleet/summary"): ("operator",),
+    ("GET", "/events"): ("operator",),
     ("GET", "/machines/PC-1"): ("operator", "agent"),
     ("GET", "/machines/PC-1/events"): ("operator",),
     ("POST", "/machines/PC-1/token"): ("operator", "agent"),

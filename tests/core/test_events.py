@@ -138,6 +138,7 @@ def test_the_openapi_document_has_every_event_member_and_role():
     members = {name for each in OF_MACHINE for name in EVENTS[each].members}
 
     assert event["event"]["enum"] == OF_MACHINE
+    assert SCHEMAS["EventName"]["enum"] == list(EVENTS)
     assert set(event["detail"]["properties"]) == members
     assert set(event["detail"]["properties"]["because"]["enum"]) == REASONS
     assert SCHEMAS["Actor"]["properties"]["role"]["enum"] == list(ROLES)

@@ -58,6 +58,8 @@ def test_the_openapi_document_has_the_length_of_every_text(name, longest):
             limits.DEFAULT_EVENTS,
         ),
         ("/machines/{machine_id}/events", "cursor", limits.LARGEST_ID, None),
+        ("/events", "limit", limits.MOST_EVENTS, None),
+        ("/events", "cursor", limits.LARGEST_ID, None),
     ],
 )
 def test_the_openapi_document_has_the_bounds_of_a_page(path, name, most, default):
@@ -98,6 +100,7 @@ def test_the_id_of_an_enrollment_token_is_bounded_as_it_is_documented(operator):
         f"Idempotency-Key, of 1 to {limits.LONGEST_KEY} characters",
         f"A reason of at most {limits.LONGEST_REASON} characters",
         f"events, {limits.DEFAULT_EVENTS} by default and at most {limits.MOST_EVENTS};",
+        f"events, at most {limits.MOST_EVENTS}. Default: {limits.DEFAULT_EVENTS}, and",
         f"without limit returns {limits.DEFAULT_MACHINES} machines",
         f"today: {limits.DEFAULT_DAYS} by default and at most {limits.MOST_DAYS}.",
         f"at most {limits.MOST_ENROLLMENT_TOKEN_USES:,}."

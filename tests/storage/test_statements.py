@@ -149,6 +149,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         ok(operator.uninstall("PC-1"))
         cursor = ok(operator.get("/machines/PC-1/events?limit=1"))["next_cursor"]
         ok(operator.get(f"/machines/PC-1/events?cursor={cursor}"))
+        ok(operator.get("/events?event=enrolled&actor=cli&since=1h&until=1h"))
         ok(operator.get("/enrollment-tokens"))
         ok(operator.request("DELETE", "/enrollment-tokens/1"))
         ok(operator.get("/fleet?machine_id=PC-1&q=a&version=1&silent_for=1h"))

@@ -158,6 +158,15 @@ class Members:
             self.refuse(field, "must be a duration such as 12h or 14d")
         return seconds
 
+    def moment(self, field: str) -> str | None:
+        """Return the timestamp in *field*, or as long before now as it says."""
+        text = self.text(field)
+        try:
+            return None if text is None else clock.parse_moment(text)
+        except ValueError as error:
+            self.refuse(field, f"{error}; a + is written %2B")
+            return None
+
     def choice(self, field: str, choices: Collection[str]) -> str | None:
         """Return the text of *field*, which must be one of *choices*."""
         text = self.text(field)

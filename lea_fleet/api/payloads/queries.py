@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.csv.writing import DELIMITERS
+from ...core.event_filter import EventFilter
+from ...core.event_types import EVENTS
 from ...core.limits import (
     DEFAULT_DAYS,
     DEFAULT_EVENTS,
@@ -30,6 +32,19 @@ from .members import Members
 #: The parameters of a listing besides its filters.
 _LISTING = ("sort", "limit", "cursor", "totals", "format", "delimiter")
 
+#: The parameters of the history.
+_HISTORY = (
+    "event",
+    "machine_id",
+    "actor",
+    "since",
+    "until",
+    "limit",
+    "cursor",
+    "format",
+    "delimiter",
+)
+
 #: Filters that may be given several times.
 _REPEATABLE = {name for name, filter in FILTERS.items() if filter.kind == "choices"}
 
@@ -38,6 +53,17 @@ _REPEATABLE = {name for name, filter in FILTERS.items() if filter.kind == "choic
 class EventsQuery:
     limit: int
     before: int | None
+
+
+@dataclass(frozen=True)
+class HistoryQuery:
+    """*format* is ``json``, ``csv``, or None, *limit* None if it is not given."""
+
+    wanted: EventFilter
+    limit: int | None
+    before: int | None
+    format: str | None
+    delimiter: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +105,32 @@ def events_query(parameters: Mapping[str, Sequence[str]]) -> EventsQuery:
     members = _single(parameters, "limit", "cursor")
     limit = members.digits("limit", most=MOST_EVENTS)
     query = EventsQuery(limit or DEFAULT_EVENTS, members.digits("cursor"))
+    members.check()
+    return query
+
+
+def history_query(parameters: Mapping[str, Sequence[str]]) -> HistoryQuery:
+    """Validate the *parameters* of the history, each with all its values.
+
+    Raises InvalidField for one that is not valid.
+    """
+    joined = {**parameters}
+    if "event" in joined:
+        joined["event"] = [",".join(joined["event"])]
+    members = _single(joined, *_HISTORY)
+    query = HistoryQuery(
+        wanted=EventFilter(
+            machine_id=joined.get("machine_id", [None])[0],  # even blank, as for fleet
+            names=members.choices("event", EVENTS),
+            actor=members.text("actor", LONGEST_DETAIL),
+            since=members.moment("since"),
+            until=members.moment("until"),
+        ),
+        limit=members.digits("limit", most=MOST_EVENTS),
+        before=members.digits("cursor"),
+        format=members.choice("format", ("json", "csv")),
+        delimiter=members.choice("delimiter", DELIMITERS) or "comma",
+    )
     members.check()
     return query
 

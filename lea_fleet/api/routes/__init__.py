@@ -5,6 +5,7 @@ from ..blueprint import blueprint
 from . import (
     enrollment,
     enrollment_tokens,
+    events,
     fleet,
     machines,
     metrics,
@@ -12,5 +13,5 @@ from . import (
     unmatched,
 )
 
-__all__ = ["blueprint", "errors", "enrollment", "enrollment_tokens", "fleet"]
-__all__ += ["machines", "metrics", "openapi_document", "unmatched"]
+__all__ = ["blueprint", "errors", "enrollment", "enrollment_tokens", "events"]
+__all__ += ["fleet", "machines", "metrics", "openapi_document", "unmatched"]

@@ -6,13 +6,12 @@ from flask import Response
 
 from ...app.database import get_unit
 from ...app.state import current_state
-from ...core import clock
 from ...storage.summary import Summary
 from ..blueprint import blueprint
 from ..documents import fleet_as_csv, fleet_as_json
 from ..payloads.queries import fleet_query, summary_query
 from ..requests import next_page, parameters, prefers_csv
-from ..responses import file_response, json_response
+from ..responses import csv_response, file_response, json_response
 
 
 @blueprint.get("/fleet")
@@ -22,9 +21,7 @@ def fleet() -> Response:
     unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
         document = fleet_as_csv(unit, query.page, delimiter=query.delimiter)
-        response = file_response(document.file, "text/csv")
-        name = f"fleet-{clock.now():%Y-%m-%d}.csv"
-        response.headers["Content-Disposition"] = f"attachment; filename={name}"
+        response = csv_response(document.file, "fleet")
     else:
         document = fleet_as_json(unit, query.page, with_totals=query.with_totals)
         response = file_response(document.file, "application/json")

@@ -1,18 +1,28 @@
-"""Write machines as CSV that spreadsheets open correctly, without formulas."""
+"""Write machines and events as CSV that spreadsheets open safely and correctly."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from ..machine import COLUMNS
+from ..rows import Event
 
 #: Delimiters between two cells, by name; Excel in French expects semicolons.
 DELIMITERS = {"comma": ",", "semicolon": ";"}
 
 _HEADING = (*COLUMNS, "presence", "suspected_clone")
+
+#: The members of an actor that are columns of events.
+_ACTOR = ("role", "user", "os_user", "enrollment_token", "address")
+
+_EVENT_HEADING = ("id", "at", "event", "machine_id", *_ACTOR, "detail")
+
+#: Created once: json.dumps() would create an encoder for each event.
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 #: A cell that begins with one of these is a formula (OWASP, CSV Injection).
 #: Some spreadsheets read full-width signs as the others.
@@ -31,12 +41,42 @@ def write_table(
     older server may have stored, is replaced: Python 3.10 cannot write it, and Excel
     cannot read it.
     """
+    lines = ([agent[name] for name in _HEADING] for agent in agents)
+    _write(file, _HEADING, lines, delimiter)
+
+
+def write_events(file: IO[bytes], events: Iterable[Event], delimiter: str) -> None:
+    """Write a heading and a line for each of *events*, as :func:`write_table` does.
+
+    The detail is one cell of JSON.
+    """
+    _write(file, _EVENT_HEADING, map(_cells, events), delimiter)
+
+
+def _cells(event: Event) -> list[Any]:
+    actor, detail = event["actor"], event["detail"]
+    return [
+        event["id"],
+        event["at"],
+        event["event"],
+        event["machine_id"],
+        *(actor.get(name) for name in _ACTOR),
+        _as_json(detail) if detail else None,
+    ]
+
+
+def _write(
+    file: IO[bytes],
+    heading: Sequence[str],
+    rows: Iterable[Iterable[Any]],
+    delimiter: str,
+) -> None:
     file.write(codecs.BOM_UTF8)
-    text = codecs.getwriter("utf-8")(file)
+    text = codecs.getwriter("utf-8")(file, "replace")
     lines = csv.writer(text, delimiter=DELIMITERS[delimiter])
-    lines.writerow(_HEADING)
-    for agent in agents:
-        lines.writerow([protected(agent[name]) for name in _HEADING])
+    lines.writerow(heading)
+    for row in rows:
+        lines.writerow([protected(value) for value in row])
 
 
 def protected(value: Any) -> Any:
