@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,9 @@ import click
 #: Characters that are printed before a change is committed. A pipe or terminal with
 #: room takes 4,096 bytes at once: no other writer waits for a slow reader.
 _BEFORE_COMMIT = 1000
+
+#: Milliseconds between two looks whether a pipe has been read.
+_LOOK = 10
 
 
 @contextmanager
@@ -108,6 +112,44 @@ def answer() -> Iterator[Callable[[str], None]]:
         _discard(sys.stdout)
     except OSError as error:
         raise _fault(error) from None
+
+
+def hand_over(text: str) -> bool:
+    """Print *text*, and wait until the reader of a pipe has taken it.
+
+    Return whether there is still somebody who reads: a reader that leaves takes what
+    is in the pipe with it. Raises ClickException for any other fault.
+    """
+    try:
+        click.echo(encodable(text), nl=False)
+    except BrokenPipeError:
+        is_read = False
+    except OSError as error:
+        raise _fault(error) from None
+    else:
+        is_read = _is_taken(sys.stdout)
+    if not is_read:
+        _discard(sys.stdout)
+    return is_read
+
+
+def _is_taken(stream: TextIO) -> bool:
+    """Wait until nothing is left in the pipe *stream*; return False if nobody reads."""
+    try:
+        from fcntl import ioctl
+        from termios import FIONREAD
+
+        handle = stream.fileno()
+        if not stat.S_ISFIFO(os.fstat(handle).st_mode):
+            return True
+        poll = select.poll()
+        poll.register(handle, 0)  # only whether the reader has left
+        while any(ioctl(handle, FIONREAD, bytes(4))):
+            if poll.poll(_LOOK):
+                return False
+    except (ImportError, OSError, ValueError):  # on Windows; no file, as in tests
+        pass
+    return True
 
 
 def note(text: str) -> None:
