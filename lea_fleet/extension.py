@@ -61,6 +61,15 @@ class LeaFleet:
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
         - ``LEA_FLEET_METRICS``: ``False``.
         - ``LEA_FLEET_METRICS_TOKEN``: none; the operator's works as well.
+        - ``LEA_FLEET_ALERT_AFTER``: ``never``.
+        - ``LEA_FLEET_ALERT_SHARE``: none; such as ``0.3``.
+        - ``LEA_FLEET_WEBHOOK_URL``: none; one or several.
+        - ``LEA_FLEET_WEBHOOK_SECRET``: none; needed for webhooks.
+        - ``LEA_FLEET_WEBHOOK_PERSONAL``: ``False``.
+        - ``LEA_FLEET_MAIL_TO``: none; one address or several.
+        - ``LEA_FLEET_MAIL_FROM``: the first recipient.
+        - ``LEA_FLEET_MAIL_LANGUAGE``: ``en``; or ``fr``.
+        - ``LEA_FLEET_SMTP_URL``: none; needed for mail.
         - ``LEA_FLEET_CORS``: ``False``.
         - ``LEA_FLEET_CSRF_EXEMPT``: ``True``.
 

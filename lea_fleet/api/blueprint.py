@@ -15,19 +15,14 @@ from flask.cli import FlaskGroup
 from flask.sansio.app import App
 from flask.sansio.blueprints import BlueprintSetupState
 
+from ..app.default_settings import database_keys, default_settings
 from ..app.database import attempted, close_db
 from ..app.engine import open_store
 from ..app.host_extensions import exempt_from_csrf
 from ..app.refusals import Refusals
 from ..app.setting_sources import find_value, unknown_variables
 from ..app.setting_values import MAKE_A_TOKEN
-from ..app.settings import (
-    ConfigurationError,
-    Settings,
-    database_keys,
-    default_settings,
-    setting_keys,
-)
+from ..app.settings import ConfigurationError, Settings, setting_keys
 from ..app.state import KEY, Counters, FleetState, current_state
 from ..auth.guard import guarded
 from ..core.problems import DatabaseProblem

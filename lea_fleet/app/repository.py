@@ -25,7 +25,7 @@ from ..storage.releases import Releases
 from ..storage.replays import Replays
 from ..storage.unit_of_work import UnitOfWork
 from .engine import adopted
-from .settings import default_rule
+from .default_settings import default_rule
 
 
 class AgentRepository:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 import os
 import re
+from base64 import b64decode
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..core.clock import parse_duration
 from ..core.limits import LONGEST_BUSY_TIMEOUT
@@ -18,6 +21,12 @@ from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
 
 #: The command that generates a token that cannot be guessed.
 MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+#: The command that generates a secret for webhooks.
+MAKE_A_SECRET = (
+    'python3 -c "import base64, secrets;'
+    " print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
+)
 
 #: The default path of the operator's page.
 PAGE = "/fleet"
@@ -170,3 +179,121 @@ def _as_boolean(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return _BOOLEANS.get(value.strip().lower(), value)
+
+
+def share(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = rate(value)
+    if number >= 1:
+        raise ValueError("must be between 0 and 1")
+    return number
+
+
+def webhook_urls(value: Any) -> tuple[str, ...]:
+    # A URL may contain commas.
+    return tuple(map(_webhook_url, _several(value, r"\s+")))
+
+
+def _webhook_url(url: str) -> str:
+    shown = scheme_and_host(url)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"has a URL that is not valid ({shown})") from None
+    if not host or not url.isascii() or not url.isprintable():
+        raise ValueError(f"has a URL that is not valid ({shown})")
+    if "@" in parts.netloc:
+        raise ValueError(
+            f"must not have a user in it ({shown}): the receiver checks the signature"
+        )
+    is_safe = parts.scheme == "https"
+    if not is_safe and not (parts.scheme == "http" and is_loopback(host)):
+        raise ValueError(
+            f"must begin with https:// ({shown}); http:// is for this computer only"
+        )
+    return _Secret(url)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether *host* is this computer."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Key(str):
+    """A key that no traceback or log shows."""
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+def webhook_secrets(value: Any) -> tuple[str, ...]:
+    secrets = _several(value)
+    if len(secrets) > 2:
+        raise ValueError("must be one secret, or two while it is changed")
+    return tuple(map(_webhook_secret, secrets))
+
+
+def _webhook_secret(secret: str) -> str:
+    """Check a secret as the Standard Webhooks specification has it: 24 to 64 bytes."""
+    try:
+        key = b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError(
+            "must be whsec_ and 24 to 64 bytes in base64; make one with:"
+            f" {MAKE_A_SECRET}"
+        )
+    return _Key(secret)
+
+
+def addresses(value: Any) -> tuple[str, ...]:
+    return tuple(map(_address, _several(value)))
+
+
+def address(value: Any) -> str | None:
+    return None if value is None else _address(text(value))
+
+
+def _address(found: str) -> str:
+    if not re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", found) or not found.isascii():
+        raise ValueError("must be an e-mail address such as it@example.com")
+    return found
+
+
+def language(value: Any) -> str:
+    if value not in ("en", "fr"):
+        raise ValueError("must be 'en' or 'fr'")
+    return str(value)
+
+
+def smtp_url(value: Any) -> str | None:
+    if value is None:
+        return None
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("smtp", "smtps") or parts.path not in ("", "/"):
+        raise ValueError(
+            f"must be smtp://host:25 or smtps://host:465 ({scheme_and_host(url)})"
+        )
+    return _Secret(url)
+
+
+def _several(value: Any, between: str = r"[\s,]+") -> list[str]:
+    """Return the parts of *value*: a list, or text with *between* between them."""
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple)):
+        return [text(each) for each in value]
+    return [each for each in re.split(between, text(value)) if each]

@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..core.clock import duration_text, parse_duration
+from ..core.clock import duration_text, parse_duration, parse_lifetime
 from ..core.presence import PresenceRule
 from ..core.text import scheme_and_host
 from . import setting_values as accepted
@@ -36,6 +35,18 @@ def _set_or_not(token: str | None) -> str:
 
 def _url_shown(url: str | None) -> str:
     return "not set" if url is None else scheme_and_host(url)
+
+
+def _or_off(share: float | None) -> str:
+    return "off" if share is None else f"{share:g}"
+
+
+def _hosts_shown(urls: tuple[str, ...]) -> str:
+    return " ".join(map(scheme_and_host, urls)) or "not set"
+
+
+def _number_shown(addresses: tuple[str, ...]) -> str:
+    return f"{len(addresses)} set" if addresses else "not set"
 
 
 def _setting(
@@ -150,6 +161,54 @@ class Settings:
         "LEA_FLEET_METRICS_TOKEN", accepted.metrics_token, None, show=_set_or_not
     )
 
+    #: A machine that has been silent for this long is told to be; off with ``never``.
+    alert_after: float | None = _setting(
+        "LEA_FLEET_ALERT_AFTER", parse_lifetime, "never", show=duration_text
+    )
+
+    #: The part of the fleet that must have fallen silent at once to be told, compared
+    #: with what is usual at that hour of the week: ``0.3``. Off unless it is set.
+    alert_share: float | None = _setting(
+        "LEA_FLEET_ALERT_SHARE", accepted.share, None, show=_or_off
+    )
+
+    #: Where webhooks are sent to: one URL or several, with blanks between them. They
+    #: begin with https://; http:// is for this computer only.
+    webhook_urls: tuple[str, ...] = _setting(
+        "LEA_FLEET_WEBHOOK_URL", accepted.webhook_urls, None, show=_hosts_shown
+    )
+
+    #: What webhooks are signed with: ``whsec_…``, or two of them while it is changed.
+    webhook_secrets: tuple[str, ...] = _setting(
+        "LEA_FLEET_WEBHOOK_SECRET",
+        accepted.webhook_secrets,
+        None,
+        show=lambda secrets: _set_or_not(secrets or None),
+    )
+
+    #: Whether webhooks and mail name people: users, addresses, hostnames, reasons.
+    webhook_personal: bool = _setting(
+        "LEA_FLEET_WEBHOOK_PERSONAL", accepted.boolean, False
+    )
+
+    #: Who gets the mail: one address or several, with commas between them.
+    mail_to: tuple[str, ...] = _setting(
+        "LEA_FLEET_MAIL_TO", accepted.addresses, None, show=_number_shown
+    )
+
+    #: The sender of the mail; the first of its recipients if it is not set.
+    mail_from: str | None = _setting(
+        "LEA_FLEET_MAIL_FROM", accepted.address, None, show=_set_or_not
+    )
+
+    #: The language of the mail: ``en`` or ``fr``.
+    mail_language: str = _setting("LEA_FLEET_MAIL_LANGUAGE", accepted.language, "en")
+
+    #: The mail server: ``smtp://user:password@host:587``, or ``smtps://``.
+    smtp_url: str | None = _setting(
+        "LEA_FLEET_SMTP_URL", accepted.smtp_url, None, show=_url_shown
+    )
+
     #: Whether preflights are answered, for a CORS extension of the host.
     cors: bool = _setting("LEA_FLEET_CORS", accepted.boolean, False)
 
@@ -212,44 +271,21 @@ class Settings:
                 "LEA_FLEET_METRICS_TOKEN must not be RPA_API_TOKEN: whoever reads the"
                 " metrics would have all rights of an operator."
             )
-
-
-def default_settings(
-    api_token: str, database: Mapping[str, Any] | None = None
-) -> Settings:
-    """Return the settings of an application for which no others are set.
-
-    *database* is what is set of the :func:`database_keys`. Raises ConfigurationError.
-    """
-    given = {"RPA_API_TOKEN": api_token, **(database or {})}
-    return Settings.load(given, environment={})
-
-
-@cache
-def default_rule() -> PresenceRule:
-    """Return the presence rule of the default settings."""
-    return default_settings("-").presence_rule
-
-
-def is_default_database(config: Mapping[str, Any]) -> bool:
-    """Return whether the database is at the default path, below the current folder."""
-    if find_value("LEA_FLEET_DATABASE_URL", config, os.environ).value is not None:
-        return False
-    (setting,) = (each for each in fields(Settings) if each.name == "database")
-    default = setting.metadata["default"]
-    given = find_value(setting.metadata["key"], config, os.environ).value
-    return given is None or bool(given == default)
+        if self.webhook_urls and not self.webhook_secrets:
+            raise ConfigurationError(
+                "LEA_FLEET_WEBHOOK_URL needs LEA_FLEET_WEBHOOK_SECRET, with which the"
+                f" receiver recognizes us; make one with: {accepted.MAKE_A_SECRET}"
+            )
+        if self.mail_to and self.smtp_url is None:
+            raise ConfigurationError(
+                "LEA_FLEET_MAIL_TO needs LEA_FLEET_SMTP_URL, the server that takes the"
+                " mail: smtp://host:25"
+            )
 
 
 def setting_keys() -> list[str]:
     """Return the key of every setting, in the order of the declarations."""
     return [setting.metadata["key"] for setting in fields(Settings)]
-
-
-def database_keys() -> list[str]:
-    """Return the keys of the settings that say where the database is."""
-    found = (one for one in fields(Settings) if one.name.startswith("database"))
-    return [setting.metadata["key"] for setting in found]
 
 
 def _read(

@@ -11,7 +11,7 @@ import click
 from ..app.database import close_db, get_repository, problem_of
 from ..app.engine import open_administration
 from ..app.repository import AgentRepository
-from ..app.settings import is_default_database
+from ..app.default_settings import is_default_database
 from ..app.state import current_state
 from ..core.problems import InvalidField, Problem, UnknownAgent
 from ..core.text import printable

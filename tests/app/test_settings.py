@@ -12,12 +12,15 @@ from flask import Flask
 
 from lea_fleet import ConfigurationError, LeaFleet, blueprint, create_app
 from lea_fleet.app.setting_values import MAKE_A_TOKEN
-from lea_fleet.app.settings import Settings, default_rule, setting_keys
+from lea_fleet.app.default_settings import default_rule
+from lea_fleet.app.settings import Settings, setting_keys
 from lea_fleet.core.clock import duration_text, parse_duration
 from tests.support import docs
 from tests.support.api import OPERATOR_TOKEN, Api
 
 STRONG = "Kp3vXz9QmW7rT2yNbL5d"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
 def load(**config):
@@ -43,6 +46,15 @@ def test_the_defaults():
         reuse_connections=True,
         metrics=False,
         metrics_token=None,
+        alert_after=None,
+        alert_share=None,
+        webhook_urls=(),
+        webhook_secrets=(),
+        webhook_personal=False,
+        mail_to=(),
+        mail_from=None,
+        mail_language="en",
+        smtp_url=None,
         cors=False,
         csrf_exempt=True,
     )
@@ -76,8 +88,28 @@ IN_THE_ENVIRONMENT = {
     "LEA_FLEET_REUSE_CONNECTIONS": ("FALSE", False),
     "LEA_FLEET_METRICS": ("true", True),
     "LEA_FLEET_METRICS_TOKEN": ("1234567890123456", "1234567890123456"),
+    "LEA_FLEET_ALERT_AFTER": ("3d", 3 * 86400),
+    "LEA_FLEET_ALERT_SHARE": ("0.3", 0.3),
+    "LEA_FLEET_WEBHOOK_URL": (
+        "https://a.example/x,y\thttp://127.0.0.1:1/",
+        ("https://a.example/x,y", "http://127.0.0.1:1/"),
+    ),
+    "LEA_FLEET_WEBHOOK_SECRET": (f"{SECRET} {OTHER_SECRET}", (SECRET, OTHER_SECRET)),
+    "LEA_FLEET_WEBHOOK_PERSONAL": ("true", True),
+    "LEA_FLEET_MAIL_TO": ("a@b.example, c@d.example", ("a@b.example", "c@d.example")),
+    "LEA_FLEET_MAIL_FROM": ("lea@b.example", "lea@b.example"),
+    "LEA_FLEET_MAIL_LANGUAGE": ("fr", "fr"),
+    "LEA_FLEET_SMTP_URL": ("smtp://mail:25", "smtp://mail:25"),
     "LEA_FLEET_CORS": ("true", True),
     "LEA_FLEET_CSRF_EXEMPT": ("false", False),
+}
+
+
+#: What else has to be set.
+_NEEDED = {
+    "RPA_API_TOKEN": {"RPA_API_TOKEN": None},
+    "LEA_FLEET_WEBHOOK_URL": {"LEA_FLEET_WEBHOOK_SECRET": SECRET},
+    "LEA_FLEET_MAIL_TO": {"LEA_FLEET_SMTP_URL": "smtp://localhost"},
 }
 
 
@@ -111,7 +143,7 @@ def test_every_setting_may_be_in_the_environment(monkeypatch, settings, prefix, 
     written, used = IN_THE_ENVIRONMENT[key]
     monkeypatch.setenv(prefix + key, written)
 
-    given = {"RPA_API_TOKEN": None} if key == "RPA_API_TOKEN" else {}
+    given = _NEEDED.get(key, {})
     assert value_of(settings(**given), key) == used
 
 
@@ -339,11 +371,72 @@ def test_what_is_no_duration(wrong):
         ("LEA_FLEET_METRICS_TOKEN", "with a line end\nin it"),
         ("LEA_FLEET_METRICS_TOKEN", "lea_agent_0123456789"),
         ("LEA_FLEET_METRICS_TOKEN", "lea_enroll_0123456789"),
+        ("LEA_FLEET_ALERT_AFTER", 0),
+        ("LEA_FLEET_ALERT_SHARE", "30%"),
+        ("LEA_FLEET_ALERT_SHARE", 0),
+        ("LEA_FLEET_ALERT_SHARE", 1),
+        ("LEA_FLEET_WEBHOOK_URL", ""),
+        ("LEA_FLEET_WEBHOOK_URL", "hooks.example.com"),
+        ("LEA_FLEET_WEBHOOK_URL", "http://hooks.example.com/"),
+        ("LEA_FLEET_WEBHOOK_URL", "http://127.0.0.1.example.com/"),
+        ("LEA_FLEET_WEBHOOK_URL", "ftp://localhost/"),
+        ("LEA_FLEET_WEBHOOK_URL", "file:///etc/passwd"),
+        ("LEA_FLEET_WEBHOOK_URL", "https://user:pa55@hooks.example.com/"),
+        ("LEA_FLEET_WEBHOOK_URL", "https://hooks.example.com:http/"),
+        ("LEA_FLEET_WEBHOOK_URL", "https://[::1/"),
+        ("LEA_FLEET_WEBHOOK_URL", "https:///x"),
+        ("LEA_FLEET_WEBHOOK_URL", "https://hooks.example.com/é"),
+        ("LEA_FLEET_WEBHOOK_SECRET", SECRET.removeprefix("whsec_")),
+        ("LEA_FLEET_WEBHOOK_SECRET", "whsec_c2hvcnQ="),
+        ("LEA_FLEET_WEBHOOK_SECRET", f"whsec_{'a' * 4 * 22}"),
+        ("LEA_FLEET_WEBHOOK_SECRET", "whsec_no base64!"),
+        ("LEA_FLEET_WEBHOOK_SECRET", f"{SECRET} {SECRET} {OTHER_SECRET}"),
+        ("LEA_FLEET_WEBHOOK_PERSONAL", "yes"),
+        ("LEA_FLEET_MAIL_TO", "example.com"),
+        ("LEA_FLEET_MAIL_TO", "It <it@example.com>"),
+        ("LEA_FLEET_MAIL_FROM", "a@b.example\nBcc: c@d.example"),
+        ("LEA_FLEET_MAIL_LANGUAGE", "de"),
+        ("LEA_FLEET_SMTP_URL", "mail.example.com"),
+        ("LEA_FLEET_SMTP_URL", "http://mail.example.com"),
+        ("LEA_FLEET_SMTP_URL", "smtp://mail.example.com/x"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_name(key, value):
     with pytest.raises(ConfigurationError, match=f"^{key} "):
         load(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"LEA_FLEET_WEBHOOK_URL": "https://a.example/"}, "LEA_FLEET_WEBHOOK_SECRET"),
+        ({"LEA_FLEET_MAIL_TO": "it@a.example"}, "LEA_FLEET_SMTP_URL"),
+    ],
+)
+def test_what_is_to_be_told_needs_a_way(given, needed):
+    with pytest.raises(ConfigurationError, match=f"needs {needed}"):
+        load(**given)
+
+
+def test_no_error_shows_the_path_of_a_webhook_or_a_secret():
+    for key, value in {
+        "LEA_FLEET_WEBHOOK_URL": "http://hooks.example.com/pa55",
+        "LEA_FLEET_WEBHOOK_SECRET": "whsec_pa55",
+        "LEA_FLEET_SMTP_URL": "http://lea:pa55@mail.example.com",
+    }.items():
+        with pytest.raises(ConfigurationError) as refused:
+            load(**{key: value})
+        assert "pa55" not in str(refused.value)
+
+    settings = load(
+        LEA_FLEET_WEBHOOK_URL="https://hooks.example.com/pa55",
+        LEA_FLEET_WEBHOOK_SECRET=SECRET,
+        LEA_FLEET_MAIL_TO="it@a.example",
+        LEA_FLEET_SMTP_URL="smtp://lea:pa55@mail.example.com",
+    )
+    for shown in (repr(settings), repr(settings.shown()), repr(vars(settings))):
+        assert "pa55" not in shown
+        assert SECRET not in shown
 
 
 def test_a_misspelt_setting_is_refused_with_the_one_that_is_meant():
