@@ -76,6 +76,9 @@ MOST_ALERTS = 10_000
 
 # How long something lasts, in seconds
 
+#: An enrollment token that expires within this time is told to be about to.
+TOKEN_ENDS_SOON = 2 * _DAY
+
 #: How long alerts are kept, and how long their delivery is tried.
 ALERTS_KEPT = _DAY
 

@@ -103,6 +103,20 @@ class Alert(TypedDict):
     detail: dict[str, Any]
 
 
+class Destination(TypedDict):
+    """A row of ``lea_fleet_destinations``, without who delivers there."""
+
+    destination: str
+    position: str
+    alert_id: int
+    looked_at: str
+    delivered_at: str | None
+    fault: str | None
+    failing_since: str | None
+    attempts: int
+    next_attempt_at: str | None
+
+
 class Enrollment(NamedTuple):
     """The result of an enrollment.
 

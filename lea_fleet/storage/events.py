@@ -132,6 +132,13 @@ class Events(Repository):
         ).fetchall()
         return [(_event(row[:-1]), f"{row[-1]}-{row[0]}") for row in rows]
 
+    def get(self, event_id: int) -> Event | None:
+        """Return the event with that id, as it is now; None if it was pruned."""
+        row = self._unit.session.execute(
+            f"{_SELECT} WHERE id = :id", {"id": event_id}
+        ).fetchone()
+        return None if row is None else _event(row)
+
     def end(self) -> str:
         """Return the position after the last event that :meth:`after` shows."""
         row = self._unit.session.execute(

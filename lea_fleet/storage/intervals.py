@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core import clock
 from ..core.heartbeat_interval import REMEMBERED, longest
 from ..core.presence import INTERVALS
+from .heard import Heard
 from .unit_of_work import Repository
 
 #: Seconds until machines are counted again. Counting 100,000 takes 4 ms.
@@ -27,7 +28,8 @@ class Intervals(Repository):
     def decide(self) -> int:
         """Return the interval in seconds for the current size of the fleet.
 
-        Machines are counted once a minute. Needs an open transaction.
+        Machines are counted once a minute, and it is noted that one is heard. Needs an
+        open transaction.
         """
         now, timestamp = self._unit.now, self._unit.timestamp
         seconds, decided_at = self._last()
@@ -57,6 +59,7 @@ class Intervals(Repository):
                 "counts_until": clock.after(now, silence),
             },
         )
+        Heard(self._unit).note(timestamp, self.longest_in_use())
         return seconds
 
     def longest_in_use(self) -> int:

@@ -71,7 +71,7 @@ TABLES = (
     _table("lea_fleet_silences", "machine_id seen_at"),
     _table("lea_fleet_conditions", "alert subject since", width=2),
     _table("lea_fleet_heard", "since until alive_since"),
-    _table("lea_fleet_hours", "hour machines counts counted_at"),
+    _table("lea_fleet_hours", "hour machines counts lowest counted_at"),
     _table(
         "lea_fleet_destinations",
         "destination position alert_id looked_at delivered_at holder held_until fault"
@@ -85,7 +85,7 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 #: The columns that are whole numbers, or truth values; the others are text.
 NUMBERS = frozenset(
     "id pending replaced said max_uses uses noted seconds refused events hour machines"
-    " counts alert_id attempts".split()
+    " counts lowest alert_id attempts".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

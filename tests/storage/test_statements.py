@@ -21,8 +21,14 @@ from lea_fleet import FleetFilter
 from lea_fleet.app.database import get_host_repository
 from lea_fleet.core.listing import SORTS
 from lea_fleet.storage.alerts import Alerts
+from lea_fleet.storage.conditions import Conditions
+from lea_fleet.storage.destinations import Destinations
+from lea_fleet.storage.ending_tokens import EndingTokens
+from lea_fleet.storage.events import Events
+from lea_fleet.storage.hours import Hours
 from lea_fleet.storage.late_writes import LateWrites
 from lea_fleet.storage.refusals import RefusalCounts
+from lea_fleet.storage.silences import Silences
 from lea_fleet.storage.tables import TABLES, fingerprint, line_of
 from lea_fleet.storage.unit_of_work import UnitOfWork
 from tests.support.api import Agent
@@ -196,6 +202,43 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
                     alerts.add("machine.silent", "PC-H")
                 the_clock.advance(hours=26)
             assert len(alerts.after(0, limit=9)) == 1 == alerts.end() - 1
+            what_is_told(repository.unit)
+
+    def what_is_told(unit):
+        """The fleet is heard for weeks, but for one machine; then it is gone."""
+        agent = operator.enroll("PC-T")
+        operator.enroll("PC-S")
+        for _ in range(3):
+            ok(agent.heartbeat())
+            the_clock.advance(minutes=3)
+        silences, hours = Silences(unit), Hours(unit)
+        silences.hear()
+        for _ in range(2):
+            silences.judge(60)
+            hours.judge(0.1)
+            hours.judge(0.1)
+            the_clock.advance(days=7)
+            for _ in range(5):
+                ok(agent.heartbeat())
+                the_clock.advance(minutes=3)
+        silences.judge(60)
+        operator.uninstall("PC-S")
+        silences.judge(60)
+        with unit.transaction():
+            Conditions(unit).begin("fleet.silent", {})
+            Conditions(unit).end("fleet.silent")
+        EndingTokens(unit).judge()
+        destinations = Destinations(unit)
+        destinations.begin(["a", "b"])
+        destinations.begin(["a"])
+        assert destinations.take("a", "me", 60) is not None
+        assert destinations.deliver("a", "me", "", 0, 60)
+        destinations.skip("a", "me", "", 0)
+        destinations.fail("a", "me", "of no use", 60)
+        destinations.give_up("a", "me", "", 0, 1)
+        destinations.leave("a", "me")
+        (event,) = Events(unit).after("", limit=1)[0]
+        assert Events(unit).get(event["id"]) == event
 
     def what_was_written_after_a_move():
         with app.app_context():

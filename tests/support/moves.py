@@ -169,7 +169,7 @@ def _odd_value(table, name, column, number):
 _NOTED = ("lea_fleet_budgets", "noted")
 _NUMBERS = {
     *("said", "max_uses", "uses", "seconds", "refused", "events"),
-    *("hour", "machines", "counts", "alert_id", "attempts"),
+    *("hour", "machines", "counts", "lowest", "alert_id", "attempts"),
 }
 _UNIQUE = {"machine_id", "token_hash"}
 _MAY_BE_NULL = {

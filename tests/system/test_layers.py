@@ -23,6 +23,7 @@ LAYERS = (
     ("lea_fleet.api",),
     ("lea_fleet.page",),
     ("lea_fleet.auth",),
+    ("lea_fleet.alerts",),
     ("lea_fleet.app",),
     ("lea_fleet.storage",),  # the statements
     ("lea_fleet.storage.sqlite", "lea_fleet.storage.postgresql"),

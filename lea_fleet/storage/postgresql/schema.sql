@@ -174,6 +174,7 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_hours (
   hour bigint PRIMARY KEY,
   machines bigint NOT NULL,
   counts bigint NOT NULL,
+  lowest bigint NOT NULL,
   counted_at text COLLATE "C" NOT NULL
 );
 

@@ -198,11 +198,13 @@ CREATE TABLE IF NOT EXISTS lea_fleet_heard (
 ) WITHOUT ROWID;
 
 -- How many machines are usually online at an hour of the week, 0 to 167 from Monday
--- 00:00 UTC: the sum of all counts of that hour, and their number, halved at 8.
+-- 00:00 UTC: the sum of the lowest counts of each past week, and their number, both
+-- halved at 8; and the lowest count of the last time, so far.
 CREATE TABLE IF NOT EXISTS lea_fleet_hours (
   hour INTEGER PRIMARY KEY,
   machines INTEGER NOT NULL,
   counts INTEGER NOT NULL,
+  lowest INTEGER NOT NULL,
   counted_at TEXT NOT NULL
 );
 

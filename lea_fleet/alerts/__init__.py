@@ -1,0 +1,1 @@
+"""Tell operators and other systems what happens: webhooks and mail."""
