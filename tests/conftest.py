@@ -35,6 +35,7 @@ def pytest_unconfigure(config):
 
 #: The folders and modules whose tests run on both engines.
 _ON_BOTH = (
+    "alerts",
     "api",
     "app",
     "auth",

@@ -16,6 +16,7 @@ from .import_command import import_machines
 from .installer import installer_command
 from .list_command import list_machines
 from .move import move_command
+from .notify import notify_command
 from .openapi import openapi_command
 from .prune import prune_command
 from .release import release_command
@@ -43,6 +44,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
     "Server": (
         doctor_command,
         backup_command,
+        notify_command,
         move_command,
         schema_command,
         openapi_command,

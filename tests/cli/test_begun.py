@@ -35,6 +35,8 @@ ON_WHAT_IS_THERE = {
     "token list": "token list",
     "token revoke": "token revoke 1",
     "move": "move --to postgresql://127.0.0.1:1/none",
+    "notify": "notify",
+    "notify by a test": "notify --test",
 }
 BEGINNING = {
     "enroll": "enroll PC-1",

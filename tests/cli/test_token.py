@@ -432,6 +432,7 @@ def test_the_commands():
         "openapi",
         "schema",
         "move",
+        "notify",
     }
 
 

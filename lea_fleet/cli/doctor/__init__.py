@@ -9,6 +9,7 @@ from ...app.engine import open_administration
 from ...app.state import FleetState
 from ...core.findings import LEVELS, Finding, Level, run, worst
 from ...storage.unit_of_work import UnitOfWork
+from .alerts import alert_checks
 from .clocks import clock_checks
 from .fleet import fleet_checks
 from .settings import settings_checks
@@ -41,5 +42,6 @@ def _examine(state: FleetState, quick: bool) -> tuple[list[Finding], bool]:
             *run("database", clock_checks(found, state.rule)),
             *run("settings", settings_checks(settings, fleet)),
             *run("fleet", fleet_checks(fleet, settings.issue)),
+            *run("fleet", alert_checks(settings, fleet)),
         ]
         return findings, found.was_disturbed()

@@ -1,0 +1,65 @@
+"""Check whether alerts are delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...alerts.delivery import waiting
+from ...alerts.run import channels
+from ...app.settings import Settings
+from ...core import clock
+from ...core.findings import Checks, Verdict, ok, warning
+from ...core.rows import Destination
+from ...core.text import printable
+from ...storage.destinations import Destinations
+from ...storage.unit_of_work import UnitOfWork
+
+#: Seconds after which a run of the command is missed.
+_HOUR = 3600
+
+_RUN = "Let `flask fleet notify` run every minute: see alerts.rst."
+
+
+def alert_checks(settings: Settings, fleet: Callable[[], UnitOfWork]) -> Checks:
+    """Return the check of the alerts of the *fleet*, which may not be readable."""
+    return {"alerts": lambda: _alerts(settings, fleet())}
+
+
+def _alerts(settings: Settings, unit: UnitOfWork) -> Verdict:
+    expected = channels(unit, settings)
+    if not expected:
+        return ok("nobody is told: neither a webhook nor a mail address is set")
+    known = {each["destination"]: each for each in Destinations(unit).all()}
+    missing = [each.place for each in expected if each.name not in known]
+    if missing:
+        return warning(f"never run for {', '.join(missing)}", _RUN)
+    found = [(each, known[each.name]) for each in expected]
+    looked = min(row["looked_at"] for _, row in found)
+    if looked < clock.before(unit.now, _HOUR):
+        return warning(f"`flask fleet notify` last ran at {_time(looked)}", _RUN)
+    failing = [(each.place, row) for each, row in found if row["fault"]]
+    told = [
+        f"{each.place}: {_last(row)}, {waiting(unit, each, row)} wait"
+        for each, row in found
+    ]
+    if failing:
+        return warning(
+            "; ".join([*told, *(_fault(place, row) for place, row in failing)]),
+            "Mend the receiver, then try it: flask fleet notify --test",
+        )
+    return ok("; ".join(told))
+
+
+def _last(row: Destination) -> str:
+    if row["delivered_at"] is None:
+        return "nothing was delivered yet"
+    return f"last delivered at {_time(row['delivered_at'])}"
+
+
+def _fault(place: str, row: Destination) -> str:
+    since = _time(row["failing_since"] or "")
+    return f"{place} has failed since {since}: {printable(row['fault'] or '')}"
+
+
+def _time(at: str) -> str:
+    return f"{at[:16].replace('T', ' ')} UTC"
