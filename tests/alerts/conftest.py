@@ -12,6 +12,7 @@ from lea_fleet.app.state import current_state
 from lea_fleet.alerts.judge import judge
 from lea_fleet.alerts.run import notify
 from lea_fleet.storage.alerts import Alerts
+from lea_fleet.storage.destinations import Destinations
 from lea_fleet.storage.events import Events
 from tests.support.api import OPERATOR_TOKEN, Api
 
@@ -52,6 +53,12 @@ class Fleet:
             outcomes = [*notify(unit, current_state().settings)]
         failed = [each for each in outcomes if each.fault and not each.is_waiting]
         return sum(each.delivered for each in outcomes), len(failed)
+
+    def faults(self):
+        """Return what is stored of failed deliveries."""
+        with self.app.app_context():
+            found = Destinations(get_host_repository().unit).all()
+        return [each["fault"] for each in found if each["fault"]]
 
     def told(self):
         """Return the alerts, each with its machine."""

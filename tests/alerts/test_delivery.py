@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import threading
 
 import pytest
+import trustme
 
 from lea_fleet.alerts import deadline as deadlines
 from lea_fleet.alerts import webhook
@@ -263,3 +266,58 @@ def test_a_new_destination_is_told_what_happens_from_then_on(told, make_app):
         fleet.notify()
 
         assert another.types() == [("machine.enrolled", "PC-2")]
+
+
+# The way there
+
+
+def test_a_certificate_must_be_trusted(make_app, the_clock, tmp_path, monkeypatch):
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with receiving(context=context) as receiver:
+        told = Fleet(make_app(**receiver.settings), the_clock)
+        told.operator.enroll("PC-0")
+        told.notify()
+        told.operator.enroll("PC-1")
+        assert told.notify() == (0, 1)
+        assert receiver.messages == []
+
+        file = tmp_path / "authority.pem"
+        authority.cert_pem.write_to_path(str(file))
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        told.clock.advance(minutes=10)
+        assert told.notify() == (1, 0)
+
+
+def test_a_proxy_is_used_but_for_this_computer(make_app, the_clock, monkeypatch):
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def refuse():
+            connection, _ = proxy.accept()
+            with connection:
+                asked.append(connection.recv(1000))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        address = f"http://lea:pa55@127.0.0.1:{proxy.getsockname()[1]}"
+        for name in ("https_proxy", "http_proxy"):
+            monkeypatch.setenv(name, address)
+        monkeypatch.delenv("no_proxy", raising=False)
+        with receiving() as receiver:
+            settings = receiver.settings
+            settings["LEA_FLEET_WEBHOOK_URL"] += " https://hooks.example.com/secret"
+            told = Fleet(make_app(**settings), the_clock)
+            told.operator.enroll("PC-0")
+            told.notify()
+            told.operator.enroll("PC-1")
+
+            assert told.notify() == (1, 1)
+        thread.join()
+
+    assert asked[0].startswith(b"CONNECT hooks.example.com:443 ")
+    assert b"secret" not in asked[0]
+    (fault,) = told.faults()
+    assert "pa55" not in fault and "hooks.example.com" not in fault

@@ -110,8 +110,11 @@ def hang_up(handler):
 
 
 @contextmanager
-def receiving(secret=SECRET):
-    """Yield a :class:`Receiver` that listens on this computer."""
+def receiving(secret=SECRET, context=None):
+    """Yield a :class:`Receiver` that listens on this computer.
+
+    With *context* of ssl, it is reached by https.
+    """
     receiver = Receiver(secret)
 
     class Handler(BaseHTTPRequestHandler):
@@ -126,7 +129,10 @@ def receiving(secret=SECRET):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    receiver.url = f"http://127.0.0.1:{server.server_port}/lea"
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if context is None else "https"
+    receiver.url = f"{scheme}://127.0.0.1:{server.server_port}/lea"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
