@@ -59,6 +59,12 @@ def fleet_families(measured: Measures) -> list[Metric]:
             {"": measured.suspected_clones},
         ),
         _gauge(
+            "lea_fleet_blocks",
+            "Machine ids that are blocked.",
+            None,
+            {"": measured.blocks},
+        ),
+        _gauge(
             "lea_fleet_enrollment_tokens",
             "Enrollment tokens, by state.",
             "state",

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.listing import Status
 from ..core.machine import new_machine_id
 from ..core.presence import PresenceRule
-from ..core.problems import AlreadyEnrolled, ReactivationRefused
+from ..core.problems import ReactivationRefused
 from ..core.rows import Agent, AgentToken, Enrollment, Event
 from ..core.tokens import AGENT_PREFIX, is_long_token
 from ..storage.agent_tokens import AgentTokens
@@ -26,6 +26,7 @@ from ..storage.replays import Replays
 from ..storage.unit_of_work import UnitOfWork
 from .engine import adopted
 from .default_settings import default_rule
+from .machine_states import MachineStates
 
 
 class AgentRepository:
@@ -96,6 +97,10 @@ class AgentRepository:
     def releases(self) -> Releases:
         return Releases(self.unit)
 
+    @cached_property
+    def states(self) -> MachineStates:
+        return MachineStates(self.unit, self.uninstall)
+
     # Machines
 
     def get(self, machine_id: str) -> Agent | None:
@@ -131,7 +136,7 @@ class AgentRepository:
         not given keeps its old value. The tokens of all earlier enrollments are
         revoked.
 
-        Raises InvalidField for a new *machine_id* that is not valid,
+        Raises MachineBlocked, InvalidField for a new *machine_id* that is not valid,
         AlreadyEnrolled for an active machine, and ReactivationRefused for an
         uninstalled one unless *allow_reactivate*.
         """
@@ -142,7 +147,7 @@ class AgentRepository:
                     return self._enrolled("enrolled", agent)
             known = self.require(machine_id)
             if known["status"] == "active":
-                because = self._reason_to_reenroll(known, force)
+                because = self.releases.reason_to_reenroll(known, force=force)
                 agent = self._reset(known, details)
                 return self._enrolled("reenrolled", agent, because=because)
             if not allow_reactivate:
@@ -213,9 +218,11 @@ class AgentRepository:
     def release(self, machine_id: str) -> str:
         """Allow an active machine to be re-enrolled once.
 
-        Return until when, as ISO 8601 UTC. Raises UnknownAgent and MachineUninstalled.
+        Return until when, as ISO 8601 UTC. Raises MachineBlocked, UnknownAgent and
+        MachineUninstalled.
         """
         with self.unit.transaction(about=machine_id):
+            self.states.blocks.refuse(machine_id)
             agent = self.agents.require_active(machine_id)
             released_until = self.releases.add(agent)
             self.events.add("released", agent["machine_id"], until=released_until)
@@ -244,10 +251,11 @@ class AgentRepository:
         """Issue a new token to an active machine, and return the agent.
 
         The present token stays valid until the new one is first used; a rotation
-        before that replaces the pending one. Raises UnknownAgent and
+        before that replaces the pending one. Raises MachineBlocked, UnknownAgent and
         MachineUninstalled.
         """
         with self.unit.transaction(about=machine_id):
+            self.states.blocks.refuse(machine_id)
             agent = self.agents.require_active(machine_id)
             revoked = self.tokens.revoke_pending(agent)
             return self._replaced(agent, token, revoked, pending=True)
@@ -255,10 +263,11 @@ class AgentRepository:
     def replace_token(self, machine_id: str, token: str) -> Agent:
         """Issue a new token to an active machine, and return the agent.
 
-        Its other tokens are revoked at once. Raises UnknownAgent and
+        Its other tokens are revoked at once. Raises MachineBlocked, UnknownAgent and
         MachineUninstalled.
         """
         with self.unit.transaction(about=machine_id):
+            self.states.blocks.refuse(machine_id)
             agent = self.agents.require_active(machine_id)
             revoked = self.tokens.revoke_live(agent)
             return self._replaced(agent, token, revoked, pending=False)
@@ -274,16 +283,6 @@ class AgentRepository:
         self.tokens.prune_ended(known)
         self.releases.clear(machine_id)
         return self.agents.reset(machine_id, details)
-
-    def _reason_to_reenroll(self, known: Agent, force: bool) -> str:
-        """Return why it may be re-enrolled. Raises AlreadyEnrolled if it may not."""
-        if force:
-            return "force"
-        if self.releases.until(known) is not None:
-            return "release"
-        if self.unit.rule.is_given_up(known, self.unit.now):
-            return "silence"
-        raise AlreadyEnrolled(known)
 
     def _replaced(
         self, agent: Agent, token: str, revoked: int, *, pending: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .backup import backup_command
+from .block import block_command, blocked_command, unblock_command
 from .command import FleetGroup
 from .doctor.command import doctor_command
 from .edit import edit_command
@@ -29,11 +30,19 @@ from .uninstall import uninstall_command
 
 #: In the order of the help.
 _FAMILIES: dict[str, tuple[click.Command, ...]] = {
-    "See": (list_machines, show_command, events_command, summary_command),
+    "See": (
+        list_machines,
+        show_command,
+        events_command,
+        blocked_command,
+        summary_command,
+    ),
     "Change machines": (
         enroll_command,
         edit_command,
         uninstall_command,
+        block_command,
+        unblock_command,
         release_command,
         rotate_command,
         import_machines,

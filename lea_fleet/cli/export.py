@@ -33,7 +33,7 @@ def export_command(email: str, as_json: bool) -> None:
     """
     with open_listing() as repository:
         known = PersonalData(repository.unit).known(email)
-    if not (known["machines"] or known["acts"] or known["mentions"]):
+    if not any(isinstance(found, list) and found for found in known.values()):
         raise click.ClickException(
             "Nothing is known about a person with this e-mail address."
         )

@@ -13,6 +13,7 @@ import click
 from ..core.problems import (
     AlreadyEnrolled,
     InvalidField,
+    MachineBlocked,
     MachineUninstalled,
     Problem,
     ReactivationRefused,
@@ -41,6 +42,8 @@ def said_to_operator(problem: Problem) -> str:
             return f"{name} was uninstalled. Without --no-reactivate it is enrolled."
         case MachineUninstalled():
             return f"{name} is uninstalled. Enroll it with: flask fleet enroll {word}"
+        case MachineBlocked():
+            return f"{name} is blocked. Unblock it with: flask fleet unblock {word}"
         case UnknownEnrollmentToken():
             number = problem.members["id"]
             return (

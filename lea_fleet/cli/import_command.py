@@ -18,7 +18,7 @@ from ..api.payloads.bodies import machine_payload
 from ..core.csv.encoding import DOS, NotCsv, is_text_encoding
 from ..core.csv.reading import CsvFile, Line
 from ..core.machine import DETAILS, stored_form
-from ..core.problems import InvalidField
+from ..core.problems import InvalidField, MachineBlocked
 from ..core.temporary import copy_of
 from ..core.text import printable
 from ..storage.attempts import attempts
@@ -271,6 +271,8 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
         outcome = act(machine.machine_id, machine.details)
     except InvalidField as problem:
         return refused(problem.detail.removesuffix("."))
+    except MachineBlocked:
+        return refused("machine_id is blocked; see flask fleet blocked")
     seen[machine_id] = line.number
     return outcome
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 from flask.cli import with_appcontext
 
 from ..api.documents import fleet_as_csv
@@ -53,6 +54,20 @@ _AROUND = 4
 _COLORS = {"offline": "yellow", "stale": "red", "pending": "cyan"}
 
 
+class Marks(NamedTuple):
+    """What marks machines in the table, by their ids.
+
+    *alike* are the active ones whose ids look like those of others; *states* has the
+    words for what an operator has decided about them.
+    """
+
+    alike: Collection[str] = ()
+    states: Mapping[str, list[str]] = {}
+
+    def added(self, cell: str, agent: Agent) -> str:
+        return ", ".join([cell, *self.states.get(agent["machine_id"], ())])
+
+
 def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not is_sort(value):
         raise click.BadParameter(f"must be one of {', '.join(SORTS)}.")
@@ -70,11 +85,19 @@ def _option(name: str, filter: Declared) -> Callable[[_Command], _Command]:
     elif filter.kind == "choices":  # of active machines; --status has the others
         choices = [each for each in filter.choices if each not in STATUSES]
         kind = {"type": click.Choice(choices), "multiple": True}
+    elif filter.kind == "flag":
+        names = "/".join(filter.options)
+        return click.option(names, name, default=None, help=filter.help)
     elif filter.kind == "duration":
         kind = {"type": DurationType(), "metavar": "DURATION"}
     else:
         kind = {"callback": checked_text, "metavar": "TEXT"}
     return click.option(*filter.options, name, help=filter.help, **kind)
+
+
+def _is_given(parameter: str) -> bool:
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is not ParameterSource.DEFAULT
 
 
 def _filter_options(command: _Command) -> _Command:
@@ -125,9 +148,10 @@ def list_machines(
     The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis, and
     MACHINE is never cut. In a pipe or file everything is whole. An exclamation mark
     after the presence marks a suspected clone: two computers with one machine id; a
-    tilde, that another active machine has an id that looks the same. The totals
-    count all matches, whatever their status. With --status uninstalled, date
-    and reason take the place of presence and last seen.
+    tilde, that another active machine has an id that looks the same; "blocked"
+    that nothing enrolls it again. The totals count all matches, whatever their
+    status. With --status uninstalled, date and reason take the place of presence
+    and last seen; with --blocked, all statuses are listed unless one is given.
 
     \b
     Example: flask fleet list --presence offline --search compta
@@ -136,7 +160,7 @@ def list_machines(
         raise click.UsageError("Give only one of --json, CSV and --watch.")
     if interval is not None and not watching:
         raise click.UsageError("--interval needs --watch.")
-    if filters["status"] == "all":
+    if filters["status"] == "all" or (filters["blocked"] and not _is_given("status")):
         filters["status"] = None
     wanted = FleetFilter(sort=sort, **filters)
     page = Page(wanted, limit)
@@ -149,14 +173,14 @@ def list_machines(
         return
     with open_listing() as repository:
         agents, totals = _read(repository, page)
-        alike = frozenset() if as_json else _alike(repository)
+        marks = Marks() if as_json else _marks(repository)
     if as_json:
         active = [agent for agent in agents if agent["status"] == "active"]
         others = [agent for agent in agents if agent["status"] != "active"]
         as_api = {"active": active, "uninstalled": others, "totals": totals}
         say_json({"agents": agents, **as_api})
         return
-    for line in _table(page.wanted.status, agents, alike):
+    for line in _table(page.wanted.status, agents, marks):
         say(line)
     if agents:
         say("")
@@ -169,11 +193,11 @@ def _frame(page: Page, height: int) -> list[str]:
     rows = room if page.limit is None else min(room, page.limit)
     with open_fleet() as repository:
         agents, totals = _read(repository, replace(page, limit=rows))
-        alike = _alike(repository)
+        marks = _marks(repository)
     statuses = STATUSES if page.wanted.status is None else (page.wanted.status,)
     wanted = min(sum(totals[status] for status in statuses), page.limit or math.inf)
     more = [f"… and {wanted - len(agents)} more"] if wanted > len(agents) else []
-    listed = _table(page.wanted.status, agents, alike)
+    listed = _table(page.wanted.status, agents, marks)
     return [*listed, *more, "", totals_line(totals)]
 
 
@@ -187,9 +211,9 @@ def _read(
         return agents, listing.totals(replace(page.wanted, status=None))
 
 
-def _alike(repository: AgentRepository) -> frozenset[str]:
-    """Return the active machines whose ids look like those of others."""
-    return frozenset(chain.from_iterable(Lookalikes(repository.unit).active()))
+def _marks(repository: AgentRepository) -> Marks:
+    alike = chain.from_iterable(Lookalikes(repository.unit).active())
+    return Marks(frozenset(alike), repository.states.marks())
 
 
 def _print_csv(page: Page, delimiter: str) -> None:
@@ -199,17 +223,16 @@ def _print_csv(page: Page, delimiter: str) -> None:
         pour(file)
 
 
-def _table(
-    status: str | None, agents: list[Agent], alike: Collection[str]
-) -> list[str]:
+def _table(status: str | None, agents: list[Agent], marks: Marks) -> list[str]:
     """Return the lines of the table of *agents*, all of which have that *status*."""
     if not agents:
         return []
     if status == "uninstalled":
-        rows, fixed = [_OF_DEPARTED, *map(_row_of_departed, agents)], _FIXED_OF_DEPARTED
+        rows = [_OF_DEPARTED, *(_row_of_departed(each, marks) for each in agents)]
+        fixed = _FIXED_OF_DEPARTED
     else:
         now = clock.now()
-        rows, fixed = [_HEADING, *(_row(each, now, alike) for each in agents)], _FIXED
+        rows, fixed = [_HEADING, *(_row(each, now, marks) for each in agents)], _FIXED
     heading, *lines = table(rows, screen_width(), fixed=fixed)
     return [
         styled(heading, bold=True),
@@ -221,19 +244,20 @@ def _color(agent: Agent) -> str | None:
     return "red" if agent["suspected_clone"] else _COLORS.get(agent["presence"])
 
 
-def _row(agent: Agent, now: datetime, alike: Collection[str]) -> list[str]:
+def _row(agent: Agent, now: datetime, marks: Marks) -> list[str]:
     clone = "!" if agent["suspected_clone"] else ""
-    lookalike = "~" if agent["machine_id"] in alike else ""
+    lookalike = "~" if agent["machine_id"] in marks.alike else ""
     return [
         *machine_cells(agent),
-        agent["presence"] + clone + lookalike,
+        marks.added(agent["presence"] + clone + lookalike, agent),
         ago(agent["last_seen_at"], now),
     ]
 
 
-def _row_of_departed(agent: Agent) -> list[str]:
+def _row_of_departed(agent: Agent, marks: Marks) -> list[str]:
     reason = printable(agent["uninstall_reason"] or "-")
-    return [*machine_cells(agent), at(agent["uninstalled_at"]), reason]
+    since = marks.added(at(agent["uninstalled_at"]), agent)
+    return [*machine_cells(agent), since, reason]
 
 
 def machine_cells(agent: Agent) -> list[str]:

@@ -86,7 +86,7 @@ def _chosen(
     """Return the ids to act on, of those that were *named* before the lock was held."""
     if machine is not None:
         return [repository.require(machine)["machine_id"]]
-    known = set(named)
+    known = set(named) - set(repository.states.blocks.active())
     return [each for each in repository.tokens.machines_without() if each in known]
 
 

@@ -60,6 +60,7 @@ def show_command(machine: str, as_json: bool) -> None:
             "ignored": Ignored(repository.unit).of(agent),
             "token": repository.tokens.dates(agent),
             "released_until": _released_until(repository.releases.until(agent), agent),
+            **repository.states.of(agent),
             "events": events,
         }
     if as_json:
@@ -80,6 +81,8 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     yield "MACHINE", printable(agent["machine_id"])
     for other in shown["lookalikes"]:
         yield "LOOKS LIKE", f"{printable(other)}, which is another machine"
+    if shown["block"] is not None:
+        yield "BLOCKED", _block(shown["block"], now)
     yield "PRESENCE", agent["presence"]
     if shown["clone"] is not None:
         yield "CLONE", _clone(shown["clone"], now)
@@ -94,6 +97,11 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "REASON", printable(agent["uninstall_reason"] or "-")
     yield "TOKEN", _token(shown["token"])
     yield "RELEASED", _release(shown["released_until"])
+
+
+def _block(block: dict[str, str | None], now: datetime) -> str:
+    reason = f": {printable(block['reason'])}" if block["reason"] else ""
+    return f"{_time(block['blocked_at'], now)}{reason}"
 
 
 def _release(until: str | None) -> str:

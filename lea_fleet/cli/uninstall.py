@@ -48,12 +48,23 @@ def _each(
     callback=partial(given_text, longest=LONGEST_REASON),
     help="The reason, kept with the machine and in its history.",
 )
+@click.option(
+    "--block",
+    "is_blocking",
+    is_flag=True,
+    help="Also block each machine, so that nothing enrolls it again.",
+)
 @yes_unasked_option
 @dry_run_option
 @json_option
 @with_appcontext
 def uninstall_command(
-    machines: list[str], reason: str | None, yes: bool, dry_run: bool, as_json: bool
+    machines: list[str],
+    reason: str | None,
+    is_blocking: bool,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Mark each MACHINE as uninstalled: its tokens stop working.
 
@@ -71,10 +82,16 @@ def uninstall_command(
             with attempt, tried(dry_run, repository.transaction(about=machines)):
                 before = _known(repository, machines)
                 refuse_many(len(before), yes or dry_run)
-                after = [
-                    repository.uninstall(machine_id, reason) for machine_id in before
-                ]
-                lines = [_line(agent, before[agent["machine_id"]]) for agent in after]
+                after, lines = [], []
+                for machine_id, known in before.items():
+                    others = []
+                    if is_blocking:
+                        done = repository.states.block(machine_id, reason)
+                        others = [o for o in done.uninstalled if o not in before]
+                    agent = repository.uninstall(machine_id, reason)
+                    after.append(agent)
+                    lines.append(_line(agent, known) + ", blocked" * is_blocking)
+                    lines += [f"{printable(other)}: uninstalled" for other in others]
                 begin(changed("\n".join(lines), {"agents": after}, as_json, dry_run))
 
 

@@ -95,6 +95,19 @@ class ReleaseCancelled(EventType):
     name = "release_cancelled"
 
 
+class Blocked(EventType):
+    """A machine has been blocked, or the reason for that has changed."""
+
+    name = "blocked"
+    members = {"reason": Holds.FREE_TEXT}
+
+
+class Unblocked(EventType):
+    """A machine that was blocked may be enrolled again."""
+
+    name = "unblocked"
+
+
 class TokenRotated(EventType):
     """A machine has been given another token."""
 

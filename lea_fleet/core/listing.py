@@ -8,13 +8,13 @@ or compared with it by a test. Its SQL condition is in ``storage/listing.py``.
 from __future__ import annotations
 
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import Field, dataclass, field, fields
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
+from .cursors import decoded, encoded
 from .limits import LONGEST_DURATION
 
 Status = Literal["active", "uninstalled"]
@@ -41,8 +41,8 @@ SORTS = (
 NEWEST_FIRST = "-enrolled_at"
 
 #: The type of a filter's value: exact text, even blank; text; one of several words;
-#: any of several words; a duration.
-Kind = Literal["exact", "text", "choice", "choices", "duration"]
+#: any of several words; a duration; true or false.
+Kind = Literal["exact", "text", "choice", "choices", "duration", "flag"]
 
 
 class Declared(NamedTuple):
@@ -102,6 +102,12 @@ class FleetFilter:
         options=("--silent-for",),
         help="Only machines not seen for this long: 12h, 14d.",
     )
+    blocked: bool | None = _filter(
+        "flag",
+        options=("--blocked", "--not-blocked"),
+        help="Only machines that are blocked, or that are not.",
+        on_page=False,
+    )
     sort: str = NEWEST_FIRST
 
     def __post_init__(self) -> None:
@@ -113,6 +119,8 @@ class FleetFilter:
             raise ValueError(f"status must be {' or '.join(STATUSES)}.")
         if silence is not None and not 0 <= silence <= LONGEST_DURATION:
             raise ValueError("silent_for must be seconds, 36500 days at most.")
+        if self.blocked not in (None, True, False):
+            raise ValueError("blocked must be True or False.")
 
     @cached_property
     def sort_name(self) -> str:
@@ -172,7 +180,7 @@ def write_cursor(position: Position, wanted: FleetFilter) -> str:
     status, kind, key, row_id = position
     head = _HEAD.pack(STATUSES.index(status), KINDS.index(kind), row_id)
     packed = head + key
-    return urlsafe_b64encode(packed + _digest(packed, wanted)).decode().rstrip("=")
+    return encoded(packed + _digest(packed, wanted))
 
 
 def read_cursor(cursor: str, wanted: FleetFilter) -> Position:
@@ -180,8 +188,8 @@ def read_cursor(cursor: str, wanted: FleetFilter) -> Position:
 
     Raises ValueError for text that is not a valid cursor, or is another listing's.
     """
-    decoded = _decoded(cursor)
-    packed, digest = decoded[:-_DIGEST_SIZE], decoded[-_DIGEST_SIZE:]
+    whole = decoded(cursor)
+    packed, digest = whole[:-_DIGEST_SIZE], whole[-_DIGEST_SIZE:]
     try:
         status, kind, row_id = _HEAD.unpack_from(packed)
         position = Position(STATUSES[status], KINDS[kind], packed[_HEAD.size :], row_id)
@@ -190,16 +198,6 @@ def read_cursor(cursor: str, wanted: FleetFilter) -> Position:
     if position is None or digest != _digest(packed, wanted):
         raise ValueError("is not a valid cursor of this listing")
     return position
-
-
-def _decoded(cursor: str) -> bytes:
-    try:
-        decoded = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except ValueError:  # not ASCII, or not base64
-        return b""
-    # Python decodes base64 leniently: accept only the text that we would write.
-    written = urlsafe_b64encode(decoded).decode().rstrip("=")
-    return decoded if written == cursor else b""
 
 
 def _digest(packed: bytes, wanted: FleetFilter) -> bytes:

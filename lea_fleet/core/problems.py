@@ -148,6 +148,19 @@ class EnrollmentTokenExhausted(Forbidden):
     title = "The enrollment token is used up"
 
 
+class MachineBlocked(Forbidden):
+    """The reason is for operators, who find it with the block."""
+
+    code, action = "machine_blocked", "stop"
+    title = "The machine is blocked"
+
+    def __init__(self, machine_id: str) -> None:
+        super().__init__(
+            "An operator has blocked this machine: it may not be enrolled.",
+            machine_id=machine_id,
+        )
+
+
 class WrongMachine(Forbidden):
     code, action = "wrong_machine", "fix_request"
     title = "An agent may act for its own machine only"

@@ -128,6 +128,15 @@ class Enrollment(NamedTuple):
     agent: Agent
 
 
+class Block(TypedDict):
+    """A machine id that is kept out; ``in_fleet``: whether it was ever enrolled."""
+
+    machine_id: str
+    blocked_at: str
+    reason: str | None
+    in_fleet: bool
+
+
 class CloneSigns(TypedDict):
     """When the hostname last alternated, and when that was last reported."""
 

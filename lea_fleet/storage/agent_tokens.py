@@ -10,6 +10,7 @@ from ..core.machine import DETAILS
 from ..core.rows import Agent, AgentToken, TokenDates
 from ..core.tokens import hash_token
 from .agents import AS_TEXT, by_id
+from .blocks import HOLDER_BLOCKED
 from .unit_of_work import Repository, enrollment_of
 
 #: The condition for a token that has not been revoked.
@@ -27,10 +28,12 @@ _NEEDED = ("id", "machine_id", *DETAILS, "enrolled_at", "last_seen_at")
 _FOUND = (*_NEEDED, "state", "said")
 # 'departed' is a token that was live until the uninstall: the older server does not
 # revoke it, ours revokes it with the uninstall's timestamp. 0.1.0 always leaves
-# replaced at 0, so that its rows can be told apart by the timestamps only.
+# replaced at 0, so that its rows can be told apart by the timestamps only. A blocked
+# machine is active only if 0.1.0 has enrolled it, which knows no blocks.
 _FIND = f"""SELECT {", ".join(AS_TEXT[name] for name in _NEEDED)}, CASE
     WHEN {AS_TEXT["status"]} = 'active' THEN CASE
-      WHEN revoked_at IS NOT NULL OR token_enrolled_at <> enrolled_at THEN 'revoked'
+      WHEN revoked_at IS NOT NULL OR token_enrolled_at <> enrolled_at
+        OR EXISTS ({HOLDER_BLOCKED}) THEN 'revoked'
       WHEN first_used_at IS NOT NULL THEN 'used'
       WHEN pending THEN 'pending'
       ELSE 'unused'

@@ -9,6 +9,7 @@ from ..core.machine import IDENTITY, said_in
 from ..core.rows import Agent
 from .agent_tokens import AgentTokens
 from .agents import Agents
+from .blocks import Blocks
 from .events import Events
 from .heartbeats import changes
 from .ignored import Ignored
@@ -47,9 +48,14 @@ class Edits(Repository):
     ) -> Agent:
         """Store the *details* that are given and the new id, which must not be taken.
 
-        Return the agent. Nothing is recorded if all of it is stored already.
+        Return the agent. Nothing is recorded if all of it is stored already. Raises
+        MachineBlocked where either id is blocked, since the block would be lost.
         """
         old_id, machine_id = agent["machine_id"], new_id or agent["machine_id"]
+        if machine_id != old_id:
+            self._unit.lock_look(machine_id)
+            for each in (old_id, machine_id):
+                Blocks(self._unit).refuse(each)
         changed = changes(agent, details)
         if not changed and machine_id == old_id:
             return agent

@@ -16,6 +16,7 @@ from ..core.problems import UnknownAgent
 from .agents import AS_TEXT, Agents
 from .attempts import attempts
 from .batches import STEP, Steps, in_steps
+from .blocks import Blocks
 from .events import Events
 from .unit_of_work import UnitOfWork
 
@@ -33,17 +34,18 @@ class Erasure:
         self._unit = unit
         self._agents = Agents(unit)
         self._events = Events(unit)
+        self._blocks = Blocks(unit)
         self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
-        """Return the id under which a machine is stored, or at least its events are.
+        """Return the id under which a machine is stored, or its events or its block.
 
-        Raises UnknownAgent if there is neither.
+        Raises UnknownAgent if there is nothing.
         """
         agent = self._agents.find(machine_id)
         if agent is not None:
             return str(agent["machine_id"])
-        if not self._events.history(machine_id):
+        if not self._events.history(machine_id) and not self._blocks.find(machine_id):
             raise UnknownAgent(machine_id)
         return machine_id
 
@@ -67,8 +69,9 @@ class Erasure:
     def of_machines(self, machine_ids: Iterable[str | None]) -> Iterator[Plan]:
         """Yield a plan for each machine, of what there is to erase now."""
         for machine_id in filter(None, machine_ids):
-            history = self.history(machine_id)
-            yield of_machine(machine_id, history, self.identities(machine_id))
+            history, identities = self.history(machine_id), self.identities(machine_id)
+            reason = self._blocks.reason(machine_id)
+            yield of_machine(machine_id, history, identities, reason)
 
     def of_person(
         self, email: str, machine_ids: Iterable[str | None]
@@ -79,10 +82,12 @@ class Erasure:
         """
         for machine_id in machine_ids:
             history = self.history(machine_id, email)
-            yield of_person(machine_id, history, self.identities(machine_id), email)
+            identities = self.identities(machine_id)
+            reason = machine_id and self._blocks.reason(machine_id)
+            yield of_person(machine_id, history, identities, email, reason)
 
     def naming(self, email: str) -> list[str | None]:
-        """Return the machines whose row or events may name a person.
+        """Return the machines whose row, block or events may name a person.
 
         *email* is as addresses.person() returns it. None stands for events about no
         machine.
@@ -103,6 +108,11 @@ class Erasure:
                 "SELECT machine_id, value FROM lea_fleet_identities"
             )
             if names(value, email)
+        ]
+        found += [
+            machine_id
+            for machine_id, reason in self._blocks.reasons()
+            if mentions(reason, email)
         ]
         for machine_id, actor, detail in self._unit.rows(_mentions()):
             texts = [*json.loads(actor).values(), *_texts(json.loads(detail))]
@@ -194,6 +204,9 @@ class Erasure:
                 for name, value in plan.identities
             ],
         )
+
+        if plan.takes_block and plan.machine_id is not None:
+            self._blocks.set_reason(plan.machine_id, None)
 
     def _note(self, machine_id: str | None, fields: Iterable[str]) -> None:
         self._events.add("erased", machine_id, fields=sorted(fields))

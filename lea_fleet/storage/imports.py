@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from ..core.machine import DETAILS, new_machine_id, said_in
+from ..core.machine import DETAILS, look, new_machine_id, said_in
+from ..core.problems import MachineBlocked
 from .agent_tokens import LIVE_TOKEN, AgentTokens
 from .agents import AS_TEXT, BY_ID, Agents, by_id
+from .blocks import Blocks
 from .events import Events
 from .heartbeats import changes
 from .releases import Releases
@@ -42,6 +44,7 @@ class Imports:
         self._agents = Agents(unit)
         self._releases = Releases(unit)
         self._tokens = AgentTokens(unit)
+        self._blocked: frozenset[str] | None = None
 
     @contextmanager
     def transaction(self, machine_ids: list[str]) -> Iterator[None]:
@@ -51,10 +54,12 @@ class Imports:
         """
         with self._unit.transaction(machine_ids):
             self._unit.dialect.take_turn(self._unit.session, "import")
+            self._blocked = None  # a block takes its turn too
             yield
 
     def foresee(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
-        """Return what :meth:`add` would do, or raise InvalidField as it would."""
+        """Return what :meth:`add` would do, or raise what it would."""
+        self._refuse_blocked(machine_id)
         known = self._find(machine_id)
         if known is None:
             new_machine_id(machine_id)
@@ -65,9 +70,10 @@ class Imports:
         """Add or update a machine and allow its enrollment; return what was done.
 
         A detail that is None or missing keeps its old value. Importing the same data
-        again changes nothing. Raises InvalidField for a new *machine_id* that is not
-        valid.
+        again changes nothing. Raises MachineBlocked, and InvalidField for a new
+        *machine_id* that is not valid.
         """
+        self._refuse_blocked(machine_id)
         known = self._find(machine_id)
         if known is None:
             new = new_machine_id(machine_id)
@@ -84,6 +90,12 @@ class Imports:
             self._releases.add_endless(known)
         self._record(known["machine_id"], details, because=outcome)
         return outcome
+
+    def _refuse_blocked(self, machine_id: str) -> None:
+        if self._blocked is None:  # once for all lines of a transaction
+            self._blocked = Blocks(self._unit).looks()
+        if self._blocked and look(machine_id) in self._blocked:
+            raise MachineBlocked(machine_id)
 
     def _find(self, machine_id: str) -> dict[str, Any] | None:
         row = self._unit.session.execute(_FIND, by_id(machine_id)).fetchone()

@@ -85,6 +85,9 @@ class Dialect(Protocol):
     def contains(self, columns: Iterable[str]) -> str:
         """Return a condition: one of *columns* contains ``:q``, ignoring case."""
 
+    def integers_in(self, parameter: str) -> str:
+        """Return a query for the integers of a *parameter*, a JSON array."""
+
     def sort_key(self, column: str) -> str:
         """Return the sort expression of a text column, for the order people expect."""
 
@@ -123,6 +126,12 @@ class Dialect(Protocol):
 
     def lock(self, session: Any, machine_id: str) -> None:
         """Lock a machine that the open transaction did not find when it began."""
+
+    def lock_look(self, session: Any, machine_id: str) -> None:
+        """Wait for transactions that add a machine whose id looks like this one.
+
+        No other one begins then before the end of the open transaction.
+        """
 
     def take_turn(self, session: Any, name: str) -> None:
         """Let no other transaction that has called this with *name* run beside this.

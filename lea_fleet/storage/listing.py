@@ -22,6 +22,7 @@ from ..core.listing import (
 )
 from ..core.rows import Agent
 from .agents import AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
+from .blocks import Blocks
 from .clones import SUSPECTED
 from .interface import Dialect
 from .intervals import Intervals
@@ -39,6 +40,12 @@ def _presence(unit: UnitOfWork, presences: tuple[str, ...]) -> _Condition:
 def _silent_for(unit: UnitOfWork, seconds: float) -> _Condition:
     since = clock.before(unit.now, seconds)
     return f"{SEEN} <= :silent_since", {"silent_since": since}
+
+
+def _blocked(unit: UnitOfWork, is_wanted: bool) -> _Condition:
+    among = f"id IN ({unit.dialect.integers_in('blocked_ids')})"
+    condition = among if is_wanted else f"NOT {among}"
+    return condition, {"blocked_ids": Blocks(unit).row_ids()}
 
 
 @cache
@@ -60,6 +67,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
         {"version": version},
     ),
     "silent_for": _silent_for,
+    "blocked": _blocked,
 }
 
 

@@ -20,9 +20,12 @@ class Lookalikes(Repository):
 
     def of(self, machine_id: str) -> list[str]:
         """Return the other machines whose ids look like *machine_id*."""
+        return [each for each in self.all_of(machine_id) if each != machine_id]
+
+    def all_of(self, machine_id: str) -> list[str]:
+        """Return the machines whose ids look like *machine_id*, with itself."""
         looked_for = look(machine_id)
-        found = (each for each in self._ids(_IDS) if look(each) == looked_for)
-        return sorted(each for each in found if each != machine_id)
+        return sorted(each for each in self._ids(_IDS) if look(each) == looked_for)
 
     def near(self, machine_id: str) -> list[str]:
         """Return up to three ids that look like *machine_id*, which is not known.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..core.events import ENROLLMENTS
 from ..core.limits import LONGEST_DETAIL, MOST_VERSIONS
+from .blocks import Blocks
 from .clones import Clones
 from .enrollment_tokens import EnrollmentTokens
 from .listing import Listing
@@ -42,6 +43,7 @@ class Measures:
     uninstalls: int
     enrollment_tokens: dict[str, int]
     suspected_clones: int
+    blocks: int
 
 
 def measure(unit: UnitOfWork) -> Measures:
@@ -56,4 +58,5 @@ def measure(unit: UnitOfWork) -> Measures:
             uninstalls=events.get("uninstalled", 0),
             enrollment_tokens=EnrollmentTokens(unit).count_by_state(),
             suspected_clones=len(Clones(unit).suspects()),
+            blocks=Blocks(unit).count(),
         )

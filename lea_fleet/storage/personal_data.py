@@ -7,8 +7,15 @@ from typing import Any
 from ..core.machine import PERSONAL
 from ..core.privacy.addresses import names, person, without_others
 from ..core.privacy.erasure import OF_A_USER
-from ..core.privacy.export import acts_of, events_of, is_theirs, mentions_of
+from ..core.privacy.export import (
+    acts_of,
+    block_of,
+    events_of,
+    is_theirs,
+    mentions_of,
+)
 from ..core.privacy.ownership import History
+from .blocks import Blocks
 from .erasure import Erasure
 from .unit_of_work import UnitOfWork
 
@@ -23,16 +30,20 @@ class PersonalData:
     def known(self, typed: str) -> dict[str, Any]:
         """Return everything stored about the person with that e-mail address.
 
-        It is read in one snapshot. ``machines``, ``acts`` and ``mentions`` are empty if
-        nothing is found.
+        It is read in one snapshot. All lists are empty if nothing is found.
         """
         email = person(typed)
-        found: dict[str, list[Any]] = {"machines": [], "acts": [], "mentions": []}
+        names = ("machines", "acts", "mentions", "blocks")
+        found: dict[str, list[Any]] = {name: [] for name in names}
         with self._unit.snapshot():
             for machine_id in self._erasure.naming(email):
                 history = self._erasure.history(machine_id, email)
                 if machine_id is not None:
                     found["machines"] += self._machine(machine_id, email, history)
+                    block = self._block(machine_id, email, history)
+                    found["blocks"] += (
+                        [] if block in (None, *found["blocks"]) else [block]
+                    )
                 found["acts"] += acts_of(history, email)
                 found["mentions"] += mentions_of(history, email)
         exported_at = self._unit.timestamp
@@ -58,6 +69,12 @@ class PersonalData:
         if history.row is not None and history.holder == email:
             about["tokens"] = self._tokens(machine_id, history.row["enrolled_at"])
         return [about]
+
+    def _block(
+        self, machine_id: str, email: str, history: History
+    ) -> dict[str, Any] | None:
+        block = Blocks(self._unit).find(machine_id)
+        return None if block is None else block_of(history, email, block)
 
     def _identities(self, machine_id: str) -> list[dict[str, Any]]:
         rows = self._unit.session.execute(

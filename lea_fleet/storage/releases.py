@@ -7,6 +7,8 @@ from typing import Any
 
 from ..core import clock
 from ..core.limits import RELEASE_LIFETIME
+from ..core.problems import AlreadyEnrolled
+from ..core.rows import Agent
 from .unit_of_work import Repository, enrollment_of
 
 #: The end of an imported machine's release: it lasts until the machine enrolls.
@@ -65,6 +67,19 @@ class Releases(Repository):
             {**enrollment_of(agent), "now": self._unit.timestamp},
         ).fetchone()
         return None if row is None else str(row[0])
+
+    def reason_to_reenroll(self, known: Agent, *, force: bool) -> str:
+        """Return why an active machine may re-enroll.
+
+        Raises AlreadyEnrolled if it may not.
+        """
+        if force:
+            return "force"
+        if self.until(known) is not None:
+            return "release"
+        if self._unit.rule.is_given_up(known, self._unit.now):
+            return "silence"
+        raise AlreadyEnrolled(known)
 
     def clear(self, machine_id: str) -> None:
         """Delete the release of a machine, if there is one."""

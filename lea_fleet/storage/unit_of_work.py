@@ -136,6 +136,11 @@ class UnitOfWork:
         self.dialect.lock(self.session, machine_id)
         (self._outer or self)._read_clock()
 
+    def lock_look(self, machine_id: str) -> None:
+        """Let no other transaction add a machine whose id looks like this one."""
+        self.dialect.lock_look(self.session, machine_id)
+        (self._outer or self)._read_clock()
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Run the block so that all its reads see the same snapshot.

@@ -233,6 +233,7 @@ def test_each_operation_has_the_parameters_of_its_path():
     ("path", "url"),
     [
         ("/fleet", "/fleet"),
+        ("/blocks", "/blocks"),
         ("/fleet/summary", "/fleet/summary"),
         ("/events", "/events"),
         ("/machines/{machine_id}/events", "/machines/PC-1/events"),
@@ -333,6 +334,11 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
         installer.enroll("PC-8")
         return installer
 
+    def blocked():
+        operator.enroll("PC-1")
+        assert operator.post("/machines/PC-1/block").status_code == 200
+        return operator
+
     def without_database(fault):
         def fail(connections):
             raise fault
@@ -351,7 +357,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 operator.enroll("PC-1")
                 return to(operator, query_string={"nothing": "1"})
             case "invalid_field":
-                return to(operator, json={"machine_id": 7, "max_uses": 0})
+                return to(operator, json={"machine_id": 7, "max_uses": 0, "reason": 7})
             case "missing_token":
                 return to(Api(client))
             case "invalid_token":
@@ -372,6 +378,8 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(operator.enroll("PC-2"), json={"machine_id": "PC-1"})
             case "enrollment_token_exhausted":
                 return to(exhausted())
+            case "machine_blocked":
+                return to(blocked())
             case "not_found":
                 return to(operator, token_id="x")
             case "unknown_agent" | "unknown_enrollment_token":
@@ -438,6 +446,13 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
         released = operator.request(method, "/machines/PC-1/release")
         check(released, method, f"{on_machine}/release")
     check(operator.post("/enroll", enrolling), "POST", "/enroll")
+    for method in ("POST", "DELETE", "POST"):
+        blocked = operator.request(method, "/machines/PC-9/block")
+        check(blocked, method, f"{on_machine}/block")
+    blocking = operator.post("/machines/PC-9/block", {"reason": "stolen"})
+    check(blocking, "POST", f"{on_machine}/block")
+    for query in ("", "?limit=1"):
+        check(operator.get(f"/blocks{query}"), "GET", "/blocks")
     making = {"expires": "never"}
     made = operator.post("/enrollment-tokens", making)
     check(made, "POST", "/enrollment-tokens")
@@ -448,6 +463,12 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(revoked, "DELETE", "/enrollment-tokens/{token_id}")
     gone = operator.uninstall("PC-1", reason="replaced")
     check(gone, "POST", "/uninstall")
+    for method in ("POST", "DELETE"):
+        check(
+            operator.request(method, "/machines/PC-1/block"),
+            method,
+            f"{on_machine}/block",
+        )
     client.application.test_cli_runner().invoke(
         args=["fleet", "erase", "PC-1", "--yes"]
     )
@@ -555,6 +576,7 @@ def test_each_parameter_of_a_listing_is_described_in_the_references_words(
     [
         ("POST /enroll", "Enrolling"),
         ("POST /enrollment-tokens", "MakingEnrollmentToken"),
+        ("POST /machines/<machine_id>/block", "Blocking"),
     ],
 )
 def test_each_member_of_a_body_is_in_the_reference(reference, title, name):

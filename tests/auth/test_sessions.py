@@ -25,6 +25,8 @@ WRITES = [
     ("POST", "/machines/PC-1/token", {}),
     ("POST", "/machines/PC-1/release", {}),
     ("DELETE", "/machines/PC-1/release", {}),
+    ("POST", "/machines/PC-1/block", {}),
+    ("DELETE", "/machines/PC-1/block", {}),
     ("POST", "/enrollment-tokens", {}),
     ("DELETE", "/enrollment-tokens/1", {}),
 ]
@@ -94,7 +96,12 @@ def state(operator):
     """Return everything that a write could change."""
     return [
         operator.get(path).json
-        for path in ("/fleet", "/machines/PC-1/events", "/enrollment-tokens")
+        for path in (
+            "/fleet",
+            "/machines/PC-1/events",
+            "/enrollment-tokens",
+            "/blocks",
+        )
     ]
 
 

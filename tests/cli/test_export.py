@@ -43,6 +43,7 @@ def test_what_is_known_of_a_person(export, operator, the_clock):
         "exported_at": the_clock.iso(),
         "acts": [],
         "mentions": [],
+        "blocks": [],
     }
     assert machine.pop("agent") == operator.machine("PC-1")
     (event,) = machine.pop("events")

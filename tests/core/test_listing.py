@@ -46,7 +46,10 @@ def test_each_filter_is_in_the_reference():
 
 
 def test_each_filter_with_an_option_is_one_of_the_command():
-    options = {option.name: option.opts for option in list_machines.params}
+    options = {
+        option.name: [*option.opts, *option.secondary_opts]
+        for option in list_machines.params
+    }
 
     for name, filter in FILTERS.items():
         assert options.get(name) == (list(filter.options) or None), name

@@ -162,6 +162,12 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         for order in SORTS:
             for sort in (order, f"-{order}"):
                 assert len([*pages(operator, sort=sort, limit=1)]) == 3
+        ok(operator.post("/machines/PC-9/block", {"reason": "of zoe@example.com"}))
+        ok(operator.post("/machines/PC-8/block"))
+        cursor = ok(operator.get("/blocks?limit=1"))["next_cursor"]
+        ok(operator.get(f"/blocks?cursor={cursor}"))
+        ok(operator.get("/fleet?blocked=true"))
+        ok(operator.request("DELETE", "/machines/PC-8/block"))
         ok(operator.get("/fleet/summary"))
         assert monitor.get("/metrics").status_code == 200
 

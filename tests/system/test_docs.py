@@ -19,6 +19,7 @@ from docutils import nodes
 
 import lea_fleet
 from lea_fleet import AgentRepository, LeaFleet
+from lea_fleet.app.machine_states import MachineStates
 from lea_fleet.app.settings import Settings, setting_keys
 from lea_fleet.core.problems import Problem
 from lea_fleet.storage.enrollment_tokens import EnrollmentTokens
@@ -435,6 +436,7 @@ TITLES = {
     EnrollmentTokens: "repository.enrollment_tokens",
     Events: "repository.events",
     Listing: "repository.listing",
+    MachineStates: "repository.states",
 }
 
 
@@ -457,12 +459,13 @@ TITLES = {
                 "replace_token",
                 "transaction",
                 "snapshot",
-                "enrollment_tokens, events, listing",
+                "enrollment_tokens, events, listing, states",
             },
         ),
         (EnrollmentTokens, {"create", "list", "revoke"}),
         (Events, {"page", "after", "end"}),
         (Listing, {"page", "totals"}),
+        (MachineStates, {"block", "unblock"}),
     ],
 )
 def test_every_method_for_hosts_is_called_as_documented(reference, owner, promised):

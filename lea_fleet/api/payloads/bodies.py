@@ -80,6 +80,17 @@ def uninstall_payload(body: bytes) -> UninstallPayload:
     return payload
 
 
+def block_payload(body: bytes) -> str | None:
+    """Validate the *body* of a block; return its reason.
+
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    reason = members.text("reason", LONGEST_REASON)
+    members.check()
+    return reason
+
+
 def heartbeat_payload(body: bytes) -> HeartbeatPayload:
     """Validate the *body* of a heartbeat.
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from ...core import clock
+from ...core.cursors import read_key
 from ...core.limits import LARGEST_ID, LONGEST_BODY, LONGEST_DETAIL, LONGEST_KEY
 from ...core.machine import DETAILS, PERSONAL
 from ...core.problems import InvalidField, InvalidJson
@@ -183,6 +184,11 @@ class Members:
             return ()
         return tuple(name for name in choices if name in listed)
 
+    def flag(self, field: str) -> bool | None:
+        """Return whether the text of *field* is ``true``; None if it is absent."""
+        text = self.choice(field, ("true", "false"))
+        return None if text is None else text == "true"
+
     def number(self, field: str, *, default: int, most: int) -> int:
         value = self._members.get(field)
         if value is None:
@@ -206,6 +212,17 @@ class Members:
         else:
             return int(text)
         return None
+
+    def key(self, field: str, length: int) -> tuple[str, ...] | None:
+        """Return the key of *length* texts that the cursor in *field* stands for."""
+        text = self.text(field)
+        if text is None:
+            return None
+        try:
+            return read_key(text, length)
+        except ValueError as error:
+            self.refuse(field, str(error))
+            return None
 
     def idempotency_key(self, key: str | None) -> str | None:
         if key is not None and not 1 <= len(key) <= LONGEST_KEY:

@@ -67,6 +67,14 @@ class HistoryQuery:
 
 
 @dataclass(frozen=True)
+class BlocksQuery:
+    """*after* is the key of the last block of the previous page."""
+
+    limit: int
+    after: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
 class FleetQuery:
     """*format* is ``json``, ``csv``, or None if it is not given."""
 
@@ -135,6 +143,18 @@ def history_query(parameters: Mapping[str, Sequence[str]]) -> HistoryQuery:
     return query
 
 
+def blocks_query(parameters: Mapping[str, Sequence[str]]) -> BlocksQuery:
+    """Validate the *parameters* of a page of blocks, each with all its values.
+
+    Raises InvalidField for one that is not valid.
+    """
+    members = _single(parameters, "limit", "cursor")
+    limit = members.digits("limit", most=MOST_MACHINES)
+    query = BlocksQuery(limit or DEFAULT_MACHINES, members.key("cursor", 2))
+    members.check()
+    return query
+
+
 def summary_query(parameters: Mapping[str, Sequence[str]]) -> int:
     """Validate the *parameters* of a summary; return the number of days it covers.
 
@@ -169,6 +189,8 @@ def _value(members: Members, name: str, filter: Declared, sent: str) -> Any:
         return members.choice(name, filter.choices)
     if filter.kind == "choices":
         return members.choices(name, filter.choices)
+    if filter.kind == "flag":
+        return members.flag(name)
     return members.silence(name)
 
 

@@ -10,8 +10,10 @@ from . import (
     machines,
     metrics,
     openapi_document,
+    states,
     unmatched,
 )
 
 __all__ = ["blueprint", "errors", "enrollment", "enrollment_tokens", "events"]
-__all__ += ["fleet", "machines", "metrics", "openapi_document", "unmatched"]
+__all__ += ["fleet", "machines", "metrics", "openapi_document", "states"]
+__all__ += ["unmatched"]

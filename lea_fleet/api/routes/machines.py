@@ -91,9 +91,12 @@ def _record(
 @admits("operator", "agent")
 def machine(machine_id: str) -> Response:
     """Show a machine."""
-    principal = caller()
-    agent = acting_repository().require(target(principal, machine_id))
-    return json_response({"agent": visible_to(principal, agent)})
+    principal, repository = caller(), acting_repository()
+    agent = repository.require(target(principal, machine_id))
+    shown = {"agent": visible_to(principal, agent)}
+    if principal.is_operator:
+        shown |= repository.states.of(agent)
+    return json_response(shown)
 
 
 @blueprint.get("/machines/<machine_id>/events")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from ...core.findings import Checks, Verdict, ok, some, warning
+from ...core.findings import Checks, Verdict, fault, ok, some, warning
 from ...core.text import printable
 from ...storage.attention import Attention
+from ...storage.blocks import Blocks
 from ...storage.clones import Clones
 from ...storage.ignored import Ignored
 from ...storage.listing import Listing
@@ -29,6 +30,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
         "stale": lambda: _stale(totals()),
         "clones": lambda: _clones(fleet()),
         "lookalikes": lambda: _lookalikes(fleet()),
+        "blocked": lambda: _blocked(fleet()),
         "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
     }
@@ -84,6 +86,19 @@ def _lookalikes(unit: UnitOfWork) -> Verdict:
         f"{len(groups)} computers may be several machines: {some(pairs)}",
         "See which of them is still seen: flask fleet show MACHINE; uninstall the"
         " others: flask fleet uninstall MACHINE.",
+    )
+
+
+def _blocked(unit: UnitOfWork) -> Verdict:
+    blocks = Blocks(unit)
+    machines = blocks.active()
+    if not machines:
+        return ok(f"{blocks.count()} blocked, none of them active")
+    return fault(
+        f"{len(machines)} machines are active although they are blocked:"
+        f" {_some(machines)}",
+        "A server that knows no blocks has enrolled them: replace it, and block them"
+        " again: flask fleet block MACHINE",
     )
 
 

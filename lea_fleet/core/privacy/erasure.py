@@ -33,9 +33,10 @@ _OF_AN_OPERATOR = {"operator", "address"}
 class Plan:
     """What to erase of one machine's row and events.
 
-    *columns* of the row become null, *events* replace the stored ones, and
-    *identities* are deleted. *fields* names the kinds of data that are erased.
-    *enrolled_at* is copied from the row; *is_active* tells whether it is active.
+    *columns* of the row become null, *events* replace the stored ones, *identities*
+    are deleted, and so is the reason of a block if *takes_block*. *fields* names the
+    kinds of data that are erased. *enrolled_at* is copied from the row; *is_active*
+    tells whether it is active.
     """
 
     machine_id: str | None
@@ -44,6 +45,7 @@ class Plan:
     columns: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
+    takes_block: bool = False
     fields: set[str] = field(default_factory=set)
 
     @property
@@ -58,6 +60,7 @@ class Plan:
             "enrolled_agents": int(bool(self.columns)),
             "lea_fleet_events": len(self.events),
             "lea_fleet_identities": len(self.identities),
+            "lea_fleet_blocks": int(self.takes_block),
         }
         return {table: count for table, count in counted.items() if count}
 
@@ -80,11 +83,15 @@ def total(summaries: Iterable[Summary]) -> dict[str, int]:
 
 
 def of_machine(
-    machine_id: str, history: History, identities: Sequence[Identity]
+    machine_id: str,
+    history: History,
+    identities: Sequence[Identity],
+    reason: str | None = None,
 ) -> Plan:
     """Plan to erase all personal data of a machine, of every user that it had.
 
-    The names of operators who acted on it stay.
+    *reason* is that of its block, if it is blocked for one. The names of operators who
+    acted on it stay.
     """
     redaction = Redaction(
         values=everything(history), before=True, after=True, address=True
@@ -92,6 +99,7 @@ def of_machine(
     plan = Plan(machine_id, identities=list(identities))
     _plan_events(plan, history, lambda number: redaction)
     _plan_row(plan, history, redaction, lambda name, value: True)
+    _plan_block(plan, redaction, reason)
     plan.fields |= {name for name, _ in identities}
     return plan
 
@@ -101,9 +109,11 @@ def of_person(
     history: History,
     identities: Sequence[Identity],
     email: str,
+    reason: str | None = None,
 ) -> Plan:
     """Plan to erase the data of the person with that *email*, for whom *history* is.
 
+    *reason* is that of the machine's block, if it is blocked for one.
     Their name as an operator is erased too. What the machine reported only while others
     had it stays; so does the hostname in the row if somebody else has the machine now.
     """
@@ -116,6 +126,7 @@ def of_person(
         return left or history.holder == email
 
     _plan_row(plan, history, everywhere, is_theirs)
+    _plan_block(plan, everywhere, reason)
     others = history.of_others(email)
     plan.identities = [
         (name, value)
@@ -156,4 +167,10 @@ def _plan_row(
     plan.fields |= set(plan.columns)
     if redaction.is_in(row[_REASON]):
         plan.columns.append(_REASON)
+        plan.fields.add("reason")
+
+
+def _plan_block(plan: Plan, redaction: Redaction, reason: str | None) -> None:
+    if redaction.is_in(reason):
+        plan.takes_block = True
         plan.fields.add("reason")

@@ -10,6 +10,7 @@ from typing import Any
 from ..event_types import Holds
 from ..events import ROLES_ON_THE_MACHINE, holds, members
 from ..identity import is_longer_spelling
+from ..rows import Block
 from ..text import folded
 from .addresses import mentions, mentions_any, names, without_others
 from .ownership import History
@@ -48,6 +49,18 @@ def mentions_of(history: History, email: str) -> list[dict[str, Any]]:
         if mentions(event["detail"][name], email)
         and not _names_others(history, email, event["detail"][name])
     ]
+
+
+def block_of(history: History, email: str, block: Block) -> dict[str, Any] | None:
+    """Return the block of a machine that is theirs, or whose reason mentions them.
+
+    None if it is neither, or only mentioned beside others.
+    """
+    has_others = _names_others(history, email, block["reason"])
+    if history.holder != email and (has_others or not mentions(block["reason"], email)):
+        return None
+    shown = {name: block[name] for name in ("machine_id", "blocked_at", "reason")}
+    return shown | ({"reason": None} if has_others else {})
 
 
 def _shown(history: History, email: str, number: int) -> dict[str, Any]:

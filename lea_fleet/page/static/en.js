@@ -169,6 +169,8 @@ export default {
   "event.edited": "ID or details corrected",
   "event.released": "Re-enrollment allowed",
   "event.release_cancelled": "Re-enrollment canceled",
+  "event.blocked": "Blocked",
+  "event.unblocked": "Unblocked",
   "event.token_rotated": "New token issued",
   "event.token_revoked": "Token revoked",
   "event.identity_changed": "Hostname or user changed",

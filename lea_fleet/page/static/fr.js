@@ -169,6 +169,8 @@ export default {
   "event.edited": "Identifiant ou informations corrigés",
   "event.released": "Réenrôlement autorisé",
   "event.release_cancelled": "Autorisation de réenrôlement annulée",
+  "event.blocked": "Bloquée",
+  "event.unblocked": "Débloquée",
   "event.token_rotated": "Nouveau jeton créé",
   "event.token_revoked": "Jeton révoqué",
   "event.identity_changed": "Nom d’hôte ou utilisateur modifié",

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from ...core.machine import stored_form
+from ...core.machine import look, stored_form
 from ...core.text import sort_key
 from ..interface import Following
 from .errors import is_conflict
@@ -75,6 +75,10 @@ class PostgresqlDialect:
         ]
         return f"({' OR '.join(found)})"
 
+    def integers_in(self, parameter: str) -> str:
+        values = f"json_array_elements_text(CAST(:{parameter} AS json))"
+        return f"SELECT CAST(value AS bigint) FROM {values}"
+
     def sort_key(self, column: str) -> str:
         return f"coalesce({column}_key, '')"
 
@@ -112,10 +116,14 @@ class PostgresqlDialect:
         found = session.run_before(begin, lock, values)
         if not found and isinstance(about, str):
             # A new machine has no row to wait for. Whoever waits here finds it then.
-            session.run_before(_turn_of(session, stored_form(about)), lock, values)
+            session.run_before(_turn_of(session, about), lock, values)
 
     def lock(self, session: Session, machine_id: str) -> None:
         session.execute(_LOCK_ONE, {"id": machine_id})
+
+    def lock_look(self, session: Session, machine_id: str) -> None:
+        self.take_turn(session, "import")  # which locks no id that has no row
+        session.command(_turn_of(session, machine_id))
 
     def take_turn(self, session: Session, name: str) -> None:
         # Of this transaction, so that it works behind a connection pooler.
@@ -143,9 +151,10 @@ class PostgresqlDialect:
 def _turn_of(session: Session, machine_id: str) -> bytes:
     """Return the statement that waits for transactions about a machine without a row.
 
-    It ends with the transaction, so that it works behind a connection pooler.
+    Of all ids that look alike, so that none is added while one of them is blocked. It
+    ends with the transaction, so that it works behind a connection pooler.
     """
-    name = f"{session.schema} {machine_id}".encode("utf-8", "surrogatepass")
+    name = f"{session.schema} {look(machine_id)}".encode("utf-8", "surrogatepass")
     key = int.from_bytes(blake2b(name, digest_size=8).digest(), "big", signed=True)
     return b"SELECT pg_advisory_xact_lock(%d)" % key
 

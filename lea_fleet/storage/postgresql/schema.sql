@@ -73,6 +73,14 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_releases (
   released_until text COLLATE "C" NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_blocks (
+  look text COLLATE "C" PRIMARY KEY,
+  machine_id text COLLATE "C" NOT NULL,
+  blocked_at text COLLATE "C" NOT NULL,
+  reason text COLLATE "C"
+);
+CREATE INDEX IF NOT EXISTS lea_fleet_blocks_machine ON {schema}.lea_fleet_blocks(machine_id);
+
 CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_identities (
   machine_id text COLLATE "C" NOT NULL,
   name text COLLATE "C" NOT NULL,

@@ -54,6 +54,9 @@ class SqliteDialect:
         searched = " || char(0) || ".join([f"coalesce({name}, '')" for name in columns])
         return f"lea_fleet_contains(CAST({searched} AS BLOB), :q)"
 
+    def integers_in(self, parameter: str) -> str:
+        return f"SELECT value FROM json_each(:{parameter})"
+
     def sort_key(self, column: str) -> str:
         return f"lea_fleet_sort_key(CAST({column} AS BLOB))"
 
@@ -75,6 +78,9 @@ class SqliteDialect:
 
     def lock(self, session: sqlite3.Connection, machine_id: str) -> None:
         pass  # begin_writing() has locked the file
+
+    def lock_look(self, session: sqlite3.Connection, machine_id: str) -> None:
+        pass
 
     def take_turn(self, session: sqlite3.Connection, name: str) -> None:
         return  # no other transaction writes beside this one

@@ -80,6 +80,17 @@ CREATE TABLE IF NOT EXISTS lea_fleet_releases (
   released_until TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Machine ids that no enrollment brings into the fleet, whether they were ever in it or
+-- not. look is what ids that look alike have in common (core/machine.py), machine_id the
+-- one that an operator blocked.
+CREATE TABLE IF NOT EXISTS lea_fleet_blocks (
+  look TEXT PRIMARY KEY,
+  machine_id TEXT NOT NULL,
+  blocked_at TEXT NOT NULL,
+  reason TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lea_fleet_blocks_machine ON lea_fleet_blocks(machine_id);
+
 -- Hostnames and users that a machine recently stopped reporting, in lower case. One
 -- that comes back within a day is not a change; a hostname that does so makes the
 -- machine a suspected clone.

@@ -69,6 +69,7 @@ CHECKS = {
         "stale",
         "clones",
         "lookalikes",
+        "blocked",
         "details",
         "tokens",
     ],

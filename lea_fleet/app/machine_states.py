@@ -1,0 +1,116 @@
+"""What an operator decides about a machine besides its enrollment: to keep it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ..core.machine import new_machine_id, stored_form
+from ..core.rows import Agent, Block
+from ..storage.agents import Agents
+from ..storage.blocks import Blocks
+from ..storage.events import Events
+from ..storage.lookalikes import Lookalikes
+from ..storage.unit_of_work import UnitOfWork
+
+
+class Blocked(NamedTuple):
+    """A *block*, and the ids of the machines that were *uninstalled* for it."""
+
+    block: Block
+    uninstalled: list[str]
+
+
+class MachineStates:
+    """Block machines. Each write runs in a transaction, or is a part of the open one.
+
+    Reached as :attr:`AgentRepository.states`, whose method *uninstall* is.
+    """
+
+    def __init__(
+        self, unit: UnitOfWork, uninstall: Callable[[str, str | None], Agent]
+    ) -> None:
+        self._unit = unit
+        self._uninstall = uninstall
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        return Blocks(self._unit)
+
+    def of(self, agent: Agent) -> dict[str, Any]:
+        """Return what is decided about an *agent*, by name; for operators only."""
+        block = self.blocks.find(agent["machine_id"])
+        if block is None:
+            return {"block": None}
+        return {"block": {name: block[name] for name in ("blocked_at", "reason")}}
+
+    def marks(self) -> dict[str, list[str]]:
+        """Return the words for what is decided, by machine id."""
+        return {machine_id: ["blocked"] for machine_id in self.blocks.known()}
+
+    def block(self, machine_id: str, reason: str | None = None) -> Blocked:
+        """Keep a machine out: uninstall it, and let nothing enroll it again.
+
+        It holds for all machines whose ids look alike, and for an id that was never
+        enrolled. One that is blocked already keeps its date, and its reason unless
+        another one is given. Raises InvalidField for an id that no machine can have.
+        """
+        unit, events = self._unit, Events(self._unit)
+        with unit.transaction():
+            unit.lock_look(machine_id)
+            alike = self._locked(machine_id)
+            block = self.blocks.find(machine_id)
+            if block is None:
+                named = _named(machine_id, alike)
+                self.blocks.add(named, reason)
+            elif reason not in (None, block["reason"]):
+                named = block["machine_id"]
+                self.blocks.set_reason(named, reason)
+            else:
+                named, reason = "", block["reason"]
+            for each in (alike or [named]) if named else ():
+                events.add("blocked", each, reason=reason)
+            uninstalled = [each for each in alike if self._uninstalls(each, reason)]
+            return Blocked(self._require(machine_id), uninstalled)
+
+    def unblock(self, machine_id: str) -> Block | None:
+        """Let a machine be enrolled again; return the block that it had, if any."""
+        unit, events = self._unit, Events(self._unit)
+        with unit.transaction():
+            unit.lock_look(machine_id)
+            block = self.blocks.find(machine_id)
+            if block is None:
+                return None
+            self.blocks.remove(machine_id)
+            known = Lookalikes(unit).all_of(machine_id)
+            for each in known or [block["machine_id"]]:
+                events.add("unblocked", each)
+            return block
+
+    def _locked(self, machine_id: str) -> list[str]:
+        """Return the machines that look like this one, each of them locked."""
+        alike = Lookalikes(self._unit).all_of(machine_id)
+        for each in alike:
+            self._unit.lock(each)
+        return alike
+
+    def _uninstalls(self, machine_id: str, reason: str | None) -> bool:
+        agent = Agents(self._unit).find(machine_id)  # None if its id is not text
+        if agent is None or agent["status"] != "active":
+            return False
+        self._uninstall(machine_id, reason)
+        return True
+
+    def _require(self, machine_id: str) -> Block:
+        block = self.blocks.find(machine_id)
+        assert block is not None
+        return block
+
+
+def _named(machine_id: str, alike: list[str]) -> str:
+    """Return the id to keep with a block: that of a machine that is known, if any."""
+    for known in (machine_id, stored_form(machine_id), *alike[:1]):
+        if known in alike:
+            return known
+    return new_machine_id(machine_id)
