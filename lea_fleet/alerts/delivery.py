@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ..core import clock
 from ..core.limits import ALERTS_KEPT
@@ -67,7 +68,7 @@ class Delivery:
             return replace(done, fault=_OTHER, is_waiting=True)
         try:
             done, found = self._drop_old(found, done)
-            if _is_early(found, self._unit.timestamp):
+            if _is_early(found, self._unit.now):
                 why = f"{found['fault']}; tried again at {found['next_attempt_at']}"
                 return replace(done, fault=why, is_waiting=True)
             return self._deliver(found, done)
@@ -142,8 +143,10 @@ class Delivery:
         return replace(done, fault=str(failed))
 
 
-def _is_early(found: Destination, now: str) -> bool:
-    return found["next_attempt_at"] is not None and found["next_attempt_at"] > now
+def _is_early(found: Destination, now: datetime) -> bool:
+    """Tell whether to wait; not if the clock has been set back since it failed."""
+    due, longest = found["next_attempt_at"], 2 * _WAITS[-1]
+    return due is not None and clock.iso(now) < due < clock.after(now, longest)
 
 
 def waiting(unit: UnitOfWork, channel: Channel, found: Destination) -> int:

@@ -82,6 +82,9 @@ TOKEN_ENDS_SOON = 2 * _DAY
 #: How long alerts are kept, and how long their delivery is tried.
 ALERTS_KEPT = _DAY
 
+#: How long a destination of alerts is remembered that nobody delivers to any more.
+DESTINATION_KEPT = 7 * _DAY
+
 #: Default lifetime of an enrollment token; default and largest number of uses.
 ENROLLMENT_TOKEN_LIFETIME = 7 * _DAY
 ENROLLMENT_TOKEN_USES = 100

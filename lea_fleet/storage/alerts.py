@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import clock
 from ..core.alerts import require_alert
-from ..core.limits import ALERTS_KEPT, MOST_ALERTS
+from ..core.limits import ALERTS_KEPT, DESTINATION_KEPT, MOST_ALERTS
 from ..core.rows import Alert
 from .events import Events
 from .unit_of_work import Repository
@@ -30,9 +30,6 @@ _UNDELIVERED = (
 )
 
 _HOUR = 3600
-
-#: A destination at which nobody has looked for so many seconds is not in use.
-_IN_USE = 7 * ALERTS_KEPT
 
 
 class Alerts(Repository):
@@ -96,7 +93,7 @@ class Alerts(Repository):
             "since": clock.before(now, ALERTS_KEPT),
             "least": newest - MOST_ALERTS * 9 // 10 if is_full else 0,
         }
-        in_use = clock.before(now, _IN_USE)
+        in_use = clock.before(now, DESTINATION_KEPT)
         ((undelivered,),) = session.execute(
             _UNDELIVERED, {**dropped, "in_use": in_use}
         ).fetchall()

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any, cast
 
 from ..core import clock
+from ..core.limits import DESTINATION_KEPT
 from ..core.rows import Destination
 from .alerts import Alerts
 from .events import Events
@@ -30,32 +31,30 @@ class Destinations(Repository):
         return self._select("ORDER BY destination")
 
     def begin(self, names: Collection[str]) -> None:
-        """Begin with new destinations; forget those that are not among *names*.
+        """Begin with those of *names* that are new: they are told what comes.
 
-        A new one is told what happens from now on.
+        Forget the others only after a week, since another server may deliver there.
         """
-        known = {each["destination"] for each in self.all()}
-        if known == set(names):
+        known, unit = {each["destination"] for each in self.all()}, self._unit
+        if known >= set(names):
             return
-        with self._unit.transaction():
-            position, alert_id = Events(self._unit).end(), Alerts(self._unit).end()
-            for name in known - set(names):
-                self._unit.session.execute(
-                    "DELETE FROM lea_fleet_destinations WHERE destination = :name",
-                    {"name": name},
-                )
+        with unit.transaction():
+            unit.session.execute(
+                "DELETE FROM lea_fleet_destinations WHERE looked_at < :long_ago",
+                {"long_ago": clock.before(unit.now, DESTINATION_KEPT)},
+            )
+            begins = {
+                "position": Events(unit).end(),
+                "alert_id": Alerts(unit).end(),
+                "now": unit.timestamp,
+            }
             for name in sorted(set(names) - known):
-                self._unit.session.execute(
+                unit.session.execute(
                     "INSERT INTO lea_fleet_destinations"
                     " (destination, position, alert_id, looked_at)"
                     " VALUES (:name, :position, :alert_id, :now)"
                     " ON CONFLICT (destination) DO NOTHING",
-                    {
-                        "name": name,
-                        "position": position,
-                        "alert_id": alert_id,
-                        "now": self._unit.timestamp,
-                    },
+                    {"name": name, **begins},
                 )
 
     def take(self, name: str, holder: str, seconds: float) -> Destination | None:

@@ -257,6 +257,29 @@ def test_two_runs_at_once_tell_once(told, receiver, make_app):
     assert len(receiver.ids) == len(set(receiver.ids)) == 50
 
 
+def test_servers_with_different_settings_do_not_forget_each_others_destinations(
+    told, receiver, make_app
+):
+    with receiving() as another:
+        other = Fleet(make_app(**another.settings), told.clock)
+        other.notify()
+        told.operator.enroll("PC-1")
+        for fleet in (told, other, told, other):
+            fleet.notify()
+
+        expected = [("machine.enrolled", "PC-1")]
+        assert receiver.types() == another.types() == expected
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(told, receiver):
+    receiver.answers = [status(500)]
+    told.operator.enroll("PC-1")
+    told.notify()
+    told.clock.advance(days=-1)
+
+    assert told.notify() == (1, 0)
+
+
 def test_a_new_destination_is_told_what_happens_from_then_on(told, make_app):
     with receiving() as another:
         fleet = Fleet(make_app(**another.settings), told.clock)
