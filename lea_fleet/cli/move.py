@@ -33,6 +33,7 @@ from .move_report import (
     errors_written,
     refuse_to_replace,
     report_of,
+    say_brought,
     say_digests,
     say_late,
     tell,
@@ -254,35 +255,35 @@ def _again(source: Source, target: Target, there: Settings, as_json: bool) -> No
     kept = source.prints()
     with source.alone(), source.snapshot() as rows:
         late = late_rows(rows, kept)
-        done, brought = _bring(there, late, kept)
+        done, writes = _bring(there, late, kept)
         if late:
             known = prints_of(rows)
-            machines = known["enrolled_agents"], kept["enrolled_agents"], brought
-            source.keep(here, {**known, "enrolled_agents": joined(*machines)})
+            machines = known["enrolled_agents"], kept["enrolled_agents"]
+            all_machines = joined(*machines, writes.brought.tobytes())
+            source.keep(here, {**known, "enrolled_agents": all_machines})
     report = [
         {"table": table, "outcome": outcome, "rows": count}
         for (table, outcome), count in sorted(done.items())
     ]
     if as_json:
-        say_json({"brought": report})
-        return
-    for each in report:
-        say(f"{each['table']}: {each['rows']} {each['outcome']}")
-    if not report:
+        say_json({"brought": report, "kept": writes.kept})
+    elif report:
+        say_brought(report, writes.kept)
+    else:
         say(f"Nothing was written to {printable(source.place)} since the move.")
 
 
 def _bring(
     there: Settings, late: Mapping[str, list[Any]], kept: Mapping[str, bytes]
-) -> tuple[Counter[tuple[str, str]], bytes]:
-    """Return what became of how many rows, and the fingerprints of new machines."""
+) -> tuple[Counter[tuple[str, str]], LateWrites]:
+    """Return what became of how many rows, and what wrote them."""
     store = open_store(there)
     with _reported(store):
         session = store.acquire()
         try:
             unit = UnitOfWork(session, store.dialect, current_state().rule)
             writes = LateWrites(unit)
-            return Counter(writes.bring(late, kept)), writes.brought.tobytes()
+            return Counter(writes.bring(late, kept)), writes
         finally:
             store.release(session)
             store.close_idle()

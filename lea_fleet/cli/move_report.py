@@ -25,6 +25,9 @@ _HEADING = ("TABLE", "ROWS", "DIGEST")
 #: Hexadecimal digits of a digest that are printed; --json has all 64.
 _SHOWN = 16
 
+#: Machines that are named; --json has all.
+_NAMED = 10
+
 
 def say_late(late: Mapping[str, int]) -> None:
     if not late:
@@ -36,6 +39,16 @@ def say_late(late: Mapping[str, int]) -> None:
         " rows. Stop it, then bring them over with --again.",
         fg="yellow",
     )
+
+
+def say_brought(report: list[dict[str, Any]], kept: list[str]) -> None:
+    for each in report:
+        say(f"{each['table']}: {each['rows']} {each['outcome']}")
+    if kept:
+        more = len(kept) - _NAMED
+        named = ", ".join(map(printable, kept[:_NAMED]))
+        rest = f" and {more} more" if more > 0 else ""
+        say(f"Kept, since both sides have changed them: {named}{rest}.", fg="yellow")
 
 
 def tell(step: str, rows: int) -> None:

@@ -56,6 +56,8 @@ class LateWrites(Repository):
         super().__init__(unit)
         #: The fingerprints of the machines as they are here now.
         self.brought = array("q")
+        #: The machines that stay as they are here, since both sides have changed them.
+        self.kept: list[str] = []
 
     def bring(
         self, late: Mapping[str, list[Row]], kept: Mapping[str, bytes]
@@ -102,6 +104,7 @@ class LateWrites(Repository):
             self._remember(id, machine)
             return "added"
         if tuple(here) not in prints:
+            self.kept.append(machine["machine_id"])
             return "kept"
         self._remember(here[0], machine)
         given = ", ".join(f"{name} = :{name}" for name in stored)

@@ -119,9 +119,41 @@ def test_one_that_both_sides_have_changed_stays_as_it_is_on_the_new_one(
 
     result = run_move(sqlite_file, postgresql_schema, "--again")
 
-    assert result.stdout == "enrolled_agents: 1 kept\n"
+    assert result.stdout == (
+        "enrolled_agents: 1 kept\n" "Kept, since both sides have changed them: PC-1.\n"
+    )
     assert rows_of(postgresql_schema) == before
     assert again() == {}
+
+
+@pytest.fixture
+def both_changed(fleet, postgresql_schema):
+    """Twelve machines that both sides have enrolled since the move."""
+    names = [f"BOTH-{number}" for number in range(12)]
+    with operator_of(postgresql_schema) as operator:
+        for name in names:
+            fleet.enroll(name)
+            operator.enroll(name)
+    return names
+
+
+def test_ten_of_those_that_both_have_changed_are_named(
+    both_changed, sqlite_file, postgresql_schema
+):
+    result = run_move(sqlite_file, postgresql_schema, "--again")
+
+    assert result.stdout == (
+        "enrolled_agents: 12 kept\n"
+        f"Kept, since both sides have changed them: {', '.join(both_changed[:10])}"
+        " and 2 more.\n"
+    )
+
+
+def test_all_of_those_that_both_have_changed_are_in_the_json(
+    both_changed, sqlite_file, postgresql_schema
+):
+    assert moved(sqlite_file, postgresql_schema, "--again")["kept"] == both_changed
+    assert moved(sqlite_file, postgresql_schema, "--again")["kept"] == []
 
 
 def test_what_is_late_again_is_brought_again(fleet, again, postgresql_schema):
