@@ -56,8 +56,8 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "enrollment_token.expiring": {
         "en": ("1 enrollment token expires soon", "{n} enrollment tokens expire soon"),
         "fr": (
-            "1 jeton d’inscription expire bientôt",
-            "{n} jetons d’inscription expirent bientôt",
+            "1 jeton d’enrôlement expire bientôt",
+            "{n} jetons d’enrôlement expirent bientôt",
         ),
     },
     "enrollment_token.used_up": {
@@ -66,8 +66,8 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "{n} enrollment tokens are nearly used up",
         ),
         "fr": (
-            "1 jeton d’inscription est presque épuisé",
-            "{n} jetons d’inscription sont presque épuisés",
+            "1 jeton d’enrôlement est presque épuisé",
+            "{n} jetons d’enrôlement sont presque épuisés",
         ),
     },
     "fleet.alerts_dropped": {
@@ -105,7 +105,7 @@ _MEMBERS = {
         "user_email": "{}",
         "last_seen_at": "vue pour la dernière fois {}",
         "code": "{}",
-        "enrollment_token": "jeton d’inscription {}",
+        "enrollment_token": "jeton d’enrôlement {}",
         "online": "en ligne : {}",
         "usual": "d’habitude : {}",
         "expires_at": "expire {}",

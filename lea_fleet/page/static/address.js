@@ -3,7 +3,10 @@
 // The filters of the list and its order: if one changes, the first page is shown.
 export const LISTING = ["presence", "q", "version", "silent_for", "sort"];
 
-const NAMES = ["view", "machine", ...LISTING, "cursor", "page"];
+// The filters of the history, likewise.
+export const HISTORY = ["event", "actor", "since"];
+
+const NAMES = ["view", "machine", ...LISTING, ...HISTORY, "cursor", "page"];
 
 let listener = () => {};
 
@@ -58,7 +61,7 @@ function changed(changes) {
 }
 
 function isAnother(changes) {
-  return LISTING.some((name) => name in changes);
+  return [...LISTING, ...HISTORY].some((name) => name in changes);
 }
 
 window.addEventListener("popstate", () => listener());

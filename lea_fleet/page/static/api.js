@@ -26,9 +26,9 @@ export const get = (path, options) => json("GET", path, options);
 export const post = (path, body = {}) => json("POST", path, { body });
 export const remove = (path) => json("DELETE", path, { body: {} });
 
-// Return a listing as CSV: its content and file name.
-export async function csv(query) {
-  const response = await send("GET", "/fleet", { query: { ...query, format: "csv" } });
+// Return the list at `path` as CSV: its content and file name.
+export async function csv(path, query) {
+  const response = await send("GET", path, { query: { ...query, format: "csv" } });
   const offered = response.headers.get("Content-Disposition") ?? "";
   const [, name = "fleet.csv"] = /filename=([\w.-]+)/.exec(offered) ?? [];
   return { name, bytes: await response.blob() };

@@ -1,10 +1,9 @@
 // The filters of the list, and its CSV download.
 
 import { go, LISTING, state } from "./address.js";
-import { csv, Failure } from "./api.js";
+import { csvButton } from "./csv.js";
 import { button, el, field, select, visible } from "./dom.js";
-import { inOneLine } from "./failures.js";
-import { language, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { clear, query } from "./wanted.js";
 
 const PRESENCES = ["online", "offline", "stale", "pending", "uninstalled"];
@@ -42,8 +41,8 @@ export class Filters {
     this.silence = select("silence", silences(), "", (silent_for) => go({ silent_for }));
     this.sort = select("sort", sorts(), "", (sort) => go({ sort }));
     this.clear = button(t("list.clear"), clear, { class: "quiet clear" });
-    this.download = button(t("list.csv"), () => this.#onDownload());
     this.said = el("p", { class: "said", role: "status" });
+    this.download = csvButton("/fleet", query, (said) => (this.said.textContent = said));
     this.found = el("p", { class: "found", role: "status" });
     this.versions = [];
     this.element = el(
@@ -117,25 +116,6 @@ export class Filters {
     const search = () => go({ q: this.search.value.trim() }, { replace: true });
     this.timer = setTimeout(search, PAUSE);
   }
-
-  async #onDownload() {
-    this.download.disabled = true;
-    this.download.textContent = t("list.csv.busy");
-    this.said.textContent = "";
-    try {
-      // Excel in French expects semicolons.
-      const delimiter = language() === "fr" ? "semicolon" : "comma";
-      const { name, bytes } = await csv({ ...query(), limit: "", cursor: "", delimiter });
-      save(name, bytes);
-      this.said.textContent = t("list.csv.done", { name });
-    } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
-      this.said.textContent = inOneLine(failure);
-    } finally {
-      this.download.disabled = false;
-      this.download.textContent = t("list.csv");
-    }
-  }
 }
 
 function togglePresence(name) {
@@ -162,10 +142,4 @@ function sorts() {
       [name, t("list.sort.up", { column })],
     ];
   });
-}
-
-function save(name, bytes) {
-  const href = URL.createObjectURL(bytes);
-  el("a", { href, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }

@@ -5,6 +5,7 @@ import { Failure } from "./api.js";
 import { button, el, visible } from "./dom.js";
 import { tick } from "./format.js";
 import { Freshness } from "./freshness.js";
+import { HistoryView } from "./history.js";
 import { t } from "./i18n.js";
 import { languageSwitch } from "./languages.js";
 import { MachinePanel } from "./machine.js";
@@ -21,7 +22,11 @@ const IDENTITY = ["token", "session", "scope"];
 // function that stops the refresh.
 export function showFleet(start, leave) {
   const freshness = new Freshness(() => refresh());
-  const views = { machines: new MachinesView(), tokens: new TokensView() };
+  const views = {
+    machines: new MachinesView(),
+    history: new HistoryView(),
+    tokens: new TokensView(),
+  };
   const panel = new MachinePanel(() => refresh());
   const main = el("main", { id: "content", tabindex: "-1" });
   const nav = el("nav", { "aria-label": t("nav") });
@@ -51,11 +56,11 @@ export function showFleet(start, leave) {
 
   function showState() {
     const { view, machine } = state();
-    const name = view === "tokens" ? "tokens" : "machines";
+    const name = view in views ? view : "machines";
     if (name !== shown) main.replaceChildren(views[name].element);
     shown = name;
     nav.replaceChildren(
-      ...["machines", "tokens"].map((each) =>
+      ...Object.keys(views).map((each) =>
         el(
           "a",
           { ...tab(each), "aria-current": each === name ? "page" : null },
@@ -64,10 +69,8 @@ export function showFleet(start, leave) {
       ),
     );
     panel.show(machine);
-    const key = name === "tokens" ? "title.tokens" : "title";
-    document.title = machine
-      ? t("title.machine", { machine: visible(machine) })
-      : t(key);
+    const title = name === "machines" ? t("title") : t(`title.${name}`);
+    document.title = machine ? t("title.machine", { machine: visible(machine) }) : title;
     views[name].showState();
   }
 
@@ -110,5 +113,6 @@ export function showFleet(start, leave) {
 }
 
 function tab(view) {
-  return leadsTo({ view: view === "tokens" ? view : "", machine: "" });
+  const shown = view === "machines" ? "" : view;
+  return leadsTo({ view: shown, machine: "", cursor: "", page: "" });
 }

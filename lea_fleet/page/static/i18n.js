@@ -42,6 +42,13 @@ export function has(key) {
   return key in CATALOGUES[chosen];
 }
 
+// The texts whose keys begin so: the rest of each key, and its text.
+export function texts(beginning) {
+  return Object.keys(CATALOGUES[chosen])
+    .filter((key) => key.startsWith(beginning))
+    .map((key) => [key.slice(beginning.length), t(key)]);
+}
+
 function wording(key, { n }) {
   const found = CATALOGUES[chosen][key];
   if (found === undefined) throw new Error(`no text for ${key}`);

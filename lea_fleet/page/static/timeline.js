@@ -7,7 +7,8 @@ import { has, phrase, t } from "./i18n.js";
 // The end of the release of an imported machine: no time limit.
 export const NEVER = "9999-12-31T23:59:59+00:00";
 
-export function eventItem({ event, at, actor, detail }) {
+// An event; `about` is what leads to its machine, where there are several.
+export function eventItem({ event, at, actor, detail }, about) {
   const known = has(`event.${event}`); // a newer server may have others
   return el(
     "li",
@@ -15,7 +16,7 @@ export function eventItem({ event, at, actor, detail }) {
     el(
       "div",
       { class: "row" },
-      el("strong", {}, known ? t(`event.${event}`) : foreign(event)),
+      el("span", {}, el("strong", {}, known ? t(`event.${event}`) : foreign(event)), about),
       time(at),
     ),
     el("p", { class: "under" }, ago(at), " · ", by(actor)),
@@ -48,12 +49,13 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
 }
 
 function details(detail) {
-  const { former_id, version, os_info, reason, because, until, hostnames, kind, before, after } = detail;
+  const { former_id, version, os_info, reason, because, until, hostnames, kind, label, before, after } = detail;
   const lines = [];
   if (former_id) lines.push(phrase("detail.former_id", { id: foreign(former_id) }));
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
   if (os_info) lines.push(phrase("detail.os_info", { system: foreign(os_info) }));
   if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
+  if (label) lines.push(phrase("detail.label", { label: foreign(label) }));
   if (has(`because.${because}`)) lines.push([t(`because.${because}`)]);
   if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
   if (hostnames) {

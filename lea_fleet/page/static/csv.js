@@ -1,0 +1,35 @@
+// Downloads as CSV.
+
+import { csv, Failure } from "./api.js";
+import { button, el } from "./dom.js";
+import { inOneLine } from "./failures.js";
+import { language, t } from "./i18n.js";
+
+// A button that downloads all that `query()` selects; `say` is called with what came of it.
+export function csvButton(path, query, say) {
+  const download = button(t("list.csv"), async () => {
+    download.disabled = true;
+    download.textContent = t("list.csv.busy");
+    say("");
+    try {
+      // Excel in French expects semicolons.
+      const delimiter = language() === "fr" ? "semicolon" : "comma";
+      const { name, bytes } = await csv(path, { ...query(), limit: "", cursor: "", delimiter });
+      save(name, bytes);
+      say(t("list.csv.done", { name }));
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      say(inOneLine(failure));
+    } finally {
+      download.disabled = false;
+      download.textContent = t("list.csv");
+    }
+  });
+  return download;
+}
+
+function save(name, bytes) {
+  const href = URL.createObjectURL(bytes);
+  el("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}
