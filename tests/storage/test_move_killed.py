@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from unittest.mock import patch
 
@@ -125,3 +126,38 @@ def write(here, told, ready, over):
             time.sleep(0.005)
             if over.is_set():
                 return
+
+
+def test_one_that_was_killed_while_it_waited_for_a_lock_is_not_running_any_more(
+    postgresql_schema, sqlite_file
+):
+    """PostgreSQL goes on waiting for the lock before it sees that nobody is there."""
+    here, there = postgresql_schema, sqlite_file
+    there.path.parent.mkdir()
+    fill_all_tables(here)
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: run_move(here, there)
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with here.being_written():
+            process.start()
+            wait_until(here, "relation = 'enrolled_agents'::regclass", process.is_alive)
+            process.kill()
+            process.join()
+            again = pool.submit(run_move, here, there)
+            wait_until(here, OF_MOVE, lambda: not again.done())
+    assert again.result().exit_code == 0, again.result().output
+
+
+#: The lock that a move of the current schema holds.
+OF_MOVE = (
+    "locktype = 'advisory' AND (classid::bigint << 32 | objid::bigint)"
+    " = hashtextextended('lea_fleet move ' || current_schema(), 0)"
+)
+
+
+def wait_until(engine, lock, goes_on):
+    """Wait until a session waits for *lock*, while what it works for *goes_on*."""
+    query = f"SELECT 1 FROM pg_locks WHERE NOT granted AND {lock}"
+    while not engine.execute(query) and goes_on():
+        time.sleep(0.01)

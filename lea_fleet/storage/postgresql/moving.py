@@ -114,12 +114,14 @@ class PostgresqlSide:
     def alone(self) -> Iterator[None]:
         """Let one move at a time use the schema. Raises MoveRefused.
 
-        By an advisory lock of this session, which ends with it.
+        By an advisory lock of this session, which ends with it. It is waited for: the
+        session of a move that was killed goes on until a lock that it waits for.
         """
         lock = f"hashtextextended('lea_fleet move {self._schema}', 0)"
-        row = self.driver.execute(f"SELECT pg_try_advisory_lock({lock})").fetchone()
-        if row is None or not row[0]:
-            raise MoveRefused(f"Another move of {self.place} is running.")
+        try:
+            self.driver.execute(f"SELECT pg_advisory_lock({lock})")
+        except errors.LockNotAvailable:
+            raise MoveRefused(f"Another move of {self.place} is running.") from None
         try:
             yield
         finally:
