@@ -20,10 +20,12 @@ DEADLINE = 60  # seconds
 class Client:
     """Installs machines one after another, and lets each live a short life.
 
-    If *lossy*, a response may be lost: of a server that went away, or is restarted.
+    If *lossy*, a response may be lost: of a server that went away, or is restarted. The
+    client waits *pause* seconds after each request that has succeeded.
     """
 
-    def __init__(self, client, name, lossy=False):
+    def __init__(self, client, name, lossy=False, pause=0.0):
+        self._pause = pause
         self._lossy = lossy
         self.has_ended = False
         self.operator = Api(client, OPERATOR_TOKEN)
@@ -70,6 +72,7 @@ class Client:
         """
         begin = time.monotonic()
         while True:
+            assert time.monotonic() < begin + 2 * DEADLINE, self.answers
             try:
                 response = caller.post(path, body, **options)
             except (OSError, HTTPException):
@@ -83,6 +86,7 @@ class Client:
             if response.status_code < 300:
                 self.acknowledged += 1
                 self.longest = max(self.longest, time.monotonic() - begin)
+                time.sleep(self._pause)
                 return response
             if self._lossy and response.status_code == 502:
                 continue
@@ -92,12 +96,14 @@ class Client:
 
 
 @contextmanager
-def load(server, lossy=False):
+def load(server, **options):
     """Yield clients that send requests to *server* all the time."""
     over = threading.Event()
     with ExitStack() as stack:
         clients = [
-            Client(stack.enter_context(closing(KeptClient(server.port))), name, lossy)
+            Client(
+                stack.enter_context(closing(KeptClient(server.port))), name, **options
+            )
             for name in range(CLIENTS)
         ]
         pool = stack.enter_context(ThreadPoolExecutor(CLIENTS))
@@ -129,7 +135,8 @@ def wait_until_all_are_refused(clients):
         time.sleep(0.01)
 
 
-def assert_nothing_was_lost(server, clients):
+def assert_nothing_was_lost(server, clients, others=0):
+    """Assert that the fleet is what *clients* made it, and so many active machines."""
     operator = server.operator
     for client in clients:
         for answer in client.machines.values():
@@ -138,5 +145,5 @@ def assert_nothing_was_lost(server, clients):
             refused = Agent(operator.client, answer).heartbeat()
             assert_problem(refused, 401, "agent_uninstalled")
     totals = operator.get("/fleet").json["totals"]
-    assert totals["active"] == sum(len(client.machines) for client in clients)
+    assert totals["active"] == others + sum(len(c.machines) for c in clients)
     assert totals["uninstalled"] == sum(len(client.uninstalled) for client in clients)
