@@ -1,4 +1,4 @@
-"""What an operator decides about a machine besides its enrollment: to keep it out."""
+"""What an operator decides about a machine: to keep it out, or to mute it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ..core import clock
 from ..core.machine import new_machine_id, stored_form
 from ..core.rows import Agent, Block
 from ..storage.agents import Agents
 from ..storage.blocks import Blocks
 from ..storage.events import Events
 from ..storage.lookalikes import Lookalikes
+from ..storage.mutes import Mutes
 from ..storage.unit_of_work import UnitOfWork
 
 
@@ -23,8 +25,9 @@ class Blocked(NamedTuple):
 
 
 class MachineStates:
-    """Block machines. Each write runs in a transaction, or is a part of the open one.
+    """Block and mute machines.
 
+    Each write runs in a transaction of its own, or as a part of the open one.
     Reached as :attr:`AgentRepository.states`, whose method *uninstall* is.
     """
 
@@ -38,16 +41,30 @@ class MachineStates:
     def blocks(self) -> Blocks:
         return Blocks(self._unit)
 
+    @cached_property
+    def mutes(self) -> Mutes:
+        return Mutes(self._unit)
+
     def of(self, agent: Agent) -> dict[str, Any]:
         """Return what is decided about an *agent*, by name; for operators only."""
-        block = self.blocks.find(agent["machine_id"])
-        if block is None:
-            return {"block": None}
-        return {"block": {name: block[name] for name in ("blocked_at", "reason")}}
+        machine_id = agent["machine_id"]
+        block = self.blocks.find(machine_id)
+        return {
+            "block": block
+            and {"blocked_at": block["blocked_at"], "reason": block["reason"]},
+            "muted_until": self.mutes.until(machine_id),
+        }
 
     def marks(self) -> dict[str, list[str]]:
         """Return the words for what is decided, by machine id."""
-        return {machine_id: ["blocked"] for machine_id in self.blocks.known()}
+        marks: dict[str, list[str]] = {}
+        for word, machines in (
+            ("blocked", self.blocks.known()),
+            ("muted", self.mutes.machines()),
+        ):
+            for machine_id in machines:
+                marks.setdefault(machine_id, []).append(word)
+        return marks
 
     def block(self, machine_id: str, reason: str | None = None) -> Blocked:
         """Keep a machine out: uninstall it, and let nothing enroll it again.
@@ -87,6 +104,28 @@ class MachineStates:
             for each in known or [block["machine_id"]]:
                 events.add("unblocked", each)
             return block
+
+    def mute(self, machine_id: str, until: str) -> str:
+        """Let nobody be alerted about a machine *until* then, whatever its status.
+
+        *until* is an ISO 8601 date or time; it is returned as UTC. Raises ValueError
+        for text that is neither, and UnknownAgent.
+        """
+        until = clock.parse_time(until)
+        with self._unit.transaction(about=machine_id):
+            known = Agents(self._unit).require(machine_id)["machine_id"]
+            if self.mutes.until(known) != until:
+                self.mutes.set(known, until)
+                Events(self._unit).add("muted", known, until=until)
+            return until
+
+    def unmute(self, machine_id: str) -> None:
+        """End the mute of a machine, if it is muted. Raises UnknownAgent."""
+        with self._unit.transaction(about=machine_id):
+            known = Agents(self._unit).require(machine_id)["machine_id"]
+            if self.mutes.until(known) is not None:
+                Events(self._unit).add("unmuted", known)
+                self.mutes.clear(known)
 
     def _locked(self, machine_id: str) -> list[str]:
         """Return the machines that look like this one, each of them locked."""

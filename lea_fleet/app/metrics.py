@@ -65,6 +65,12 @@ def fleet_families(measured: Measures) -> list[Metric]:
             {"": measured.blocks},
         ),
         _gauge(
+            "lea_fleet_muted",
+            "Machines that are muted.",
+            None,
+            {"": measured.muted},
+        ),
+        _gauge(
             "lea_fleet_enrollment_tokens",
             "Enrollment tokens, by state.",
             "state",

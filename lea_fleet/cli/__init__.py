@@ -17,6 +17,7 @@ from .import_command import import_machines
 from .installer import installer_command
 from .list_command import list_machines
 from .move import move_command
+from .mute import mute_command, unmute_command
 from .notify import notify_command
 from .openapi import openapi_command
 from .prune import prune_command
@@ -43,6 +44,8 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
         uninstall_command,
         block_command,
         unblock_command,
+        mute_command,
+        unmute_command,
         release_command,
         rotate_command,
         import_machines,

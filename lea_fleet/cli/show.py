@@ -84,6 +84,8 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     if shown["block"] is not None:
         yield "BLOCKED", _block(shown["block"], now)
     yield "PRESENCE", agent["presence"]
+    if shown["muted_until"] is not None:
+        yield "MUTED", f"until {at(shown['muted_until'])}"
     if shown["clone"] is not None:
         yield "CLONE", _clone(shown["clone"], now)
     for heading, name in _DETAILS.items():

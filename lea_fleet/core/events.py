@@ -108,6 +108,19 @@ class Unblocked(EventType):
     name = "unblocked"
 
 
+class Muted(EventType):
+    """Nobody is alerted about a machine for a while."""
+
+    name = "muted"
+    members = {"until": Holds.NOTHING_PERSONAL}
+
+
+class Unmuted(EventType):
+    """A machine that was muted is told of again."""
+
+    name = "unmuted"
+
+
 class TokenRotated(EventType):
     """A machine has been given another token."""
 

@@ -108,6 +108,12 @@ class FleetFilter:
         help="Only machines that are blocked, or that are not.",
         on_page=False,
     )
+    muted: bool | None = _filter(
+        "flag",
+        options=("--muted", "--not-muted"),
+        help="Only machines that are muted, or that are not.",
+        on_page=False,
+    )
     sort: str = NEWEST_FIRST
 
     def __post_init__(self) -> None:
@@ -119,8 +125,9 @@ class FleetFilter:
             raise ValueError(f"status must be {' or '.join(STATUSES)}.")
         if silence is not None and not 0 <= silence <= LONGEST_DURATION:
             raise ValueError("silent_for must be seconds, 36500 days at most.")
-        if self.blocked not in (None, True, False):
-            raise ValueError("blocked must be True or False.")
+        for name in ("blocked", "muted"):
+            if getattr(self, name) not in (None, True, False):
+                raise ValueError(f"{name} must be True or False.")
 
     @cached_property
     def sort_name(self) -> str:

@@ -26,6 +26,7 @@ from .blocks import Blocks
 from .clones import SUSPECTED
 from .interface import Dialect
 from .intervals import Intervals
+from .mutes import MUTED
 from .unit_of_work import BATCH, UnitOfWork
 
 #: An SQL condition and its parameters.
@@ -68,6 +69,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     ),
     "silent_for": _silent_for,
     "blocked": _blocked,
+    "muted": lambda unit, value: (MUTED if value else f"NOT {MUTED}", {}),
 }
 
 

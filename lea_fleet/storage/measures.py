@@ -10,6 +10,7 @@ from .blocks import Blocks
 from .clones import Clones
 from .enrollment_tokens import EnrollmentTokens
 from .listing import Listing
+from .mutes import Mutes
 from .unit_of_work import UnitOfWork
 
 _VERSIONS = f"""
@@ -44,6 +45,7 @@ class Measures:
     enrollment_tokens: dict[str, int]
     suspected_clones: int
     blocks: int
+    muted: int
 
 
 def measure(unit: UnitOfWork) -> Measures:
@@ -59,4 +61,5 @@ def measure(unit: UnitOfWork) -> Measures:
             enrollment_tokens=EnrollmentTokens(unit).count_by_state(),
             suspected_clones=len(Clones(unit).suspects()),
             blocks=Blocks(unit).count(),
+            muted=len(Mutes(unit).machines()),
         )

@@ -13,6 +13,7 @@ from .agents import SEEN
 from .alerts import Alerts
 from .heard import EXCUSED, Heard, settling
 from .intervals import Intervals
+from .mutes import MUTED
 from .unit_of_work import Repository
 
 #: Machines that are told in one transaction.
@@ -25,17 +26,19 @@ _SILENT = f"""SELECT CAST(machine_id AS TEXT), {SEEN} FROM enrolled_agents
     SELECT 1 FROM lea_fleet_silences AS silence
     WHERE silence.machine_id = enrolled_agents.machine_id
   )
-  AND NOT {_EXCUSED} ORDER BY id LIMIT :step"""
+  AND NOT {_EXCUSED} AND NOT {MUTED} ORDER BY id LIMIT :step"""
 
 _FALL_SILENT = """INSERT INTO lea_fleet_silences (machine_id, seen_at)
   VALUES (:machine_id, :seen_at) ON CONFLICT (machine_id) DO NOTHING"""
 
-#: Those that have ended, with whether the machine is back.
-_ENDED = f"""SELECT machine_id, seen_at, is_back FROM (
+#: Those that have ended, with whether that is to be told: the machine is back, and is
+#: not muted.
+_ENDED = f"""SELECT machine_id, seen_at, is_back AND NOT is_muted FROM (
     SELECT silence.machine_id, silence.seen_at, agent.status = 'active'
-      AND agent.seen > silence.seen_at AS is_back, agent.status
+      AND agent.seen > silence.seen_at AS is_back, agent.status, agent.is_muted
     FROM lea_fleet_silences AS silence LEFT JOIN (
-      SELECT machine_id, status, {SEEN} AS seen FROM enrolled_agents
+      SELECT machine_id, status, {SEEN} AS seen, {MUTED} AS is_muted
+      FROM enrolled_agents
     ) AS agent ON agent.machine_id = silence.machine_id
   ) AS judged
   WHERE is_back OR status IS NULL OR status <> 'active'
@@ -101,12 +104,14 @@ class Silences(Repository):
             "silent_before": clock.before(now, silence),
             "excused_since": clock.before(now, silence + settling(interval)),
             "step": _STEP,
+            "now": self._unit.timestamp,
         }
         return self._unit.session.execute(_SILENT, limits).fetchall()
 
     def _ended(self) -> list[Any]:
         """Return who was told to be silent and is back, or has left the fleet."""
-        return self._unit.session.execute(_ENDED, {"step": _STEP}).fetchall()
+        values = {"step": _STEP, "now": self._unit.timestamp}
+        return self._unit.session.execute(_ENDED, values).fetchall()
 
     def _changes(self, statement: str, machine_id: str, seen_at: str) -> bool:
         values: dict[str, Any] = {"machine_id": machine_id, "seen_at": seen_at}

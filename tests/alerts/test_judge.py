@@ -189,3 +189,28 @@ def test_a_token_that_is_nearly_used_up_is_told_once(make_fleet):
         fleet.judge()
 
     assert fleet.told() == [("enrollment_token.used_up", None)]
+
+
+def test_a_muted_machine_is_told_neither_to_be_silent_nor_to_be_back(fleet):
+    fleet.enroll("PC-1", "PC-2", "PC-3")
+    fleet.beat("PC-1", "PC-2", "PC-3", minutes=10)
+    fleet.operator.post("/machines/PC-2/mute", {"for": "3h"})
+    fleet.beat("PC-1", minutes=90)
+    assert fleet.told() == [("machine.silent", "PC-3")]
+
+    fleet.operator.post("/machines/PC-3/mute", {"for": "3h"})
+    fleet.beat("PC-1", "PC-2", "PC-3", minutes=30)
+
+    assert fleet.told() == [("machine.silent", "PC-3")]
+
+
+def test_a_machine_that_is_silent_when_its_mute_ends_is_told_then(fleet):
+    fleet.enroll("PC-1", "PC-2")
+    fleet.beat("PC-1", "PC-2", minutes=10)
+    fleet.operator.post("/machines/PC-2/mute", {"for": "3h"})
+    fleet.beat("PC-1", minutes=175)
+    assert fleet.told() == []
+
+    fleet.beat("PC-1", minutes=10)
+
+    assert fleet.told() == [("machine.silent", "PC-2")]

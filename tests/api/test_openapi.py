@@ -357,7 +357,8 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 operator.enroll("PC-1")
                 return to(operator, query_string={"nothing": "1"})
             case "invalid_field":
-                return to(operator, json={"machine_id": 7, "max_uses": 0, "reason": 7})
+                wrong = {"machine_id": 7, "max_uses": 0, "reason": 7, "for": 7}
+                return to(operator, json=wrong)
             case "missing_token":
                 return to(Api(client))
             case "invalid_token":
@@ -383,7 +384,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
             case "not_found":
                 return to(operator, token_id="x")
             case "unknown_agent" | "unknown_enrollment_token":
-                return to(operator)
+                return to(operator, json={"machine_id": "PC-1", "for": "1d"})
             case "already_enrolled":
                 operator.enroll("PC-1")
                 return to(operator)
@@ -449,6 +450,9 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     for method in ("POST", "DELETE", "POST"):
         blocked = operator.request(method, "/machines/PC-9/block")
         check(blocked, method, f"{on_machine}/block")
+    for method, muting in ("POST", {"for": "1d"}), ("DELETE", {}):
+        muted = operator.request(method, "/machines/PC-1/mute", json=muting)
+        check(muted, method, f"{on_machine}/mute")
     blocking = operator.post("/machines/PC-9/block", {"reason": "stolen"})
     check(blocking, "POST", f"{on_machine}/block")
     for query in ("", "?limit=1"):
@@ -577,6 +581,7 @@ def test_each_parameter_of_a_listing_is_described_in_the_references_words(
         ("POST /enroll", "Enrolling"),
         ("POST /enrollment-tokens", "MakingEnrollmentToken"),
         ("POST /machines/<machine_id>/block", "Blocking"),
+        ("POST /machines/<machine_id>/mute", "Muting"),
     ],
 )
 def test_each_member_of_a_body_is_in_the_reference(reference, title, name):

@@ -31,6 +31,8 @@ MATRIX = {
     ("POST", "/machines/PC-1/block"): ("operator",),
     ("DELETE", "/machines/PC-1/block"): ("operator",),
     ("GET", "/blocks"): ("operator",),
+    ("POST", "/machines/PC-1/mute"): ("operator",),
+    ("DELETE", "/machines/PC-1/mute"): ("operator",),
     ("GET", "/enrollment-tokens"): ("operator",),
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),
@@ -124,7 +126,7 @@ def test_what_a_role_may_do(operator, monitor, role, method, path):
         agent.post("/uninstall")
     callers = {"operator": operator, "installer": installer, "monitor": monitor}
     caller = callers.get(role, agent)
-    members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1"}
+    members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1", "for": "1d"}
     sent = {} if method == "GET" else {"json": members}
 
     response = caller.request(method, path, **sent)

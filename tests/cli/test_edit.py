@@ -39,7 +39,7 @@ def rows(engine):
 
 
 @pytest.fixture
-def agent(operator, the_clock):
+def agent(operator, engine, the_clock):
     """An agent whose machine has a row in each table."""
     key = {"Idempotency-Key": "again"}
     enrolling = {"machine_id": "PC-l", "user_name": "Zoé", "hostname": "A"}
@@ -49,6 +49,10 @@ def agent(operator, the_clock):
     for hostname in ("B", "A"):  # a suspected clone
         agent.post("/heartbeat", {"hostname": hostname, "user_name": "x" * 256})
     operator.post("/machines/PC-l/release")
+    operator.post("/machines/PC-l/mute", {"for": "1d"})
+    told = {"machine_id": "PC-l", "detail": "{}", "at": the_clock.iso()}
+    engine.insert("lea_fleet_alerts", alert="machine.silent", **told)
+    engine.insert("lea_fleet_silences", machine_id="PC-l", seen_at=the_clock.iso())
     return agent
 
 

@@ -425,6 +425,8 @@ def test_the_commands():
         "block",
         "unblock",
         "blocked",
+        "mute",
+        "unmute",
         "release",
         "rotate",
         "token create",

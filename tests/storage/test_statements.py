@@ -166,7 +166,10 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         ok(operator.post("/machines/PC-8/block"))
         cursor = ok(operator.get("/blocks?limit=1"))["next_cursor"]
         ok(operator.get(f"/blocks?cursor={cursor}"))
-        ok(operator.get("/fleet?blocked=true"))
+        ok(operator.get("/fleet?blocked=true&muted=false"))
+        ok(operator.post("/machines/PC-1/mute", {"for": "1d"}))
+        ok(operator.get("/machines/PC-1"))
+        ok(operator.request("DELETE", "/machines/PC-1/mute"))
         ok(operator.request("DELETE", "/machines/PC-8/block"))
         ok(operator.get("/fleet/summary"))
         assert monitor.get("/metrics").status_code == 200

@@ -465,7 +465,7 @@ TITLES = {
         (EnrollmentTokens, {"create", "list", "revoke"}),
         (Events, {"page", "after", "end"}),
         (Listing, {"page", "totals"}),
-        (MachineStates, {"block", "unblock"}),
+        (MachineStates, {"block", "unblock", "mute", "unmute"}),
     ],
 )
 def test_every_method_for_hosts_is_called_as_documented(reference, owner, promised):

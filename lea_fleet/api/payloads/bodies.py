@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
+from ...core import clock
 from ...core.limits import (
     ENROLLMENT_TOKEN_LIFETIME,
     ENROLLMENT_TOKEN_USES,
@@ -89,6 +91,23 @@ def block_payload(body: bytes) -> str | None:
     reason = members.text("reason", LONGEST_REASON)
     members.check()
     return reason
+
+
+def mute_payload(body: bytes, now: datetime) -> str:
+    """Validate the *body* of a mute; return until when it lasts.
+
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    until, seconds = members.time("until"), members.silence("for")
+    if members.has("until") == members.has("for"):
+        members.refuse("until", "or for is required, and not both")
+    elif seconds is not None:
+        until = clock.after(now, seconds)
+    if until is not None and until <= clock.iso(now):
+        members.refuse("until", "must be in the future")
+    members.check()
+    return until or ""
 
 
 def heartbeat_payload(body: bytes) -> HeartbeatPayload:

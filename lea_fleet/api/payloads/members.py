@@ -159,6 +159,22 @@ class Members:
             self.refuse(field, "must be a duration such as 12h or 14d")
         return seconds
 
+    def has(self, field: str) -> bool:
+        """Return whether *field* is there: neither null nor blank."""
+        value = self._members.get(field)
+        return bool(value.strip()) if isinstance(value, str) else value is not None
+
+    def time(self, field: str) -> str | None:
+        """Return the timestamp in *field*, a date or time, as ISO 8601 UTC."""
+        text = self.text(field)
+        try:
+            return None if text is None else clock.parse_time(text)
+        except ValueError:
+            self.refuse(
+                field, "must be a date or time such as 2026-12-24T08:00:00+01:00"
+            )
+            return None
+
     def moment(self, field: str) -> str | None:
         """Return the timestamp in *field*, or as long before now as it says."""
         text = self.text(field)

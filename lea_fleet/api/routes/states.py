@@ -1,15 +1,16 @@
-"""Routes for what an operator decides about a machine: to keep it out of the fleet."""
+"""Routes for what an operator decides: to keep a machine out, or to mute it."""
 
 from __future__ import annotations
 
 from flask import Response
 
+from ...app.repository import AgentRepository
 from ...app.state import current_state
 from ...auth.guard import acting_repository
 from ...core.cursors import write_key
 from ...core.machine import stored_form
 from ..blueprint import blueprint
-from ..payloads.bodies import block_payload, no_payload
+from ..payloads.bodies import block_payload, mute_payload, no_payload
 from ..payloads.queries import blocks_query
 from ..requests import body, parameters
 from ..responses import json_response
@@ -30,6 +31,28 @@ def unblock(machine_id: str) -> Response:
     had = acting_repository().states.unblock(machine_id)
     named = stored_form(machine_id) if had is None else had["machine_id"]
     return json_response({"machine_id": named, "blocked_at": None})
+
+
+@blueprint.post("/machines/<machine_id>/mute")
+def mute(machine_id: str) -> Response:
+    """Let nobody be alerted about a machine for a while."""
+    repository = acting_repository()
+    until = mute_payload(body(current_state()), repository.unit.now)
+    return _muted(repository, machine_id, repository.states.mute(machine_id, until))
+
+
+@blueprint.delete("/machines/<machine_id>/mute")
+def unmute(machine_id: str) -> Response:
+    """End the mute of a machine; repeating this changes nothing."""
+    no_payload(body(current_state()))
+    repository = acting_repository()
+    repository.states.unmute(machine_id)
+    return _muted(repository, machine_id, None)
+
+
+def _muted(repository: AgentRepository, machine_id: str, until: str | None) -> Response:
+    known = repository.require(machine_id)["machine_id"]
+    return json_response({"machine_id": known, "muted_until": until})
 
 
 @blueprint.get("/blocks")

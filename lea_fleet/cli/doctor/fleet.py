@@ -13,6 +13,7 @@ from ...storage.clones import Clones
 from ...storage.ignored import Ignored
 from ...storage.listing import Listing
 from ...storage.lookalikes import Lookalikes
+from ...storage.mutes import Mutes
 from ...storage.unit_of_work import UnitOfWork
 from ..list_command import counted
 
@@ -31,6 +32,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
         "clones": lambda: _clones(fleet()),
         "lookalikes": lambda: _lookalikes(fleet()),
         "blocked": lambda: _blocked(fleet()),
+        "muted": lambda: _muted(fleet()),
         "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
     }
@@ -100,6 +102,13 @@ def _blocked(unit: UnitOfWork) -> Verdict:
         "A server that knows no blocks has enrolled them: replace it, and block them"
         " again: flask fleet block MACHINE",
     )
+
+
+def _muted(unit: UnitOfWork) -> Verdict:
+    machines = Mutes(unit).machines()
+    if not machines:
+        return ok("no machine")
+    return ok(f"nobody is alerted about {len(machines)}: {_some(machines)}")
 
 
 def _details(unit: UnitOfWork) -> Verdict:

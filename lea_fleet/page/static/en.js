@@ -186,6 +186,8 @@ export default {
   "event.release_cancelled": "Re-enrollment canceled",
   "event.blocked": "Blocked",
   "event.unblocked": "Unblocked",
+  "event.muted": "Muted",
+  "event.unmuted": "No longer muted",
   "event.token_rotated": "New token issued",
   "event.token_revoked": "Token revoked",
   "event.identity_changed": "Hostname or user changed",

@@ -186,6 +186,8 @@ export default {
   "event.release_cancelled": "Autorisation de réenrôlement annulée",
   "event.blocked": "Bloquée",
   "event.unblocked": "Débloquée",
+  "event.muted": "Mise en sourdine",
+  "event.unmuted": "Sourdine levée",
   "event.token_rotated": "Nouveau jeton créé",
   "event.token_revoked": "Jeton révoqué",
   "event.identity_changed": "Nom d’hôte ou utilisateur modifié",

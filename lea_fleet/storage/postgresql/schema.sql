@@ -81,6 +81,11 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_blocks (
 );
 CREATE INDEX IF NOT EXISTS lea_fleet_blocks_machine ON {schema}.lea_fleet_blocks(machine_id);
 
+CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_mutes (
+  machine_id text COLLATE "C" PRIMARY KEY,
+  muted_until text COLLATE "C" NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_identities (
   machine_id text COLLATE "C" NOT NULL,
   name text COLLATE "C" NOT NULL,

@@ -91,6 +91,12 @@ CREATE TABLE IF NOT EXISTS lea_fleet_blocks (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lea_fleet_blocks_machine ON lea_fleet_blocks(machine_id);
 
+-- Machines about which nobody is alerted. Void after muted_until.
+CREATE TABLE IF NOT EXISTS lea_fleet_mutes (
+  machine_id TEXT PRIMARY KEY,
+  muted_until TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- Hostnames and users that a machine recently stopped reporting, in lower case. One
 -- that comes back within a day is not a change; a hostname that does so makes the
 -- machine a suspected clone.

@@ -70,6 +70,7 @@ CHECKS = {
         "clones",
         "lookalikes",
         "blocked",
+        "muted",
         "details",
         "tokens",
     ],
