@@ -18,13 +18,13 @@ from ..api.documents import fleet_as_csv
 from ..app.repository import AgentRepository
 from ..core import clock
 from ..core.limits import MOST_MACHINES_PRINTED
+from ..core.filters import Declared
 from ..core.listing import (
     ACTIVE_PRESENCES,
     FILTERS,
     NEWEST_FIRST,
     SORTS,
     STATUSES,
-    Declared,
     FleetFilter,
     Page,
     PageReader,

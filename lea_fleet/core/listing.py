@@ -8,13 +8,14 @@ or compared with it by a test. Its SQL condition is in ``storage/listing.py``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 from .cursors import decoded, encoded
+from .filters import Declared, declared_by, filter_field
 from .limits import LONGEST_DURATION
 
 Status = Literal["active", "uninstalled"]
@@ -40,29 +41,6 @@ SORTS = (
 
 NEWEST_FIRST = "-enrolled_at"
 
-#: The type of a filter's value: exact text, even blank; text; one of several words;
-#: any of several words; a duration; true or false.
-Kind = Literal["exact", "text", "choice", "choices", "duration", "flag"]
-
-
-class Declared(NamedTuple):
-    """The declaration of a filter, without its name.
-
-    *choices* are the words that it accepts, *options* the names of the command's option
-    (empty if it has none), *help* is the help of that option, and *on_page* tells
-    whether the page has a control for it.
-    """
-
-    kind: Kind
-    choices: Collection[str] = ()
-    options: tuple[str, ...] = ()
-    help: str = ""
-    on_page: bool = True
-
-
-def _filter(kind: Kind, default: Any = None, **declared: Any) -> Any:
-    return field(default=default, metadata={"filter": Declared(kind, **declared)})
-
 
 @dataclass(frozen=True)
 class FleetFilter:
@@ -72,43 +50,43 @@ class FleetFilter:
     seconds. *sort* is one of SORTS, with ``-`` before it for descending.
     """
 
-    machine_id: str | None = _filter("exact", on_page=False)
-    status: Status | None = _filter(
+    machine_id: str | None = filter_field("exact", on_page=False)
+    status: Status | None = filter_field(
         "choice",
         choices=STATUSES,
         options=("--status",),
         help="Which machines to list.",
         on_page=False,
     )
-    presence: tuple[str, ...] = _filter(
+    presence: tuple[str, ...] = filter_field(
         "choices",
         (),
         choices=PRESENCES,
         options=("--presence",),
         help="Only machines with this presence; may be repeated.",
     )
-    q: str | None = _filter(
+    q: str | None = filter_field(
         "text",
         options=("-q", "--search"),
         help="Only machines with TEXT in their id, user, e-mail address or hostname.",
     )
-    version: str | None = _filter(
+    version: str | None = filter_field(
         "text",
         options=("--version",),
         help="Only machines that run exactly this version.",
     )
-    silent_for: float | None = _filter(
+    silent_for: float | None = filter_field(
         "duration",
         options=("--silent-for",),
         help="Only machines not seen for this long: 12h, 14d.",
     )
-    blocked: bool | None = _filter(
+    blocked: bool | None = filter_field(
         "flag",
         options=("--blocked", "--not-blocked"),
         help="Only machines that are blocked, or that are not.",
         on_page=False,
     )
-    muted: bool | None = _filter(
+    muted: bool | None = filter_field(
         "flag",
         options=("--muted", "--not-muted"),
         help="Only machines that are muted, or that are not.",
@@ -138,16 +116,11 @@ class FleetFilter:
         return self.sort.startswith("-")
 
 
-def _declared(one: Field[Any]) -> Declared | None:
-    declared: Declared | None = one.metadata.get("filter")
-    return declared
-
-
 #: The filters by name, in the order of the reference.
 FILTERS: dict[str, Declared] = {
     one.name: declared
     for one in fields(FleetFilter)
-    if (declared := _declared(one)) is not None
+    if (declared := declared_by(one)) is not None
 }
 
 #: The whole fleet, the newest enrollment first.

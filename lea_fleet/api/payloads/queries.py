@@ -18,10 +18,10 @@ from ...core.limits import (
     MOST_EVENTS,
     MOST_MACHINES,
 )
+from ...core.filters import Declared
 from ...core.listing import (
     FILTERS,
     NEWEST_FIRST,
-    Declared,
     FleetFilter,
     Page,
     is_sort,

@@ -1,0 +1,37 @@
+"""What the declaration of a filter consists of; the filters are in listing.py."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import Field, field
+from typing import Any, Literal, NamedTuple
+
+#: The type of a filter's value: exact text, even blank; text; one of several words;
+#: any of several words; a duration; true or false.
+Kind = Literal["exact", "text", "choice", "choices", "duration", "flag"]
+
+
+class Declared(NamedTuple):
+    """The declaration of a filter, without its name.
+
+    *choices* are the words that it accepts, *options* the names of the command's option
+    (empty if it has none), *help* is the help of that option, and *on_page* tells
+    whether the page has a control for it.
+    """
+
+    kind: Kind
+    choices: Collection[str] = ()
+    options: tuple[str, ...] = ()
+    help: str = ""
+    on_page: bool = True
+
+
+def filter_field(kind: Kind, default: Any = None, **declared: Any) -> Any:
+    """Return the field of a filter, with its declaration."""
+    return field(default=default, metadata={"filter": Declared(kind, **declared)})
+
+
+def declared_by(one: Field[Any]) -> Declared | None:
+    """Return the declaration of the filter that a field is, if it is one."""
+    declared: Declared | None = one.metadata.get("filter")
+    return declared
