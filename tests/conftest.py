@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from lea_fleet import create_app
-from lea_fleet.app.refusals import forget_refusals
+from lea_fleet.app.flushing import forget_all
 from lea_fleet.core import clock
 from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
@@ -102,7 +102,7 @@ def _no_settings_from_outside(monkeypatch):
 def _nothing_left_to_log():
     """Forget refusals, which a thread would otherwise log during a later test."""
     yield
-    forget_refusals()
+    forget_all()
 
 
 @pytest.fixture

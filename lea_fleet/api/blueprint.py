@@ -18,6 +18,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from ..app.default_settings import database_keys, default_settings
 from ..app.database import attempted, close_db
 from ..app.engine import open_store
+from ..app.flushing import Flusher
 from ..app.host_extensions import exempt_from_csrf
 from ..app.refusals import Refusals
 from ..app.setting_sources import find_value, unknown_variables
@@ -236,7 +237,7 @@ def _make_refusals(store: Store, settings: Settings) -> Refusals:
         finally:
             store.release(session)
 
-    return Refusals(save, (*store.errors, DatabaseProblem))
+    return Refusals(save, (*store.errors, DatabaseProblem), Flusher())
 
 
 #: The routes register on it; the extension adds the commands to it.

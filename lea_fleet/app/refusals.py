@@ -2,36 +2,28 @@
 
 Guessing tokens must leave a trace, and must not fill a disk. For each address and code
 a process writes at most one line a minute, with a count; one an hour for codes that a
-fleet causes by itself. The first refusal is logged at once. What comes after it is
-logged by a timer thread, which exists only while something is left to tell; and when
-the process ends. So the last count of a burst is at most a minute late, and is lost
-only if the process is killed. There is no lockout and no throttle: the PCs of a company
-may share one address, and the right token is always admitted.
+fleet causes by itself. The first refusal is logged at once, and what comes after it a
+little later, as flushing.py does: the last count of a burst is at most a minute late.
+There is no lockout and no throttle: the PCs of a company may share one address, and the
+right token is always admitted.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
-import sys
 import time
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network, ip_address
 from itertools import chain
-from threading import Lock, Timer
+from threading import Lock
 
 from ..core.problems import AgentUninstalled, DatabaseProblem, Problem, TokenRevoked
 from . import change_log
+from .flushing import Flusher
 
 logger = logging.getLogger("lea_fleet")
-
-#: Seconds between two flushes.
-_FLUSH = 10
 
 #: Seconds between two lines for one address and code.
 _MINUTE = 60
@@ -64,25 +56,26 @@ class Refusals:
     """The refusals of one application in this process.
 
     *save* adds counts by code to those of all processes. If it raises one of *errors*,
-    the counts are kept for the next flush.
+    the counts are kept for the next flush, which comes from *flusher*.
     """
 
     def __init__(
         self,
         save: Callable[[Mapping[str, int]], None],
         errors: tuple[type[Exception], ...],
+        flusher: Flusher,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._save, self._errors, self._now = save, errors, now
+        self._flusher = flusher
         self.forget()
-        _all.add(self)
+        flusher.add(self)
 
     def forget(self) -> None:
         """Begin anew: what was counted before a fork is the parent's."""
         self._lock = Lock()
         self._by_address: dict[str, dict[str, _Tally]] = {}
         self._unsaved: Counter[str] = Counter()
-        self._timer: Timer | None = None
 
     def note(self, problem: Problem, address: str | None, *, save: bool) -> None:
         """Count a request that is answered with *problem*, and log it if that is due.
@@ -104,14 +97,13 @@ class Refusals:
                 self._unsaved[problem.code] += 1
             count = self._take_due(tally)
             if self._unsaved or tally.count:
-                self._arm()
+                self._flusher.arm()
         if count:
             _log(type(problem), problem.detail, where, count)
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """Write the lines that are due, and save the counts."""
         with self._lock:
-            self._timer = None
             lines = [
                 (tally.kind, tally.detail, where, count)
                 for where, tallies in self._by_address.items()
@@ -126,8 +118,7 @@ class Refusals:
         with self._lock:
             if not is_saved:
                 self._unsaved.update(unsaved)
-            if self._unsaved or any(t.count for t in self._all_tallies()):
-                self._arm()
+            return bool(self._unsaved) or any(t.count for t in self._all_tallies())
 
     def close(self) -> None:
         """Write all lines, whether due or not: the process ends."""
@@ -157,16 +148,6 @@ class Refusals:
         for where, tallies in list(self._by_address.items()):
             if all(tally.due <= now for tally in tallies.values()):
                 del self._by_address[where]
-
-    def _arm(self) -> None:
-        """Have a thread flush what is left to tell, soon; the lock is held."""
-        if self._timer is not None:
-            return
-        timer = Timer(_FLUSH, self.flush)
-        timer.daemon = True
-        with suppress(RuntimeError):  # no more threads: the next refusal tries again
-            timer.start()
-            self._timer = timer
 
     def _try_to_save(self, counts: Mapping[str, int]) -> bool:
         try:
@@ -203,24 +184,3 @@ def _network(address: str | None) -> str:
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
     return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
-
-
-#: All that a process has. Their lines must be out before it ends; and a child process
-#: must not repeat them, nor wait for a lock that a thread held during the fork.
-_all: weakref.WeakSet[Refusals] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for refusals in list(_all):
-        refusals.close()
-
-
-def forget_refusals() -> None:
-    """Forget what every application of this process has not logged or saved yet."""
-    for refusals in list(_all):
-        refusals.forget()
-
-
-atexit.register(_close_all)
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=forget_refusals)

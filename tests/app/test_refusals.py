@@ -11,7 +11,9 @@ import weakref
 import pytest
 
 from lea_fleet import agent_required
+from lea_fleet.app import flushing
 from lea_fleet.app import refusals as module
+from lea_fleet.app.flushing import Flusher
 from lea_fleet.app.refusals import Refusals
 from lea_fleet.core.problems import (
     AgentUninstalled,
@@ -70,7 +72,7 @@ class Waiting:
 @pytest.fixture
 def timers(monkeypatch):
     timers = Timers()
-    monkeypatch.setattr(module, "Timer", timers)
+    monkeypatch.setattr(flushing, "Timer", timers)
     return timers
 
 
@@ -82,7 +84,7 @@ def saved():
 @pytest.fixture
 def refusals(timers, saved):
     """Refusals that save into a list."""
-    return Refusals(saved.append, (OSError,), now=lambda: timers.now)
+    return Refusals(saved.append, (OSError,), Flusher(), now=lambda: timers.now)
 
 
 def refuse(refusals, times=1, address="10.0.0.7", problem=InvalidToken, save=False):
@@ -213,7 +215,7 @@ def test_a_refusal_is_answered_if_no_thread_can_be_started(refusals, monkeypatch
         def start(self):
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(module, "Timer", NoTimer)
+    monkeypatch.setattr(flushing, "Timer", NoTimer)
     refuse(refusals, 5)
     refusals.close()
 
@@ -223,7 +225,7 @@ def test_no_line_has_a_token_or_what_a_caller_sent(operator, client, caplog):
     for token in ("secret-guess", "lea_agent_secret-guess", "lea_enroll_secret-guess"):
         Api(client, token).get("/fleet")
     operator.get("/fleet?secret-guess=secret-guess")
-    module._close_all()
+    flushing.close_all()
 
     assert len(caplog.records) >= 2
     for record in caplog.records:
@@ -309,7 +311,7 @@ def test_counts_that_cannot_be_saved_are_kept(timers, saved):
             raise faults.pop()
         saved.append(counts)
 
-    refusals = Refusals(save, (OSError,), now=lambda: timers.now)
+    refusals = Refusals(save, (OSError,), Flusher(), now=lambda: timers.now)
     refuse(refusals, save=True)
     timers.advance(20)
     refuse(refusals, save=True)
