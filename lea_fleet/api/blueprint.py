@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..app.engine import open_store
 from ..app.flushing import Flusher
 from ..app.host_extensions import exempt_from_csrf
 from ..app.refusals import Refusals
+from ..app.refused_machines import RefusedMachines
 from ..app.setting_sources import find_value, unknown_variables
 from ..app.setting_values import MAKE_A_TOKEN
 from ..app.settings import ConfigurationError, Settings, setting_keys
@@ -31,6 +33,7 @@ from ..core.tokens import SHORTEST_API_TOKEN, weakness
 from ..page import refuse_taken_address, register_page
 from ..storage.interface import Store
 from ..storage.refusals import RefusalCounts
+from ..storage.refused_writing import RefusedWriting, Repeats
 from ..storage.unit_of_work import UnitOfWork
 
 logger = logging.getLogger("lea_fleet")
@@ -69,6 +72,7 @@ class FleetBlueprint(Blueprint):
         self._refuse_taken_command(app, options)
         settings, store = _configure(app)
         counters = _make_counters(settings)
+        refusals, refused_machines = _make_refusals(store, settings)
         options.setdefault("url_prefix", settings.url_prefix)
         asked = find_value("LEA_FLEET_PAGE", app.config, os.environ).value
         with_page = options.pop("with_page", asked)
@@ -85,7 +89,8 @@ class FleetBlueprint(Blueprint):
             (options["url_prefix"] or "").rstrip("/"),
             store,
             settings.presence_rule,
-            _make_refusals(store, settings),
+            refusals,
+            refused_machines,
             counters=counters,
         )
         app.teardown_appcontext(partial(close_db, store))
@@ -223,21 +228,36 @@ def _make_counters(settings: Settings) -> Counters | None:
     return ProcessCounters()
 
 
-def _make_refusals(store: Store, settings: Settings) -> Refusals:
-    """Return what logs refusals, and adds up in *store* what several processes count.
+def _make_refusals(
+    store: Store, settings: Settings
+) -> tuple[Refusals, RefusedMachines]:
+    """Return what counts refusals in this process, and saves that in *store*.
 
     Saved without a request, by the thread that flushes, on a session of its own.
     """
 
-    def save(counts: Mapping[str, int]) -> None:
+    @contextmanager
+    def opened() -> Iterator[UnitOfWork]:
         session = store.acquire()
         try:
-            unit = UnitOfWork(session, store.dialect, settings.presence_rule)
-            RefusalCounts(unit).add(counts)
+            yield UnitOfWork(session, store.dialect, settings.presence_rule)
         finally:
             store.release(session)
 
-    return Refusals(save, (*store.errors, DatabaseProblem), Flusher())
+    def save_counts(counts: Mapping[str, int]) -> None:
+        with opened() as unit:
+            RefusalCounts(unit).add(counts)
+
+    def save_machines(repeats: Sequence[Repeats]) -> None:
+        with opened() as unit:
+            RefusedWriting(unit).write(repeats)
+
+    errors = (*store.errors, DatabaseProblem)
+    flusher = Flusher()
+    return (
+        Refusals(save_counts, errors, flusher),
+        RefusedMachines(save_machines, errors, flusher),
+    )
 
 
 #: The routes register on it; the extension adds the commands to it.

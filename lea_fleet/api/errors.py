@@ -9,6 +9,7 @@ from ..app.state import count_problem
 from ..auth.guard import caller_is_operator
 from ..core.problems import DatabaseProblem, Problem
 from .blueprint import blueprint
+from .refused import note_refused
 from .responses import json_response
 
 
@@ -16,6 +17,7 @@ from .responses import json_response
 def on_problem(problem: Problem) -> Response:
     """Answer with the problem document; 503 details are for operators only."""
     count_problem(problem)
+    note_refused(problem)  # before what it may have to read is discarded
     discard_body(problem)
     body = problem.body()
     if isinstance(problem, DatabaseProblem) and not caller_is_operator():

@@ -71,6 +71,12 @@ def fleet_families(measured: Measures) -> list[Metric]:
             {"": measured.muted},
         ),
         _gauge(
+            "lea_fleet_refused_machines",
+            "Machines whose enrollment was refused, and that have not enrolled since.",
+            "code",
+            measured.refused,
+        ),
+        _gauge(
             "lea_fleet_enrollment_tokens",
             "Enrollment tokens, by state.",
             "state",

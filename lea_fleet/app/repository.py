@@ -11,7 +11,7 @@ from ..core.listing import Status
 from ..core.machine import new_machine_id
 from ..core.presence import PresenceRule
 from ..core.problems import ReactivationRefused
-from ..core.rows import Agent, AgentToken, Enrollment, Event
+from ..core.rows import Agent, AgentToken, Enrollment, Event, without_none
 from ..core.tokens import AGENT_PREFIX, is_long_token
 from ..storage.agent_tokens import AgentTokens
 from ..storage.agents import Agents
@@ -215,8 +215,8 @@ class AgentRepository:
 
     # Releases
 
-    def release(self, machine_id: str) -> str:
-        """Allow an active machine to be re-enrolled once.
+    def release(self, machine_id: str, *, enrollment_token: int | None = None) -> str:
+        """Allow an active machine to be re-enrolled once, by anyone or one token alone.
 
         Return until when, as ISO 8601 UTC. Raises MachineBlocked, UnknownAgent and
         MachineUninstalled.
@@ -224,9 +224,10 @@ class AgentRepository:
         with self.unit.transaction(about=machine_id):
             self.states.blocks.refuse(machine_id)
             agent = self.agents.require_active(machine_id)
-            released_until = self.releases.add(agent)
-            self.events.add("released", agent["machine_id"], until=released_until)
-            return released_until
+            until = self.releases.add(agent, enrollment_token)
+            told = without_none({"enrollment_token": enrollment_token})
+            self.events.add("released", agent["machine_id"], until=until, **told)
+            return until
 
     def cancel_release(self, machine_id: str) -> None:
         """Cancel a release, if there is one. Raises UnknownAgent."""

@@ -13,6 +13,7 @@ from ..core.presence import PresenceRule
 from ..core.problems import Problem
 from ..storage.interface import Store
 from .refusals import Refusals
+from .refused_machines import RefusedMachines
 from .settings import Settings
 
 KEY = "lea_fleet"
@@ -74,6 +75,7 @@ class FleetState:
     store: Store
     rule: PresenceRule
     refusals: Refusals
+    refused_machines: RefusedMachines
     operator_loader: OperatorLoader = lambda: None
     interval: KnownInterval = field(default_factory=KnownInterval)
     counters: Counters | None = None

@@ -11,7 +11,13 @@ from ..app.database import get_repository, get_unit
 from ..app.repository import AgentRepository
 from ..app.settings import Settings
 from ..app.state import current_state
-from ..core.problems import AgentUninstalled, InvalidToken, TokenExpired, TokenRevoked
+from ..core.problems import (
+    AgentUninstalled,
+    InvalidToken,
+    TokenExpired,
+    TokenRevoked,
+    Unauthorized,
+)
 from ..core.rows import Agent, AgentToken, EnrollmentToken
 from ..core.tokens import (
     AGENT_PREFIX,
@@ -92,10 +98,14 @@ def _agent(token: AgentToken | None) -> Principal:
 def _installer(token: EnrollmentToken | None) -> Principal:
     if token is None:
         raise InvalidToken("This token is not known here.")
+    problem: Unauthorized | None = None
     if token["state"] == "revoked":
-        raise TokenRevoked("This enrollment token has been revoked.")
+        problem = TokenRevoked("This enrollment token has been revoked.")
     if token["state"] == "expired":
-        raise TokenExpired("This enrollment token has expired.")
+        problem = TokenExpired("This enrollment token has expired.")
+    if problem is not None:
+        problem.enrollment_token = token["id"]
+        raise problem
     # A token that is used up may still request a lost response again.
     return Principal("installer", enrollment_token=token["id"])
 

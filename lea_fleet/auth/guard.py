@@ -17,8 +17,11 @@ from ..core.problems import (
     InsufficientScope,
     InvalidField,
     MissingToken,
+    Problem,
+    Unauthorized,
     WrongMachine,
 )
+from ..core.refused import OPERATOR
 from .credentials import actor_of, resolve_token
 from .principals import Principal, Role
 from .sessions import signed_in_operator
@@ -162,6 +165,17 @@ def caller_is_operator() -> bool:
     """Tell whether the guard has found an operator; False before it has run."""
     principal = auth.current_user()
     return isinstance(principal, Principal) and principal.is_operator
+
+
+def refused_token(problem: Problem) -> int | None:
+    """Return the enrollment token that a refused caller has sent; OPERATOR for theirs.
+
+    None for callers with neither, and for a token that was never issued.
+    """
+    principal = auth.current_user()
+    if isinstance(principal, Principal):
+        return OPERATOR if principal.is_operator else principal.enrollment_token
+    return problem.enrollment_token if isinstance(problem, Unauthorized) else None
 
 
 def acting_repository() -> AgentRepository:

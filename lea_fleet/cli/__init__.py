@@ -21,6 +21,7 @@ from .mute import mute_command, unmute_command
 from .notify import notify_command
 from .openapi import openapi_command
 from .prune import prune_command
+from .refused import refused_command
 from .release import release_command
 from .rotate import rotate_command
 from .schema import schema_command
@@ -35,6 +36,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
         list_machines,
         show_command,
         events_command,
+        refused_command,
         blocked_command,
         summary_command,
     ),

@@ -83,7 +83,7 @@ def ask(question: str, agent: Agent, skip: bool) -> None:
 
 def confirm(question: str, skip: bool) -> None:
     """Ask the *question* on a terminal, as :func:`ask` does."""
-    if not skip and _is_somebody_there():
+    if not skip and is_somebody_there():
         click.confirm(question, abort=True, err=True)
 
 
@@ -104,5 +104,6 @@ def shown_once(
     return (said, {}) if dry else (token, {member: token})
 
 
-def _is_somebody_there() -> bool:
+def is_somebody_there() -> bool:
+    """Tell whether a person can be asked, on a terminal."""
     return all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr))

@@ -22,7 +22,7 @@ from .options import checked_text, json_option, optional_machine_argument, say_j
 from .output import note
 from .terminal import say, say_table
 
-_HEADING = ("MACHINE", "ROW", "EVENTS", "IDENTITIES", "WHAT")
+_HEADING = ("MACHINE", "ROW", "EVENTS", "IDENTITIES", "REFUSALS", "WHAT")
 
 #: For changes that cannot be undone.
 erase_option = click.option(
@@ -148,14 +148,19 @@ def _report(summaries: list[Summary], done: bool) -> dict[str, Any]:
 def _say_table(summaries: list[Summary]) -> None:
     if not summaries:
         return
-    say_table(_HEADING, [_row(summary) for summary in summaries], fixed={0, 1, 2, 3})
+    say_table(_HEADING, [_row(summary) for summary in summaries], fixed={0, 1, 2, 3, 4})
     say("")
     for line in _warnings(summaries):
         note(line)
 
 
 def _row(summary: Summary) -> tuple[str, ...]:
-    tables = ("enrolled_agents", "lea_fleet_events", "lea_fleet_identities")
+    tables = (
+        "enrolled_agents",
+        "lea_fleet_events",
+        "lea_fleet_identities",
+        "lea_fleet_refused",
+    )
     return (
         printable(summary["machine_id"] or "-"),
         *(str(summary["rows"].get(name, 0)) for name in tables),

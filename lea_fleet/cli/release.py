@@ -8,6 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..app.repository import AgentRepository
+from ..core.refused import RefusedFilter
 from ..core.text import printable
 from ..storage.attempts import attempts
 from ..storage.releases import NEVER
@@ -20,6 +21,8 @@ from .options import (
     yes_unasked_option,
 )
 from .output import answer
+from .refused import filter_options
+from .release_refused import release_refused
 
 #: What is done with one machine: returns until when it is released then.
 _Act = Callable[[str], "str | None"]
@@ -34,6 +37,14 @@ _Act = Callable[[str], "str | None"]
     help="Release every active machine that has no token, such as those that an older"
     " server enrolled.",
 )
+@click.option(
+    "--refused",
+    is_flag=True,
+    help="Release every machine that was refused, for the token it was refused with"
+    " alone; not one that is still alive. With --code, --token and --since as flask"
+    " fleet refused has them.",
+)
+@filter_options
 @yes_unasked_option
 @dry_run_option
 @json_option
@@ -42,6 +53,10 @@ def release_command(
     machine: str | None,
     cancel: bool,
     without_token: bool,
+    refused: bool,
+    code: str | None,
+    token: int | None,
+    since: str | None,
     yes: bool,
     dry_run: bool,
     as_json: bool,
@@ -54,8 +69,16 @@ def release_command(
     \b
     Example: flask fleet release PC-COMPTA-01
     """
-    if without_token == (machine is not None):
-        raise click.UsageError("Give either a MACHINE or --without-token.")
+    if [machine is not None, without_token, refused].count(True) != 1:
+        raise click.UsageError("Give one of MACHINE, --without-token and --refused.")
+    wanted = RefusedFilter(code, token, since)
+    if refused:
+        if cancel:
+            raise click.UsageError("--cancel cannot go with --refused.")
+        release_refused(wanted, yes=yes, dry_run=dry_run, as_json=as_json)
+        return
+    if wanted != RefusedFilter():
+        raise click.UsageError("--code, --token and --since need --refused.")
     with answer() as begin, open_for_change(dry_run) as repository:
         if machine:
             question = "Cancel the release of {}?" if cancel else "Release {}?"

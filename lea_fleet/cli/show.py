@@ -9,18 +9,21 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from ..app.repository import AgentRepository
 from ..core import clock
 from ..core.limits import LONGEST_DETAIL
-from ..core.rows import Agent
+from ..core.rows import Agent, RefusedMachine
 from ..core.text import printable
 from ..storage.clones import Clones
 from ..storage.ignored import Ignored
 from ..storage.lookalikes import Lookalikes
-from ..storage.releases import NEVER
+from ..storage.refused import Refused
+from ..storage.releases import NEVER, Release
 from .command import FleetCommand
 from .database import open_listing
 from .events import say_events
 from .options import json_option, machine_argument, say_json
+from .release_refused import for_token
 from .terminal import ago, at, say
 
 #: As many events as still fit on a screen of 24 lines.
@@ -53,13 +56,16 @@ def show_command(machine: str, as_json: bool) -> None:
         agent = repository.require(machine)
         alike = Lookalikes(repository.unit).of(agent["machine_id"])
         events, _ = repository.events.page(agent["machine_id"], limit=_EVENTS)
+        release = _release_of(repository, agent)
         shown = {
             "agent": agent,
             "clone": Clones(repository.unit).signs(agent),
             "lookalikes": alike,
             "ignored": Ignored(repository.unit).of(agent),
             "token": repository.tokens.dates(agent),
-            "released_until": _released_until(repository.releases.until(agent), agent),
+            "released_until": None if release is None else release.until,
+            "released_for": None if release is None else release.enrollment_token,
+            "refusals": Refused(repository.unit).of(agent["machine_id"]),
             **repository.states.of(agent),
             "events": events,
         }
@@ -72,8 +78,8 @@ def show_command(machine: str, as_json: bool) -> None:
     say_events(events)
 
 
-def _released_until(until: str | None, agent: Agent) -> str | None:
-    return until if agent["status"] == "active" else None
+def _release_of(repository: AgentRepository, agent: Agent) -> Release | None:
+    return repository.releases.find(agent) if agent["status"] == "active" else None
 
 
 def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
@@ -98,7 +104,9 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "UNINSTALLED", _time(agent["uninstalled_at"], now)
         yield "REASON", printable(agent["uninstall_reason"] or "-")
     yield "TOKEN", _token(shown["token"])
-    yield "RELEASED", _release(shown["released_until"])
+    yield "RELEASED", _release(shown["released_until"], shown["released_for"])
+    for refused in shown["refusals"]:
+        yield "REFUSED", _refused(refused, now)
 
 
 def _block(block: dict[str, str | None], now: datetime) -> str:
@@ -106,10 +114,19 @@ def _block(block: dict[str, str | None], now: datetime) -> str:
     return f"{_time(block['blocked_at'], now)}{reason}"
 
 
-def _release(until: str | None) -> str:
+def _release(until: str | None, token: int | None) -> str:
     if until is None:
         return "no"
-    return "until it enrolls" if until == NEVER else f"until {at(until)}"
+    told = "until it enrolls" if until == NEVER else f"until {at(until)}"
+    return told if token is None else f"{told}, {for_token(token)} only"
+
+
+def _refused(refused: RefusedMachine, now: datetime) -> str:
+    token = refused["enrollment_token"]
+    by = "the operator's token" if token is None else f"enrollment token {token}"
+    times = refused["refused"]
+    told = f"{refused['code']}, {ago(refused['last_at'], now)}, with {by}"
+    return told if times == 1 else f"{told}, {times} times"
 
 
 def _time(timestamp: str | None, now: datetime) -> str:

@@ -85,7 +85,10 @@ class Released(EventType):
     """An active machine may be enrolled once more."""
 
     name = "released"
-    members = {"until": Holds.NOTHING_PERSONAL}
+    members = {
+        "until": Holds.NOTHING_PERSONAL,
+        "enrollment_token": Holds.NOTHING_PERSONAL,
+    }
     signal = "agent-released"
 
 

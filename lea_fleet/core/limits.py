@@ -53,6 +53,10 @@ MOST_MACHINES_PRINTED = 1_000_000
 #: Machines and enrollment tokens that shell completion offers.
 MOST_COMPLETIONS = 50
 
+#: Refused machines on a page.
+DEFAULT_REFUSED = 100
+MOST_REFUSED_SHOWN = 1000
+
 #: Versions that the metrics distinguish: agents may report any number of them.
 MOST_VERSIONS = 50
 
@@ -71,6 +75,11 @@ MOST_DEAD_TOKENS = 4
 AGENT_EVENTS = 20
 BUDGET_PERIOD = _DAY
 
+#: The refused machines that are kept for each enrollment token, besides blocked ones;
+#: and the most tokens for which a process counts repeats.
+MOST_REFUSED = 100
+MOST_REFUSING_TOKENS = 100
+
 #: Alerts that are kept until they are delivered.
 MOST_ALERTS = 10_000
 
@@ -78,6 +87,14 @@ MOST_ALERTS = 10_000
 
 #: An enrollment token that expires within this time is told to be about to.
 TOKEN_ENDS_SOON = 2 * _DAY
+
+#: How long a refused machine is kept, and how often its row is written.
+REFUSED_MEMORY = 30 * _DAY
+REFUSED_WRITTEN = 60
+
+#: For as long the alerts of refused machines are counted, of which there are as many
+#: for each enrollment token as machines are kept.
+REFUSED_TOLD_MEMORY = _DAY
 
 #: How long alerts are kept, and how long their delivery is tried.
 ALERTS_KEPT = _DAY

@@ -87,7 +87,10 @@ class UnsupportedMediaType(Problem):
 
 
 class Unauthorized(Problem):
+    """*enrollment_token* is the id of the token that is not valid any more, if any."""
+
     status = 401
+    enrollment_token: int | None = None
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": f'Bearer realm="{REALM}", error="invalid_token"'}

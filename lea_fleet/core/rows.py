@@ -74,6 +74,30 @@ class EnrollmentToken(TypedDict):
     state: str
 
 
+class RefusedMachine(TypedDict):
+    """A machine whose enrollment was refused: by one code, with one token.
+
+    Of what could not be read, ``machine_id``, ``hostname`` and ``address`` are None;
+    ``enrollment_token`` is None for the operator's token. ``agent_status`` and
+    ``last_seen_at`` are the machine's own, if it is known; ``still_alive`` tells
+    whether it is active and was heard after ``first_at``, ``released_until`` until when
+    it may enroll with that token.
+    """
+
+    machine_id: str | None
+    hostname: str | None
+    address: str | None
+    enrollment_token: int | None
+    code: str
+    refused: int
+    first_at: str
+    last_at: str
+    agent_status: str | None
+    last_seen_at: str | None
+    still_alive: bool
+    released_until: str | None
+
+
 def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return those *fields* that have a value."""
     return {name: value for name, value in fields.items() if value is not None}

@@ -13,6 +13,7 @@ from .blocks import Blocks
 from .events import Events
 from .heartbeats import changes
 from .ignored import Ignored
+from .refused import Refused
 from .unit_of_work import Repository
 
 #: The tables of ours with rows about a machine, which a new id is written to.
@@ -30,6 +31,9 @@ CARRIED = (
     "lea_fleet_silences",
 )
 
+#: Alerts also tell of ids that were refused and have never been enrolled.
+_NO_SIGN = "lea_fleet_alerts"
+
 
 class Edits(Repository):
     """Edit machines. edit() needs an open transaction, which names both ids."""
@@ -42,6 +46,7 @@ class Edits(Repository):
                 {"machine_id": machine_id},
             ).fetchone()
             for table in ("enrolled_agents", *CARRIED)
+            if table != _NO_SIGN
         )
 
     def edit(
@@ -68,6 +73,7 @@ class Edits(Repository):
         told = _told(agent, changed)
         if machine_id != old_id:
             AgentTokens(self._unit).note_former_id(old_id)
+            Refused(self._unit).forget(old_id, machine_id)
             self._carry(old_id, machine_id)
             told["former_id"] = old_id
         Events(self._unit).add("edited", machine_id, **told)

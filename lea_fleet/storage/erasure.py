@@ -18,6 +18,7 @@ from .attempts import attempts
 from .batches import STEP, Steps, in_steps
 from .blocks import Blocks
 from .events import Events
+from .refused import Refused
 from .unit_of_work import UnitOfWork
 
 #: Prefix of an operator in lea_fleet_enrollments.credential; see auth/principals.py.
@@ -35,17 +36,23 @@ class Erasure:
         self._agents = Agents(unit)
         self._events = Events(unit)
         self._blocks = Blocks(unit)
+        self._refused = Refused(unit)
         self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
-        """Return the id under which a machine is stored, or its events or its block.
+        """Return the id under which a machine is stored, or what is known without it.
 
-        Raises UnknownAgent if there is nothing.
+        That is its events, its block and its refusals. Raises UnknownAgent if there
+        is nothing.
         """
         agent = self._agents.find(machine_id)
         if agent is not None:
             return str(agent["machine_id"])
-        if not self._events.history(machine_id) and not self._blocks.find(machine_id):
+        if not (
+            self._events.history(machine_id)
+            or self._blocks.find(machine_id)
+            or self._refused.said_by(machine_id)
+        ):
             raise UnknownAgent(machine_id)
         return machine_id
 
@@ -69,9 +76,10 @@ class Erasure:
     def of_machines(self, machine_ids: Iterable[str | None]) -> Iterator[Plan]:
         """Yield a plan for each machine, of what there is to erase now."""
         for machine_id in filter(None, machine_ids):
-            history, identities = self.history(machine_id), self.identities(machine_id)
+            history = self.history(machine_id)
+            known = self.identities(machine_id), self._refused.said_by(machine_id)
             reason = self._blocks.reason(machine_id)
-            yield of_machine(machine_id, history, identities, reason)
+            yield of_machine(machine_id, history, *known, reason)
 
     def of_person(
         self, email: str, machine_ids: Iterable[str | None]
@@ -82,9 +90,9 @@ class Erasure:
         """
         for machine_id in machine_ids:
             history = self.history(machine_id, email)
-            identities = self.identities(machine_id)
+            known = self.identities(machine_id), self._refused.said_by(machine_id)
             reason = machine_id and self._blocks.reason(machine_id)
-            yield of_person(machine_id, history, identities, email, reason)
+            yield of_person(machine_id, history, *known, email, reason)
 
     def naming(self, email: str) -> list[str | None]:
         """Return the machines whose row, block or events may name a person.
@@ -113,6 +121,11 @@ class Erasure:
             machine_id
             for machine_id, reason in self._blocks.reasons()
             if mentions(reason, email)
+        ]
+        found += [
+            machine_id
+            for machine_id, hostname in self._refused.hostnames()
+            if names(hostname, email)
         ]
         for machine_id, actor, detail in self._unit.rows(_mentions()):
             texts = [*json.loads(actor).values(), *_texts(json.loads(detail))]
@@ -204,7 +217,7 @@ class Erasure:
                 for name, value in plan.identities
             ],
         )
-
+        self._refused.erase(plan.refused)
         if plan.takes_block and plan.machine_id is not None:
             self._blocks.set_reason(plan.machine_id, None)
 

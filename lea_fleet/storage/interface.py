@@ -9,6 +9,7 @@ sub-package, which modules with statements do not import.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from ..core.problems import DatabaseProblem
@@ -122,6 +123,12 @@ class Dialect(Protocol):
 
         *about* names the machines that it writes about. A *durable* commit survives a
         power cut.
+        """
+
+    def patience(self, session: Any, seconds: float) -> AbstractContextManager[None]:
+        """Return a context in which a write that is not durable waits no longer.
+
+        For those that somebody waits for, and that can be done later.
         """
 
     def lock(self, session: Any, machine_id: str) -> None:

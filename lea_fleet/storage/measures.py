@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from ..core.events import ENROLLMENTS
 from ..core.limits import LONGEST_DETAIL, MOST_VERSIONS
+from ..core.refused import CODES
 from .blocks import Blocks
 from .clones import Clones
 from .enrollment_tokens import EnrollmentTokens
 from .listing import Listing
 from .mutes import Mutes
+from .refused import Refused
 from .unit_of_work import UnitOfWork
 
 _VERSIONS = f"""
@@ -35,7 +37,8 @@ class Measures:
     *totals* counts machines by status and by presence. *versions* has the number of
     active machines for each version, the most frequent first; the name is empty if the
     version is not known. *enrollments* and *uninstalls* count all events ever recorded,
-    *enrollment_tokens* the tokens in each state.
+    *enrollment_tokens* the tokens in each state, *refused* the refused machines by
+    code.
     """
 
     totals: dict[str, int]
@@ -46,6 +49,7 @@ class Measures:
     suspected_clones: int
     blocks: int
     muted: int
+    refused: dict[str, int]
 
 
 def measure(unit: UnitOfWork) -> Measures:
@@ -62,4 +66,5 @@ def measure(unit: UnitOfWork) -> Measures:
             suspected_clones=len(Clones(unit).suspects()),
             blocks=Blocks(unit).count(),
             muted=len(Mutes(unit).machines()),
+            refused=dict.fromkeys(CODES, 0) | Refused(unit).count_by_code(),
         )

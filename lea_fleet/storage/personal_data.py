@@ -13,6 +13,7 @@ from ..core.privacy.export import (
     events_of,
     is_theirs,
     mentions_of,
+    refusals_of,
 )
 from ..core.privacy.ownership import History
 from .blocks import Blocks
@@ -33,7 +34,7 @@ class PersonalData:
         It is read in one snapshot. All lists are empty if nothing is found.
         """
         email = person(typed)
-        names = ("machines", "acts", "mentions", "blocks")
+        names = ("machines", "acts", "mentions", "blocks", "refusals")
         found: dict[str, list[Any]] = {name: [] for name in names}
         with self._unit.snapshot():
             for machine_id in self._erasure.naming(email):
@@ -44,6 +45,7 @@ class PersonalData:
                     found["blocks"] += (
                         [] if block in (None, *found["blocks"]) else [block]
                     )
+                found["refusals"] += self._refusals(machine_id, email, history)
                 found["acts"] += acts_of(history, email)
                 found["mentions"] += mentions_of(history, email)
         exported_at = self._unit.timestamp
@@ -84,6 +86,21 @@ class PersonalData:
         )
         columns = ("name", "value", "left_at")
         return [dict(zip(columns, row)) for row in rows]
+
+    def _refusals(
+        self, machine_id: str | None, email: str, history: History
+    ) -> list[dict[str, Any]]:
+        """Return what a refused machine has said; for None, one without an id."""
+        about = "IS NULL" if machine_id is None else "= :machine_id"
+        rows = self._unit.session.execute(
+            "SELECT machine_id, hostname, address, enrollment_token, code, refused,"
+            f" first_at, last_at FROM lea_fleet_refused WHERE machine_id {about}"
+            " ORDER BY first_at, enrollment_token, code",
+            {"machine_id": machine_id},
+        )
+        names = "machine_id hostname address enrollment_token code refused"
+        columns = [*names.split(), "first_at", "last_at"]
+        return refusals_of(history, email, [dict(zip(columns, row)) for row in rows])
 
     def _tokens(self, machine_id: str, enrolled_at: str) -> list[dict[str, Any]]:
         """Return the dates of the tokens of an enrollment."""

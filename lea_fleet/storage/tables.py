@@ -56,7 +56,9 @@ TABLES = (
     _table(
         "lea_fleet_enrollments", "machine_id enrolled_at status credential key_hash"
     ),
-    _table("lea_fleet_releases", "machine_id enrolled_at released_until"),
+    _table(
+        "lea_fleet_releases", "machine_id enrolled_at released_until enrollment_token"
+    ),
     _table("lea_fleet_blocks", "look machine_id blocked_at reason"),
     _table("lea_fleet_mutes", "machine_id muted_until"),
     _table(
@@ -67,6 +69,12 @@ TABLES = (
     _table("lea_fleet_budgets", "machine_id event full_at noted", width=2),
     _table("lea_fleet_intervals", "id seconds decided_at counts_until", noted=False),
     _table("lea_fleet_refusals", "code refused"),
+    _table(
+        "lea_fleet_refused",
+        "enrollment_token look code machine_id enrolled_at hostname address refused"
+        " first_at last_at told_at",
+        width=3,
+    ),
     _table("lea_fleet_events", "id machine_id event at actor detail"),
     _table("lea_fleet_pruned", "date event events", width=2),
     _table("lea_fleet_alerts", "id machine_id alert at detail"),
@@ -87,7 +95,7 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 #: The columns that are whole numbers, or truth values; the others are text.
 NUMBERS = frozenset(
     "id pending replaced said max_uses uses noted seconds refused events hour machines"
-    " counts lowest alert_id attempts".split()
+    " counts lowest alert_id attempts enrollment_token".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

@@ -237,6 +237,7 @@ def test_each_operation_has_the_parameters_of_its_path():
         ("/fleet/summary", "/fleet/summary"),
         ("/events", "/events"),
         ("/machines/{machine_id}/events", "/machines/PC-1/events"),
+        ("/refusals", "/refusals"),
     ],
 )
 def test_each_query_has_every_parameter_and_no_other(operator, monkeypatch, path, url):
@@ -462,6 +463,16 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(made, "POST", "/enrollment-tokens")
     installer = Api(client, made.json["token"])
     check(installer.post("/enroll", {"machine_id": "PC-2"}), "POST", "/enroll")
+    for machine_id in ("PC-2", "A/B"):
+        assert "code" in installer.post("/enroll", {"machine_id": machine_id}).json
+        client.application.test_cli_runner().invoke(
+            args=["fleet", "release", "--refused"]
+        )
+    for query in ("", "?limit=1", "?since=1d"):
+        check(operator.get(f"/refusals{query}"), "GET", "/refusals")
+    released = operator.get("/machines/PC-2/events")
+    check(released, "GET", f"{on_machine}/events")
+    assert released.json["events"][0]["detail"]["enrollment_token"] == 1
     check(operator.get("/enrollment-tokens"), "GET", "/enrollment-tokens")
     revoked = operator.request("DELETE", "/enrollment-tokens/1")
     check(revoked, "DELETE", "/enrollment-tokens/{token_id}")

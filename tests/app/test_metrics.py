@@ -27,6 +27,7 @@ from lea_fleet import (
     operator_required,
 )
 from lea_fleet.app.counters import ProcessCounters
+from lea_fleet.core.refused import CODES
 from lea_fleet.core.limits import MOST_VERSIONS
 from tests.support import docs
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, PREFIX, Api, assert_problem
@@ -210,6 +211,21 @@ def test_enrollment_tokens_are_told_by_state(operator, monitor):
 
     states = only(told, "enrollment_tokens")
     assert states == {"active": 2, "used_up": 1, "expired": 0, "revoked": 1}
+
+
+def test_refused_machines_are_told_by_code(operator, monitor):
+    operator.enroll("PC-1")
+    first, second = operator.installer(), operator.installer()
+    for installer in (first, second):
+        installer.post("/enroll", {"machine_id": "PC-1"})
+    first.post("/enroll", {"machine_id": "A/B"})
+
+    refused = only(scrape(monitor), "refused_machines")
+    assert refused == {**dict.fromkeys(CODES, 0), **refused}
+    assert (refused["already_enrolled"], refused["invalid_field"]) == (1, 1)
+
+    operator.enroll("PC-1", force=True)
+    assert scrape(monitor)["refused_machines", "already_enrolled"] == 0
 
 
 def test_of_equally_frequent_versions_the_unknown_is_first(engine, operator, monitor):

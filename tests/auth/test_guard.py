@@ -33,6 +33,7 @@ MATRIX = {
     ("GET", "/blocks"): ("operator",),
     ("POST", "/machines/PC-1/mute"): ("operator",),
     ("DELETE", "/machines/PC-1/mute"): ("operator",),
+    ("GET", "/refusals"): ("operator",),
     ("GET", "/enrollment-tokens"): ("operator",),
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),

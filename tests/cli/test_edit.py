@@ -85,8 +85,9 @@ def test_the_list_of_tables_is_complete():
     tables = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+) \(([^;]*)\)", SCHEMA)
     about = {name for name, columns in tables if "machine_id TEXT" in columns}
 
-    # The id of a blocked machine is not mended.
-    assert about == {"enrolled_agents", "lea_fleet_blocks", *CARRIED}
+    # The id of a blocked machine is not mended, and refusals are about ids as sent.
+    others = {"enrolled_agents", "lea_fleet_blocks", "lea_fleet_refused"}
+    assert about == {*others, *CARRIED}
 
 
 def test_the_token_stays_valid_and_the_history_names_the_former_id(

@@ -291,3 +291,82 @@ def test_a_long_history_goes_in_several_transactions(erase, operator, engine, ap
 
     assert report["rows"] == {"enrolled_agents": 1, "lea_fleet_events": 2499}
     assert traces(engine, "Zoé-", "10.9.8.7", *ZOE.values()) == []
+
+
+# Refused machines
+
+
+def refuse(operator, machine_id="PC-1", **members):
+    body = {"machine_id": machine_id, **members}
+    assert operator.post("/enroll", body).status_code in (400, 409)
+
+
+def said(engine):
+    """Return what refused machines have said, and the code of each."""
+    query = "SELECT machine_id, hostname, address, code FROM lea_fleet_refused"
+    return sorted(engine.execute(query), key=repr)
+
+
+def test_what_a_refused_machine_has_said_goes_with_its_data(erase, operator, engine):
+    operator.enroll("PC-1", **ZOE)
+    refuse(operator, hostname="PC-DE-ZOÉ-2")
+    report = erase("PC-1")
+
+    assert report["rows"]["lea_fleet_refused"] == 1
+    assert said(engine) == [("PC-1", None, None, "already_enrolled")]
+    assert traces(engine, *ZOE.values(), "PC-DE-ZOÉ-2") == []
+
+
+def test_so_it_does_with_the_person_who_has_the_machine(erase, operator, engine):
+    operator.enroll("PC-1", **ZOE)
+    operator.enroll("PC-2", **BOB)
+    for machine_id in ("PC-1", "PC-2"):
+        refuse(operator, machine_id, hostname="OFFICE")
+    erase("--user", ZOE["user_email"])
+
+    assert said(engine) == [
+        ("PC-1", None, None, "already_enrolled"),
+        ("PC-2", "OFFICE", "127.0.0.1", "already_enrolled"),
+    ]
+
+
+def test_so_it_does_with_the_person_whose_hostname_it_is(erase, operator, engine):
+    operator.enroll("PC-1", **ZOE)
+    refuse(operator, hostname="PC-DE-ZOÉ")
+    operator.post("/heartbeat", {"machine_id": "PC-1", **BOB})
+    erase("--user", ZOE["user_email"])
+
+    assert traces(engine, *ZOE.values()) == []
+    assert said(engine) == [("PC-1", None, None, "already_enrolled")]
+
+
+@pytest.mark.parametrize("machine_id", ["A/B", None])
+def test_a_hostname_that_names_them_is_found_of_a_machine_that_never_enrolled(
+    erase, operator, engine, machine_id
+):
+    refuse(operator, machine_id, hostname=f"pc of {ZOE['user_email']}")
+    refuse(operator, "C/D", hostname="other")
+    erase("--user", ZOE["user_email"])
+
+    others = ("C/D", "other", "127.0.0.1", "invalid_field")
+    erased = (machine_id, None, None, "invalid_field")
+    assert said(engine) == sorted([others, erased], key=repr)
+
+
+def test_a_machine_that_was_only_refused_can_be_erased(erase, run, operator, engine):
+    refuse(operator, "A/B", hostname="PC-DE-ZOÉ")
+    assert "hostname" in run("A/B").stdout
+    erase("A/B")
+
+    assert said(engine) == [("A/B", None, None, "invalid_field")]
+
+
+def test_repeats_do_not_bring_it_back(app, erase, operator, engine):
+    operator.enroll("PC-1", **ZOE)
+    for _ in range(3):
+        refuse(operator, hostname="PC-DE-ZOÉ")
+    erase("PC-1")
+    app.extensions["lea_fleet"].refused_machines.close()
+
+    assert engine.execute("SELECT refused FROM lea_fleet_refused") == [(3,)]
+    assert traces(engine, *ZOE.values()) == []

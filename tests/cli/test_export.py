@@ -44,6 +44,7 @@ def test_what_is_known_of_a_person(export, operator, the_clock):
         "acts": [],
         "mentions": [],
         "blocks": [],
+        "refusals": [],
     }
     assert machine.pop("agent") == operator.machine("PC-1")
     (event,) = machine.pop("events")
@@ -153,3 +154,49 @@ def test_an_address_in_another_column_is_told_without_what_may_be_anothers(
     told = {name: machine["agent"][name] for name in names}
     assert told == {**dict.fromkeys(names), column: "<zoe@example.com>"}
     assert (machine["tokens"], machine["events"]) == ([], [])
+
+
+# Refused machines
+
+
+def test_what_a_refused_machine_has_said_is_in_it(export, operator, the_clock):
+    operator.enroll("PC-1", **ZOE)
+    refused = {"machine_id": "PC-1", "hostname": "NEW"}
+    assert operator.post("/enroll", refused).status_code == 409
+
+    assert export()["refusals"] == [
+        {
+            "machine_id": "PC-1",
+            "hostname": "NEW",
+            "address": "127.0.0.1",
+            "enrollment_token": 0,
+            "code": "already_enrolled",
+            "refused": 1,
+            "first_at": the_clock.iso(),
+            "last_at": the_clock.iso(),
+        }
+    ]
+
+
+def test_what_another_users_refused_machine_has_said_is_not(export, operator):
+    agent = operator.enroll("PC-1", **BOB)
+    refused = {"machine_id": "PC-1", "hostname": BOB["hostname"]}
+    assert operator.post("/enroll", refused).status_code == 409
+    agent.heartbeat(**ZOE)
+
+    assert nothing_of(BOB, export())
+    (row,) = export(BOB["user_email"])["refusals"]
+    assert row["hostname"] == BOB["hostname"]
+
+
+@pytest.mark.parametrize("machine_id", ["A/B", None])
+def test_a_hostname_that_names_them_is_in_it_whoever_was_refused(
+    export, operator, machine_id
+):
+    refused = {"machine_id": machine_id, "hostname": f"pc of {EMAIL}"}
+    assert operator.post("/enroll", refused).status_code == 400
+
+    told = export()
+    (row,) = told["refusals"]
+    assert (row["machine_id"], row["hostname"]) == (machine_id, f"pc of {EMAIL}")
+    assert told["machines"] == []

@@ -427,6 +427,7 @@ def test_the_commands():
         "blocked",
         "mute",
         "unmute",
+        "refused",
         "release",
         "rotate",
         "token create",

@@ -156,6 +156,16 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         cursor = ok(operator.get("/machines/PC-1/events?limit=1"))["next_cursor"]
         ok(operator.get(f"/machines/PC-1/events?cursor={cursor}"))
         ok(operator.get("/events?event=enrolled&actor=cli&since=1h&until=1h"))
+        again = operator.installer()
+        assert again.post("/enroll", {"machine_id": "A/B"}).status_code == 400
+        for _ in range(2):
+            assert again.post("/enroll", {"machine_id": "PC-2"}).status_code == 409
+            the_clock.advance(seconds=1)
+            operator.enroll("PC-2", force=True)
+        assert again.post("/enroll", {"machine_id": "PC-2"}).status_code == 409
+        app.extensions["lea_fleet"].refused_machines.close()
+        cursor = ok(operator.get("/refusals?limit=1"))["next_cursor"]
+        ok(operator.get(f"/refusals?limit=1&cursor={cursor}"))
         ok(operator.get("/enrollment-tokens"))
         ok(operator.request("DELETE", "/enrollment-tokens/1"))
         ok(operator.get("/fleet?machine_id=PC-1&q=a&version=1&silent_for=1h"))
@@ -183,6 +193,8 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         assert "PC-4" in run("rotate", "pc-4").output
         did("rotate", "PC-4", "--now")
         did("release", "--without-token", "--yes")
+        did("release", "--refused", "--yes")
+        did("refused", "--token", "1", "--code", "already_enrolled", "--since", "1d")
         assert "lookalikes" in run("doctor").output
         did("export", "--user", "zoe@example.com")
 
@@ -206,11 +218,12 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         with app.app_context():
             repository = get_host_repository()
             alerts = Alerts(repository.unit)
+            end = alerts.end()
             for _ in range(2):
                 with repository.transaction():
                     alerts.add("machine.silent", "PC-H")
                 the_clock.advance(hours=26)
-            assert len(alerts.after(0, limit=9)) == 1 == alerts.end() - 1
+            assert len(alerts.after(0, limit=9)) == 1 == alerts.end() - end - 1
             what_is_told(repository.unit)
 
     def what_is_told(unit):

@@ -170,6 +170,7 @@ _NOTED = ("lea_fleet_budgets", "noted")
 _NUMBERS = {
     *("said", "max_uses", "uses", "seconds", "refused", "events"),
     *("hour", "machines", "counts", "lowest", "alert_id", "attempts"),
+    "enrollment_token",
 }
 _UNIQUE = {"machine_id", "token_hash"}
 _MAY_BE_NULL = {

@@ -11,9 +11,12 @@ from ...core.limits import (
     ENROLLMENT_TOKEN_LIFETIME,
     ENROLLMENT_TOKEN_USES,
     LONGEST_DETAIL,
+    LONGEST_MACHINE_ID,
     LONGEST_REASON,
     MOST_ENROLLMENT_TOKEN_USES,
 )
+from ...core.machine import stored_form
+from ...core.problems import InvalidJson
 from .members import Members, parse_object
 
 
@@ -147,6 +150,27 @@ def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
     )
     members.check()
     return payload
+
+
+class RefusedPayload(NamedTuple):
+    machine_id: str | None
+    hostname: str | None
+
+
+def refused_payload(body: bytes) -> RefusedPayload:
+    """Return what the *body* of a refused enrollment says of the machine.
+
+    What is not valid is left out; of a new machine's id too long to be one, so much is
+    returned as is shown.
+    """
+    try:
+        members = Members(parse_object(body))
+    except InvalidJson:
+        return RefusedPayload(None, None)
+    sent = members.text("machine_id")
+    machine_id = None if sent is None else stored_form(sent)[:LONGEST_MACHINE_ID]
+    hostname = members.fitting_details()[0].get("hostname")
+    return RefusedPayload(machine_id or None, hostname)
 
 
 class MachinePayload(NamedTuple):

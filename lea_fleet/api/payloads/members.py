@@ -216,15 +216,15 @@ class Members:
             return default
         return value
 
-    def digits(self, field: str, most: int = LARGEST_ID) -> int | None:
-        """Parse the text of *field* as a whole number from 1 to *most*."""
+    def digits(self, field: str, most: int = LARGEST_ID, least: int = 1) -> int | None:
+        """Parse the text of *field* as a whole number from *least* to *most*."""
         text = self.text(field)
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and len(text) <= 19):
             self.refuse(field, "must be a whole number")
-        elif not 1 <= int(text) <= most:
-            self.refuse(field, f"must be from 1 to {most}")
+        elif not least <= int(text) <= most:
+            self.refuse(field, f"must be from {least} to {most}")
         else:
             return int(text)
         return None

@@ -13,10 +13,12 @@ from ...core.limits import (
     DEFAULT_DAYS,
     DEFAULT_EVENTS,
     DEFAULT_MACHINES,
+    DEFAULT_REFUSED,
     LONGEST_DETAIL,
     MOST_DAYS,
     MOST_EVENTS,
     MOST_MACHINES,
+    MOST_REFUSED_SHOWN,
 )
 from ...core.filters import Declared
 from ...core.listing import (
@@ -27,6 +29,7 @@ from ...core.listing import (
     is_sort,
     read_cursor,
 )
+from ...core.refused import CODES, OPERATOR, RefusedFilter
 from .members import Members
 
 #: The parameters of a listing besides its filters.
@@ -70,6 +73,15 @@ class HistoryQuery:
 class BlocksQuery:
     """*after* is the key of the last block of the previous page."""
 
+    limit: int
+    after: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class RefusedQuery:
+    """*after* is the key of the last row of the previous page."""
+
+    wanted: RefusedFilter
     limit: int
     after: tuple[str, ...] | None
 
@@ -151,6 +163,25 @@ def blocks_query(parameters: Mapping[str, Sequence[str]]) -> BlocksQuery:
     members = _single(parameters, "limit", "cursor")
     limit = members.digits("limit", most=MOST_MACHINES)
     query = BlocksQuery(limit or DEFAULT_MACHINES, members.key("cursor", 2))
+    members.check()
+    return query
+
+
+def refused_query(parameters: Mapping[str, Sequence[str]]) -> RefusedQuery:
+    """Validate the *parameters* of a page of refused machines, with all values.
+
+    Raises InvalidField for one that is not valid.
+    """
+    members = _single(
+        parameters, "code", "enrollment_token", "since", "limit", "cursor"
+    )
+    wanted = RefusedFilter(
+        members.choice("code", CODES),
+        members.digits("enrollment_token", least=OPERATOR),
+        members.moment("since"),
+    )
+    limit = members.digits("limit", most=MOST_REFUSED_SHOWN) or DEFAULT_REFUSED
+    query = RefusedQuery(wanted, limit, members.key("cursor", 4))
     members.check()
     return query
 

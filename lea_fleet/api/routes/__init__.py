@@ -10,10 +10,11 @@ from . import (
     machines,
     metrics,
     openapi_document,
+    refusals,
     states,
     unmatched,
 )
 
 __all__ = ["blueprint", "errors", "enrollment", "enrollment_tokens", "events"]
 __all__ += ["fleet", "machines", "metrics", "openapi_document", "states"]
-__all__ += ["unmatched"]
+__all__ += ["refusals", "unmatched"]

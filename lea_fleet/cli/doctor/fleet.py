@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from ...core import clock
 from ...core.findings import Checks, Verdict, fault, ok, some, warning
 from ...core.text import printable
 from ...storage.attention import Attention
@@ -14,8 +15,11 @@ from ...storage.ignored import Ignored
 from ...storage.listing import Listing
 from ...storage.lookalikes import Lookalikes
 from ...storage.mutes import Mutes
+from ...storage.refused import Refused
 from ...storage.unit_of_work import UnitOfWork
 from ..list_command import counted
+
+_DAY = 24 * 3600
 
 #: Ids that look alike, of which these are named.
 _SHOWN = 3
@@ -35,6 +39,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
         "muted": lambda: _muted(fleet()),
         "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
+        "refused": lambda: _refused(fleet()),
     }
 
 
@@ -130,6 +135,16 @@ def _tokens(unit: UnitOfWork, issue: str) -> Verdict:
     return warning(
         f"{len(machines)} active machines have none: {_some(machines)}",
         "Allow them to re-enroll: flask fleet release --without-token",
+    )
+
+
+def _refused(unit: UnitOfWork) -> Verdict:
+    machines = Refused(unit).count_since(clock.before(unit.now, _DAY))
+    if not machines:
+        return ok("no machine within the last day")
+    return warning(
+        f"{machines} machines within the last day",
+        "See which, and what to do: flask fleet refused --since 1d",
     )
 
 

@@ -53,6 +53,16 @@ def write_events(file: IO[bytes], events: Iterable[Event], delimiter: str) -> No
     _write(file, _EVENT_HEADING, map(_cells, events), delimiter)
 
 
+def write_rows(
+    file: IO[bytes],
+    heading: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    delimiter: str,
+) -> None:
+    """Write the members that *heading* names of each of *rows*, in the same way."""
+    _write(file, heading, ([row[name] for name in heading] for row in rows), delimiter)
+
+
 def _cells(event: Event) -> list[Any]:
     actor, detail = event["actor"], event["detail"]
     return [

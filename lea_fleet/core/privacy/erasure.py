@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..identity import is_longer_spelling
 from ..machine import PERSONAL
+from ..text import folded
 from .addresses import is_one_of
 from .ownership import History, everything
 from .redaction import Redaction
 
 #: A former value of a machine: the name of its column, and the value.
 Identity = tuple[str, str]
+
+
+class Said(NamedTuple):
+    """What a refused machine has said: the key of its row, hostname and address."""
+
+    enrollment_token: int
+    look: str
+    code: str
+    hostname: str | None
+    address: str | None
+
+    @property
+    def fields(self) -> set[str]:
+        """The kinds of personal data in it."""
+        told = {"hostname": self.hostname, "address": self.address}
+        return {name for name, value in told.items() if value is not None}
+
 
 #: ``machine_id, active, fields, rows`` of a plan.
 Summary = dict[str, Any]
@@ -34,9 +52,9 @@ class Plan:
     """What to erase of one machine's row and events.
 
     *columns* of the row become null, *events* replace the stored ones, *identities*
-    are deleted, and so is the reason of a block if *takes_block*. *fields* names the
-    kinds of data that are erased. *enrolled_at* is copied from the row; *is_active*
-    tells whether it is active.
+    are deleted, and so is the reason of a block if *takes_block*; what *refused*
+    machines have said becomes null. *fields* names the kinds of data that are erased.
+    *enrolled_at* is copied from the row; *is_active* tells whether it is active.
     """
 
     machine_id: str | None
@@ -46,6 +64,7 @@ class Plan:
     events: list[dict[str, Any]] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     takes_block: bool = False
+    refused: list[Said] = field(default_factory=list)
     fields: set[str] = field(default_factory=set)
 
     @property
@@ -61,8 +80,15 @@ class Plan:
             "lea_fleet_events": len(self.events),
             "lea_fleet_identities": len(self.identities),
             "lea_fleet_blocks": int(self.takes_block),
+            "lea_fleet_refused": len(self.refused),
         }
         return {table: count for table, count in counted.items() if count}
+
+    def add_refused(self, refused: Iterable[Said]) -> None:
+        """Erase what refused machines have said."""
+        self.refused = [each for each in refused if each.fields]
+        for each in self.refused:
+            self.fields |= each.fields
 
     def summary(self) -> Summary:
         """Return a summary of the plan, without the values that are erased."""
@@ -86,6 +112,7 @@ def of_machine(
     machine_id: str,
     history: History,
     identities: Sequence[Identity],
+    refused: Sequence[Said],
     reason: str | None = None,
 ) -> Plan:
     """Plan to erase all personal data of a machine, of every user that it had.
@@ -101,6 +128,7 @@ def of_machine(
     _plan_row(plan, history, redaction, lambda name, value: True)
     _plan_block(plan, redaction, reason)
     plan.fields |= {name for name, _ in identities}
+    plan.add_refused(refused)
     return plan
 
 
@@ -108,6 +136,7 @@ def of_person(
     machine_id: str | None,
     history: History,
     identities: Sequence[Identity],
+    refused: Sequence[Said],
     email: str,
     reason: str | None = None,
 ) -> Plan:
@@ -128,15 +157,21 @@ def of_person(
     _plan_row(plan, history, everywhere, is_theirs)
     _plan_block(plan, everywhere, reason)
     others = history.of_others(email)
-    plan.identities = [
-        (name, value)
-        for name, value in identities
-        if is_one_of(value, everywhere.values)
-        or name == "hostname"
-        and value not in others
-        and is_longer_spelling(value, everywhere.values)
-    ]
+
+    def is_named(name: str, value: str | None) -> bool:
+        return is_one_of(value, everywhere.values) or (
+            name == "hostname"
+            and value not in others
+            and is_longer_spelling(value, everywhere.values)
+        )
+
+    plan.identities = [each for each in identities if is_named(*each)]
     plan.fields |= {name for name, _ in plan.identities}
+    plan.add_refused(
+        each
+        for each in refused
+        if history.holder == email or is_named("hostname", folded(each.hostname))
+    )
     return plan
 
 

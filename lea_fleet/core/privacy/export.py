@@ -5,6 +5,7 @@ An event from a time when somebody else may have had the machine is left out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..event_types import Holds
@@ -61,6 +62,27 @@ def block_of(history: History, email: str, block: Block) -> dict[str, Any] | Non
         return None
     shown = {name: block[name] for name in ("machine_id", "blocked_at", "reason")}
     return shown | ({"reason": None} if has_others else {})
+
+
+def refusals_of(
+    history: History, email: str, rows: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return those *rows* of refused machines that are of that person.
+
+    Those with their hostname, and those of the machine that they have now.
+    """
+    found = []
+    for row in rows:
+        name = row["hostname"]
+        is_theirs_by_name = name is not None and (
+            names(name, email) or is_theirs(history, email, "hostname", name)
+        )
+        if is_theirs_by_name:
+            found.append({**row})
+        elif history.holder == email and (name or row["address"]):
+            is_anothers = folded(name) in history.of_others(email)
+            found.append({**row, "hostname": None if is_anothers else name})
+    return found
 
 
 def _shown(history: History, email: str, number: int) -> dict[str, Any]:

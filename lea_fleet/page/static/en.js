@@ -211,6 +211,8 @@ export default {
   "detail.version": "Version {version}",
   "detail.reason": "Reason: {reason}",
   "detail.until": "Until {until}",
+  "detail.enrollment_token": "With enrollment token {number} only",
+  "detail.operators_token": "With the operator’s token only",
   "detail.hostnames": "Reported hostnames: {names}",
   "detail.kind": "There were too many of: {kind}",
   "detail.label": "Description: {label}",

@@ -211,6 +211,8 @@ export default {
   "detail.version": "Version {version}",
   "detail.reason": "Motif : {reason}",
   "detail.until": "Jusqu’au {until}",
+  "detail.enrollment_token": "Uniquement avec le jeton d’enrôlement {number}",
+  "detail.operators_token": "Uniquement avec le jeton d’opérateur",
   "detail.hostnames": "Noms d’hôte déclarés : {names}",
   "detail.kind": "Il y en avait trop : {kind}",
   "detail.label": "Description : {label}",

@@ -49,7 +49,7 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
 }
 
 function details(detail) {
-  const { former_id, version, os_info, reason, because, until, hostnames, kind, label, before, after } = detail;
+  const { former_id, version, os_info, reason, because, until, enrollment_token, hostnames, kind, label, before, after } = detail;
   const lines = [];
   if (former_id) lines.push(phrase("detail.former_id", { id: foreign(former_id) }));
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
@@ -58,6 +58,7 @@ function details(detail) {
   if (label) lines.push(phrase("detail.label", { label: foreign(label) }));
   if (has(`because.${because}`)) lines.push([t(`because.${because}`)]);
   if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
+  if (until && enrollment_token != null) lines.push([ofToken(enrollment_token)]);
   if (hostnames) {
     const names = hostnames.flatMap((name) => [", ", foreign(name)]).slice(1);
     lines.push(phrase("detail.hostnames", { names: el("span", {}, names) }));
@@ -65,6 +66,11 @@ function details(detail) {
   if (has(`event.${kind}`)) lines.push([t("detail.kind", { kind: t(`event.${kind}`) })]);
   for (const name of Object.keys(after ?? {})) lines.push(changed(name, before, after));
   return lines;
+}
+
+// The one that a release holds for; 0 stands for the operator's token.
+function ofToken(number) {
+  return number ? t("detail.enrollment_token", { number: String(number) }) : t("detail.operators_token");
 }
 
 function changed(name, before, after) {

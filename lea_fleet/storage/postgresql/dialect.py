@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
@@ -117,6 +118,16 @@ class PostgresqlDialect:
         if not found and isinstance(about, str):
             # A new machine has no row to wait for. Whoever waits here finds it then.
             session.run_before(_turn_of(session, about), lock, values)
+
+    @contextmanager
+    def patience(self, session: Session, seconds: float) -> Iterator[None]:
+        usual = session.begin_not_durable
+        limit = max(1, int(seconds * 1000))
+        session.begin_not_durable += b"; SET LOCAL lock_timeout = %d" % limit
+        try:
+            yield
+        finally:
+            session.begin_not_durable = usual
 
     def lock(self, session: Session, machine_id: str) -> None:
         session.execute(_LOCK_ONE, {"id": machine_id})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -75,6 +76,17 @@ class SqliteDialect:
     # No method of its own, so that no transaction pays for another call.
     begin_writing = staticmethod(begin_writing)
     write_once = staticmethod(write_once)
+
+    @contextmanager
+    def patience(self, session: sqlite3.Connection, seconds: float) -> Iterator[None]:
+        usual = session.busy_timeout  # type: ignore[attr-defined]
+        session.busy_timeout = min(usual, seconds)  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            session.busy_timeout = usual  # type: ignore[attr-defined]
+            if session.handed_out:  # type: ignore[attr-defined]
+                leave_queue(session)
 
     def lock(self, session: sqlite3.Connection, machine_id: str) -> None:
         pass  # begin_writing() has locked the file

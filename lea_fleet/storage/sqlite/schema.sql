@@ -74,10 +74,12 @@ CREATE TABLE IF NOT EXISTS lea_fleet_enrollments (
 ) WITHOUT ROWID;
 
 -- Active machines that may be re-enrolled once. Void after any enrollment.
+-- enrollment_token: the one that alone may do so; 0 is the operator's, NULL is any.
 CREATE TABLE IF NOT EXISTS lea_fleet_releases (
   machine_id TEXT PRIMARY KEY,
   enrolled_at TEXT NOT NULL,
-  released_until TEXT NOT NULL
+  released_until TEXT NOT NULL,
+  enrollment_token INTEGER
 ) WITHOUT ROWID;
 
 -- Machine ids that no enrollment brings into the fleet, whether they were ever in it or
@@ -150,6 +152,27 @@ CREATE TABLE IF NOT EXISTS lea_fleet_refusals (
   code TEXT PRIMARY KEY,
   refused INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- Machines whose enrollment was refused, for 30 days. enrollment_token: the one that it
+-- was sent with; 0 is the operator's. look: what ids that look alike have in common
+-- (core/machine.py). enrolled_at: the machine's own then, empty if it was not known; a
+-- row is void if that has changed, since the machine has enrolled. told_at: of its last
+-- alert.
+CREATE TABLE IF NOT EXISTS lea_fleet_refused (
+  enrollment_token INTEGER NOT NULL,
+  look TEXT NOT NULL,
+  code TEXT NOT NULL,
+  machine_id TEXT,
+  enrolled_at TEXT NOT NULL,
+  hostname TEXT,
+  address TEXT,
+  refused INTEGER NOT NULL,
+  first_at TEXT NOT NULL,
+  last_at TEXT NOT NULL,
+  told_at TEXT,
+  PRIMARY KEY (enrollment_token, look, code)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lea_fleet_refused_last ON lea_fleet_refused(last_at);
 
 -- Events, recorded in the transaction that makes the change. actor and detail are JSON
 -- objects; machine_id is NULL if the event is not about a machine.

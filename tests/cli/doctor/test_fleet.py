@@ -131,3 +131,19 @@ def test_what_a_machine_is_called_may_be_anything(app, operator, alter):
     assert found["tokens"]["detail"].startswith("3 active machines have none: ")
     assert "\\u202e" in found["tokens"]["detail"]
     assert found["machines"]["detail"].startswith("3 active")
+
+
+def test_machines_that_were_refused_within_the_last_day(app, operator, the_clock):
+    operator.enroll("PC-1")
+    first, second = operator.installer(), operator.installer()
+    assert call(app)["refused"]["detail"] == "no machine within the last day"
+    for installer in (first, second):
+        installer.post("/enroll", {"machine_id": "PC-1"})
+    first.post("/enroll", {"machine_id": "A/B"})
+
+    found = only(call(app), "refused", "warning")
+    assert found["detail"] == "2 machines within the last day"
+    assert found["action"].endswith("flask fleet refused --since 1d")
+
+    the_clock.advance(days=2)
+    assert call(app)["refused"]["level"] == "ok"

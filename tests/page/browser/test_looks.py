@@ -111,9 +111,7 @@ def test_a_large_fleet_is_kept_as_a_picture(many, sign_in):
 
 
 @WIDTHS
-@pytest.mark.parametrize(
-    "path", ["", "?machine=PC-1", "?view=tokens", "?view=history"]
-)
+@pytest.mark.parametrize("path", ["", "?machine=PC-1", "?view=tokens", "?view=history"])
 def test_french_is_for_the_french(busy, sign_in, path, width):
     viewport = {"width": width, "height": 740}
     page = sign_in(busy, path, locale="fr-FR", viewport=viewport)
