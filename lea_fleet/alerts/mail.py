@@ -37,7 +37,7 @@ class Mail:
         self._content = content
 
     def wants(self, due: Due) -> bool:
-        return due.type in MAILED
+        return due.type in MAILED and not self._content.is_muted(due)
 
     def send(self, messages: Sequence[Due]) -> None:
         mail, opened = self._mail(messages), list[smtplib.SMTP]()

@@ -14,6 +14,7 @@ from ..core.rows import Alert, Event, without_none
 from ..storage.agents import Agents
 from ..storage.alerts import Alerts
 from ..storage.events import Events
+from ..storage.mutes import Mutes
 from ..storage.unit_of_work import UnitOfWork
 
 #: Rows that are read at once.
@@ -132,6 +133,11 @@ class Content:
         if due.machine_id is None:
             return data
         return {"machine_id": due.machine_id, **self._of_machine(due), **data}
+
+    def is_muted(self, due: Due) -> bool:
+        """Return whether a message is about a machine that is muted."""
+        machine_id = due.machine_id
+        return machine_id is not None and bool(Mutes(self._unit).until(machine_id))
 
     def _of_event(self, event_id: int) -> dict[str, Any]:
         event = Events(self._unit).get(event_id)

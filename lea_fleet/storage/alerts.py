@@ -10,6 +10,7 @@ from ..core.alerts import require_alert
 from ..core.limits import ALERTS_KEPT, DESTINATION_KEPT, MOST_ALERTS
 from ..core.rows import Alert
 from .events import Events
+from .mutes import Mutes
 from .unit_of_work import Repository
 
 _INSERT = (
@@ -38,10 +39,13 @@ class Alerts(Repository):
     def add(self, alert: str, machine_id: str | None, **detail: Any) -> None:
         """Append an alert to the open transaction, and drop those that are too old.
 
-        Call it after what locks a machine. Raises ValueError for an alert or detail
-        that core/alerts.py does not declare.
+        None is added about a machine that is muted. Call it after what locks a
+        machine. Raises ValueError for an alert or detail that core/alerts.py does not
+        declare.
         """
         require_alert(alert, detail)
+        if machine_id is not None and Mutes(self._unit).until(machine_id):
+            return
         # Until the commit, so that ids are in the order of commits.
         self._unit.dialect.take_turn(self._unit.session, "alerts")
         ((newest,),) = self._unit.session.execute(

@@ -96,6 +96,17 @@ def test_a_machine_that_leaves_is_neither_silent_nor_back(fleet):
     assert fleet.told() == [("machine.silent", "PC-3")]
 
 
+def test_a_blocked_machine_is_neither_silent_nor_back(fleet):
+    fleet.enroll("PC-1", "PC-2")
+    fleet.beat("PC-1", "PC-2", minutes=10)
+    answer = fleet.operator.post("/machines/PC-2/block", {"reason": "stolen"})
+    assert answer.status_code == 200, answer.text
+
+    fleet.beat("PC-1", hours=2, every=120)
+
+    assert fleet.told() == []
+
+
 def test_an_imported_machine_that_has_not_come_yet_is_not_silent(fleet, tmp_path):
     file = tmp_path / "machines.csv"
     file.write_text("machine_id\nPC-9\n")

@@ -153,7 +153,7 @@ def test_it_names_people_only_if_that_is_set(make_told, post, personal):
 def test_every_message_that_is_mailed_has_its_words_in_both_languages():
     kinds = ALERTS.keys() | set(map(type_of_event, EVENTS)) | {"test"}
     # That event comes with the refused machines.
-    assert MAILED - {"machine.token_reused", "machine.blocked"} <= kinds
+    assert MAILED - {"machine.token_reused"} <= kinds
     for kind in MAILED:
         for language in ("en", "fr"):
             for number in (1, 2):
@@ -183,6 +183,15 @@ def test_long_lists_are_cut_and_counted():
     assert found.subject == "lea-fleet: 70 machines are silent"
     assert "and 20 more" in found.text
     assert "PC-49" in found.text and "PC-50" not in found.text
+
+
+def test_a_muted_machine_is_in_no_mail(told, post):
+    told.operator.enroll("PC-1")
+    told.operator.post("/machines/PC-1/mute", {"for": "1d"})
+    told.operator.post("/machines/PC-1/block", {})
+    told.notify()
+
+    assert post.mails == []
 
 
 # The server
