@@ -1,4 +1,4 @@
-"""What an operator decides about a machine: to keep it out, or to mute it."""
+"""What an operator decides about a machine: to block it, mute it or retire it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from ..core import clock
 from ..core.machine import new_machine_id, stored_form
-from ..core.rows import Agent, Block
+from ..core.rows import Agent, Block, Retirement
 from ..storage.agents import Agents
 from ..storage.blocks import Blocks
 from ..storage.events import Events
 from ..storage.lookalikes import Lookalikes
 from ..storage.mutes import Mutes
+from ..storage.retirements import Retirements
 from ..storage.unit_of_work import UnitOfWork
 
 
@@ -25,7 +26,7 @@ class Blocked(NamedTuple):
 
 
 class MachineStates:
-    """Block and mute machines.
+    """Block, mute and retire machines.
 
     Each write runs in a transaction of its own, or as a part of the open one.
     Reached as :attr:`AgentRepository.states`, whose method *uninstall* is.
@@ -45,6 +46,10 @@ class MachineStates:
     def mutes(self) -> Mutes:
         return Mutes(self._unit)
 
+    @cached_property
+    def retirements(self) -> Retirements:
+        return Retirements(self._unit)
+
     def of(self, agent: Agent) -> dict[str, Any]:
         """Return what is decided about an *agent*, by name; for operators only."""
         machine_id = agent["machine_id"]
@@ -53,6 +58,7 @@ class MachineStates:
             "block": block
             and {"blocked_at": block["blocked_at"], "reason": block["reason"]},
             "muted_until": self.mutes.until(machine_id),
+            "retirement": self.retirements.of(agent),
         }
 
     def marks(self) -> dict[str, list[str]]:
@@ -61,6 +67,7 @@ class MachineStates:
         for word, machines in (
             ("blocked", self.blocks.known()),
             ("muted", self.mutes.machines()),
+            ("retiring", self.retirements.machines()),
         ):
             for machine_id in machines:
                 marks.setdefault(machine_id, []).append(word)
@@ -126,6 +133,29 @@ class MachineStates:
             if self.mutes.until(known) is not None:
                 Events(self._unit).add("unmuted", known)
                 self.mutes.clear(known)
+
+    def retire(self, machine_id: str) -> Retirement:
+        """Let an active machine's agent be told to uninstall itself.
+
+        One that is being retired already stays as it is. Raises UnknownAgent and
+        MachineUninstalled.
+        """
+        with self._unit.transaction(about=machine_id):
+            agent = Agents(self._unit).require_active(machine_id)
+            retirement = self.retirements.of(agent)
+            if retirement is None:
+                self.retirements.add(agent)
+                Events(self._unit).add("retire_requested", agent["machine_id"])
+                retirement = {"retired_at": self._unit.timestamp, "told_at": None}
+            return retirement
+
+    def cancel_retirement(self, machine_id: str) -> None:
+        """End the retirement of a machine, if there is one. Raises UnknownAgent."""
+        with self._unit.transaction(about=machine_id):
+            agent = Agents(self._unit).require(machine_id)
+            if self.retirements.of(agent) is not None:
+                Events(self._unit).add("retire_cancelled", agent["machine_id"])
+                self.retirements.remove(agent["machine_id"])
 
     def _locked(self, machine_id: str) -> list[str]:
         """Return the machines that look like this one, each of them locked."""

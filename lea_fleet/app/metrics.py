@@ -71,6 +71,12 @@ def fleet_families(measured: Measures) -> list[Metric]:
             {"": measured.muted},
         ),
         _gauge(
+            "lea_fleet_retiring",
+            "Active machines that are to be retired.",
+            None,
+            {"": measured.retiring},
+        ),
+        _gauge(
             "lea_fleet_refused_machines",
             "Machines whose enrollment was refused, and that have not enrolled since.",
             "code",

@@ -23,6 +23,7 @@ from .openapi import openapi_command
 from .prune import prune_command
 from .refused import refused_command
 from .release import release_command
+from .retire import retire_command
 from .rotate import rotate_command
 from .schema import schema_command
 from .show import show_command
@@ -44,6 +45,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
         enroll_command,
         edit_command,
         uninstall_command,
+        retire_command,
         block_command,
         unblock_command,
         mute_command,

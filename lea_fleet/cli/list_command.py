@@ -87,7 +87,7 @@ def _option(name: str, filter: Declared) -> Callable[[_Command], _Command]:
         kind = {"type": click.Choice(choices), "multiple": True}
     elif filter.kind == "flag":
         names = "/".join(filter.options)
-        return click.option(names, name, default=None, help=filter.help)
+        return click.option(names, name, is_flag=True, default=None, help=filter.help)
     elif filter.kind == "duration":
         kind = {"type": DurationType(), "metavar": "DURATION"}
     else:

@@ -92,6 +92,8 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     yield "PRESENCE", agent["presence"]
     if shown["muted_until"] is not None:
         yield "MUTED", f"until {at(shown['muted_until'])}"
+    if shown["retirement"] is not None:
+        yield "RETIRING", _retirement(shown["retirement"], now)
     if shown["clone"] is not None:
         yield "CLONE", _clone(shown["clone"], now)
     for heading, name in _DETAILS.items():
@@ -112,6 +114,12 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
 def _block(block: dict[str, str | None], now: datetime) -> str:
     reason = f": {printable(block['reason'])}" if block["reason"] else ""
     return f"{_time(block['blocked_at'], now)}{reason}"
+
+
+def _retirement(dates: dict[str, str | None], now: datetime) -> str:
+    told = dates["told_at"]
+    heard = "its agent has not come since" if told is None else f"told {at(told)}"
+    return f"since {_time(dates['retired_at'], now)}; {heard}"
 
 
 def _release(until: str | None, token: int | None) -> str:

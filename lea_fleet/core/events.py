@@ -124,6 +124,18 @@ class Unmuted(EventType):
     name = "unmuted"
 
 
+class RetireRequested(EventType):
+    """The agent of a machine is told to uninstall itself when it comes next."""
+
+    name = "retire_requested"
+
+
+class RetireCancelled(EventType):
+    """The agent of a machine is no longer told to uninstall itself."""
+
+    name = "retire_cancelled"
+
+
 class TokenRotated(EventType):
     """A machine has been given another token."""
 

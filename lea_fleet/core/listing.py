@@ -92,6 +92,18 @@ class FleetFilter:
         help="Only machines that are muted, or that are not.",
         on_page=False,
     )
+    retiring: bool | None = filter_field(
+        "flag",
+        options=("--retiring", "--not-retiring"),
+        help="Only machines that are to be retired, or that are not.",
+        on_page=False,
+    )
+    ignores_retire: bool | None = filter_field(
+        "flag",
+        options=("--ignores-retire",),
+        help="Only machines to be retired whose agents go on.",
+        on_page=False,
+    )
     sort: str = NEWEST_FIRST
 
     def __post_init__(self) -> None:
@@ -103,7 +115,7 @@ class FleetFilter:
             raise ValueError(f"status must be {' or '.join(STATUSES)}.")
         if silence is not None and not 0 <= silence <= LONGEST_DURATION:
             raise ValueError("silent_for must be seconds, 36500 days at most.")
-        for name in ("blocked", "muted"):
+        for name in FLAGS:
             if getattr(self, name) not in (None, True, False):
                 raise ValueError(f"{name} must be True or False.")
 
@@ -122,6 +134,9 @@ FILTERS: dict[str, Declared] = {
     for one in fields(FleetFilter)
     if (declared := declared_by(one)) is not None
 }
+
+#: Those that are true or false.
+FLAGS = [name for name, declared in FILTERS.items() if declared.kind == "flag"]
 
 #: The whole fleet, the newest enrollment first.
 WHOLE_FLEET = FleetFilter()

@@ -41,12 +41,15 @@ class AgentToken(KnownMachine):
     """An agent's token, with the columns of its machine that a heartbeat needs.
 
     ``said`` is what :func:`core.machine.said_in` returns for all that the machine and
-    its installer have reported since it was enrolled.
+    its installer have reported since it was enrolled. ``retire_told_at`` is when the
+    agent was first told to uninstall itself: empty if it is to be told now, None if it
+    is not.
     """
 
     token_hash: str
     state: TokenState
     said: int
+    retire_told_at: str | None
 
 
 class TokenDates(TypedDict):
@@ -159,6 +162,13 @@ class Block(TypedDict):
     blocked_at: str
     reason: str | None
     in_fleet: bool
+
+
+class Retirement(TypedDict):
+    """When a machine was retired; ``told_at``: when its agent was first told."""
+
+    retired_at: str
+    told_at: str | None
 
 
 class CloneSigns(TypedDict):

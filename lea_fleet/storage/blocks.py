@@ -7,7 +7,6 @@ is no way around it. An older server knows no blocks; what it enrolls is found b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -110,12 +109,12 @@ class Blocks(Repository):
             if status == "active"
         ]
 
-    def row_ids(self) -> str:
-        """Return the ids of the rows of all blocked machines, as a list in JSON.
+    def row_ids(self) -> list[int]:
+        """Return the ids of the rows of all blocked machines.
 
         For a condition: SQL could not tell which ids look alike.
         """
-        return json.dumps([row_id for row_id, *_ in self._machines()])
+        return [row_id for row_id, *_ in self._machines()]
 
     def add(self, machine_id: str, reason: str | None) -> None:
         """Block an id that is not blocked yet."""

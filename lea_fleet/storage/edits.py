@@ -22,6 +22,7 @@ CARRIED = (
     "lea_fleet_enrollments",
     "lea_fleet_releases",
     "lea_fleet_mutes",
+    "lea_fleet_retirements",
     "lea_fleet_identities",
     "lea_fleet_clones",
     "lea_fleet_ignored",

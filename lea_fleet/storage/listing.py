@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from .clones import SUSPECTED
 from .interface import Dialect
 from .intervals import Intervals
 from .mutes import MUTED
+from .retirements import RETIRING, Retirements
 from .unit_of_work import BATCH, UnitOfWork
 
 #: An SQL condition and its parameters.
@@ -43,10 +45,19 @@ def _silent_for(unit: UnitOfWork, seconds: float) -> _Condition:
     return f"{SEEN} <= :silent_since", {"silent_since": since}
 
 
+def _among(unit: UnitOfWork, name: str, ids: list[int], is_wanted: bool) -> _Condition:
+    """Return the condition for rows with one of *ids*, or with another one."""
+    among = f"id IN ({unit.dialect.integers_in(name)})"
+    return among if is_wanted else f"NOT {among}", {name: json.dumps(ids)}
+
+
 def _blocked(unit: UnitOfWork, is_wanted: bool) -> _Condition:
-    among = f"id IN ({unit.dialect.integers_in('blocked_ids')})"
-    condition = among if is_wanted else f"NOT {among}"
-    return condition, {"blocked_ids": Blocks(unit).row_ids()}
+    return _among(unit, "blocked_ids", Blocks(unit).row_ids(), is_wanted)
+
+
+def _ignores_retire(unit: UnitOfWork, is_wanted: bool) -> _Condition:
+    ids = [row_id for row_id, _ in Retirements(unit).unheeded()]
+    return _among(unit, "unheeding_ids", ids, is_wanted)
 
 
 @cache
@@ -70,6 +81,8 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     "silent_for": _silent_for,
     "blocked": _blocked,
     "muted": lambda unit, value: (MUTED if value else f"NOT {MUTED}", {}),
+    "retiring": lambda unit, value: (RETIRING if value else f"NOT {RETIRING}", {}),
+    "ignores_retire": _ignores_retire,
 }
 
 

@@ -13,6 +13,7 @@ from .enrollment_tokens import EnrollmentTokens
 from .listing import Listing
 from .mutes import Mutes
 from .refused import Refused
+from .retirements import Retirements
 from .unit_of_work import UnitOfWork
 
 _VERSIONS = f"""
@@ -50,6 +51,7 @@ class Measures:
     blocks: int
     muted: int
     refused: dict[str, int]
+    retiring: int
 
 
 def measure(unit: UnitOfWork) -> Measures:
@@ -67,4 +69,5 @@ def measure(unit: UnitOfWork) -> Measures:
             blocks=Blocks(unit).count(),
             muted=len(Mutes(unit).machines()),
             refused=dict.fromkeys(CODES, 0) | Refused(unit).count_by_code(),
+            retiring=len(Retirements(unit).machines()),
         )

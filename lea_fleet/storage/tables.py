@@ -61,6 +61,7 @@ TABLES = (
     ),
     _table("lea_fleet_blocks", "look machine_id blocked_at reason"),
     _table("lea_fleet_mutes", "machine_id muted_until"),
+    _table("lea_fleet_retirements", "machine_id enrolled_at retired_at told_at"),
     _table(
         "lea_fleet_identities", "machine_id name value enrolled_at left_at", width=3
     ),

@@ -442,6 +442,12 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     rotated = agent.post("/machines/PC-1/token")
     check(rotated, "POST", f"{on_machine}/token")
     agent.token = rotated.json["api_token"]
+    for method in ("POST", "DELETE", "POST"):
+        retired = operator.request(method, "/machines/PC-1/retire")
+        check(retired, method, f"{on_machine}/retire")
+    told = check(agent.post("/heartbeat"), "POST", "/heartbeat")
+    assert told.json["retire"] is True
+    check(operator.get("/machines/PC-1"), "GET", on_machine)
     for number in range(21):
         agent.post("/heartbeat", {"hostname": f"H{number}"})
     for method in ("POST", "DELETE", "POST"):

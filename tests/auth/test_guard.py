@@ -31,6 +31,8 @@ MATRIX = {
     ("POST", "/machines/PC-1/block"): ("operator",),
     ("DELETE", "/machines/PC-1/block"): ("operator",),
     ("GET", "/blocks"): ("operator",),
+    ("POST", "/machines/PC-1/retire"): ("operator",),
+    ("DELETE", "/machines/PC-1/retire"): ("operator",),
     ("POST", "/machines/PC-1/mute"): ("operator",),
     ("DELETE", "/machines/PC-1/mute"): ("operator",),
     ("GET", "/refusals"): ("operator",),

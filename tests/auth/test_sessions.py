@@ -25,6 +25,8 @@ WRITES = [
     ("POST", "/machines/PC-1/token", {}),
     ("POST", "/machines/PC-1/release", {}),
     ("DELETE", "/machines/PC-1/release", {}),
+    ("POST", "/machines/PC-1/retire", {}),
+    ("DELETE", "/machines/PC-1/retire", {}),
     ("POST", "/machines/PC-1/mute", {"for": "1d"}),
     ("DELETE", "/machines/PC-1/mute", {}),
     ("POST", "/machines/PC-1/block", {}),

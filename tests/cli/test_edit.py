@@ -50,6 +50,7 @@ def agent(operator, engine, the_clock):
         agent.post("/heartbeat", {"hostname": hostname, "user_name": "x" * 256})
     operator.post("/machines/PC-l/release")
     operator.post("/machines/PC-l/mute", {"for": "1d"})
+    operator.post("/machines/PC-l/retire")
     told = {"machine_id": "PC-l", "detail": "{}", "at": the_clock.iso()}
     engine.insert("lea_fleet_alerts", alert="machine.silent", **told)
     engine.insert("lea_fleet_silences", machine_id="PC-l", seen_at=the_clock.iso())

@@ -425,6 +425,7 @@ def test_the_commands():
         "block",
         "unblock",
         "blocked",
+        "retire",
         "mute",
         "unmute",
         "refused",

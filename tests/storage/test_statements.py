@@ -177,6 +177,12 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         cursor = ok(operator.get("/blocks?limit=1"))["next_cursor"]
         ok(operator.get(f"/blocks?cursor={cursor}"))
         ok(operator.get("/fleet?blocked=true&muted=false"))
+        agent = operator.enroll("PC-7")
+        ok(operator.post("/machines/PC-7/retire"))
+        ok(agent.heartbeat())
+        ok(operator.get("/fleet?retiring=true&ignores_retire=false"))
+        ok(operator.request("DELETE", "/machines/PC-7/retire"))
+        ok(operator.uninstall("PC-7"))
         ok(operator.post("/machines/PC-1/mute", {"for": "1d"}))
         ok(operator.get("/machines/PC-1"))
         ok(operator.request("DELETE", "/machines/PC-1/mute"))

@@ -465,7 +465,10 @@ TITLES = {
         (EnrollmentTokens, {"create", "list", "revoke"}),
         (Events, {"page", "after", "end"}),
         (Listing, {"page", "totals"}),
-        (MachineStates, {"block", "unblock", "mute", "unmute"}),
+        (
+            MachineStates,
+            {"block", "unblock", "mute", "unmute", "retire", "cancel_retirement"},
+        ),
     ],
 )
 def test_every_method_for_hosts_is_called_as_documented(reference, owner, promised):

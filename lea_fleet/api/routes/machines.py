@@ -18,6 +18,7 @@ from ...core.tokens import new_agent_token
 from ...storage.budgets import Budget
 from ...storage.heartbeats import Heartbeats, changes, unsaid
 from ...storage.ignored import Ignored
+from ...storage.retirements import Retirements
 from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
 from ..payloads.bodies import heartbeat_payload, no_payload
@@ -56,13 +57,20 @@ def heartbeat() -> Response:
     if state.counters is not None:
         state.counters.count_heartbeat(outcome)
     send(agent_seen, machine_id=machine["machine_id"])
-    answer = {
+    answer: dict[str, object] = {
         "status": "ok",
         "machine_id": machine["machine_id"],
         "heartbeat_interval": interval,
         "server_time": clock.iso(now),
     }
-    return json_response({**answer, "ignored": sent.ignored} if ignored else answer)
+    if ignored:
+        answer["ignored"] = sent.ignored
+    token = principal.agent
+    if token is not None and token["retire_told_at"] is not None:
+        if not token["retire_told_at"]:
+            Retirements(get_unit(state)).tell(token, clock.iso(now))
+        answer["retire"] = True
+    return json_response(answer)
 
 
 def _touched(principal: Principal, state: FleetState, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Routes for what an operator decides: to keep a machine out, or to mute it."""
+"""Routes for what an operator decides: to block, mute or retire a machine."""
 
 from __future__ import annotations
 
@@ -53,6 +53,26 @@ def unmute(machine_id: str) -> Response:
 def _muted(repository: AgentRepository, machine_id: str, until: str | None) -> Response:
     known = repository.require(machine_id)["machine_id"]
     return json_response({"machine_id": known, "muted_until": until})
+
+
+@blueprint.post("/machines/<machine_id>/retire")
+def retire(machine_id: str) -> Response:
+    """Have a machine's agent uninstall itself at its next heartbeat."""
+    no_payload(body(current_state()))
+    repository = acting_repository()
+    retirement = repository.states.retire(machine_id)
+    known = repository.require(machine_id)["machine_id"]
+    return json_response({"machine_id": known, **retirement})
+
+
+@blueprint.delete("/machines/<machine_id>/retire")
+def cancel_retirement(machine_id: str) -> Response:
+    """Cancel a retirement; repeating this changes nothing."""
+    no_payload(body(current_state()))
+    repository = acting_repository()
+    repository.states.cancel_retirement(machine_id)
+    known = repository.require(machine_id)["machine_id"]
+    return json_response({"machine_id": known, "retired_at": None, "told_at": None})
 
 
 @blueprint.get("/blocks")

@@ -16,6 +16,7 @@ from ...storage.listing import Listing
 from ...storage.lookalikes import Lookalikes
 from ...storage.mutes import Mutes
 from ...storage.refused import Refused
+from ...storage.retirements import Retirements
 from ...storage.unit_of_work import UnitOfWork
 from ..list_command import counted
 
@@ -37,6 +38,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
         "lookalikes": lambda: _lookalikes(fleet()),
         "blocked": lambda: _blocked(fleet()),
         "muted": lambda: _muted(fleet()),
+        "retiring": lambda: _retiring(fleet()),
         "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
         "refused": lambda: _refused(fleet()),
@@ -114,6 +116,19 @@ def _muted(unit: UnitOfWork) -> Verdict:
     if not machines:
         return ok("no machine")
     return ok(f"nobody is alerted about {len(machines)}: {_some(machines)}")
+
+
+def _retiring(unit: UnitOfWork) -> Verdict:
+    retirements = Retirements(unit)
+    unheeding = [machine_id for _, machine_id in retirements.unheeded()]
+    if not unheeding:
+        return ok(f"{len(retirements.machines())} machines are to be retired")
+    return warning(
+        f"{len(unheeding)} agents go on although they were told to uninstall"
+        f" themselves: {_some(unheeding)}",
+        "They are too old to know it: flask fleet list --ignores-retire; uninstall them"
+        " there, or here: flask fleet uninstall MACHINE",
+    )
 
 
 def _details(unit: UnitOfWork) -> Verdict:

@@ -188,6 +188,8 @@ export default {
   "event.unblocked": "Unblocked",
   "event.muted": "Muted",
   "event.unmuted": "No longer muted",
+  "event.retire_requested": "To be uninstalled by its agent",
+  "event.retire_cancelled": "No longer to be uninstalled by its agent",
   "event.token_rotated": "New token issued",
   "event.token_revoked": "Token revoked",
   "event.identity_changed": "Hostname or user changed",

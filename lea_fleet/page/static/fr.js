@@ -188,6 +188,8 @@ export default {
   "event.unblocked": "Débloquée",
   "event.muted": "Mise en sourdine",
   "event.unmuted": "Sourdine levée",
+  "event.retire_requested": "À désinstaller par son agent",
+  "event.retire_cancelled": "Désinstallation par son agent annulée",
   "event.token_rotated": "Nouveau jeton créé",
   "event.token_revoked": "Jeton révoqué",
   "event.identity_changed": "Nom d’hôte ou utilisateur modifié",

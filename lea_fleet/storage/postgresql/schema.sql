@@ -87,6 +87,13 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_mutes (
   muted_until text COLLATE "C" NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_retirements (
+  machine_id text COLLATE "C" PRIMARY KEY,
+  enrolled_at text COLLATE "C" NOT NULL,
+  retired_at text COLLATE "C" NOT NULL,
+  told_at text COLLATE "C"
+);
+
 CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_identities (
   machine_id text COLLATE "C" NOT NULL,
   name text COLLATE "C" NOT NULL,

@@ -99,6 +99,15 @@ CREATE TABLE IF NOT EXISTS lea_fleet_mutes (
   muted_until TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Active machines whose agents are told to uninstall themselves; told_at is when one was
+-- first told. Void after any enrollment.
+CREATE TABLE IF NOT EXISTS lea_fleet_retirements (
+  machine_id TEXT PRIMARY KEY,
+  enrolled_at TEXT NOT NULL,
+  retired_at TEXT NOT NULL,
+  told_at TEXT
+) WITHOUT ROWID;
+
 -- Hostnames and users that a machine recently stopped reporting, in lower case. One
 -- that comes back within a day is not a change; a hostname that does so makes the
 -- machine a suspected clone.

@@ -71,6 +71,7 @@ CHECKS = {
         "lookalikes",
         "blocked",
         "muted",
+        "retiring",
         "details",
         "tokens",
     ],
