@@ -7,6 +7,7 @@ from flask import Response
 from ..app.receiving import discard_body
 from ..app.state import count_problem
 from ..auth.guard import caller_is_operator
+from ..auth.reuse import note_reuse
 from ..core.problems import DatabaseProblem, Problem
 from .blueprint import blueprint
 from .refused import note_refused
@@ -17,6 +18,7 @@ from .responses import json_response
 def on_problem(problem: Problem) -> Response:
     """Answer with the problem document; 503 details are for operators only."""
     count_problem(problem)
+    note_reuse(problem)
     note_refused(problem)  # before what it may have to read is discarded
     discard_body(problem)
     body = problem.body()

@@ -16,6 +16,7 @@ from ..app.database import get_unit, problem_of
 from ..app.state import FleetState, current_state
 from ..auth.guard import refused_token
 from ..core import clock
+from ..core.limits import NOTE_PATIENCE
 from ..core.problems import Conflict, DatabaseBusy, InvalidField, Problem
 from ..core.refused import CODES, Refusal
 from ..storage.refused_writing import RefusedWriting, Repeats
@@ -23,9 +24,6 @@ from .payloads.bodies import RefusedPayload, refused_payload
 from .requests import body
 
 logger = logging.getLogger("lea_fleet")
-
-#: Seconds for which an answer waits at most, if the database is busy.
-_PATIENCE = 0.1
 
 
 def note_refused(problem: Problem) -> None:
@@ -79,7 +77,7 @@ def _save(state: FleetState, repeats: Sequence[Repeats]) -> None:
     if unit.dialect.in_transaction(unit.session):  # the host's own
         raise DatabaseBusy("A transaction is open.")
     try:
-        with unit.dialect.patience(unit.session, _PATIENCE):
+        with unit.dialect.patience(unit.session, NOTE_PATIENCE):
             RefusedWriting(unit).write(repeats)
     except state.store.errors as error:
         raise problem_of(error) from error

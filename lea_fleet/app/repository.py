@@ -23,6 +23,7 @@ from ..storage.interface import Session
 from ..storage.listing import Listing
 from ..storage.releases import Releases
 from ..storage.replays import Replays
+from ..storage.reuse import TokenReuse
 from ..storage.unit_of_work import UnitOfWork
 from .engine import adopted
 from .default_settings import default_rule
@@ -259,6 +260,7 @@ class AgentRepository:
             self.states.blocks.refuse(machine_id)
             agent = self.agents.require_active(machine_id)
             revoked = self.tokens.revoke_pending(agent)
+            TokenReuse(self.unit).mark(agent)
             return self._replaced(agent, token, revoked, pending=True)
 
     def replace_token(self, machine_id: str, token: str) -> Agent:
@@ -270,6 +272,7 @@ class AgentRepository:
         with self.unit.transaction(about=machine_id):
             self.states.blocks.refuse(machine_id)
             agent = self.agents.require_active(machine_id)
+            TokenReuse(self.unit).mark(agent)
             revoked = self.tokens.revoke_live(agent)
             return self._replaced(agent, token, revoked, pending=False)
 

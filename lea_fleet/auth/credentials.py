@@ -87,7 +87,9 @@ def _agent(token: AgentToken | None) -> Principal:
     if token is None:
         raise InvalidToken("This token is not known here.")
     if token["state"] == "revoked":
-        raise TokenRevoked("This machine's token has been replaced by another one.")
+        problem = TokenRevoked("This machine's token has been replaced by another one.")
+        problem.token_hash = token["token_hash"]
+        raise problem
     if token["state"] == "uninstalled":
         raise AgentUninstalled("This machine has been uninstalled.")
     if token["state"] == "departed":

@@ -27,6 +27,7 @@ from ..core.rows import Agent
 from . import guard as auth
 from .credentials import resolve_token
 from .principals import Principal
+from .reuse import note_reuse
 from .sessions import signed_in_operator
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -43,7 +44,8 @@ def authenticate(token: str) -> Principal | None:
     with _host_pages():
         try:
             return attempted_alone(partial(_principal, token))
-        except problems.Unauthorized:  # no refusal: the host decides
+        except problems.Unauthorized as problem:  # no refusal: the host decides
+            note_reuse(problem)
             return None
 
 
@@ -136,6 +138,7 @@ def _host_pages() -> Iterator[None]:
 def _page_of(problem: problems.Problem) -> HTTPException:
     """Count *problem*, and return the error of the host's page for it."""
     count_problem(problem)
+    note_reuse(problem)
     discard_body(problem)
     if isinstance(problem, problems.DatabaseProblem):
         return ServiceUnavailable(problem.title, retry_after=problem.retry_after)

@@ -151,6 +151,12 @@ class TokenRevoked(EventType):
     because = ("rotation", "replaced", "answer_lost")
 
 
+class TokenReused(EventType):
+    """A token is in use that its own agent has replaced: it was copied."""
+
+    name = "token_reused"
+
+
 class IdentityChanged(EventType):
     """The hostname or the user of a machine has changed."""
 

@@ -83,7 +83,13 @@ MOST_REFUSING_TOKENS = 100
 #: Alerts that are kept until they are delivered.
 MOST_ALERTS = 10_000
 
+#: The times in that period that a machine's replaced token is told of.
+TOKEN_REUSES = 3
+
 # How long something lasts, in seconds
+
+#: How long an answer waits, at most, for what is noted beside it.
+NOTE_PATIENCE = 0.1
 
 #: An enrollment token that expires within this time is told to be about to.
 TOKEN_ENDS_SOON = 2 * _DAY

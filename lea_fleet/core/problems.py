@@ -87,10 +87,14 @@ class UnsupportedMediaType(Problem):
 
 
 class Unauthorized(Problem):
-    """*enrollment_token* is the id of the token that is not valid any more, if any."""
+    """The credential is not valid.
+
+    If it was once, *enrollment_token* is its id, or *token_hash* that of an agent's.
+    """
 
     status = 401
     enrollment_token: int | None = None
+    token_hash: str | None = None
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": f'Bearer realm="{REALM}", error="invalid_token"'}

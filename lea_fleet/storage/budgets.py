@@ -21,9 +21,6 @@ _PERIOD = timedelta(seconds=BUDGET_PERIOD)
 
 _APART = timedelta(seconds=clock.APART)
 
-#: How long it takes until there is one event more.
-_SHARE = _PERIOD / AGENT_EVENTS
-
 _SELECT = (
     "SELECT full_at, noted FROM lea_fleet_budgets"
     " WHERE machine_id = :machine_id AND event = :event"
@@ -41,12 +38,17 @@ _NOTE = (
 class Budget(Repository):
     """A machine's budget for one kind of *event*.
 
-    It outlives an enrollment: otherwise, an agent and an installer could refill it.
+    It is for as many as *most* in a period. It outlives an enrollment: otherwise, an
+    agent and an installer could refill it.
     """
 
-    def __init__(self, unit: UnitOfWork, machine_id: str, event: str) -> None:
+    def __init__(
+        self, unit: UnitOfWork, machine_id: str, event: str, *, most: int = AGENT_EVENTS
+    ) -> None:
         super().__init__(unit)
         self._key = {"machine_id": machine_id, "event": event}
+        #: How long it takes until there is one event more.
+        self._share = _PERIOD / most
 
     def spend(self) -> bool:
         """Return whether the actor may cause one more event now, and count it.
@@ -58,7 +60,7 @@ class Budget(Repository):
             return True
         full_at, noted = self._read()
         if self._wait(full_at) <= timedelta(0):
-            values = {**self._key, "full_at": clock.iso(full_at + _SHARE)}
+            values = {**self._key, "full_at": clock.iso(full_at + self._share)}
             self._unit.session.execute(_SPEND, values)
             return True
         if not noted:
@@ -81,7 +83,7 @@ class Budget(Repository):
         return self._unit.actor.get("role") in ROLES_ON_THE_MACHINE
 
     def _wait(self, full_at: datetime) -> timedelta:
-        return full_at + _SHARE - _PERIOD - self._unit.now
+        return full_at + self._share - _PERIOD - self._unit.now
 
     def _read(self) -> tuple[datetime, bool]:
         """Return when the budget is full again, and whether a refusal was recorded."""

@@ -14,6 +14,9 @@ from .sides import Rows
 from .tables import TABLES, Row, fingerprint, line_of
 from .unit_of_work import Repository, UnitOfWork
 
+#: The columns of a token that are true or false.
+_TRUTHS = ("pending", "replaced", "rotated_by_agent")
+
 _BY_NAME = {table.name: table for table in TABLES}
 
 
@@ -118,7 +121,7 @@ class LateWrites(Repository):
         self.brought.append(fingerprint(line_of((id, *machine.values()))))
 
     def _token(self, token: dict[str, Any]) -> str:
-        token |= {name: bool(token[name]) for name in ("pending", "replaced")}
+        token |= {name: bool(token[name]) for name in _TRUTHS}
         marks = ", ".join(f":{name}" for name in token)
         added = self._unit.session.execute(
             f"INSERT INTO lea_fleet_tokens ({', '.join(token)}) VALUES ({marks})"

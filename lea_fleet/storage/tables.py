@@ -47,7 +47,7 @@ TABLES = (
     _table(
         "lea_fleet_tokens",
         "token_hash machine_id enrolled_at issued_at pending first_used_at revoked_at"
-        " replaced said former_id",
+        " replaced said former_id rotated_by_agent",
     ),
     _table(
         "lea_fleet_enrollment_tokens",
@@ -96,7 +96,7 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 #: The columns that are whole numbers, or truth values; the others are text.
 NUMBERS = frozenset(
     "id pending replaced said max_uses uses noted seconds refused events hour machines"
-    " counts lowest alert_id attempts enrollment_token".split()
+    " counts lowest alert_id attempts enrollment_token rotated_by_agent".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

@@ -450,6 +450,8 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(operator.get("/machines/PC-1"), "GET", on_machine)
     for number in range(21):
         agent.post("/heartbeat", {"hostname": f"H{number}"})
+    copy = Api(client, enrolled.json["api_token"])
+    assert copy.post("/heartbeat").json["code"] == "token_revoked"
     for method in ("POST", "DELETE", "POST"):
         released = operator.request(method, "/machines/PC-1/release")
         check(released, method, f"{on_machine}/release")

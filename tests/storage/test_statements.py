@@ -138,8 +138,10 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         for _ in range(20):
             rotated = ok(agent.post("/machines/PC-1/token"))
         assert agent.post("/machines/PC-1/token").status_code == 429
-        agent.token = rotated["api_token"]
+        copied, agent.token = agent.token, rotated["api_token"]
         ok(agent.heartbeat())
+        copy = Agent(operator.client, {**agent.answer, "api_token": copied})
+        assert copy.heartbeat().status_code == 401
         did("edit", "PC-1", "--id", "PC-9")
         ok(agent.heartbeat(machine_id="PC-1"))
         did("show", "PC-9")
@@ -284,7 +286,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
             for late in (token, revoked):
                 rows = {
                     "enrolled_agents": [machine],
-                    "lea_fleet_tokens": [(*late, None)],
+                    "lea_fleet_tokens": [(*late, None, 0)],
                     "lea_fleet_events": [event],
                 }
                 assert len([*LateWrites(unit).bring(rows, kept)]) == 3

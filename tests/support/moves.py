@@ -155,7 +155,10 @@ def _odd_row(table, number):
 def _odd_value(table, name, column, number):
     if name == "id":
         return 3 * number + 1
-    if name in ("pending", "replaced") or (table.name, name) == _NOTED:
+    if (
+        name in ("pending", "replaced", "rotated_by_agent")
+        or (table.name, name) == _NOTED
+    ):
         return number % 2 == 0
     if name in _NUMBERS:
         return 2**40 * number + number

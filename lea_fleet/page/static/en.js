@@ -192,6 +192,7 @@ export default {
   "event.retire_cancelled": "No longer to be uninstalled by its agent",
   "event.token_rotated": "New token issued",
   "event.token_revoked": "Token revoked",
+  "event.token_reused": "Replaced token used again",
   "event.identity_changed": "Hostname or user changed",
   "event.suspected_clone": "Suspected clone",
   "event.not_recorded": "Further events not recorded",

@@ -192,6 +192,7 @@ export default {
   "event.retire_cancelled": "Désinstallation par son agent annulée",
   "event.token_rotated": "Nouveau jeton créé",
   "event.token_revoked": "Jeton révoqué",
+  "event.token_reused": "Jeton remplacé réutilisé",
   "event.identity_changed": "Nom d’hôte ou utilisateur modifié",
   "event.suspected_clone": "Clone présumé",
   "event.not_recorded": "Événements suivants non enregistrés",

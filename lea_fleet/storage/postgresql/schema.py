@@ -21,7 +21,10 @@ from .statements import quoted
 #: The columns added after the first version, by table and name, with their
 #: declarations: word for word as in schema.sql. NOT NULL needs a DEFAULT, which rows of
 #: an older process get. A new table or index needs only its lines in schema.sql.
-ADDITIONS = {("lea_fleet_releases", "enrollment_token"): "bigint"}
+ADDITIONS = {
+    ("lea_fleet_tokens", "rotated_by_agent"): "boolean NOT NULL DEFAULT false",
+    ("lea_fleet_releases", "enrollment_token"): "bigint",
+}
 
 #: Makes the index for searches if the extension pg_trgm is installed. With the table:
 #: in a large one it would take seconds in which no other server can write.

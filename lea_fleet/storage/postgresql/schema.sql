@@ -44,7 +44,8 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_tokens (
   revoked_at text COLLATE "C",
   replaced boolean NOT NULL DEFAULT false,
   said bigint NOT NULL DEFAULT 0,
-  former_id text COLLATE "C"
+  former_id text COLLATE "C",
+  rotated_by_agent boolean NOT NULL DEFAULT false
 );
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON {schema}.lea_fleet_tokens(machine_id);
 

@@ -36,6 +36,8 @@ CREATE INDEX IF NOT EXISTS lea_fleet_departed ON enrolled_agents(enrolled_at)
 -- enrolled, as bits (core/machine.py); an agent does not get to see the others.
 -- former_id: the machine's id when the token was issued, if it was edited since; the
 -- agent may go on sending it.
+-- rotated_by_agent: the machine's agent itself has asked for the token that replaces this
+-- one; once that is in use, nobody has reason to use this one.
 -- WITHOUT ROWID, since only the hash is looked up: one B-tree to search and to write.
 CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   token_hash TEXT PRIMARY KEY,
@@ -47,7 +49,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
   revoked_at TEXT,
   replaced INTEGER NOT NULL DEFAULT 0,
   said INTEGER NOT NULL DEFAULT 0,
-  former_id TEXT
+  former_id TEXT,
+  rotated_by_agent INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
 
