@@ -164,8 +164,10 @@ def test_one_machine(operator, the_clock):
 
     response = operator.get("/machines/{9F2C 4é}")
 
-    assert response.json == {"agent": agent.answer["agent"]}
-    assert agent.get("/machines/{9F2C 4é}").json == response.json
+    shown = {"agent": agent.answer["agent"]}
+    states = {"block": None, "muted_until": None, "retirement": None}
+    assert response.json == {**shown, **states}
+    assert agent.get("/machines/{9F2C 4é}").json == shown
     assert response.data.isascii()
 
 
