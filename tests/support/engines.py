@@ -313,7 +313,7 @@ class PostgresqlSchema(_Database):
     busy = psycopg.errors.LockNotAvailable("canceling statement due to lock timeout")
 
     #: How many calls of ours a page of the fleet may take, in how many files.
-    limits_of_page = 144, 25
+    limits_of_page = 145, 25
 
     cleaned = {
         "wal_emptied": None,
