@@ -83,6 +83,12 @@ def fleet_families(measured: Measures) -> list[Metric]:
             measured.refused,
         ),
         _gauge(
+            "lea_fleet_duplicates",
+            "Active machines that another one seems to have replaced.",
+            None,
+            {"": measured.duplicates},
+        ),
+        _gauge(
             "lea_fleet_enrollment_tokens",
             "Enrollment tokens, by state.",
             "state",

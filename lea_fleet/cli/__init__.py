@@ -23,6 +23,7 @@ from .openapi import openapi_command
 from .prune import prune_command
 from .refused import refused_command
 from .release import release_command
+from .replace import replace_command
 from .retire import retire_command
 from .rotate import rotate_command
 from .schema import schema_command
@@ -50,6 +51,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
         unblock_command,
         mute_command,
         unmute_command,
+        replace_command,
         release_command,
         rotate_command,
         import_machines,

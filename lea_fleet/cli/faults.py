@@ -14,6 +14,7 @@ from ..core.problems import (
     AlreadyEnrolled,
     InvalidField,
     MachineBlocked,
+    MachineOnline,
     MachineUninstalled,
     Problem,
     ReactivationRefused,
@@ -29,7 +30,7 @@ _LONGEST_NAME = 128
 def said_to_operator(problem: Problem) -> str:
     """Return the sentences that a command prints for *problem*."""
     machine = problem.members.get("machine_id", "")
-    name, word = _shown(machine), _as_argument(machine)
+    name, word = _shown(machine), as_argument(machine)
     match problem:
         case UnknownAgent():
             return never_enrolled([machine])
@@ -44,6 +45,11 @@ def said_to_operator(problem: Problem) -> str:
             return f"{name} is uninstalled. Enroll it with: flask fleet enroll {word}"
         case MachineBlocked():
             return f"{name} is blocked. Unblock it with: flask fleet unblock {word}"
+        case MachineOnline():
+            return (
+                f"{name} is online: a machine that another one has replaced is not."
+                " Use --force to uninstall it all the same."
+            )
         case UnknownEnrollmentToken():
             number = problem.members["id"]
             return (
@@ -77,7 +83,8 @@ def _shown(machine: str) -> str:
     return printable(machine[:_LONGEST_NAME])
 
 
-def _as_argument(machine: str) -> str:
-    """Return *machine* as it is typed in a shell, after the name of a command."""
-    word = shlex.quote(printable(machine))
-    return f"-- {word}" if machine.startswith("-") else word
+def as_argument(*machines: str) -> str:
+    """Return *machines* as they are typed in a shell, after the name of a command."""
+    words = " ".join(shlex.quote(printable(machine)) for machine in machines)
+    is_like_option = any(machine.startswith("-") for machine in machines)
+    return f"-- {words}" if is_like_option else words

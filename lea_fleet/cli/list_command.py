@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -33,6 +33,7 @@ from ..core.listing import (
 from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.agents import SELECT, agent_of
+from ..storage.duplicates import Duplicates
 from ..storage.listing import Listing
 from ..storage.lookalikes import Lookalikes
 from .command import FleetCommand
@@ -57,11 +58,12 @@ _COLORS = {"offline": "yellow", "stale": "red", "pending": "cyan"}
 class Marks(NamedTuple):
     """What marks machines in the table, by their ids.
 
-    *alike* are the active ones whose ids look like those of others; *states* has the
-    words for what an operator has decided about them.
+    *signs* are a tilde for an active one whose id looks like that of another, and an
+    equals sign for one that another seems to have replaced; *states* has the words for
+    what an operator has decided about them.
     """
 
-    alike: Collection[str] = ()
+    signs: Mapping[str, str] = {}
     states: Mapping[str, list[str]] = {}
 
     def added(self, cell: str, agent: Agent) -> str:
@@ -148,9 +150,10 @@ def list_machines(
     The table fits the terminal (or COLUMNS); what is cut ends in an ellipsis, and
     MACHINE is never cut. In a pipe or file everything is whole. An exclamation mark
     after the presence marks a suspected clone: two computers with one machine id; a
-    tilde, that another active machine has an id that looks the same; "blocked"
-    that nothing enrolls it again. The totals count all matches, whatever their
-    status. With --status uninstalled, date and reason take the place of presence
+    tilde, that another active machine has an id that looks the same; an equals sign,
+    that another machine seems to have replaced it, which flask fleet show names;
+    "blocked" that nothing enrolls it again. The totals count all matches, whatever
+    their status. With --status uninstalled, date and reason take the place of presence
     and last seen; with --blocked, all statuses are listed unless one is given.
 
     \b
@@ -213,7 +216,10 @@ def _read(
 
 def _marks(repository: AgentRepository) -> Marks:
     alike = chain.from_iterable(Lookalikes(repository.unit).active())
-    return Marks(frozenset(alike), repository.states.marks())
+    signs = dict.fromkeys(alike, "~")
+    for pair in Duplicates(repository.unit).pairs():
+        signs[pair.former] = f"{signs.get(pair.former, '')}="
+    return Marks(signs, repository.states.marks())
 
 
 def _print_csv(page: Page, delimiter: str) -> None:
@@ -246,10 +252,10 @@ def _color(agent: Agent) -> str | None:
 
 def _row(agent: Agent, now: datetime, marks: Marks) -> list[str]:
     clone = "!" if agent["suspected_clone"] else ""
-    lookalike = "~" if agent["machine_id"] in marks.alike else ""
+    sign = marks.signs.get(agent["machine_id"], "")
     return [
         *machine_cells(agent),
-        marks.added(agent["presence"] + clone + lookalike, agent),
+        marks.added(agent["presence"] + clone + sign, agent),
         ago(agent["last_seen_at"], now),
     ]
 

@@ -21,6 +21,7 @@ from ..storage.refused import Refused
 from ..storage.releases import NEVER, Release
 from .command import FleetCommand
 from .database import open_listing
+from .duplicates import duplicate_lines, duplicates_of, same_user
 from .events import say_events
 from .options import json_option, machine_argument, say_json
 from .release_refused import for_token
@@ -61,6 +62,8 @@ def show_command(machine: str, as_json: bool) -> None:
             "agent": agent,
             "clone": Clones(repository.unit).signs(agent),
             "lookalikes": alike,
+            "duplicates": duplicates_of(repository, agent),
+            "same_user": same_user(repository, agent),
             "ignored": Ignored(repository.unit).of(agent),
             "token": repository.tokens.dates(agent),
             "released_until": None if release is None else release.until,
@@ -89,6 +92,7 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "LOOKS LIKE", f"{printable(other)}, which is another machine"
     if shown["block"] is not None:
         yield "BLOCKED", _block(shown["block"], now)
+    yield from duplicate_lines(shown, now)
     yield "PRESENCE", agent["presence"]
     if shown["muted_until"] is not None:
         yield "MUTED", f"until {at(shown['muted_until'])}"

@@ -57,6 +57,14 @@ class Uninstalled(EventType):
     signal = "agent-uninstalled"
 
 
+class Replaced(EventType):
+    """A machine has taken the place of another one, which has been uninstalled."""
+
+    name = "replaced"
+    members = {"other": Holds.NOTHING_PERSONAL, **_BECAUSE}
+    because = ("by", "of")
+
+
 class Imported(EventType):
     """An import has added a machine, or changed what is known of it."""
 

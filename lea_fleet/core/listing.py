@@ -104,6 +104,12 @@ class FleetFilter:
         help="Only machines to be retired whose agents go on.",
         on_page=False,
     )
+    duplicate: bool | None = filter_field(
+        "flag",
+        options=("--duplicate", "--not-duplicate"),
+        help="Only machines that another one seems to have replaced, or the others.",
+        on_page=False,
+    )
     sort: str = NEWEST_FIRST
 
     def __post_init__(self) -> None:

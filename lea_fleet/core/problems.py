@@ -250,6 +250,12 @@ class MachineUninstalled(Conflict):
     reason = "This machine is uninstalled; the request needs an active machine."
 
 
+class MachineOnline(Conflict):
+    code, action = "machine_online", "fix_request"
+    title = "The machine is online"
+    reason = "This machine is online: it is not one that another has replaced."
+
+
 # 429: the budget of a machine
 
 

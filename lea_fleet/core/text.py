@@ -48,6 +48,15 @@ def contains(name: bytes, part: str) -> bool:
     return part in name.decode("utf-8", "replace").casefold()
 
 
+def fold_key(name: bytes | None) -> str:
+    """Return a name in bytes as :func:`folded` does; None as empty text."""
+    if name is None:
+        return ""
+    if name.isascii():  # most are, and a list looks at all of the fleet
+        return name.decode().strip().lower()
+    return folded(name.decode("utf-8", "replace"))
+
+
 def sort_key(name: bytes | None) -> str:
     """Return the key that sorts names in a list for people.
 

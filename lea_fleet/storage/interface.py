@@ -92,6 +92,15 @@ class Dialect(Protocol):
     def sort_key(self, column: str) -> str:
         """Return the sort expression of a text column, for the order people expect."""
 
+    def folded(self, column: str) -> str:
+        """Return an expression for a text column, folded as by core.text.folded().
+
+        The column is one that is searched; NULL is as empty text.
+        """
+
+    def label(self, host: str) -> str:
+        """Return an expression for the part of a *host* before its first dot."""
+
     def with_keys(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return *columns* of ``enrolled_agents`` to write, with those derived of them.
 

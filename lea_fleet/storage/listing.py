@@ -25,6 +25,7 @@ from ..core.rows import Agent
 from .agents import AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .blocks import Blocks
 from .clones import SUSPECTED
+from .duplicates import former_machines
 from .interface import Dialect
 from .intervals import Intervals
 from .mutes import MUTED
@@ -83,6 +84,10 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     "muted": lambda unit, value: (MUTED if value else f"NOT {MUTED}", {}),
     "retiring": lambda unit, value: (RETIRING if value else f"NOT {RETIRING}", {}),
     "ignores_retire": _ignores_retire,
+    "duplicate": lambda unit, value: (
+        f"machine_id {'IN' if value else 'NOT IN'} ({former_machines(unit.dialect)})",
+        {},
+    ),
 }
 
 

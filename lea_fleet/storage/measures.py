@@ -9,6 +9,7 @@ from ..core.limits import LONGEST_DETAIL, MOST_VERSIONS
 from ..core.refused import CODES
 from .blocks import Blocks
 from .clones import Clones
+from .duplicates import Duplicates
 from .enrollment_tokens import EnrollmentTokens
 from .listing import Listing
 from .mutes import Mutes
@@ -52,6 +53,7 @@ class Measures:
     muted: int
     refused: dict[str, int]
     retiring: int
+    duplicates: int
 
 
 def measure(unit: UnitOfWork) -> Measures:
@@ -70,4 +72,5 @@ def measure(unit: UnitOfWork) -> Measures:
             muted=len(Mutes(unit).machines()),
             refused=dict.fromkeys(CODES, 0) | Refused(unit).count_by_code(),
             retiring=len(Retirements(unit).machines()),
+            duplicates=Duplicates(unit).count(),
         )

@@ -233,6 +233,7 @@ def test_rows_of_any_type_and_encoding_are_found(operator, engine, parameters, l
         ("silent_for=never", ["silent_for"]),
         ("silent_for=0s", ["silent_for"]),
         ("silent_for=99999999d", ["silent_for"]),
+        ("duplicate=1", ["duplicate"]),
         ("sort=id", ["sort"]),
         ("sort=--machine_id", ["sort"]),
         ("sort=machine_id%20DESC", ["sort"]),
@@ -253,8 +254,8 @@ def test_what_cannot_be_is_a_400_that_names_it(operator, query, fields):
 
 
 parameter_names = st.sampled_from(
-    "machine_id status presence q version silent_for sort limit cursor totals format"
-    " delimiter days nonsense".split()
+    "machine_id status presence q version silent_for duplicate sort limit cursor totals"
+    " format delimiter days nonsense".split()
 )
 values = st.text(max_size=8) | st.sampled_from(
     "active online stale,offline 7d -version machine_id 5 0 1 csv json comma".split()

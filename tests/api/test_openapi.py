@@ -236,6 +236,7 @@ def test_each_operation_has_the_parameters_of_its_path():
         ("/blocks", "/blocks"),
         ("/fleet/summary", "/fleet/summary"),
         ("/events", "/events"),
+        ("/duplicates", "/duplicates"),
         ("/machines/{machine_id}/events", "/machines/PC-1/events"),
         ("/refusals", "/refusals"),
     ],
@@ -304,7 +305,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
         if method == "GET":
             return caller.get(url, **options)
         if not {"data", "json"} & options.keys():
-            options["json"] = {"machine_id": machine}
+            options["json"] = {"machine_id": machine, "by": "PC-0"}
         return caller.request(method, url, **options)
 
     def uninstalled():
@@ -385,13 +386,23 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
             case "not_found":
                 return to(operator, token_id="x")
             case "unknown_agent" | "unknown_enrollment_token":
-                return to(operator, json={"machine_id": "PC-1", "for": "1d"})
+                known = {"machine_id": "PC-1", "for": "1d", "by": "PC-0"}
+                return to(operator, json=known)
             case "already_enrolled":
                 operator.enroll("PC-1")
                 return to(operator)
             case "reactivation_refused":
                 refusing = {"machine_id": "PC-1", "allow_reactivate": False}
                 return to(uninstalled(), json=refusing)
+            case "machine_online":
+                operator.enroll("PC-0")
+                operator.enroll("PC-1")
+                return to(operator)
+            case "machine_uninstalled" if path.endswith("/replace"):
+                operator.enroll("PC-1")
+                operator.enroll("PC-0")
+                operator.uninstall("PC-0")
+                return to(operator)
             case "machine_uninstalled":
                 return to(uninstalled())
             case "body_too_large":
@@ -484,6 +495,10 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(operator.get("/enrollment-tokens"), "GET", "/enrollment-tokens")
     revoked = operator.request("DELETE", "/enrollment-tokens/1")
     check(revoked, "DELETE", "/enrollment-tokens/{token_id}")
+    operator.enroll("PC-8")
+    replacing = {"by": "PC-1", "force": True}
+    replaced = operator.post("/machines/PC-8/replace", replacing)
+    check(replaced, "POST", f"{on_machine}/replace")
     gone = operator.uninstall("PC-1", reason="replaced")
     check(gone, "POST", "/uninstall")
     for method in ("POST", "DELETE"):
@@ -505,6 +520,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     events = check(operator.get("/machines/PC-1/events"), "GET", f"{on_machine}/events")
     check(operator.get("/machines/PC-1/events?limit=1"), "GET", f"{on_machine}/events")
     check(operator.get("/events"), "GET", "/events")
+    check(operator.get("/duplicates"), "GET", "/duplicates")
     check(operator.get("/openapi.json"), "GET", "/openapi.json")
     check(operator.get("/metrics"), "GET", "/metrics")
     accepted = {"Accept": "application/openmetrics-text"}

@@ -23,6 +23,7 @@ MATRIX = {
     ("GET", "/fleet"): ("operator",),
     ("GET", "/fleet/summary"): ("operator",),
     ("GET", "/events"): ("operator",),
+    ("GET", "/duplicates"): ("operator",),
     ("GET", "/machines/PC-1"): ("operator", "agent"),
     ("GET", "/machines/PC-1/events"): ("operator",),
     ("POST", "/machines/PC-1/token"): ("operator", "agent"),
@@ -36,6 +37,7 @@ MATRIX = {
     ("POST", "/machines/PC-1/mute"): ("operator",),
     ("DELETE", "/machines/PC-1/mute"): ("operator",),
     ("GET", "/refusals"): ("operator",),
+    ("POST", "/machines/PC-1/replace"): ("operator",),
     ("GET", "/enrollment-tokens"): ("operator",),
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),
@@ -130,6 +132,9 @@ def test_what_a_role_may_do(operator, monitor, role, method, path):
     callers = {"operator": operator, "installer": installer, "monitor": monitor}
     caller = callers.get(role, agent)
     members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1", "for": "1d"}
+    if path.endswith("/replace"):
+        operator.enroll("PC-2")
+        members = {"by": "PC-2", "force": True}
     sent = {} if method == "GET" else {"json": members}
 
     response = caller.request(method, path, **sent)

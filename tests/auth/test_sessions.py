@@ -31,6 +31,7 @@ WRITES = [
     ("DELETE", "/machines/PC-1/mute", {}),
     ("POST", "/machines/PC-1/block", {}),
     ("DELETE", "/machines/PC-1/block", {}),
+    ("POST", "/machines/PC-1/replace", {"by": "PC-2", "force": True}),
     ("POST", "/enrollment-tokens", {}),
     ("DELETE", "/enrollment-tokens/1", {}),
 ]
@@ -364,6 +365,9 @@ def test_a_user_without_a_name_or_with_another_role_is_an_error(name, role):
 )
 @every_write
 def test_a_page_of_the_host_may_write(operator, browser, method, path, body, shown):
+    if path.endswith("/replace"):
+        operator.enroll(body["by"])
+
     response = browser.request(method, path, json=body, headers=shown)
 
     assert admitted(response), response.text

@@ -22,6 +22,7 @@ ON_WHAT_IS_THERE = {
     "events of a machine": "events PC-1",
     "summary": "summary",
     "uninstall": "uninstall PC-1",
+    "replace": "replace PC-1 PC-2",
     "release": "release PC-1",
     "release many": "release --without-token --yes",
     "edit": "edit PC-1 --version 2",

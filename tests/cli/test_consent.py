@@ -18,6 +18,9 @@ pytestmark = pytest.mark.usefixtures("begun")
 #: Each change to one machine or token, and the question.
 ASKED = {
     "uninstall PC-1": "Uninstall PC-1 (COMPTA-3, Zoé)? Its tokens stop working.",
+    "replace PC-1 PC-2 --force": (
+        "Uninstall PC-1 (COMPTA-3, Zoé), which PC-2 has replaced?"
+    ),
     "release PC-1": "Release PC-1 (COMPTA-3, Zoé)?",
     "release PC-1 --cancel": "Cancel the release of PC-1 (COMPTA-3, Zoé)?",
     "rotate PC-1": "Give PC-1 (COMPTA-3, Zoé) a new token?",

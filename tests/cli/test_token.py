@@ -430,6 +430,7 @@ def test_the_commands():
         "unmute",
         "refused",
         "release",
+        "replace",
         "rotate",
         "token create",
         "token list",
@@ -485,9 +486,11 @@ def test_no_command_acts_on_several_machines_without_a_yes(words):
 
 
 @pytest.fixture
-def assert_example_runs(run, operator, create, tmp_path, monkeypatch):
+def assert_example_runs(run, operator, create, tmp_path, monkeypatch, the_clock):
     monkeypatch.chdir(tmp_path)
     operator.enroll("PC-COMPTA-01", user_email="zoe@example.com")
+    the_clock.advance(days=1)
+    operator.enroll("PC-COMPTA-03")
     (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     for _ in range(3):
         create()

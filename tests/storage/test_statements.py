@@ -204,6 +204,15 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         did("release", "--refused", "--yes")
         did("refused", "--token", "1", "--code", "already_enrolled", "--since", "1d")
         assert "lookalikes" in run("doctor").output
+        did("enroll", "PC-5", "--user-email", "zoe@example.com")
+        did("enroll", "PC-6", "--user-email", "zoe@example.com")
+        the_clock.advance(hours=2)
+        did("enroll", "pc-5")
+        assert "flask fleet replace PC-5 pc-5" in run("show", "PC-5").output
+        assert "SAME USER" in run("show", "PC-6").output
+        did("replace", "PC-5", "pc-5")
+        ok(operator.get("/fleet?duplicate=true"))
+        ok(operator.get("/duplicates"))
         did("export", "--user", "zoe@example.com")
 
     def the_hosts_own_code():

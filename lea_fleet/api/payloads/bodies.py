@@ -35,6 +35,11 @@ class UninstallPayload:
     reason: str | None
 
 
+class ReplacementPayload(NamedTuple):
+    by: str
+    force: bool
+
+
 class HeartbeatPayload(NamedTuple):
     """*ignored* lists what is not stored as it was sent, and why."""
 
@@ -123,6 +128,20 @@ def heartbeat_payload(body: bytes) -> HeartbeatPayload:
         return HeartbeatPayload(None, {}, [])
     members = Members(sent)
     payload = HeartbeatPayload(members.text("machine_id"), *members.fitting_details())
+    members.check()
+    return payload
+
+
+def replacement_payload(body: bytes) -> ReplacementPayload:
+    """Validate the *body* of a replacement.
+
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    payload = ReplacementPayload(
+        members.text("by") or members.refuse("by", "is required"),
+        members.boolean("force", default=False),
+    )
     members.check()
     return payload
 

@@ -186,6 +186,19 @@ def refused_query(parameters: Mapping[str, Sequence[str]]) -> RefusedQuery:
     return query
 
 
+def duplicates_query(
+    parameters: Mapping[str, Sequence[str]],
+) -> tuple[int | None, str | None]:
+    """Validate the *parameters* of the duplicates; return the limit and the cursor.
+
+    Raises InvalidField for one that is not valid.
+    """
+    members = _single(parameters, "limit", "cursor")
+    query = members.digits("limit", most=MOST_MACHINES), members.text("cursor")
+    members.check()
+    return query
+
+
 def summary_query(parameters: Mapping[str, Sequence[str]]) -> int:
     """Validate the *parameters* of a summary; return the number of days it covers.
 

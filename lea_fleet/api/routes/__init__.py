@@ -3,6 +3,7 @@
 from .. import errors
 from ..blueprint import blueprint
 from . import (
+    duplicates,
     enrollment,
     enrollment_tokens,
     events,
@@ -15,6 +16,6 @@ from . import (
     unmatched,
 )
 
-__all__ = ["blueprint", "errors", "enrollment", "enrollment_tokens", "events"]
-__all__ += ["fleet", "machines", "metrics", "openapi_document", "states"]
-__all__ += ["refusals", "unmatched"]
+__all__ = ["blueprint", "errors", "duplicates", "enrollment", "enrollment_tokens"]
+__all__ += ["events", "fleet", "machines", "metrics", "openapi_document", "refusals"]
+__all__ += ["states", "unmatched"]

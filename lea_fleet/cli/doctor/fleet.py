@@ -11,6 +11,7 @@ from ...core.text import printable
 from ...storage.attention import Attention
 from ...storage.blocks import Blocks
 from ...storage.clones import Clones
+from ...storage.duplicates import Duplicates
 from ...storage.ignored import Ignored
 from ...storage.listing import Listing
 from ...storage.lookalikes import Lookalikes
@@ -18,6 +19,7 @@ from ...storage.mutes import Mutes
 from ...storage.refused import Refused
 from ...storage.retirements import Retirements
 from ...storage.unit_of_work import UnitOfWork
+from ..faults import as_argument
 from ..list_command import counted
 
 _DAY = 24 * 3600
@@ -39,6 +41,7 @@ def fleet_checks(fleet: Callable[[], UnitOfWork], issue: str) -> Checks:
         "blocked": lambda: _blocked(fleet()),
         "muted": lambda: _muted(fleet()),
         "retiring": lambda: _retiring(fleet()),
+        "duplicates": lambda: _duplicates(fleet()),
         "details": lambda: _details(fleet()),
         "tokens": lambda: _tokens(fleet(), issue),
         "refused": lambda: _refused(fleet()),
@@ -128,6 +131,23 @@ def _retiring(unit: UnitOfWork) -> Verdict:
         f" themselves: {_some(unheeding)}",
         "They are too old to know it: flask fleet list --ignores-retire; uninstall them"
         " there, or here: flask fleet uninstall MACHINE",
+    )
+
+
+def _duplicates(unit: UnitOfWork) -> Verdict:
+    duplicates = Duplicates(unit)
+    count = duplicates.count()
+    if not count:
+        return ok("no machine seems to have been replaced by another one")
+    pairs, _ = duplicates.page(limit=_SHOWN)
+    shown = [f"{pair.former} by {pair.heir}" for pair in pairs]
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    first, heir, _ = pairs[0]
+    return warning(
+        f"{count} seem to have been replaced: {', '.join(map(printable, shown))}{more}",
+        "See all: flask fleet list --duplicate; see who said the name: flask fleet show"
+        f" {as_argument(first)}; uninstall it: flask fleet replace"
+        f" {as_argument(first, heir)}",
     )
 
 

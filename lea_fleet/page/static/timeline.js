@@ -49,7 +49,7 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
 }
 
 function details(detail) {
-  const { former_id, version, os_info, reason, because, until, enrollment_token, hostnames, kind, label, before, after } = detail;
+  const { former_id, other, version, os_info, reason, because, until, enrollment_token, hostnames, kind, label, before, after } = detail;
   const lines = [];
   if (former_id) lines.push(phrase("detail.former_id", { id: foreign(former_id) }));
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
@@ -57,6 +57,7 @@ function details(detail) {
   if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
   if (label) lines.push(phrase("detail.label", { label: foreign(label) }));
   if (has(`because.${because}`)) lines.push([t(`because.${because}`)]);
+  if (other) lines.push(phrase("detail.other", { machine: foreign(other) }));
   if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
   if (until && enrollment_token != null) lines.push([ofToken(enrollment_token)]);
   if (hostnames) {

@@ -83,6 +83,12 @@ class PostgresqlDialect:
     def sort_key(self, column: str) -> str:
         return f"coalesce({column}_key, '')"
 
+    def folded(self, column: str) -> str:
+        return f"btrim(normalize(coalesce({column}_folded, '')))"
+
+    def label(self, host: str) -> str:
+        return f"split_part({host}, '.', 1)"
+
     def with_keys(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
         stored = dict(columns)
         for name in _FOLDED & columns.keys():

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from ...core.clock import in_utc
-from ...core.text import contains, sort_key
+from ...core.text import contains, fold_key, sort_key
 from ..interface import Following
 from .transactions import begin_writing, leave_queue, write_once
 
@@ -60,6 +60,12 @@ class SqliteDialect:
 
     def sort_key(self, column: str) -> str:
         return f"lea_fleet_sort_key(CAST({column} AS BLOB))"
+
+    def folded(self, column: str) -> str:
+        return f"lea_fleet_folded(CAST({column} AS BLOB))"
+
+    def label(self, host: str) -> str:
+        return f"substr({host}, 1, instr({host} || '.', '.') - 1)"
 
     #: Nothing is kept: what is searched and sorted by is computed in each query.
     with_keys = staticmethod(_unchanged)
@@ -132,6 +138,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
     """Add the SQL functions that statements use on text and timestamps."""
     connection.create_function("lea_fleet_contains", 2, contains, deterministic=True)
     connection.create_function("lea_fleet_sort_key", 1, sort_key, deterministic=True)
+    connection.create_function("lea_fleet_folded", 1, fold_key, deterministic=True)
     connection.create_function("lea_fleet_in_utc", 1, _in_utc, deterministic=True)
 
 

@@ -72,6 +72,7 @@ CHECKS = {
         "blocked",
         "muted",
         "retiring",
+        "duplicates",
         "details",
         "tokens",
     ],

@@ -92,6 +92,20 @@ def test_suspected_clones(app, operator):
     assert "flask fleet events MACHINE" in found["action"]
 
 
+def test_machines_that_others_have_replaced(app, operator, the_clock):
+    for number in range(5):
+        operator.enroll(f"-OLD {number}", hostname=f"H-{number}")
+    the_clock.advance(days=1)
+    for number in range(5):
+        operator.enroll(f"NEW-{number}", hostname=f"h-{number}")
+
+    found = only(call(app), "duplicates", "warning")
+
+    told = "5 seem to have been replaced: -OLD 0 by NEW-0, -OLD 1 by NEW-1, "
+    assert found["detail"] == f"{told}-OLD 2 by NEW-2 and 2 more"
+    assert found["action"].endswith("flask fleet replace -- '-OLD 0' NEW-0")
+
+
 def test_machines_without_a_token(app, operator, engine):
     fill(engine, [{"machine_id": f"OLD-{number}"} for number in range(3)])
 
