@@ -75,6 +75,8 @@ CHECKS = {
         "duplicates",
         "details",
         "tokens",
+        "refused",
+        "alerts",
     ],
 }
 
