@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..app.repository import AgentRepository
+from ..core.machine import look
 from ..core.refused import OPERATOR, RELEASABLE, RefusedFilter
 from ..core.rows import RefusedMachine
 from ..core.text import printable
@@ -59,6 +60,7 @@ def _chosen(
     to_release: _Machines = {}
     alive: _Machines = {}
     seen: set[str] = set()
+    blocked = repository.states.blocks.looks()
     for each in Refused(repository.unit).page(wanted)[0]:
         machine_id = each["machine_id"]
         if machine_id is None or each["agent_status"] != "active":
@@ -66,6 +68,8 @@ def _chosen(
         if machine_id in seen:  # with another token, before
             continue
         seen.add(machine_id)
+        if look(machine_id) in blocked:  # and active again by an older server
+            continue
         if each["still_alive"]:
             alive[machine_id] = each
         elif each["released_until"] is None:

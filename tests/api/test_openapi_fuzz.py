@@ -76,7 +76,7 @@ def fitting(context, case, kwargs):
         if not (said.get("machine_id") or "").strip():
             case.body = {**said, "machine_id": "PC-1"}
             case.media_type = "application/json"
-    elif case.operation.label == "GET /fleet":
+    elif case.operation.label in ("GET /fleet", "GET /blocks", "GET /refusals"):
         case.query.pop("cursor", None)
 
 

@@ -205,6 +205,23 @@ def test_machines_that_were_uninstalled_meanwhile_need_no_release(run, operator)
     assert "uninstalled" in run("refused").stdout
 
 
+def test_a_blocked_machine_that_another_server_made_active_is_left_out(
+    run, operator, engine
+):
+    for machine_id in ("PC-1", "PC-2"):
+        operator.enroll(machine_id)
+        enroll(operator, machine_id)
+    assert operator.post("/machines/PC-1/block").status_code == 200
+    engine.execute(
+        "UPDATE enrolled_agents SET status = 'active' WHERE machine_id = 'PC-1'"
+    )
+
+    result = run("release", "--refused")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("PC-2: released until ")
+    assert result.stdout.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [

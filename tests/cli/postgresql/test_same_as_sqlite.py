@@ -38,6 +38,8 @@ STEPS = [
     "edit PC-22 --id PC-1",
     "release PC-1",
     "release --without-token --yes --json",
+    "release --refused --json",
+    "refused --since 1d",
     "release PC-1 --cancel",
     "block pc-3 --reason stolen",
     "block PC-405 --json",
