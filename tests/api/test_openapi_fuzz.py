@@ -3,7 +3,7 @@
 All of its checks, with the same cases in every run: valid requests are accepted,
 invalid ones are refused, and each response is as documented.
 
-``fitting`` adapts requests to two rules that a schema cannot express.
+``fitting`` adapts requests to the rules that a schema cannot express.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def fitting(context, case, kwargs):
     """Make a valid request one that can succeed for this caller.
 
     An operator, unlike an agent, has to name the machine of a heartbeat or uninstall,
-    and a ``cursor`` is only valid if this listing has issued it.
+    a ``cursor`` is only valid if this listing has issued it, a mute ends in the future,
+    and only an id that a machine can have is blocked.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
@@ -78,6 +79,10 @@ def fitting(context, case, kwargs):
             case.media_type = "application/json"
     elif case.operation.label in ("GET /fleet", "GET /blocks", "GET /refusals"):
         case.query.pop("cursor", None)
+    elif case.operation.label == "POST /machines/{machine_id}/mute":
+        case.body, case.media_type = {"for": "14d"}, "application/json"
+    elif case.operation.label == "POST /machines/{machine_id}/block":
+        case.path_parameters["machine_id"] = "PC-2"
 
 
 def test_the_server_keeps_every_promise_of_the_document(url):
