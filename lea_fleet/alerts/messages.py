@@ -8,7 +8,8 @@ from hashlib import sha256
 from typing import Any
 
 from ..core.alerts import TEST, type_of_event
-from ..core.event_types import EVENTS, Holds
+from ..core.event_types import Holds
+from ..core.events import EVENTS
 from ..core.machine import PERSONAL
 from ..core.rows import Alert, Event, without_none
 from ..storage.agents import Agents

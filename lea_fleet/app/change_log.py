@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.events import logged
+from ..core.event_details import logged
 from ..core.rows import Event, without_none
 
 logger = logging.getLogger("lea_fleet")

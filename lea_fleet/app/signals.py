@@ -14,7 +14,7 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 from flask import current_app
 
-from ..core.event_types import EVENTS
+from ..core.events import EVENTS
 from ..core.rows import Event
 from . import change_log
 

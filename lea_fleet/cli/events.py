@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from ..api.documents import events_as_csv
 from ..core.event_filter import EventFilter
-from ..core.event_types import EVENTS
+from ..core.events import EVENTS
 from ..core.limits import DEFAULT_EVENTS, MOST_EVENTS_PRINTED
 from ..core.rows import Event, without_none
 from ..core.text import printable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .event_types import EVENTS
+from .events import EVENTS
 
 #: Every alert by its name, which is the ``type`` of its messages: its members. None of
 #: them may be personal, since alerts are not erased; messages get a machine's personal

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..core.event_filter import EventFilter
 from ..core.event_types import Holds
-from ..core.events import side
+from ..core.event_details import side
 from ..core.machine import personal_in
 from ..core.rows import Agent
 from .agents import SEEN, SELECT, agent_of, in_utc

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.event_types import Holds
-from ..core.events import OPERATOR_NAMES, impersonal, side
+from ..core.event_details import impersonal, side
+from ..core.events import OPERATOR_NAMES
 from ..core.machine import PERSONAL
 from ..core.privacy.addresses import mentions, names
 from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..core.event_filter import EventFilter
-from ..core.events import require_declared
+from ..core.event_details import require_declared
 from ..core.rows import Agent, Event
 from .interface import Dialect
 from .unit_of_work import BATCH, Repository, enrollment_of

@@ -10,9 +10,9 @@ import pytest
 
 from lea_fleet.app import signals
 from lea_fleet.app.database import get_host_repository
-from lea_fleet.core import events
+from lea_fleet.core import event_details as details
 from lea_fleet.core.event_types import EVENTS, EventType, Holds
-from lea_fleet.core.events import ROLES
+from lea_fleet.core.events import OPERATOR_NAMES, ROLES
 from tests.api.test_openapi import DOCUMENT
 from tests.page.test_page_files import STATIC, catalogue
 from tests.support import docs
@@ -27,7 +27,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 def noted(monkeypatch):
     """Declare an additional event, with a member that a person writes."""
     monkeypatch.setitem(EVENTS, "noted", None)
-    events.holds.cache_clear()
+    details.holds.cache_clear()
 
     class Noted(EventType):
         """A note on a machine has been written."""
@@ -36,7 +36,7 @@ def noted(monkeypatch):
         members = {"note": Holds.FREE_TEXT, "about": Holds.AFTER}
 
     yield Noted
-    events.holds.cache_clear()
+    details.holds.cache_clear()
 
 
 @pytest.fixture
@@ -72,15 +72,15 @@ def test_what_is_not_declared_is_refused_and_named(app, name, detail, message):
 
 def test_a_member_holds_the_same_in_every_event():
     for event in EVENTS.values():
-        assert {name: events.holds(name) for name in event.members} == event.members
+        assert {name: details.holds(name) for name in event.members} == event.members
 
 
 def test_a_member_of_a_later_version_may_name_anybody():
-    assert events.holds("of_a_later_version") is Holds.FREE_TEXT
-    assert events.logged("enrolled", {"of_a_later_version": "x", "version": "2"}) == {
+    assert details.holds("of_a_later_version") is Holds.FREE_TEXT
+    assert details.logged("enrolled", {"of_a_later_version": "x", "version": "2"}) == {
         "version": "2"
     }
-    assert events.logged("of_a_later_version", {"version": "2"}) == {}
+    assert details.logged("of_a_later_version", {"version": "2"}) == {}
 
 
 # A new event needs no other change
@@ -114,7 +114,7 @@ def test_the_change_log_has_a_new_event_without_what_machines_say(noted, caplog)
 
 
 def test_a_new_side_of_an_identity_is_erased_and_tells_the_user(noted):
-    assert events.side({"about": {"user_email": "x"}}, Holds.AFTER) == {
+    assert details.side({"about": {"user_email": "x"}}, Holds.AFTER) == {
         "user_email": "x"
     }
 
@@ -142,7 +142,7 @@ def test_the_openapi_document_has_every_event_member_and_role():
     assert set(event["detail"]["properties"]) == members
     assert set(event["detail"]["properties"]["because"]["enum"]) == REASONS
     assert SCHEMAS["Actor"]["properties"]["role"]["enum"] == list(ROLES)
-    assert set(events.OPERATOR_NAMES) < set(SCHEMAS["Actor"]["properties"])
+    assert set(OPERATOR_NAMES) < set(SCHEMAS["Actor"]["properties"])
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -172,7 +172,7 @@ def test_the_page_has_a_text_for_every_event_reason_and_role(language):
 
     assert keys("event") == set(OF_MACHINE)
     assert keys("because") == REASONS
-    assert keys("actor") == {*ROLES, *events.OPERATOR_NAMES, "from"}
+    assert keys("actor") == {*ROLES, *OPERATOR_NAMES, "from"}
 
 
 def test_the_timeline_tells_of_no_event_and_no_member_that_there_is_not():

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core.csv.writing import DELIMITERS
 from ...core.event_filter import EventFilter
-from ...core.event_types import EVENTS
+from ...core.events import EVENTS
 from ...core.limits import (
     DEFAULT_DAYS,
     DEFAULT_EVENTS,

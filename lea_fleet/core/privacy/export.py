@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..event_types import Holds
-from ..events import ROLES_ON_THE_MACHINE, holds, members
+from ..event_details import holds, members
+from ..events import ROLES_ON_THE_MACHINE
 from ..identity import is_longer_spelling
 from ..rows import Block
 from ..text import folded

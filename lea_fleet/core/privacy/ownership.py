@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from ..event_types import EVENTS, Holds
-from ..events import ENROLLMENTS, IdentityChanged, members, side
+from ..event_details import members, side
+from ..event_types import Holds
+from ..events import ENROLLMENTS, EVENTS, IdentityChanged
 from ..identity import is_same
 from ..machine import PERSONAL
 from ..text import folded, folded_all

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..event_types import Holds
-from ..events import OPERATOR_NAMES, ROLES_ON_THE_MACHINE, holds
+from ..event_details import holds
+from ..events import OPERATOR_NAMES, ROLES_ON_THE_MACHINE
 from ..text import folded
 from .addresses import is_one_of, mentions_any, names
 
