@@ -249,5 +249,5 @@ def test_a_server_that_starts_meanwhile_is_read_once_more(
 
     found = call(app)
 
-    assert times == 2 * ["database", "database", "settings", "fleet"]
+    assert times == 2 * ["database", "database", "settings", "fleet", "fleet"]
     assert found["machines"]["detail"].startswith("2 active")
