@@ -69,7 +69,7 @@ def test_the_copy_is_one_file_with_everything_that_only_the_log_holds(
     result = back_up(file)
 
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"{file}: 1 machine, 0.1 MB, checked.\n"
+    assert result.stdout == f"{file}: 1 machine, 0.2 MB, checked.\n"
     assert os.listdir(folder) == [file.name]
     assert machines(file) == {"PC-1"}
     assert os.listdir(folder) == [file.name]  # nor does it need another one to be read

@@ -37,6 +37,13 @@ ON_WHAT_IS_THERE = {
     "token revoke": "token revoke 1",
     "move": "move --to postgresql://127.0.0.1:1/none",
     "notify": "notify",
+    "block": "block PC-1",
+    "unblock": "unblock PC-1",
+    "blocked": "blocked",
+    "mute": "mute PC-1 --for 1d",
+    "unmute": "unmute PC-1",
+    "retire": "retire PC-1",
+    "refused": "refused",
     "notify by a test": "notify --test",
 }
 BEGINNING = {
