@@ -66,7 +66,7 @@ def state(engine, tmp_path):
 @pytest.fixture
 def terminal(monkeypatch):
     """Let somebody sit there; what is typed is the input."""
-    monkeypatch.setattr("lea_fleet.cli.consent._is_somebody_there", lambda: True)
+    monkeypatch.setattr("lea_fleet.cli.consent.is_somebody_there", lambda: True)
 
 
 @pytest.mark.parametrize("words", ASKED)
