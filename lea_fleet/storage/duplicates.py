@@ -28,9 +28,8 @@ _DIGITS = _TRIMMED
 for _mark in ("urn:uuid:", "{", "}", "(", ")", "-"):
     _DIGITS = f"replace({_DIGITS}, '{_mark}', '')"
 _LOOK = (
-    f"CASE WHEN length({_TRIMMED}) >= 32 AND length({_DIGITS}) = 32"
-    f" AND ltrim({_DIGITS}, '0123456789abcdef') = ''"
-    f" THEN {_DIGITS} ELSE {_TRIMMED} END"
+    "CASE WHEN length(digits) = 32 AND ltrim(digits, '0123456789abcdef') = ''"
+    " THEN digits ELSE trimmed END"
 )
 
 #: Empty for one that was never seen, such as an imported one.
@@ -46,11 +45,14 @@ def _pairs(dialect: Dialect) -> str:
     that of several computers: its label, or the 15 characters that NetBIOS leaves.
     """
     label = dialect.label("host")
-    return f"""WITH machine AS MATERIALIZED (
+    return f"""WITH stored AS MATERIALIZED (
     SELECT id, CAST(machine_id AS TEXT) AS machine_id, {_HEARD} AS heard,
-      {SEEN} AS seen, {in_utc("enrolled_at")} AS came, {_LOOK} AS look,
+      {SEEN} AS seen, {in_utc("enrolled_at")} AS came, {_TRIMMED} AS trimmed,
+      CASE WHEN length(machine_id) < 32 THEN '' ELSE {_DIGITS} END AS digits,
       rtrim({dialect.folded("hostname")}, '. ') AS host
     FROM enrolled_agents WHERE status = 'active'
+  ), machine AS NOT MATERIALIZED (
+    SELECT id, machine_id, heard, seen, came, {_LOOK} AS look, host FROM stored
   ), shorter AS (
     SELECT {label} AS form FROM machine WHERE host <> {label}
     UNION ALL SELECT substr({label}, 1, 15) FROM machine WHERE length({label}) > 15
@@ -118,7 +120,8 @@ class Said(NamedTuple):
 class Duplicates(Repository):
     """Active machines that another one came in place of; each method reads the fleet.
 
-    0.4 s of processor time for 100,000 machines, 1.1 s if all of them are such.
+    0.3 s for 100,000 machines, and 0.8 s if half of them are such; on PostgreSQL 0.2
+    and 0.5 s.
     """
 
     def pairs(self) -> list[Pair]:
