@@ -13,6 +13,7 @@ import pytest
 
 from lea_fleet import blueprint
 from lea_fleet.cli.terminal import text_width
+from lea_fleet.core import clock
 from tests.support.api import Api, assert_problem
 from tests.support.processes import taken_by_a_script
 
@@ -486,10 +487,11 @@ def test_no_command_acts_on_several_machines_without_a_yes(words):
 
 
 @pytest.fixture
-def assert_example_runs(run, operator, create, tmp_path, monkeypatch, the_clock):
+def assert_example_runs(run, operator, create, tmp_path, monkeypatch, engine):
     monkeypatch.chdir(tmp_path)
     operator.enroll("PC-COMPTA-01", user_email="zoe@example.com")
-    the_clock.advance(days=1)
+    yesterday = clock.before(clock.now(), 86400)
+    engine.execute("UPDATE enrolled_agents SET last_seen_at = ?", yesterday)
     operator.enroll("PC-COMPTA-03")
     (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     for _ in range(3):
