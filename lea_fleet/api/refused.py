@@ -7,6 +7,7 @@ be written now is written later.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,14 +15,21 @@ from flask import request
 
 from ..app.database import get_unit, problem_of
 from ..app.state import FleetState, current_state
-from ..auth.guard import refused_token
+from ..auth.guard import bearer_token, refused_token
 from ..core import clock
-from ..core.limits import NOTE_PATIENCE
+from ..core.limits import LONGEST_MACHINE_ID, NOTE_PATIENCE
 from ..core.problems import Conflict, DatabaseBusy, InvalidField, Problem
-from ..core.refused import CODES, Refusal
+from ..core.refused import CODES, Refusal, look_of
+from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
 from ..storage.refused_writing import RefusedWriting, Repeats
 from .payloads.bodies import RefusedPayload, refused_payload
 from .requests import body
+
+#: A token of an agent or an enrollment, or a part of one.
+_TOKEN = re.compile(f"(?:{AGENT_PREFIX}|{ENROLLMENT_PREFIX})[\\w-]{{8,}}")
+
+#: Shorter ones may be a part of many names.
+_SHORTEST_SECRET = 8
 
 logger = logging.getLogger("lea_fleet")
 
@@ -34,21 +42,46 @@ def note_refused(problem: Problem) -> None:
     if token is None:
         return
     state = current_state()
-    at = clock.iso(clock.now())
     try:
-        said = _said(state)
-        is_known = isinstance(problem, Conflict)  # which names it as it is stored
-        refusal = Refusal(
-            token,
-            problem.code,
-            problem.members["machine_id"] if is_known else said.machine_id,
-            said.hostname,
-            request.remote_addr,
-            at,
-        )
+        refusal = _refusal(problem, token, state)
         state.refused_machines.note(refusal, partial(_save, state))
     except Exception:
         logger.exception("A refused machine could not be kept")
+
+
+def _refusal(problem: Problem, token: int, state: FleetState) -> Refusal:
+    """Return what is kept of a request: no id that is not valid, and no secret."""
+    at, said = clock.iso(clock.now()), _said(state)
+    sent, hostname = said.machine_id, said.hostname
+    secrets = _secrets(state)
+    machine_id: str | None = None
+    if isinstance(problem, Conflict):  # which names it as it is stored
+        machine_id = problem.members["machine_id"]
+    elif not (isinstance(problem, InvalidField) or _has_secret(sent, secrets)):
+        machine_id = sent and sent[:LONGEST_MACHINE_ID]
+    return Refusal(
+        token,
+        look_of(machine_id, sent),
+        problem.code,
+        machine_id,
+        None if _has_secret(hostname, secrets) else hostname,
+        request.remote_addr,
+        at,
+    )
+
+
+def _secrets(state: FleetState) -> list[str]:
+    """Return the secrets that a setup may send in the wrong place."""
+    sent = bearer_token(), request.headers.get("Idempotency-Key")
+    settings = state.settings
+    known = (*sent, settings.api_token, settings.metrics_token)
+    return [secret for secret in known if secret and len(secret) >= _SHORTEST_SECRET]
+
+
+def _has_secret(text: str | None, secrets: list[str]) -> bool:
+    if text is None:
+        return False
+    return _TOKEN.search(text) is not None or any(each in text for each in secrets)
 
 
 def _is_kept(problem: Problem) -> bool:

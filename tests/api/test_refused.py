@@ -8,7 +8,7 @@ import pytest
 
 from lea_fleet.core.limits import MOST_REFUSED
 from lea_fleet.core.refused import CODES
-from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_invalid
+from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, PREFIX, Api, assert_invalid
 
 WAVE = [f"PC-{number}" for number in range(1, 4)]
 
@@ -105,7 +105,7 @@ def test_each_refusal_that_an_operator_can_act_on_is_kept(
     assert refused_with(code, operator, the_clock).json["code"] == code
 
     (kept,) = refusals()
-    machine_id = "A/B" if code == "invalid_field" else "PC-1"
+    machine_id = None if code == "invalid_field" else "PC-1"
     assert (kept["code"], kept["machine_id"]) == (code, machine_id)
     assert kept["enrollment_token"] == 1
 
@@ -170,11 +170,51 @@ def test_a_refused_body_that_is_too_large_is_not_read(operator, refusals):
     assert told(refusals(), "machine_id", "hostname") == [(None, None)]
 
 
-def test_an_id_or_hostname_that_is_too_long_is_not_kept_whole(operator, refusals):
-    assert enroll(operator, 9000 * "x", hostname=9000 * "y").status_code == 400
-    assert enroll(operator, 9000 * "x", hostname="B").status_code == 400
+def test_an_id_that_is_not_valid_is_not_kept_but_tells_machines_apart(
+    operator, refusals, flush
+):
+    for machine_id in (9000 * "x", "A/B", "C/D", "A/B"):
+        assert enroll(operator, machine_id, hostname=machine_id[:2]).status_code == 400
+    flush()
 
-    assert told(refusals(), "machine_id", "hostname") == [(128 * "x", "B")]
+    assert sorted(told(refusals(), "machine_id", "hostname", "refused")) == [
+        (None, "A/", 2),
+        (None, "C/", 1),
+        (None, "xx", 1),
+    ]
+
+
+def test_an_id_or_hostname_that_is_too_long_is_not_kept_whole(operator, refusals):
+    installer = operator.installer()
+    operator.request("DELETE", "/enrollment-tokens/1")
+    assert enroll(installer, 9000 * "x", hostname=9000 * "y").status_code == 401
+
+    assert told(refusals(), "machine_id", "hostname") == [(128 * "x", None)]
+
+
+@pytest.mark.parametrize("place", ["machine_id", "hostname"])
+@pytest.mark.parametrize("what", ["own token", "operator", "monitor", "agent", "key"])
+def test_a_secret_in_the_wrong_place_is_not_kept(
+    operator, refusals, engine, place, what
+):
+    agent, installer = operator.enroll("PC-0"), operator.installer()
+    operator.request("DELETE", "/enrollment-tokens/1")
+    secret = {
+        "own token": installer.token,
+        "operator": OPERATOR_TOKEN,
+        "monitor": MONITOR_TOKEN,
+        "agent": agent.token,
+        "key": "the-key-of-this-request",
+    }[what]
+    members = {"machine_id": "PC-1", "hostname": "A", place: f"x {secret} x"}
+    headers = {"Idempotency-Key": "the-key-of-this-request"}
+    assert installer.post("/enroll", members, headers=headers).status_code == 401
+
+    (row,) = refusals()
+    assert (row["machine_id"], row["hostname"]) == (
+        (None, "A") if place == "machine_id" else ("PC-1", None)
+    )
+    assert secret not in str(engine.execute("SELECT * FROM lea_fleet_refused"))
 
 
 def test_ids_that_look_alike_are_one_machine(operator, refusals, flush):
@@ -258,7 +298,8 @@ def test_a_refusal_is_gone_after_thirty_days(operator, engine, refusals, the_clo
     assert refusals() == []
 
     enroll(operator, "A/B")
-    assert engine.execute("SELECT machine_id FROM lea_fleet_refused") == [("A/B",)]
+    codes = engine.execute("SELECT code FROM lea_fleet_refused")
+    assert codes == [("invalid_field",)]
 
 
 def test_it_is_gone_when_the_machine_enrolls(operator, engine, refusals, the_clock):

@@ -11,7 +11,7 @@ from lea_fleet.app import flushing
 from lea_fleet.app.flushing import Flusher
 from lea_fleet.app.refused_machines import RefusedMachines
 from lea_fleet.core.limits import MOST_REFUSED, MOST_REFUSING_TOKENS
-from lea_fleet.core.refused import Refusal
+from lea_fleet.core.refused import Refusal, look_of
 from tests.support.server import running_server
 from tests.support.timers import Timers
 
@@ -64,7 +64,8 @@ def refuse(refused, rows):
     def refuse(machine_id="PC-1", times=1, token=3, code="token_expired", **said):
         said = {"hostname": "A", "address": "10.0.0.1", **said}
         for _ in range(times):
-            refusal = Refusal(token, code, machine_id, at="then", **said)
+            look = look_of(machine_id)
+            refusal = Refusal(token, look, code, machine_id, at="then", **said)
             refused.note(refusal, rows.save)
 
     return refuse

@@ -296,9 +296,16 @@ def test_a_long_history_goes_in_several_transactions(erase, operator, engine, ap
 # Refused machines
 
 
-def refuse(operator, machine_id="PC-1", **members):
+def refuse(caller, machine_id="PC-1", **members):
     body = {"machine_id": machine_id, **members}
-    assert operator.post("/enroll", body).status_code in (400, 409)
+    assert caller.post("/enroll", body).status_code in (401, 409)
+
+
+def revoked(operator):
+    """Return an installer whose token was revoked."""
+    installer = operator.installer()
+    operator.request("DELETE", "/enrollment-tokens/1")
+    return installer
 
 
 def said(engine):
@@ -340,25 +347,26 @@ def test_so_it_does_with_the_person_whose_hostname_it_is(erase, operator, engine
     assert said(engine) == [("PC-1", None, None, "already_enrolled")]
 
 
-@pytest.mark.parametrize("machine_id", ["A/B", None])
+@pytest.mark.parametrize("machine_id", ["PC-9", None])
 def test_a_hostname_that_names_them_is_found_of_a_machine_that_never_enrolled(
     erase, operator, engine, machine_id
 ):
-    refuse(operator, machine_id, hostname=f"pc of {ZOE['user_email']}")
-    refuse(operator, "C/D", hostname="other")
+    stranger = revoked(operator)
+    refuse(stranger, machine_id, hostname=f"pc of {ZOE['user_email']}")
+    refuse(stranger, "PC-8", hostname="other")
     erase("--user", ZOE["user_email"])
 
-    others = ("C/D", "other", "127.0.0.1", "invalid_field")
-    erased = (machine_id, None, None, "invalid_field")
+    others = ("PC-8", "other", "127.0.0.1", "token_revoked")
+    erased = (machine_id, None, None, "token_revoked")
     assert said(engine) == sorted([others, erased], key=repr)
 
 
 def test_a_machine_that_was_only_refused_can_be_erased(erase, run, operator, engine):
-    refuse(operator, "A/B", hostname="PC-DE-ZOÉ")
-    assert "hostname" in run("A/B").stdout
-    erase("A/B")
+    refuse(revoked(operator), "PC-9", hostname="PC-DE-ZOÉ")
+    assert "hostname" in run("PC-9").stdout
+    erase("PC-9")
 
-    assert said(engine) == [("A/B", None, None, "invalid_field")]
+    assert said(engine) == [("PC-9", None, None, "token_revoked")]
 
 
 def test_repeats_do_not_bring_it_back(app, erase, operator, engine):

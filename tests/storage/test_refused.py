@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from lea_fleet.core.refused import Refusal
+from lea_fleet.core.refused import Refusal, look_of
 from lea_fleet.storage.alerts import Alerts
 from lea_fleet.core.limits import MOST_REFUSED
 from lea_fleet.storage.refused import Refused
@@ -28,7 +28,8 @@ def refuse(unit, the_clock):
 
     def refuse(machine_id="PC-1", code="token_expired", token=3, times=1):
         at = the_clock.iso()
-        refusal = Refusal(token, code, machine_id, "A", "10.0.0.1", at)
+        look = look_of(machine_id)
+        refusal = Refusal(token, look, code, machine_id, "A", "10.0.0.1", at)
         RefusedWriting(unit).write([Repeats(refusal, times)])
 
     return refuse

@@ -11,7 +11,6 @@ from ...core.limits import (
     ENROLLMENT_TOKEN_LIFETIME,
     ENROLLMENT_TOKEN_USES,
     LONGEST_DETAIL,
-    LONGEST_MACHINE_ID,
     LONGEST_REASON,
     MOST_ENROLLMENT_TOKEN_USES,
 )
@@ -179,17 +178,15 @@ class RefusedPayload(NamedTuple):
 def refused_payload(body: bytes) -> RefusedPayload:
     """Return what the *body* of a refused enrollment says of the machine.
 
-    What is not valid is left out; of a new machine's id too long to be one, so much is
-    returned as is shown.
+    What is not valid is left out, but for the id, of which it may be the fault.
     """
     try:
         members = Members(parse_object(body))
     except InvalidJson:
         return RefusedPayload(None, None)
     sent = members.text("machine_id")
-    machine_id = None if sent is None else stored_form(sent)[:LONGEST_MACHINE_ID]
-    hostname = members.fitting_details()[0].get("hostname")
-    return RefusedPayload(machine_id or None, hostname)
+    machine_id = None if sent is None else stored_form(sent)
+    return RefusedPayload(machine_id, members.fitting_details()[0].get("hostname"))
 
 
 class MachinePayload(NamedTuple):
