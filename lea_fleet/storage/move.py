@@ -55,8 +55,7 @@ def move(source: Source, target: Target, *, accept: bool, told: Told) -> Mark:
         try:
             target.begin(there)
             mark = _moved(source, target, mark, accept, told)
-            with suppress(*source.errors):
-                source.end_noting()  # else the next command does it
+            _end_noting(source)
             is_opening = True
             target.open(there._replace(state="open", digests=mark.digests))
         except BaseException:
@@ -65,6 +64,12 @@ def move(source: Source, target: Target, *, accept: bool, told: Told) -> Mark:
             raise
         source.settle()
     return mark._replace(state="closed")
+
+
+def _end_noting(source: Source) -> None:
+    """Stop noting, unless somebody is in the way: then the next command does it."""
+    with suppress(*source.errors):
+        source.end_noting()
 
 
 def _may_be_open(target: Target) -> bool:
@@ -164,6 +169,7 @@ def _refuse_moved(source: Source, target: Target) -> None:
     if there is not None and there.state == "open":
         if here.id == there.id:
             source.settle()
+            _end_noting(source)
             target.abandon()
             raise MoveRefused(
                 f"{source.place} was moved to {here.other} at {here.at}. --again brings"

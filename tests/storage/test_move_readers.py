@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from psycopg import Error
 
 from lea_fleet.storage.postgresql.move_source import PostgresqlSource
 from lea_fleet.storage.postgresql.move_target import PostgresqlTarget
@@ -28,6 +29,7 @@ def reading(postgresql_schema):
             connection.execute("SELECT * FROM enrolled_agents").fetchall()
             connection.execute("SELECT * FROM lea_fleet_tokens").fetchall()
 
+        read.end = lambda: connection.execute("ROLLBACK")
         yield read
 
 
@@ -46,6 +48,34 @@ def test_a_fleet_moves_away_while_it_is_read(moving, reading):
 
     assert takes_writes(moving[1]) and not takes_writes(moving[0])
     assert rows_of(moving[0]) == rows_of(moving[1])
+
+
+def test_a_reader_that_ends_does_not_keep_the_notes(moving, reading, monkeypatch):
+    reading()
+    drop = PostgresqlSource._drop_notes
+
+    def drop_or_end(side):
+        try:
+            drop(side)
+        except Error:
+            reading.end()
+            raise
+
+    monkeypatch.setattr(PostgresqlSource, "_drop_notes", drop_or_end)
+
+    moved(*moving)
+
+    assert moving[0].notes() == []
+
+
+def test_notes_that_a_reader_has_kept_are_taken_away_by_the_next_move(moving, reading):
+    reading()
+    moved(*moving)
+    assert moving[0].notes() != []
+    reading.end()
+
+    assert "was moved to" in refused(*moving)
+    assert moving[0].notes() == []
 
 
 def test_a_move_that_fails_opens_the_fleet_that_is_read(moving, reading, monkeypatch):

@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from ..sides import Mark
 from ..tables import TABLES, Row, Table
-from .moving import BRIEFLY, PostgresqlRows, PostgresqlSide
+from .moving import BRIEFLY, BUSY, PostgresqlRows, PostgresqlSide
 from .schema import ensure_schema, look
 from .statements import quoted
 
@@ -81,10 +81,17 @@ class PostgresqlSource(PostgresqlSide):
         return {source: [*keys] for source, keys in noted.items()}
 
     def end_noting(self) -> None:
-        with self.transaction():
-            self.lock_tables()
-            self.run(BRIEFLY)
-            self._drop_notes()
+        """Again, if somebody reads: the triggers can be dropped only from idle tables."""
+        for is_last in (False, False, False, False, True):
+            try:
+                with self.transaction():
+                    self.lock_tables()
+                    self.run(BRIEFLY)
+                    self._drop_notes()
+                return
+            except BUSY:
+                if is_last:
+                    raise
 
     def close(self, mark: Mark) -> None:
         self.write_mark(mark)

@@ -55,6 +55,9 @@ _HAS_TRIGGER = (
 #: For what waits for readers, and lets new ones wait meanwhile.
 BRIEFLY = "SET LOCAL lock_timeout = '300ms'"
 
+#: Somebody else holds what a statement waits for.
+BUSY = (errors.DeadlockDetected, errors.LockNotAvailable)
+
 
 class PostgresqlRows:
     """The rows that *driver* sees in its transaction."""
@@ -159,7 +162,7 @@ class PostgresqlSide:
             try:
                 self.driver.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
                 return
-            except (errors.DeadlockDetected, errors.LockNotAvailable):
+            except BUSY:
                 if is_last:
                     raise
                 self.driver.execute("ROLLBACK")
@@ -214,7 +217,7 @@ class PostgresqlSide:
 
     def drop_closed(self) -> None:
         """Take the triggers away that refused writes, unless somebody reads."""
-        with suppress(errors.LockNotAvailable, errors.DeadlockDetected):
+        with suppress(*BUSY):
             with self.transaction():
                 self.run(BRIEFLY)
                 self.run("DROP FUNCTION IF EXISTS {schema}.lea_fleet_closed() CASCADE")
