@@ -85,6 +85,31 @@ class Token:
     machine: Machine
     state: str
     is_stored: Callable[[], list[object]]
+    enrollment: Enrollment | None = None
+    used: bool = False
+    replaced_by: str | None = None
+
+
+@dataclass(eq=False)
+class Reuses:
+    """How many uses of replaced tokens are told: three, and one more each 8 hours."""
+
+    told: float = 0
+    at: datetime | None = None
+    is_noted: bool = False
+
+    def event(self, now):
+        """Return the event of one more, or None."""
+        if self.at is not None:
+            self.told = max(0, self.told - (now - self.at) / timedelta(hours=8))
+        self.at = now
+        if self.told <= 2:
+            self.told, self.is_noted = self.told + 1, False
+            return "token_reused"
+        if self.is_noted:
+            return None
+        self.is_noted = True
+        return "not_recorded"
 
 
 @dataclass(eq=False)
@@ -99,6 +124,7 @@ class Machine:
     released_until: datetime | None = None
     tokens: list[Token] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
+    reuses: Reuses = field(default_factory=lambda: Reuses())
 
     def enroll(self, now, caller, key, force, allow_reactivate):
         if caller.revoked:
@@ -153,6 +179,9 @@ class Machine:
             return self.missing()
         if self.end_tokens("dead", "pending"):
             self.events.append(("token_revoked", role))
+        for token in self.tokens:
+            if token.state in GOOD:
+                token.replaced_by = role
         self.events.append(("token_rotated", role))
         return 201, None
 
@@ -179,19 +208,28 @@ class Machine:
             return 404, "unknown_agent"
         return 409, "machine_uninstalled"
 
-    def use(self, token):
+    def use(self, now, token):
         """Return the code that a token is refused with, or None if it is accepted."""
         if token.state == "dead" and not token.is_stored():
             return 401, "invalid_token"  # pruned: see test_pruned_tokens.py
         if token.state not in GOOD:
+            if self.is_copied(token) and (event := self.reuses.event(now)):
+                self.events.append((event, "agent"))
             uninstalled = self.status == "uninstalled"
             return 401, "agent_uninstalled" if uninstalled else "token_revoked"
         before, token.state = token.state, "in use"
         if before == "pending" and self.end_tokens("dead"):
             self.events.append(("token_revoked", "agent"))
-        token.state = "live"
+        token.state, token.used = "live", True
         self.enrollment.token_used = True
         return None
+
+    def is_copied(self, token):
+        """Return whether the machine itself has another token by now."""
+        replaced = token.state == "dead" and token.used and token.replaced_by == "agent"
+        return (
+            replaced and self.status == "active" and token.enrollment is self.enrollment
+        )
 
     def end_tokens(self, state, *which):
         """Move the valid tokens, or those in the states *which*, to another state."""
@@ -305,14 +343,14 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(token=tokens)
     def ask_for_what_is_forbidden(self, token):
         response = token.api.get("/fleet")
-        expected = token.machine.use(token) or (403, "insufficient_scope")
+        expected = token.machine.use(self.now, token) or (403, "insufficient_scope")
         assert answered(response) == expected
 
     @rule(token=tokens)
     def uninstall_itself(self, token):
         machine, reason = token.machine, next(self.reasons)
         response = token.api.post("/uninstall", {"reason": reason})
-        refused = None if token.state == "departed" else machine.use(token)
+        refused = None if token.state == "departed" else machine.use(self.now, token)
         expected = refused or machine.uninstall(self.now, reason, "agent")
         assert answered(response) == expected
 
@@ -320,7 +358,7 @@ class Lifecycle(RuleBasedStateMachine):
     def rotate_its_own(self, token):
         machine = token.machine
         response = token.api.post(f"/machines/{machine.machine_id}/token", {})
-        expected = machine.use(token) or machine.rotate("agent")
+        expected = machine.use(self.now, token) or machine.rotate("agent")
         assert answered(response) == expected
         return self._keep(machine, response, "pending")
 
@@ -442,12 +480,13 @@ class Lifecycle(RuleBasedStateMachine):
         token_hash = hashlib.sha256(agent.token.encode()).hexdigest()
         query = "SELECT 1 FROM lea_fleet_tokens WHERE token_hash = ?"
         is_stored = partial(self._query, query, token_hash)
-        machine.tokens.append(Token(agent, machine, state, is_stored))
+        enrollment = machine.enrollment
+        machine.tokens.append(Token(agent, machine, state, is_stored, enrollment))
         return machine.tokens[-1]
 
     def _beat(self, token):
         response = token.api.post("/heartbeat")
-        assert answered(response) == (token.machine.use(token) or (200, "ok"))
+        assert answered(response) == (token.machine.use(self.now, token) or (200, "ok"))
 
 
 def answered(response):

@@ -34,13 +34,13 @@ def test_both_tokens_are_good_until_the_new_one_is_used(operator, agent, role):
     assert agent.heartbeat().status_code == 200
     assert agent.heartbeat().status_code == 200
     assert new.heartbeat().status_code == 200
-    assert_problem(agent.heartbeat(), 401, "token_revoked", "ask_operator")
-    assert new.heartbeat().status_code == 200
     assert events(operator) == [
         ("token_revoked", "agent"),
         ("token_rotated", role),
         ("enrolled", "operator"),
     ]
+    assert_problem(agent.heartbeat(), 401, "token_revoked", "ask_operator")
+    assert new.heartbeat().status_code == 200
 
 
 def test_any_authentication_is_a_use(agent):
