@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +13,7 @@ from tests.support.api import PREFIX, Api, assert_problem
 CODES = {
     400: {"invalid_json", "invalid_field"},
     401: {"missing_token", "invalid_token", "token_revoked", "agent_uninstalled"},
-    403: {"insufficient_scope", "wrong_machine"},
+    403: {"insufficient_scope", "wrong_machine", "machine_blocked"},
     404: {"not_found", "unknown_agent", "unknown_enrollment_token"},
     409: {"already_enrolled", "reactivation_refused", "machine_uninstalled"},
     413: {"body_too_large"},
@@ -34,16 +32,12 @@ every_role = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def caller(client, operator, database):
+def caller(client, operator, engine):
     """Return a function that makes a client of a role, in a fleet as at first."""
     operator.get("/fleet")  # creates the tables
 
     def of(role):
-        with closing(sqlite3.connect(database)) as connection:
-            connection.executescript(
-                "DELETE FROM enrolled_agents; DELETE FROM lea_fleet_tokens;"
-                "DELETE FROM lea_fleet_enrollment_tokens"
-            )
+        engine.empty()
         callers = {
             "anonymous": Api(client),
             "stranger": Api(client, "lea_agent_unknown"),
