@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -13,8 +12,8 @@ from lea_fleet.alerts.judge import judge
 from lea_fleet.alerts.run import notify
 from lea_fleet.storage.alerts import Alerts
 from lea_fleet.storage.destinations import Destinations
-from lea_fleet.storage.events import Events
 from tests.support.api import OPERATOR_TOKEN, Api
+from tests.support.followers import await_followers
 
 
 class Fleet:
@@ -47,9 +46,9 @@ class Fleet:
 
     def notify(self):
         """Notify; return how much was delivered, and how many attempts failed."""
+        await_followers(self.app)
         with self.app.app_context():
             unit = get_host_repository().unit
-            _await_followers(unit)
             outcomes = [*notify(unit, current_state().settings)]
         failed = [each for each in outcomes if each.fault and not each.is_waiting]
         return sum(each.delivered for each in outcomes), len(failed)
@@ -65,21 +64,6 @@ class Fleet:
         with self.app.app_context():
             alerts = Alerts(get_host_repository().unit).after(0, limit=100_000)
         return [(each["alert"], each["machine_id"]) for each in alerts]
-
-
-def _await_followers(unit):
-    """Wait until every event is shown to followers.
-
-    PostgreSQL shows none while an older transaction of any database is open, as those
-    of other tests are.
-    """
-    query = "SELECT coalesce(max(id), 0) FROM lea_fleet_events"
-    while True:
-        (newest,) = unit.session.execute(query, {}).fetchone()
-        shown = Events(unit).end().rpartition("-")[2] or 0
-        if int(shown) == newest:
-            return
-        time.sleep(0.05)
 
 
 @pytest.fixture

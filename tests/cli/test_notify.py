@@ -12,6 +12,7 @@ import time
 import pytest
 
 from tests.support.api import OPERATOR_TOKEN
+from tests.support.followers import await_followers
 from tests.support.receiver import receiving, status
 
 
@@ -28,6 +29,7 @@ def told(make_app, receiver, operator, monkeypatch):
     app = make_app(**receiver.settings)
 
     def run(*words):
+        await_followers(app)
         return app.test_cli_runner().invoke(args=["fleet", "notify", *words])
 
     assert run().exit_code == 0
@@ -168,12 +170,14 @@ def test_the_doctor_says_what_was_delivered_and_what_waits(
     app = make_app(**receiver.settings)
 
     def notify():
+        await_followers(app)
         app.test_cli_runner().invoke(args=["fleet", "notify"])
 
     level, detail = verdict(app)
     assert (level, detail) == ("warning", "never run for http://127.0.0.1")
     notify()
     operator.enroll("PC-1")
+    await_followers(app)
     level, detail = verdict(app)
     assert level == "ok"
     assert "nothing was delivered yet, 1 wait" in detail
