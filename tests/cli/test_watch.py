@@ -55,10 +55,6 @@ class Screen:
             assert self._read(), self.written
         return self.picture().splitlines()
 
-    def wait_to_write(self, text):
-        while text not in self.written:
-            assert self._read(), self.written
-
     def picture(self):
         """Return the newest picture that is complete, as plain text."""
         pictures = re.findall(r"\x1b\[H(.*?)\x1b\[J", self.written, re.DOTALL)
@@ -164,7 +160,10 @@ def test_ctrl_c_while_it_waits_for_the_database_ends_it_too(
     operator.enroll("PC-1")
     with locked(engine, app):
         screen = watch(FLASK_LEA_FLEET_BUSY_TIMEOUT="1s")
-        screen.wait_to_write(ENTER)
+        # Not in the first picture: CPython 3.11 ends with the signal, although the
+        # exception is handled, if it comes while a module that calls exec() is loaded.
+        screen.wait_for("Error: ")
+        time.sleep(1.5)  # the next picture begins after one second
         screen.type(b"\x03")
 
         assert screen.end() == 0
