@@ -360,6 +360,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(operator, query_string={"nothing": "1"})
             case "invalid_field":
                 wrong = {"machine_id": 7, "max_uses": 0, "reason": 7, "for": 7}
+                wrong["enrollment_token"] = -1
                 return to(operator, json=wrong)
             case "missing_token":
                 return to(Api(client))
@@ -617,6 +618,7 @@ def test_each_parameter_of_a_listing_is_described_in_the_references_words(
         ("POST /enrollment-tokens", "MakingEnrollmentToken"),
         ("POST /machines/<machine_id>/block", "Blocking"),
         ("POST /machines/<machine_id>/mute", "Muting"),
+        ("POST /machines/<machine_id>/release", "Releasing"),
     ],
 )
 def test_each_member_of_a_body_is_in_the_reference(reference, title, name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
+from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
 from tests.support.fleets import fill
 
 
@@ -20,8 +20,8 @@ def agent(installer):
     return enrolled
 
 
-def release(operator, method="POST"):
-    return operator.request(method, "/machines/PC-1/release")
+def release(operator, method="POST", **members):
+    return operator.request(method, "/machines/PC-1/release", json=members)
 
 
 def last_event(operator):
@@ -85,6 +85,77 @@ def test_a_release_can_be_taken_back(operator, installer, agent):
     assert last_event(operator) == ("release_cancelled", {})
     response = installer.post("/enroll", {"machine_id": "PC-1"})
     assert_problem(response, 409, "already_enrolled")
+
+
+def enrolls(caller):
+    """Return the code of an enrollment of the machine, or its status in the fleet."""
+    answer = caller.post("/enroll", {"machine_id": "PC-1"}).json
+    return answer.get("code") or answer["status"]
+
+
+def test_a_release_for_one_enrollment_token_holds_for_no_other(
+    operator, installer, agent, the_clock
+):
+    other = operator.installer()
+    the_clock.advance(hours=24)
+    until = the_clock.iso()
+    the_clock.advance(hours=-24)
+
+    response = release(operator, enrollment_token=2)
+
+    assert response.json == {"machine_id": "PC-1", "released_until": until}
+    told = {"until": until, "enrollment_token": 2}
+    assert last_event(operator) == ("released", told)
+    assert enrolls(installer) == enrolls(operator) == "already_enrolled"
+    assert enrolls(other) == "reenrolled"
+    assert enrolls(other) == "already_enrolled"
+
+
+def test_a_release_for_0_holds_for_the_operators_token_only(operator, installer, agent):
+    assert release(operator, enrollment_token=0).status_code == 200
+
+    assert last_event(operator)[1]["enrollment_token"] == 0
+    assert enrolls(installer) == "already_enrolled"
+    assert enrolls(operator) == "reenrolled"
+
+
+@pytest.mark.parametrize("members", [{}, {"enrollment_token": None}, {"else": [1]}])
+def test_a_release_without_an_enrollment_token_holds_for_any(
+    operator, installer, agent, members
+):
+    assert release(operator, **members).status_code == 200
+
+    assert "enrollment_token" not in last_event(operator)[1]
+    assert enrolls(installer) == "reenrolled"
+
+
+def test_a_release_for_one_token_replaces_that_for_another_but_not_that_for_any(
+    operator, installer, agent
+):
+    other = operator.installer()
+    release(operator, enrollment_token=1)
+    release(operator, enrollment_token=2.0)  # the same number in JSON
+    assert enrolls(installer) == "already_enrolled"
+    release(operator)
+    release(operator, enrollment_token=1)
+
+    assert enrolls(other) == "reenrolled"
+
+
+@pytest.mark.parametrize("token", ["1", "", True, -1, 1.5, 2**63, 1e300, [1], {}])
+def test_a_release_for_what_cannot_be_a_token_is_refused(
+    operator, installer, agent, token
+):
+    assert_invalid(release(operator, enrollment_token=token), "enrollment_token")
+
+    assert last_event(operator)[0] == "enrolled"
+    assert enrolls(installer) == "already_enrolled"
+
+
+def test_a_release_may_be_for_the_largest_id(operator, installer, agent):
+    assert release(operator, enrollment_token=2**63 - 1).status_code == 200
+
+    assert enrolls(installer) == "already_enrolled"
 
 
 @pytest.mark.parametrize("how", ["force", "reactivation"])

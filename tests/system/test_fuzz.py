@@ -99,6 +99,7 @@ near_valid = st.fixed_dictionaries(
         "force": st.booleans() | a_value,
         "expires": st.sampled_from(["7d", "0s", "never", "99999999d"]) | a_value,
         "max_uses": st.integers() | a_value,
+        "enrollment_token": st.integers(0, 3) | a_value,
         **dict.fromkeys(
             ["reason", "hostname", "user_name", "label", "version"], a_value
         ),

@@ -10,12 +10,14 @@ from ...core import clock
 from ...core.limits import (
     ENROLLMENT_TOKEN_LIFETIME,
     ENROLLMENT_TOKEN_USES,
+    LARGEST_ID,
     LONGEST_DETAIL,
     LONGEST_REASON,
     MOST_ENROLLMENT_TOKEN_USES,
 )
 from ...core.machine import stored_form
 from ...core.problems import InvalidJson
+from ...core.refused import OPERATOR
 from .members import Members, parse_object
 
 
@@ -98,6 +100,18 @@ def block_payload(body: bytes) -> str | None:
     reason = members.text("reason", LONGEST_REASON)
     members.check()
     return reason
+
+
+def release_payload(body: bytes) -> int | None:
+    """Validate the *body* of a release; return the enrollment token it holds for.
+
+    OPERATOR is the operator's token; None means that the release holds for any.
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    enrollment_token = members.integer("enrollment_token", LARGEST_ID, OPERATOR)
+    members.check()
+    return enrollment_token
 
 
 def mute_payload(body: bytes, now: datetime) -> str:

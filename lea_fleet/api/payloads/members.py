@@ -206,14 +206,19 @@ class Members:
         return None if text is None else text == "true"
 
     def number(self, field: str, *, default: int, most: int) -> int:
+        value = self.integer(field, most)
+        return default if value is None else value
+
+    def integer(self, field: str, most: int, least: int = 1) -> int | None:
+        """Return the number in *field*; None if it is absent, null or not valid."""
         value = self._members.get(field)
         if value is None:
-            return default
+            return None
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # in JSON, 50.0 and 50 are the same number
-        if type(value) is not int or not 1 <= value <= most:
-            self.refuse(field, f"must be a whole number from 1 to {most}")
-            return default
+        if type(value) is not int or not least <= value <= most:
+            self.refuse(field, f"must be a whole number from {least} to {most}")
+            return None
         return value
 
     def digits(self, field: str, most: int = LARGEST_ID, least: int = 1) -> int | None:

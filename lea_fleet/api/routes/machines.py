@@ -21,7 +21,7 @@ from ...storage.ignored import Ignored
 from ...storage.retirements import Retirements
 from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
-from ..payloads.bodies import heartbeat_payload, no_payload
+from ..payloads.bodies import heartbeat_payload, no_payload, release_payload
 from ..payloads.queries import events_query
 from ..requests import body, parameters
 from ..responses import json_response
@@ -153,10 +153,12 @@ def rotate(machine_id: str) -> Response:
 @blueprint.post("/machines/<machine_id>/release")
 def release(machine_id: str) -> Response:
     """Allow an active machine to be re-enrolled once."""
-    no_payload(body(current_state()))
+    enrollment_token = release_payload(body(current_state()))
     repository = acting_repository()
     agent = repository.require(machine_id)
-    released_until = repository.release(agent["machine_id"])
+    released_until = repository.release(
+        agent["machine_id"], enrollment_token=enrollment_token
+    )
     return _released(agent, released_until)
 
 
