@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from ..core import clock
 from ..core.limits import ALERTS_KEPT
@@ -149,7 +150,12 @@ def _is_early(found: Destination, now: datetime) -> bool:
     return due is not None and clock.iso(now) < due < clock.after(now, longest)
 
 
-def waiting(unit: UnitOfWork, channel: Channel, found: Destination) -> int:
-    """Return how many messages wait for delivery by a *channel*."""
+def waiting(
+    unit: UnitOfWork, channel: Channel, found: Destination, *, most: int | None = None
+) -> int:
+    """Return how many messages wait for delivery by a *channel*.
+
+    With *most*, only so many events and alerts are looked at.
+    """
     feed = Feed(unit).after(found["position"], found["alert_id"])
-    return sum(map(channel.wants, feed))
+    return sum(map(channel.wants, islice(feed, most)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..app.settings import Settings
 from ..core import clock
+from ..core.rows import Destination
 from ..storage.destinations import Destinations
 from ..storage.unit_of_work import UnitOfWork
 from .channel import Channel, DeliveryFailed
@@ -23,6 +24,17 @@ def channels(unit: UnitOfWork, settings: Settings) -> list[Channel]:
         Webhook(url, settings.webhook_secrets, content) for url in settings.webhook_urls
     ]
     return found + ([Mail(settings, content)] if settings.mail_to else [])
+
+
+def destinations(
+    unit: UnitOfWork, settings: Settings
+) -> list[tuple[Channel, Destination | None]]:
+    """Return the channels that the settings name, each with what was delivered there.
+
+    That is None for one that :func:`notify` has never run for.
+    """
+    known = {each["destination"]: each for each in Destinations(unit).all()}
+    return [(each, known.get(each.name)) for each in channels(unit, settings)]
 
 
 def notify(unit: UnitOfWork, settings: Settings) -> Iterator[Outcome]:

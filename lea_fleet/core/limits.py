@@ -46,6 +46,9 @@ MOST_MACHINES = 1000
 DEFAULT_DAYS = 30
 MOST_DAYS = 365
 
+#: Events and alerts that are looked at to tell how many wait at a destination: 0.12 s.
+MOST_WAITING = 10_000
+
 #: The most events and machines that a command prints.
 MOST_EVENTS_PRINTED = 10_000
 MOST_MACHINES_PRINTED = 1_000_000

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ..core import clock
 from ..core.alerts import require_alert
-from ..core.limits import ALERTS_KEPT, DESTINATION_KEPT, MOST_ALERTS
+from ..core.limits import ALERTS_KEPT, DESTINATION_KEPT, LARGEST_ID, MOST_ALERTS
 from ..core.rows import Alert
 from .events import Events
 from .mutes import Mutes
 from .unit_of_work import Repository
 
+_SELECT = "SELECT id, machine_id, alert, at, detail FROM lea_fleet_alerts"
 _INSERT = (
     "INSERT INTO lea_fleet_alerts (machine_id, alert, at, detail)"
     " VALUES (:machine_id, :alert, :at, :detail) RETURNING id"
@@ -62,20 +64,30 @@ class Alerts(Repository):
     def after(self, alert_id: int, *, limit: int) -> list[Alert]:
         """Return up to *limit* alerts after that id, oldest first."""
         rows = self._unit.session.execute(
-            "SELECT id, machine_id, alert, at, detail FROM lea_fleet_alerts"
-            " WHERE id > :after ORDER BY id LIMIT :limit",
+            f"{_SELECT} WHERE id > :after ORDER BY id LIMIT :limit",
             {"after": alert_id, "limit": limit},
-        ).fetchall()
-        return [
+        )
+        return [_alert(row) for row in rows.fetchall()]
+
+    def page(
+        self, *, limit: int, before: int | None = None
+    ) -> tuple[list[Alert], int | None]:
+        """Return up to *limit* alerts of the last day, newest first, and what is next.
+
+        The second value is what to pass as *before* for the next page; it is None on
+        the last page. Older alerts may still be stored, where none was added since.
+        """
+        rows = self._unit.session.execute(
+            f"{_SELECT} WHERE id < :before AND at >= :since"
+            " ORDER BY id DESC LIMIT :limit",
             {
-                "id": number,
-                "machine_id": machine_id,
-                "alert": alert,
-                "at": at,
-                "detail": json.loads(detail),
-            }
-            for number, machine_id, alert, at, detail in rows
-        ]
+                "before": LARGEST_ID if before is None else before,
+                "since": clock.before(self._unit.now, ALERTS_KEPT),
+                "limit": limit + 1,
+            },
+        ).fetchall()
+        alerts = [_alert(row) for row in rows[:limit]]
+        return alerts, alerts[-1]["id"] if len(rows) > limit else None
 
     def end(self) -> int:
         """Return the id of the newest alert, or 0."""
@@ -104,3 +116,14 @@ class Alerts(Repository):
         session.execute(_DROP, dropped)
         if undelivered:
             Events(self._unit).add("alerts_dropped", None, alerts=undelivered)
+
+
+def _alert(row: Sequence[Any]) -> Alert:
+    alert_id, machine_id, alert, at, detail = row
+    return {
+        "id": alert_id,
+        "machine_id": machine_id,
+        "alert": alert,
+        "at": at,
+        "detail": json.loads(detail),
+    }

@@ -19,6 +19,7 @@ from openapi_spec_validator import validate
 
 from lea_fleet import LeaFleet, blueprint
 from lea_fleet.api.payloads import queries
+from lea_fleet.core.alerts import ALERTS
 from lea_fleet.core.problems import Problem
 from lea_fleet.storage.imports import Imports
 from tests.support import docs
@@ -233,6 +234,7 @@ def test_each_operation_has_the_parameters_of_its_path():
     ("path", "url"),
     [
         ("/fleet", "/fleet"),
+        ("/alerts", "/alerts"),
         ("/blocks", "/blocks"),
         ("/fleet/summary", "/fleet/summary"),
         ("/events", "/events"),
@@ -490,6 +492,9 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
         )
     for query in ("", "?limit=1", "?since=1d"):
         check(operator.get(f"/refusals{query}"), "GET", "/refusals")
+    for query in ("", "?limit=1"):
+        alerts = check(operator.get(f"/alerts{query}"), "GET", "/alerts")
+        assert alerts.json["alerts"]
     released = operator.get("/machines/PC-2/events")
     check(released, "GET", f"{on_machine}/events")
     assert released.json["events"][0]["detail"]["enrollment_token"] == 1
@@ -538,6 +543,14 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     pages = events.json["events"] + imported.json["events"]
     told = {event["event"] for event in pages}
     assert told == set(known) - {"reactivated"}
+
+
+def test_every_alert_and_member_of_one_is_documented():
+    documented = DOCUMENT["components"]["schemas"]["Alert"]["properties"]
+
+    assert documented["alert"]["enum"] == [*ALERTS]
+    members = {member for members in ALERTS.values() for member in members}
+    assert documented["detail"]["properties"].keys() == members
 
 
 def test_every_answer_is_closed():

@@ -23,6 +23,7 @@ MATRIX = {
     ("GET", "/fleet"): ("operator",),
     ("GET", "/fleet/summary"): ("operator",),
     ("GET", "/events"): ("operator",),
+    ("GET", "/alerts"): ("operator",),
     ("GET", "/duplicates"): ("operator",),
     ("GET", "/machines/PC-1"): ("operator", "agent"),
     ("GET", "/machines/PC-1/events"): ("operator",),

@@ -168,6 +168,8 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         app.extensions["lea_fleet"].refused_machines.close()
         cursor = ok(operator.get("/refusals?limit=1"))["next_cursor"]
         ok(operator.get(f"/refusals?limit=1&cursor={cursor}"))
+        cursor = ok(operator.get("/alerts?limit=1"))["next_cursor"]
+        ok(operator.get(f"/alerts?cursor={cursor}"))
         ok(operator.get("/enrollment-tokens"))
         ok(operator.request("DELETE", "/enrollment-tokens/1"))
         ok(operator.get("/fleet?machine_id=PC-1&q=a&version=1&silent_for=1h"))

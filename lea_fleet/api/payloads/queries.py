@@ -118,7 +118,7 @@ def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
 
 
 def events_query(parameters: Mapping[str, Sequence[str]]) -> EventsQuery:
-    """Validate the *parameters* of a page of events, each with all its values.
+    """Validate the *parameters* of a page of events or alerts, each with its values.
 
     Raises InvalidField for one that is not valid.
     """

@@ -3,6 +3,7 @@
 from .. import errors
 from ..blueprint import blueprint
 from . import (
+    alerts,
     duplicates,
     enrollment,
     enrollment_tokens,
@@ -16,6 +17,14 @@ from . import (
     unmatched,
 )
 
-__all__ = ["blueprint", "errors", "duplicates", "enrollment", "enrollment_tokens"]
-__all__ += ["events", "fleet", "machines", "metrics", "openapi_document", "refusals"]
+__all__ = ["blueprint", "errors", "alerts", "duplicates", "enrollment"]
+__all__ += [
+    "enrollment_tokens",
+    "events",
+    "fleet",
+    "machines",
+    "metrics",
+    "openapi_document",
+    "refusals",
+]
 __all__ += ["states", "unmatched"]

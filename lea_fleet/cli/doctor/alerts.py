@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...alerts.delivery import waiting
-from ...alerts.run import channels
+from ...alerts.run import destinations
 from ...app.settings import Settings
 from ...core import clock
 from ...core.findings import Checks, Verdict, ok, warning
 from ...core.rows import Destination
 from ...core.text import printable
-from ...storage.destinations import Destinations
 from ...storage.unit_of_work import UnitOfWork
 
 #: Seconds after which a run of the command is missed.
@@ -26,14 +25,13 @@ def alert_checks(settings: Settings, fleet: Callable[[], UnitOfWork]) -> Checks:
 
 
 def _alerts(settings: Settings, unit: UnitOfWork) -> Verdict:
-    expected = channels(unit, settings)
+    expected = destinations(unit, settings)
     if not expected:
         return ok("nobody is told: neither a webhook nor a mail address is set")
-    known = {each["destination"]: each for each in Destinations(unit).all()}
-    missing = [each.place for each in expected if each.name not in known]
+    missing = [each.place for each, row in expected if row is None]
     if missing:
         return warning(f"never run for {', '.join(missing)}", _RUN)
-    found = [(each, known[each.name]) for each in expected]
+    found = [(each, row) for each, row in expected if row is not None]
     looked = min(row["looked_at"] for _, row in found)
     if looked < clock.before(unit.now, _HOUR):
         return warning(f"`flask fleet notify` last ran at {_time(looked)}", _RUN)
