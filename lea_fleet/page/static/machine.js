@@ -107,7 +107,7 @@ export class MachinePanel {
       this.actions,
       isActive ? actionButtons(agent, until !== null, (said) => this.#say(said)) : [],
     );
-    this.story.replaceChildren(...events.map(eventItem));
+    this.story.replaceChildren(...events.map((event) => eventItem(event)));
     replaceKeepingFocus(this.more, this.#below(events, older));
   }
 

@@ -38,6 +38,8 @@ def test_its_story_is_told_the_newest_first(fleet, sign_in):
     story = panel(page, "PC-1").get_by_role("listitem")
     expect(story).to_have_count(4)
     told = story.all_inner_texts()
+    events = [text.splitlines()[0] for text in told]
+    assert events[1:] == ["Uninstalled", "Hostname or user changed", "Enrolled"]
     assert "Enrolled again after an uninstall" in told[0]
     assert "Uninstalled" in told[1] and "Reason: PC replaced" in told[1]
     assert "by the operator from 127.0.0.1" in told[1]
