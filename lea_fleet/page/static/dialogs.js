@@ -92,9 +92,9 @@ function modal(name, title, content) {
   const before = document.activeElement;
   dialog.addEventListener("close", () => {
     dialog.remove();
-    // A refresh may have replaced the element by an equal one.
-    if (before.isConnected) before.focus();
-    else if (before.dataset.key !== undefined) focusOn(before.dataset.key);
+    // The browser has given the focus back, unless a refresh has replaced the element.
+    if (document.activeElement !== document.body) return;
+    if (before.dataset.key !== undefined) focusOn(before.dataset.key);
   });
   document.body.append(dialog);
   dialog.showModal();
