@@ -13,14 +13,22 @@ STATIC = ROOT / "lea_fleet" / "page" / "static"
 FORBIDDEN = r"https?://|innerHTML|outerHTML|insertAdjacent|document\.write|eval\("
 
 
+CATALOGUES = ("en", "fr", "en_", "fr_")
+
+
 def sources():
-    paths = [path for path in STATIC.glob("*.js") if path.stem not in ("en", "fr")]
+    paths = [path for path in STATIC.glob("*.js") if path.stem[:3] not in CATALOGUES]
     return "\n".join(path.read_text("utf-8") for path in paths)
 
 
 def catalogue(language):
-    text = (STATIC / f"{language}.js").read_text("utf-8")
-    return json.loads(text.removeprefix("export default ").rstrip().removesuffix(";"))
+    read = {}
+    for name in (language, f"{language}_events"):
+        text = (STATIC / f"{name}.js").read_text("utf-8")
+        text = text.removeprefix("export default ").rstrip().removesuffix(";")
+        assert read.keys().isdisjoint(words := json.loads(text))
+        read |= words
+    return read
 
 
 def places(wording):

@@ -1,55 +1,107 @@
-// The operator's actions on a machine, each with a dialog that names the machine.
+// The operator's actions on a machine, each with a dialog that names the machine. They
+// resolve to what is then said, or to undefined if the operator cancels.
 
 import { fitsPath, machinePath, post, remove } from "./api.js";
 import { confirm, showSecret } from "./dialogs.js";
-import { button, el, field, foreign } from "./dom.js";
+import { button, el, field, foreign, select } from "./dom.js";
 import { dateTime } from "./format.js";
 import { phrase, t } from "./i18n.js";
 
 const LONGEST_REASON = 500;
+const MUTES = [1, 7, 14, 30, 90]; // days
 
-// The buttons for an active machine. `released` says whether it may be re-enrolled;
-// `done` is called with a message after an action.
-export function actionButtons({ machine_id: machine }, released, done) {
-  const release = released ? ["unrelease", unrelease] : ["release", allow];
-  const offered = fitsPath(machine) ? [["rotate", rotate], release] : [];
-  offered.push(["uninstall", uninstall]);
-  return offered.map(([name, act]) =>
+const DANGEROUS = ["uninstall", "block"];
+
+// The buttons for a machine. `released` says whether it may be re-enrolled, `states` what
+// was decided about it; `done` is called with a message after an action.
+export function actionButtons(agent, states, released, done) {
+  const { machine_id: machine } = agent;
+  return offered(agent, states, released).map(([name, act]) =>
     button(t(name), async () => {
       const said = await act(machine);
       if (said) done(said);
-    }, { class: name === "uninstall" ? "danger-quiet" : "", data: { key: name } }),
+    }, { class: DANGEROUS.includes(name) ? "danger-quiet" : "", data: { key: name } }),
   );
 }
 
-function uninstall(machine) {
-  const reason = el("input", { id: "reason", maxlength: LONGEST_REASON, autocomplete: "off" });
-  return ask("uninstall", machine, {
-    danger: true,
-    extra: field(t("uninstall.reason"), reason, t("uninstall.reason.hint")),
-    act: async () => {
-      await post("/uninstall", { machine_id: machine, reason: reason.value });
-      return said("uninstall", machine);
-    },
-  });
+function offered({ machine_id: machine, status }, states, released) {
+  const isActive = status === "active";
+  const bye = isActive ? [["uninstall", uninstall]] : [];
+  if (!fitsPath(machine)) return bye;
+  const gate = states.block ? ["unblock", unblock] : ["block", block];
+  if (!isActive) return [gate];
+  return [
+    ["rotate", rotate],
+    released ? ["unrelease", unrelease] : ["release", (name) => allow(name)],
+    states.muted_until ? ["unmute", unmute] : ["mute", mute],
+    states.retirement ? ["unretire", unretire] : ["retire", retire],
+    ...bye,
+    gate,
+  ];
 }
 
-function allow(machine) {
+function uninstall(machine) {
+  return becauseOf("uninstall", machine, (reason) => post("/uninstall", { machine_id: machine, reason }));
+}
+
+function block(machine) {
+  return becauseOf("block", machine, (reason) => post(machinePath(machine, "/block"), { reason }));
+}
+
+// Let a machine be enrolled once more; with the id of an enrollment token, only with that
+// one. `isAlive` warns that the machine itself was heard since it was refused.
+export function allow(machine, enrollment_token, isAlive = false) {
   return ask("release", machine, {
+    ...(isAlive && { text: t("release.alive"), danger: true }),
     act: async () => {
-      const { released_until: until } = await post(machinePath(machine, "/release"));
+      const { released_until: until } = await post(machinePath(machine, "/release"), { enrollment_token });
       return said("release", machine, { until: dateTime(until) });
     },
   });
 }
 
-function unrelease(machine) {
-  return ask("unrelease", machine, {
+function mute(machine) {
+  const days = select("days", MUTES.map((n) => [`${n}d`, t("list.silent.days", { n })]), "14d");
+  return ask("mute", machine, {
+    extra: field(t("mute.for"), days),
     act: async () => {
-      await remove(machinePath(machine, "/release"));
-      return said("unrelease", machine);
+      const { muted_until: until } = await post(machinePath(machine, "/mute"), { for: days.value });
+      return said("mute", machine, { until: dateTime(until) });
     },
   });
+}
+
+// Uninstall a machine that another one has replaced.
+export function replace(machine, by) {
+  const values = { machine: foreign(machine), by: foreign(by) };
+  return ask("replace", machine, {
+    text: phrase("replace.text", values),
+    danger: true,
+    act: async () => {
+      await post(machinePath(machine, "/replace"), { by });
+      return said("replace", machine);
+    },
+  });
+}
+
+function retire(machine) {
+  return sending("retire", machine, () => post(machinePath(machine, "/retire")));
+}
+
+export function unretire(machine) {
+  return sending("unretire", machine, () => remove(machinePath(machine, "/retire")));
+}
+
+export function unblock(machine) {
+  return sending("unblock", machine, () => remove(machinePath(machine, "/block")));
+}
+
+export function unmute(machine) {
+  return sending("unmute", machine, () => remove(machinePath(machine, "/mute")));
+}
+
+function unrelease(machine) {
+  return sending("unrelease", machine, () => remove(machinePath(machine, "/release")));
 }
 
 async function rotate(machine) {
@@ -59,6 +111,22 @@ async function rotate(machine) {
   if (!token) return undefined;
   await showSecret(said("rotate", machine), token);
   return [t("event.token_rotated")];
+}
+
+function becauseOf(name, machine, send) {
+  const reason = el("input", { id: "reason", maxlength: LONGEST_REASON, autocomplete: "off" });
+  return sending(name, machine, () => send(reason.value), {
+    danger: true,
+    extra: field(t("uninstall.reason"), reason, t("uninstall.reason.hint")),
+  });
+}
+
+function sending(name, machine, send, how = {}) {
+  const act = async () => {
+    await send();
+    return said(name, machine);
+  };
+  return ask(name, machine, { ...how, act });
 }
 
 function ask(name, machine, how) {

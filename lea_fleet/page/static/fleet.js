@@ -2,6 +2,7 @@
 
 import { follow, leadsTo, state } from "./address.js";
 import { Failure } from "./api.js";
+import { AttentionView } from "./attention.js";
 import { button, el, visible } from "./dom.js";
 import { tick } from "./format.js";
 import { Freshness } from "./freshness.js";
@@ -24,6 +25,7 @@ export function showFleet(start, leave) {
   const freshness = new Freshness(() => refresh());
   const views = {
     machines: new MachinesView(),
+    attention: new AttentionView(() => refresh()),
     history: new HistoryView(),
     tokens: new TokensView(),
   };

@@ -1,9 +1,12 @@
 // The texts of the page in the reader's language.
 
 import en from "./en.js";
+import enEvents from "./en_events.js";
 import fr from "./fr.js";
+import frEvents from "./fr_events.js";
 
-const CATALOGUES = { en, fr };
+// Beside the texts of the page, the words for events, alerts and refusals.
+const CATALOGUES = { en: { ...en, ...enEvents }, fr: { ...fr, ...frEvents } };
 const KEPT = "lea_fleet_language";
 
 export const LANGUAGES = { en: "English", fr: "Français" };

@@ -8,6 +8,7 @@ import { inOneLine } from "./failures.js";
 import { dateTime, serverTime, time, timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
+import { stateBadges, stateNotices } from "./states.js";
 import { NEVER, eventItem, releasedUntil } from "./timeline.js";
 
 const EVENTS = 20;
@@ -82,30 +83,36 @@ export class MachinePanel {
     const query = { machine_id: machine, totals: 0 }; // which finds it whatever its name
     const { active, uninstalled } = await get("/fleet", { query, signal });
     const [agent] = [...active, ...uninstalled];
-    const story = agent ? await this.#events(machine, signal) : null;
+    const [states, story] = agent ? await this.#more(machine, signal) : [];
     if (signal?.aborted || machine !== this.machine) return;
-    if (agent) this.#fill(agent, story);
+    if (agent) this.#fill(agent, states, story);
     else this.#fillUnknown();
   }
 
-  async #events(machine, signal) {
-    if (!fitsPath(machine)) return { events: [], next_cursor: null };
+  // What was decided about a machine, and its events.
+  async #more(machine, signal) {
+    if (!fitsPath(machine)) return [{}, { events: [], next_cursor: null }];
     const query = { limit: this.limit };
-    return get(machinePath(machine, "/events"), { query, signal });
+    return Promise.all([
+      get(machinePath(machine, ""), { signal }),
+      get(machinePath(machine, "/events"), { query, signal }),
+    ]);
   }
 
-  #fill(agent, { events, next_cursor: older }) {
+  #fill(agent, states, { events, next_cursor: older }) {
     const until = releasedUntil(events, serverTime());
     const isActive = agent.status === "active";
-    this.marks.replaceChildren(badge(agent.presence), cloneMark(agent) || "");
+    const marks = [badge(agent.presence), cloneMark(agent) || "", ...stateBadges(states)];
+    this.marks.replaceChildren(...marks);
     this.facts.replaceChildren(
       agent.suspected_clone ? el("p", { class: "notice" }, t("machine.clone.do")) : "",
       until && isActive ? el("p", { class: "notice" }, letThrough(until)) : "",
+      ...stateNotices(states),
       facts(agent),
     );
     replaceKeepingFocus(
       this.actions,
-      isActive ? actionButtons(agent, until !== null, (said) => this.#say(said)) : [],
+      actionButtons(agent, states, until !== null, (said) => this.#say(said)),
     );
     this.story.replaceChildren(...events.map((event) => eventItem(event)));
     replaceKeepingFocus(this.more, this.#below(events, older));

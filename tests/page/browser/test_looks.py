@@ -5,8 +5,13 @@ A screenshot of each view is kept for people to look at.
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from lea_fleet.app.database import get_host_repository
+from lea_fleet.core import clock
+from lea_fleet.storage.alerts import Alerts
 from tests.page.browser.chromium import expect, faults, overflow, shoot
 from tests.support.api import OPERATOR_TOKEN
 
@@ -29,6 +34,32 @@ def busy(fleet):
     fleet.operator.installer(label="Lyon")
     fleet.operator.request("DELETE", "/enrollment-tokens/2")
     return fleet
+
+
+@pytest.fixture
+def troubled(busy, engine):
+    """The same with something in each section of what needs attention."""
+    operator, installer = busy.operator, busy.operator.installer(label="Lyon")
+    for name, details in {"PC-1": {}, "PC-2": {"hostname": "LYON-2"}}.items():
+        installer.post("/enroll", {"machine_id": name, **details})
+    operator.post("/machines/PC-4/block", {"reason": "Volé"})
+    installer.post("/enroll", {"machine_id": "pc-4"})
+    operator.post("/machines/PC-2/retire")
+    operator.post("/machines/PC-2/mute", {"for": "30d"})
+    operator.post("/machines/PC-3/block")
+    long_ago = clock.before(clock.now(), 90 * 86400)
+    columns = "(machine_id, hostname, status, enrolled_at, last_seen_at)"
+    for name in ("{PC-2}", "pc-1"):
+        engine.execute(
+            f"INSERT INTO enrolled_agents {columns} VALUES (?, ?, ?, ?, ?)",
+            *(name, "LYON-2", "active", long_ago, long_ago),
+        )
+    with busy.app.app_context():
+        unit = get_host_repository().unit
+        with unit.transaction():
+            Alerts(unit).add("machine.silent", "PC-1", last_seen_at=long_ago)
+            Alerts(unit).add("fleet.silent", None, online=12, usual=300)
+    return busy
 
 
 def ask(page):
@@ -75,6 +106,22 @@ def test_every_view_is_fit_for_everybody(busy, sign_in, view, scheme, width):
     act(page)
 
     shoot(page, f"{view} {scheme} {width}")
+    assert faults(page) == []
+    assert overflow(page) <= 0
+
+
+@WIDTHS
+@SCHEMES
+@pytest.mark.parametrize("language", ["en-GB", "fr-FR"])
+@pytest.mark.parametrize("path", ["?view=attention", "?machine=PC-2"])
+def test_so_is_what_needs_attention(troubled, sign_in, path, language, scheme, width):
+    viewport = {"width": width, "height": 1600}
+    options = {"viewport": viewport, "color_scheme": scheme, "locale": language}
+    page = sign_in(troubled, path, **options)
+    expect(page.locator(".freshness")).to_contain_text(re.compile("now|instant"))
+
+    view = path.partition("=")[2]
+    shoot(page, f"attention {view} {language[:2]} {scheme} {width}")
     assert faults(page) == []
     assert overflow(page) <= 0
 

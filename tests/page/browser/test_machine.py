@@ -207,3 +207,59 @@ def test_a_machine_that_is_not_there_says_so(fleet, sign_in):
     page.goto(f"{fleet.url}?machine=PC-2")
 
     expect(page.get_by_text("There is no machine with this ID")).to_be_visible()
+
+
+def press(page, button, answer):
+    page.get_by_role("button", name=button, exact=True).click()
+    page.locator("dialog.question").get_by_role("button", name=answer).click()
+
+
+def test_it_is_blocked_with_a_reason_and_unblocked(fleet, sign_in):
+    fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+
+    page.get_by_role("button", name="Block", exact=True).click()
+    page.get_by_label("Reason").fill("stolen")
+    page.get_by_role("button", name="Block PC-1", exact=True).click()
+
+    expect(page.get_by_text("PC-1 has been blocked.")).to_be_visible()
+    shown = panel(page, "PC-1")
+    expect(shown.locator(".marks")).to_contain_text("Blocked")
+    expect(shown.locator(".notice", has_text="Reason: stolen")).to_be_visible()
+    enrolled = fleet.operator.post("/enroll", {"machine_id": "PC-1"})
+    assert enrolled.json["code"] == "machine_blocked"
+    press(page, "Unblock", "Unblock PC-1")
+    expect(page.get_by_text("PC-1 has been unblocked.")).to_be_visible()
+    expect(shown.locator(".marks")).not_to_contain_text("Blocked")
+
+
+def test_it_is_muted_for_a_while_and_that_is_taken_back(fleet, sign_in):
+    fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+
+    page.get_by_role("button", name="Mute", exact=True).click()
+    page.get_by_label("For", exact=True).select_option("30 days")
+    page.get_by_role("button", name="Mute PC-1", exact=True).click()
+
+    expect(page.get_by_text("PC-1 is muted until")).to_be_visible()
+    expect(page.get_by_text("nobody is alerted about it")).to_be_visible()
+    until = fleet.operator.get("/machines/PC-1").json["muted_until"]
+    assert clock.after(clock.now(), 29 * 86400) < until
+    press(page, "Unmute", "Unmute PC-1")
+    expect(page.get_by_text("nobody is alerted about it")).to_have_count(0)
+    assert fleet.operator.get("/machines/PC-1").json["muted_until"] is None
+
+
+def test_its_agent_is_told_to_uninstall_it_and_that_is_taken_back(fleet, sign_in):
+    agent = fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+
+    press(page, "Uninstall by its agent", "Have PC-1 uninstalled")
+
+    expect(page.get_by_text("will be told to uninstall")).to_be_visible()
+    assert agent.heartbeat().json["retire"] is True
+    page.reload()
+    expect(page.get_by_text("has not done so yet")).to_be_visible()
+    press(page, "Cancel the uninstall", "Cancel it for PC-1")
+    expect(page.get_by_text("has not done so yet")).to_have_count(0)
+    assert "retire" not in agent.heartbeat().json
