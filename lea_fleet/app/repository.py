@@ -225,8 +225,8 @@ class AgentRepository:
         with self.unit.transaction(about=machine_id):
             self.states.blocks.refuse(machine_id)
             agent = self.agents.require_active(machine_id)
-            until = self.releases.add(agent, enrollment_token)
-            told = without_none({"enrollment_token": enrollment_token})
+            until, token = self.releases.add(agent, enrollment_token)
+            told = without_none({"enrollment_token": token})
             self.events.add("released", agent["machine_id"], until=until, **told)
             return until
 

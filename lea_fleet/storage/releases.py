@@ -59,8 +59,10 @@ class Release(NamedTuple):
 class Releases(Repository):
     """Releases. Methods that write need an open transaction."""
 
-    def add(self, agent: Mapping[str, Any], enrollment_token: int | None = None) -> str:
-        """Allow an *agent* to re-enroll; return until when (ISO 8601).
+    def add(
+        self, agent: Mapping[str, Any], enrollment_token: int | None = None
+    ) -> Release:
+        """Allow an *agent* to re-enroll; return the release that it has then.
 
         With *enrollment_token*, it may with that token alone (OPERATOR is theirs),
         unless it may with any already.
@@ -68,9 +70,9 @@ class Releases(Repository):
         if enrollment_token is not None:
             known = self.find(agent)
             if known is not None and known.enrollment_token is None:
-                return known.until
+                return known
         until = clock.after(self._unit.now, RELEASE_LIFETIME)
-        return self._add(agent, until, enrollment_token)
+        return Release(self._add(agent, until, enrollment_token), enrollment_token)
 
     def add_endless(self, agent: Mapping[str, Any]) -> None:
         """Allow an *agent* to re-enroll, without a time limit."""

@@ -142,6 +142,15 @@ def test_a_release_for_one_token_replaces_that_for_another_but_not_that_for_any(
     assert enrolls(other) == "reenrolled"
 
 
+def test_the_history_says_which_token_a_release_holds_for(operator, agent):
+    for body in ({"enrollment_token": 7}, {}, {"enrollment_token": 7}):
+        operator.post("/machines/PC-1/release", body)
+
+    events = operator.get("/machines/PC-1/events").json["events"]
+    told = [event["detail"].get("enrollment_token") for event in events[:3]]
+    assert told == [None, None, 7]
+
+
 @pytest.mark.parametrize("token", ["1", "", True, -1, 1.5, 2**63, 1e300, [1], {}])
 def test_a_release_for_what_cannot_be_a_token_is_refused(
     operator, installer, agent, token
