@@ -44,7 +44,9 @@ TRIED = [
     "import machines.csv",
 ]
 #: Commands that change nothing in the fleet.
-READING = "list show events summary export doctor backup openapi blocked refused".split()
+READING = (
+    "list show events summary export doctor backup openapi blocked refused".split()
+)
 
 
 @pytest.fixture

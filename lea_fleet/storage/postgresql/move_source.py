@@ -81,7 +81,7 @@ class PostgresqlSource(PostgresqlSide):
         return {source: [*keys] for source, keys in noted.items()}
 
     def end_noting(self) -> None:
-        """Again, if somebody reads: the triggers can be dropped only from idle tables."""
+        """Again, if somebody reads: a trigger is dropped only from an idle table."""
         for is_last in (False, False, False, False, True):
             try:
                 with self.transaction():
