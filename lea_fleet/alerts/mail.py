@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate
 from hashlib import sha256
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from ..app.setting_values import is_loopback
@@ -19,6 +20,9 @@ from .digest import MAILED, digest
 from .messages import Content, Due
 
 _PORTS = {"smtp": 25, "smtps": 465}
+
+#: Bytes of all replies of a mail server to one mail; there are some hundred.
+_LONGEST_REPLIES = 1024 * 1024
 
 
 class Mail:
@@ -99,7 +103,31 @@ class Mail:
         server.login(unquote(parts.username), unquote(parts.password or ""))
 
 
-class _Plain(smtplib.SMTP):
+class _Replies:
+    """The replies of a mail server: smtplib keeps all lines of one, however many."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._left = file, _LONGEST_REPLIES
+        self.close = file.close
+
+    def readline(self, most: int) -> bytes:
+        line = self._file.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("The replies are too long.")
+        return line
+
+
+class _Bounded(smtplib.SMTP):
+    """A connection that reads no more than _LONGEST_REPLIES."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Replies(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Plain(_Bounded):
     """A connection that is among those *opened* before it is connected."""
 
     def __init__(self, opened: list[smtplib.SMTP], host: str, port: int) -> None:
@@ -107,7 +135,7 @@ class _Plain(smtplib.SMTP):
         super().__init__(host, port, timeout=LONGEST_DELIVERY)
 
 
-class _Encrypted(smtplib.SMTP_SSL):
+class _Encrypted(_Bounded, smtplib.SMTP_SSL):
     """As :class:`_Plain`, encrypted from the beginning."""
 
     def __init__(self, opened: list[smtplib.SMTP], host: str, port: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email import policy
 from email.parser import BytesParser
 
 import pytest
+import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
@@ -228,6 +230,44 @@ def test_a_password_is_sent_nowhere_else_without_encryption(make_told, monkeypat
         assert post.logins == post.mails == []
 
 
+@pytest.fixture
+def certificate(tmp_path, monkeypatch):
+    """The context of a server whose certificate is trusted."""
+    authority = trustme.CA()
+    file = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def test_a_connection_can_be_encrypted_from_the_beginning(make_told, certificate):
+    # That server does not tell whether its own connection is encrypted.
+    with post_office(ssl_context=certificate, auth_require_tls=False) as post:
+        told = make_told(f"smtps://lea:p%40ss%2Fword@127.0.0.1:{post.port}")
+        let_fall_silent(told)
+
+        assert told.notify()[1] == 0
+        assert post.logins == [(b"lea", b"p@ss/word")]
+        assert len(post.mails) == 1
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_another_computer_is_told_by_starttls_if_it_is_trusted(
+    make_told, certificate, monkeypatch, is_trusted
+):
+    monkeypatch.setattr(mails, "is_loopback", lambda host: False)
+    if not is_trusted:
+        monkeypatch.delenv("SSL_CERT_FILE")
+    with post_office(tls_context=certificate) as post:  # which wants it for a login
+        told = make_told(f"smtp://lea:p%40ss%2Fword@127.0.0.1:{post.port}")
+        let_fall_silent(told)
+
+        assert told.notify()[1] == (0 if is_trusted else 1)
+        assert len(post.mails) == len(post.logins) == (1 if is_trusted else 0)
+
+
 def test_a_server_that_is_not_there_is_a_fault(make_told):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -235,6 +275,30 @@ def test_a_server_that_is_not_there_is_a_fault(make_told):
         let_fall_silent(told)
 
         assert told.notify()[1] == 1
+
+
+def test_a_reply_without_end_is_not_kept(make_told, monkeypatch):
+    for module in (deadlines, mails):
+        monkeypatch.setattr(module, "LONGEST_DELIVERY", 1)
+    sent, lines = [], (b"220-" + b"x" * 8000 + b"\r\n") * 100
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet():
+            connection, _ = server.accept()
+            connection.settimeout(10)
+            with connection, suppress(OSError):  # given up
+                while True:
+                    sent.append(connection.send(lines))
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        told = make_told(f"smtp://127.0.0.1:{server.getsockname()[1]}")
+        let_fall_silent(told)
+        assert told.notify()[1] == 1
+        thread.join()
+
+    # With what is on its way; without a bound it was 270 MB a second.
+    assert sum(sent) < 30_000_000
 
 
 def test_a_server_that_greets_byte_by_byte_is_given_up(make_told, monkeypatch):
