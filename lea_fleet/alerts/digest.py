@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from ..core.alerts import TEST
+from ..core.refused import KEPT_APART
 from ..core.text import printable
 
 #: Lines of one section; the rest is counted.
@@ -15,8 +16,12 @@ _MOST_LINES = 50
 #: A message's type and ``data``, and when it happened.
 Told = tuple[str, Mapping[str, Any], str]
 
+#: The section of the blocked machines among those that were refused: a stolen PC is not
+#: lost among those of a roll-out.
+_KEPT_OUT = "machine.refused, blocked"
+
 #: What is mailed, in the order of the sections: the heading of one and of several
-#: messages, by language. All else is for webhooks.
+#: machines, by language. All else is for webhooks.
 _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "fleet.silent": {
         "en": ("Fewer machines than usual", "Fewer machines than usual"),
@@ -25,6 +30,16 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "fleet.returned": {
         "en": ("As many machines as usual again", "As many machines as usual again"),
         "fr": ("De nouveau autant de machines", "De nouveau autant de machines"),
+    },
+    _KEPT_OUT: {
+        "en": (
+            "1 blocked machine tried to enroll",
+            "{n} blocked machines tried to enroll",
+        ),
+        "fr": (
+            "1 machine bloquée a tenté de s’enrôler",
+            "{n} machines bloquées ont tenté de s’enrôler",
+        ),
     },
     "machine.silent": {
         "en": ("1 machine is silent", "{n} machines are silent"),
@@ -121,7 +136,7 @@ _MORE = {"en": "and {n} more", "fr": "et {n} autres"}
 _TIMES = ("last_seen_at", "expires_at")
 
 #: The types of the messages that are mailed.
-MAILED = frozenset(_SECTIONS)
+MAILED = frozenset(_SECTIONS) - {_KEPT_OUT}
 
 
 class Digest(NamedTuple):
@@ -136,13 +151,26 @@ def digest(messages: Sequence[Told], language: str) -> Digest:
     """Return the digest of *messages*, which must be of types in :data:`MAILED`."""
     sections = []
     for kind, headings in _SECTIONS.items():
-        told = [each for each in messages if each[0] == kind]
+        told = [each for each in messages if _section(each) == kind]
         if told:
             one, several = headings[language]
-            heading = one if len(told) == 1 else several.format(n=len(told))
+            number = _count(told)
+            heading = one if number == 1 else several.format(n=number)
             sections.append((heading, _lines(told, language)))
     subject = "lea-fleet: " + ", ".join(heading for heading, _ in sections)
     return Digest(subject, _text(sections), _html(sections, language))
+
+
+def _section(message: Told) -> str:
+    kind, data, _ = message
+    is_kept_out = kind == "machine.refused" and data.get("code") == KEPT_APART
+    return _KEPT_OUT if is_kept_out else kind
+
+
+def _count(told: Sequence[Told]) -> int:
+    """Count machines, of which one may have several messages; else messages."""
+    named = [data["machine_id"] for _, data, _ in told if "machine_id" in data]
+    return len(told) - len(named) + len(set(named))
 
 
 def _lines(told: Sequence[Told], language: str) -> list[str]:

@@ -159,7 +159,10 @@ def test_every_message_that_is_mailed_has_its_words_in_both_languages():
     for kind in MAILED:
         for language in ("en", "fr"):
             for number in (1, 2):
-                told = [(kind, {"machine_id": "PC-1"}, "2026-03-02T08:00:00")] * number
+                told = [
+                    (kind, {"machine_id": f"PC-{each}"}, "2026-03-02T08:00:00")
+                    for each in range(number)
+                ]
                 found = digest(told, language)
                 assert found.subject.startswith("lea-fleet: ")
                 assert "{" not in found.text + found.html
@@ -185,6 +188,35 @@ def test_long_lists_are_cut_and_counted():
     assert found.subject == "lea-fleet: 70 machines are silent"
     assert "and 20 more" in found.text
     assert "PC-49" in found.text and "PC-50" not in found.text
+
+
+def test_a_blocked_machine_that_tries_to_come_back_is_not_lost_in_a_roll_out():
+    refused = {"code": "already_enrolled"}
+    told = [
+        ("machine.refused", {"machine_id": f"PC-{n}", **refused}, "") for n in range(70)
+    ]
+    stolen = {"machine_id": "STOLEN-1", "code": "machine_blocked"}
+
+    english, french = (
+        digest([*told, ("machine.refused", stolen, "")], each) for each in ("en", "fr")
+    )
+
+    expected = "lea-fleet: 1 blocked machine tried to enroll, 70 machines were refused"
+    assert english.subject == expected
+    assert "STOLEN-1" in english.text and "STOLEN-1" in french.html
+    assert "1 machine bloquée a tenté de s’enrôler" in french.subject
+
+
+def test_a_machine_with_several_messages_counts_once():
+    told = [
+        ("machine.refused", {"machine_id": name, "code": code}, "")
+        for name in ("PC-1", "PC-2")
+        for code in ("already_enrolled", "token_expired")
+    ]
+    unread = [("machine.refused", {"code": "invalid_field"}, "")]
+
+    assert digest(told, "en").subject == "lea-fleet: 2 machines were refused"
+    assert digest(told + unread, "en").subject == "lea-fleet: 3 machines were refused"
 
 
 def test_a_muted_machine_is_in_no_mail(told, post):
