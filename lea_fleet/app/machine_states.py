@@ -77,8 +77,9 @@ class MachineStates:
         """Keep a machine out: uninstall it, and let nothing enroll it again.
 
         It holds for all machines whose ids look alike, and for an id that was never
-        enrolled. One that is blocked already keeps its date, and its reason unless
-        another one is given. Raises InvalidField for an id that no machine can have.
+        enrolled, and ends their mutes. One that is blocked already keeps its date, and
+        its reason unless another one is given. Raises InvalidField for an id that no
+        machine can have.
         """
         unit, events = self._unit, Events(self._unit)
         with unit.transaction():
@@ -88,6 +89,8 @@ class MachineStates:
             if block is None:
                 named = _named(machine_id, alike)
                 self.blocks.add(named, reason)
+                for each in alike:
+                    self._end_mute(each)  # what tries to come back is news
             elif reason not in (None, block["reason"]):
                 named = block["machine_id"]
                 self.blocks.set_reason(named, reason)
@@ -129,10 +132,7 @@ class MachineStates:
     def unmute(self, machine_id: str) -> None:
         """End the mute of a machine, if it is muted. Raises UnknownAgent."""
         with self._unit.transaction(about=machine_id):
-            known = Agents(self._unit).require(machine_id)["machine_id"]
-            if self.mutes.until(known) is not None:
-                Events(self._unit).add("unmuted", known)
-                self.mutes.clear(known)
+            self._end_mute(Agents(self._unit).require(machine_id)["machine_id"])
 
     def retire(self, machine_id: str) -> Retirement:
         """Let an active machine's agent be told to uninstall itself.
@@ -156,6 +156,11 @@ class MachineStates:
             if self.retirements.of(agent) is not None:
                 Events(self._unit).add("retire_cancelled", agent["machine_id"])
                 self.retirements.remove(agent["machine_id"])
+
+    def _end_mute(self, machine_id: str) -> None:
+        if self.mutes.until(machine_id) is not None:
+            Events(self._unit).add("unmuted", machine_id)
+            self.mutes.clear(machine_id)
 
     def _locked(self, machine_id: str) -> list[str]:
         """Return the machines that look like this one, each of them locked."""

@@ -1,7 +1,7 @@
 """``lea_fleet_mutes``: machines about which nobody is alerted for a while.
 
-A mute ends by itself, and outlasts a new enrollment: the laptop of somebody on holiday
-may be set up anew meanwhile.
+A mute ends by itself or by a block, and outlasts a new enrollment: the laptop of
+somebody on holiday may be set up anew meanwhile.
 """
 
 from __future__ import annotations

@@ -221,8 +221,8 @@ def test_a_machine_with_several_messages_counts_once():
 
 def test_a_muted_machine_is_in_no_mail(told, post):
     told.operator.enroll("PC-1")
-    told.operator.post("/machines/PC-1/mute", {"for": "1d"})
     told.operator.post("/machines/PC-1/block", {})
+    told.operator.post("/machines/PC-1/mute", {"for": "1d"})
     told.notify()
 
     assert post.mails == []

@@ -117,6 +117,24 @@ def test_it_outlasts_an_uninstall_and_an_enrollment(operator, the_clock):
     assert mute(operator, **{"for": "1d"}) == clock.after(the_clock.time, 86400)
 
 
+def test_a_block_ends_it_so_that_what_tries_to_come_back_is_told(operator):
+    operator.enroll("PC-1")
+    mute(operator, **{"for": "14d"})
+
+    assert operator.post("/machines/PC-1/block", {}).status_code == 200
+    assert muted_until(operator) is None
+    assert ("unmuted", {}) in happened(operator)
+    assert operator.post("/enroll", {"machine_id": "pc-1"}).status_code == 403
+    told = operator.get("/alerts").json["alerts"]
+    assert [(each["alert"], each["machine_id"]) for each in told] == [
+        ("machine.refused", "pc-1")
+    ]
+
+    until = mute(operator, **{"for": "14d"})
+    assert operator.post("/machines/PC-1/block", {"reason": "x"}).status_code == 200
+    assert muted_until(operator) == until
+
+
 def test_a_machine_that_is_not_known_is_not_muted(operator):
     operator.enroll("PC-1")
     for method in ("POST", "DELETE"):
