@@ -38,10 +38,14 @@ _SAME_WEEK = (
     "UPDATE lea_fleet_hours SET counted_at = :now, lowest ="
     " CASE WHEN lowest < :online THEN lowest ELSE :online END WHERE hour = :hour"
 )
-_USUAL = (
-    "SELECT min(machines / counts) FROM lea_fleet_hours"
-    " WHERE hour IN (:before, :hour, :after) AND counts > 0"
-)
+# The hour after this one has its last week in ``lowest`` still. Each hour is compared
+# from its own second week on.
+_USUAL = """SELECT min(CASE WHEN counted_at < :week_began
+    THEN (machines + lowest) / (counts + 1) ELSE machines / counts END)
+  FROM lea_fleet_hours WHERE hour IN (:before, :hour, :after)
+  AND (counts > 0 OR counted_at < :week_began) AND EXISTS (
+    SELECT 1 FROM lea_fleet_hours AS own WHERE own.hour = :hour AND own.counts > 0
+  )"""
 
 
 class Hours(Repository):
@@ -83,6 +87,7 @@ class Hours(Repository):
             "before": (hour - 1) % _HOURS,
             "hour": hour,
             "after": (hour + 1) % _HOURS,
+            "week_began": self._week_began,
         }
         (usual,) = self._unit.session.execute(_USUAL, values).fetchone()
         return None if usual is None else int(usual)
@@ -92,11 +97,16 @@ class Hours(Repository):
             "hour": self._hour,
             "online": online,
             "now": self._unit.timestamp,
-            # Longer than the hour, and much shorter than a week.
-            "week_began": clock.before(self._unit.now, 2 * 3600),
+            "week_began": self._week_began,
         }
         if self._unit.session.execute(_NEXT_WEEK, values).rowcount == 0:
             self._unit.session.execute(_SAME_WEEK, values)
+
+    @property
+    def _week_began(self) -> str:
+        """Return a time between last week's counts of these hours and this week's."""
+        # Longer than the hour, and much shorter than a week.
+        return clock.before(self._unit.now, 2 * 3600)
 
     @property
     def _hour(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 
 def test_a_machine_is_told_once_when_it_falls_silent_and_once_when_it_is_back(fleet):
     fleet.enroll("PC-1", "PC-2")
@@ -164,6 +166,23 @@ def test_what_is_usual_at_that_hour_is_not_told(make_fleet, the_clock):
     for _ in range(2):
         fleet.beat(*many(3), minutes=50, every=120)
         the_clock.advance(days=7, minutes=-50)
+
+    assert fleet.told() == []
+
+
+@pytest.mark.parametrize("week", [2, 3])
+def test_people_who_leave_some_minutes_earlier_are_not_told(
+    make_fleet, the_clock, week
+):
+    fleet = make_fleet(LEA_FLEET_ALERT_SHARE="0.3")
+    fleet.enroll(*many(10))
+    for _ in range(week - 1):  # they leave in the hour after
+        fleet.beat(*many(10), minutes=66, every=120)
+        fleet.beat(*many(3), minutes=20, every=120)
+        the_clock.advance(days=7, minutes=-86)
+
+    fleet.beat(*many(10), minutes=46, every=120)
+    fleet.beat(*many(3), minutes=30, every=120)
 
     assert fleet.told() == []
 
