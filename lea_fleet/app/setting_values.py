@@ -263,7 +263,8 @@ def address(value: Any) -> str | None:
 
 
 def _address(found: str) -> str:
-    if not re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", found) or not found.isascii():
+    # Without what means something else in a header: quotes, groups, comments.
+    if not re.fullmatch(r"\w[\w.!#$%&'*+/=?^`{|}~-]*@[\w[][\w.:\[\]-]*", found, re.A):
         raise ValueError("must be an e-mail address such as it@example.com")
     return found
 
