@@ -20,6 +20,7 @@ from .options import Duration, DurationType, json_option, say_json
 from .output import note
 from .terminal import say, say_table
 
+_NO_SILENCE = "Nobody is told which machines are silent: set LEA_FLEET_ALERT_AFTER."
 _NOBODY = "There is nobody to notify: set LEA_FLEET_WEBHOOK_URL or LEA_FLEET_MAIL_TO."
 
 
@@ -76,6 +77,8 @@ def _dry_run(settings: Settings, as_json: bool) -> None:
             found = [*run.due(repository.unit, settings)]
     if not found:
         note(_NOBODY)
+    elif settings.alert_after is None:
+        note(_NO_SILENCE)
     if as_json:
         told = [
             {

@@ -153,6 +153,16 @@ def test_a_service_goes_on_until_it_is_stopped(receiver, operator, engine):
     assert "Traceback" not in err
 
 
+def test_a_dry_run_says_that_silence_is_not_told_unless_it_is(
+    told, make_app, receiver, operator
+):
+    assert "set LEA_FLEET_ALERT_AFTER" in told("--dry-run").stderr
+
+    app = make_app(**receiver.settings, LEA_FLEET_ALERT_AFTER="3d")
+    shown = app.test_cli_runner().invoke(args=["fleet", "notify", "--dry-run"])
+    assert (shown.exit_code, shown.stderr) == (0, "")
+
+
 # The doctor
 
 
@@ -181,6 +191,7 @@ def test_the_doctor_says_what_was_delivered_and_what_waits(
     level, detail = verdict(app)
     assert level == "ok"
     assert "nothing was delivered yet, 1 wait" in detail
+    assert "LEA_FLEET_ALERT_AFTER is not set" in detail
 
     receiver.answers = [status(500)]
     notify()

@@ -45,6 +45,8 @@ def _alerts(settings: Settings, unit: UnitOfWork) -> Verdict:
             "; ".join([*told, *(_fault(place, row) for place, row in failing)]),
             "Mend the receiver, then try it: flask fleet notify --test",
         )
+    if settings.alert_after is None:
+        told.append("nobody is told who is silent: LEA_FLEET_ALERT_AFTER is not set")
     return ok("; ".join(told))
 
 
