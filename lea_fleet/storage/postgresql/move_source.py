@@ -83,14 +83,16 @@ class PostgresqlSource(PostgresqlSide):
     def end_noting(self) -> None:
         """Again, if somebody reads: a trigger is dropped only from an idle table."""
         for is_last in (False, False, False, False, True):
+            are_locked = False
             try:
                 with self.transaction():
-                    self.lock_tables()
+                    self.lock_tables()  # which tries again itself
+                    are_locked = True
                     self.run(BRIEFLY)
                     self._drop_notes()
                 return
             except BUSY:
-                if is_last:
+                if is_last or not are_locked:
                     raise
 
     def close(self, mark: Mark) -> None:
