@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,11 +12,12 @@ from werkzeug.wsgi import get_content_length
 
 from ..app.receiving import limit_time
 from ..app.state import FleetState
-from ..core.limits import LONGEST_BODY
+from ..core.limits import LARGEST_ID, LONGEST_BODY
 from ..core.problems import (
     BodyTooLarge,
     InvalidField,
     InvalidJson,
+    NotFound,
     UnsupportedMediaType,
 )
 
@@ -26,6 +28,16 @@ _OPENMETRICS = tuple(
     f"application/openmetrics-text{version}"
     for version in ("", "; version=0.0.1", "; version=1.0.0")
 )
+
+
+_ID = re.compile("[0-9]{1,19}")
+
+
+def numbered(segment: str) -> int:
+    """Return the id that a *segment* of the path is. Raises NotFound."""
+    if _ID.fullmatch(segment) and int(segment) <= LARGEST_ID:
+        return int(segment)
+    raise NotFound("An id in this path is a number.")
 
 
 def body(state: FleetState) -> bytes:

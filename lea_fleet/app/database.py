@@ -85,13 +85,16 @@ def get_host_repository() -> AgentRepository:
     return repository
 
 
-def get_repository(actor: Mapping[str, Any] | None = None) -> AgentRepository:
+def get_repository(
+    actor: Mapping[str, Any] | None = None, check: Callable[[], object] | None = None
+) -> AgentRepository:
     """Return a repository on this application context's session.
 
-    *actor* is the actor that its events name; None is the host.
+    *actor* is the actor that its events name; None is the host. *check* is called in
+    each of its transactions, before anything is written.
     """
     unit = get_unit(current_state())
-    return AgentRepository.over(unit if actor is None else unit.acting_as(actor))
+    return AgentRepository.over(unit if actor is None else unit.acting_as(actor, check))
 
 
 def attempted(view: _View) -> _View:

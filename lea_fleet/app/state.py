@@ -11,6 +11,7 @@ from flask import current_app, has_request_context, request
 from ..core.heartbeat_interval import KnownInterval
 from ..core.presence import PresenceRule
 from ..core.problems import Problem
+from ..core.rows import OPERATOR_ROLES
 from ..storage.interface import Store
 from .refusals import Refusals
 from .refused_machines import RefusedMachines
@@ -23,24 +24,25 @@ KEY = "lea_fleet"
 class FleetUser:
     """A user who is signed in to the host, as an ``operator_loader`` may return one.
 
-    *role* is ``operator``, or None for a user who may not work with the fleet.
+    *role* is one of OPERATOR_ROLES, or None for a user who may not work with the fleet.
     Raises ValueError for another role, and for a *name* that is not a text or is empty.
     """
 
     name: str
-    role: Literal["operator"] | None
+    role: Literal["viewer", "operator", "admin"] | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(
                 "The name of a FleetUser must be a text that is not empty."
             )
-        if self.role not in ("operator", None):
-            raise ValueError("The role of a FleetUser must be 'operator' or None.")
+        if self.role not in (*OPERATOR_ROLES, None):
+            roles = ", ".join(map(repr, OPERATOR_ROLES))
+            raise ValueError(f"The role of a FleetUser must be {roles} or None.")
 
 
-#: Returns who is signed in: a FleetUser, an operator's name, or True for an operator
-#: without a name; anything else means nobody.
+#: Returns who is signed in: a FleetUser, an admin's name, or True for an admin without
+#: a name; anything else means nobody.
 OperatorLoader = Callable[[], "FleetUser | str | bool | None"]
 
 

@@ -22,13 +22,16 @@ from ..core.rows import Agent, AgentToken, EnrollmentToken
 from ..core.tokens import (
     AGENT_PREFIX,
     ENROLLMENT_PREFIX,
+    OPERATOR_PREFIX,
     as_bytes,
     hash_token,
     new_agent_token,
 )
 from ..storage.agent_tokens import AgentTokens
 from ..storage.enrollment_tokens import EnrollmentTokens
-from .principals import Principal
+from ..storage.operators import Operators
+from ..storage.unit_of_work import UnitOfWork
+from .principals import Principal, operator_of
 
 
 def resolve_token(token: str) -> Principal:
@@ -40,7 +43,7 @@ def resolve_token(token: str) -> Principal:
     """
     state, presented = current_state(), as_bytes(token)
     if compare_digest(presented, state.settings.api_token.encode()):
-        return Principal("operator")
+        return Principal("operator", is_admin=True)
     if token.startswith(AGENT_PREFIX):
         found = AgentTokens(get_unit(state)).find(hash_token(presented))
         if found is not None and found["state"] in ("unused", "pending"):
@@ -49,6 +52,8 @@ def resolve_token(token: str) -> Principal:
     if token.startswith(ENROLLMENT_PREFIX):
         unit = get_unit(state)
         return _installer(EnrollmentTokens(unit).find(hash_token(presented)))
+    if token.startswith(OPERATOR_PREFIX):
+        return _operator(get_unit(state), hash_token(presented))
     monitor = state.settings.metrics_token
     if monitor is not None and compare_digest(presented, monitor.encode()):
         return Principal("monitor")
@@ -77,6 +82,8 @@ def actor_of(principal: Principal) -> dict[str, Any]:
         actor["enrollment_token"] = principal.enrollment_token
     if principal.user is not None:
         actor["user"] = principal.user
+    if principal.operator is not None:
+        actor["operator"] = principal.operator
     address = request.remote_addr if has_request_context() else None
     if address is not None:
         actor["address"] = address
@@ -110,6 +117,25 @@ def _installer(token: EnrollmentToken | None) -> Principal:
         raise problem
     # A token that is used up may still request a lost response again.
     return Principal("installer", enrollment_token=token["id"])
+
+
+def _operator(unit: UnitOfWork, token_hash: str) -> Principal:
+    """Resolve the token of an operator with a name, and note its use.
+
+    Inside a transaction, which checks whether it still permits what is being written,
+    its use has been noted before.
+    """
+    operators = Operators(unit)
+    found = operators.find(token_hash)
+    if found is None:
+        raise InvalidToken("This token is not known here.")
+    if found["state"] == "revoked":
+        raise TokenRevoked("This operator's token has been revoked.")
+    if found["state"] == "expired":
+        raise TokenExpired("This operator's token has expired.")
+    if not unit.dialect.in_transaction(unit.session):
+        operators.note_use(found)
+    return operator_of(found["role"], found["name"], found["id"])
 
 
 def issue_token(

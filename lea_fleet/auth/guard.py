@@ -62,7 +62,7 @@ class BearerAuth(HTTPTokenAuth):
         return self.verify_token_callback(token) if token else None
 
     def authorize(self, role: Collection[Role], user: Principal, auth: Any) -> bool:
-        if user.role in role:
+        if user.has_one_of(role):
             return True
         if user.role == "departed":
             raise AgentUninstalled("This machine has been uninstalled.")
@@ -103,7 +103,11 @@ def _refuse(status: int) -> NoReturn:
 
 
 def admits(*roles: Role) -> Callable[[_View], _View]:
-    """Declare the *roles* that may call a view; without it, only operators may."""
+    """Declare the *roles* that may call a view; without it, only operators may.
+
+    ``operator`` are those who may change machines, ``viewer`` those who may only read,
+    and ``admin`` those operators who may also make others.
+    """
 
     def declare(view: _View) -> _View:
         view.admitted_roles = roles  # type: ignore[attr-defined]
@@ -137,13 +141,13 @@ def _admitted(view: Callable[..., Any]) -> Collection[Role]:
 def confirm() -> Principal:
     """Check the caller again, by the present state of the database, and return it.
 
-    Called inside the transaction that writes: the machine may have been uninstalled
-    since the guard's check. Raises what :func:`resolve_token` does, and
-    InsufficientScope.
+    Called inside the transaction that writes: the machine may have been uninstalled,
+    or the operator's token revoked, since the guard's check. Raises what
+    :func:`resolve_token` does, and InsufficientScope.
     """
     principal: Principal = g.flask_httpauth_user
-    if principal.role == "operator":  # by a setting, or vouched for by the host
-        return principal
+    if principal.is_operator and principal.operator is None:
+        return principal  # by a setting, or vouched for by the host
     principal = resolve_token(bearer_token())
     view = current_app.view_functions[str(request.endpoint)]
     auth.authorize(_admitted(view), principal, None)
@@ -157,8 +161,9 @@ def caller() -> Principal:
 
 
 def holds_operator_token() -> bool:
-    """Tell whether the caller is an operator by token, not by a host's session."""
-    return caller_is_operator() and bool(bearer_token())
+    """Tell whether the caller holds RPA_API_TOKEN itself."""
+    principal = auth.current_user()
+    return caller_is_operator() and principal.operator is None and bool(bearer_token())
 
 
 def caller_is_operator() -> bool:
@@ -179,8 +184,14 @@ def refused_token(problem: Problem) -> int | None:
 
 
 def acting_repository() -> AgentRepository:
-    """Return a repository that records the caller as the actor of its events."""
-    return get_repository(actor_of(caller()))
+    """Return a repository that records the caller as the actor of its events.
+
+    Each of its transactions checks first whether an operator's own token still permits
+    the request.
+    """
+    principal = caller()
+    check = None if principal.operator is None else confirm
+    return get_repository(actor_of(principal), check)
 
 
 def target(principal: Principal, machine_id: str | None) -> str:
@@ -190,7 +201,7 @@ def target(principal: Principal, machine_id: str | None) -> str:
     WrongMachine if an agent names another machine, and InvalidField if an operator
     names none.
     """
-    if principal.role == "operator":
+    if principal.sees_fleet:
         if machine_id is None:
             raise InvalidField([{"field": "machine_id", "message": "is required"}])
         return machine_id

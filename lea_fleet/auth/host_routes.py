@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from flask import current_app, g, request
 from werkzeug.exceptions import (
@@ -23,7 +23,7 @@ from ..app.database import attempted_alone, get_repository, problem_of
 from ..app.receiving import discard_body
 from ..app.state import count_problem, current_state
 from ..core import problems
-from ..core.rows import Agent
+from ..core.rows import OPERATOR_ROLES, Agent
 from . import guard as auth
 from .credentials import resolve_token
 from .principals import Principal
@@ -34,19 +34,27 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 _AGENT = "_lea_fleet_agent"
 
+_NAMED = {
+    "viewer": "an operator or viewer",
+    "operator": "an operator",
+    "admin": "an admin",
+}
+
 
 def authenticate(token: str) -> Principal | None:
     """Resolve *token* to the operator or an active agent; None for any other.
 
-    *token* is the text after ``Bearer`` in the header field. If the database is not
-    available, this aborts with 503 and ``Retry-After``.
+    *token* is the text after ``Bearer`` in the header field. An operator who may only
+    read is none here: a guard of the host may ask no more than whether there is one. If
+    the database is not available, this aborts with 503 and ``Retry-After``.
     """
     with _host_pages():
         try:
-            return attempted_alone(partial(_principal, token))
+            found = attempted_alone(partial(_principal, token))
         except problems.Unauthorized as problem:  # no refusal: the host decides
             note_reuse(problem)
             return None
+    return None if found.role == "viewer" else found
 
 
 def agent_required(view: _View) -> _View:
@@ -66,22 +74,41 @@ def agent_required(view: _View) -> _View:
     return guarded  # type: ignore[return-value]
 
 
-def operator_required(view: _View) -> _View:
+@overload
+def operator_required(view: _View) -> _View: ...
+
+
+@overload
+def operator_required(*, role: str) -> Callable[[_View], _View]: ...
+
+
+def operator_required(
+    view: _View | None = None, *, role: str = "operator"
+) -> _View | Callable[[_View], _View]:
     """Let only operators call *view*: by token, or signed in to the host.
 
-    Aborts with 401 without a valid credential, with 403 for an agent and for a
-    signed-in operator's write that may come from another site, and with 503 if the
-    database is not available.
+    *role* is what they must be at least: ``viewer``, ``operator`` or ``admin``. Aborts
+    with 401 without a valid credential, with 403 for an agent, for a role that is less,
+    and for a signed-in operator's write that may come from another site, and with 503
+    if the database is not available. Raises ValueError for another role.
     """
+    if role not in OPERATOR_ROLES:
+        raise ValueError(f"The role must be one of {', '.join(OPERATOR_ROLES)}.")
+    sufficient = OPERATOR_ROLES[OPERATOR_ROLES.index(role) :]
 
-    @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        with _host_pages():
-            if not attempted_alone(_operator_or_agent).is_operator:
-                raise problems.InsufficientScope("Only an operator may do this.")
-        return current_app.ensure_sync(view)(*args, **kwargs)
+    def guard(view: _View) -> _View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            with _host_pages():
+                if not attempted_alone(_operator_or_agent).has_one_of(sufficient):
+                    raise problems.InsufficientScope(
+                        f"Only {_NAMED[role]} may do this."
+                    )
+            return current_app.ensure_sync(view)(*args, **kwargs)
 
-    return guarded  # type: ignore[return-value]
+        return guarded  # type: ignore[return-value]
+
+    return guard if view is None else guard(view)
 
 
 def _agent_that_calls() -> Agent:
@@ -108,7 +135,7 @@ def _principal(token: str) -> Principal:
     principal = resolve_token(token)
     if principal.role == "departed":
         raise problems.AgentUninstalled("This machine has been uninstalled.")
-    if principal.role not in ("operator", "agent"):
+    if principal.role not in ("operator", "viewer", "agent"):
         raise problems.InvalidToken("This token is for other routes.")
     return principal
 

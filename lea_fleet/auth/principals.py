@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple, cast
 
 from ..core.machine import PERSONAL, personal_in
 from ..core.rows import Agent, AgentToken
 
-Role = Literal["operator", "installer", "agent", "departed", "monitor"]
+Role = Literal[
+    "admin", "operator", "viewer", "installer", "agent", "departed", "monitor"
+]
 
 
 class Principal(NamedTuple):
     """The caller that a valid credential resolves to.
 
-    *role* is ``operator``, ``installer``, ``agent``, ``monitor`` (may only read the
-    metrics), or ``departed``: an agent whose machine has been uninstalled, with the
-    token that was valid until then. It may only repeat its uninstall.
+    *role* is ``operator``, ``viewer`` (an operator who may only read), ``installer``,
+    ``agent``, ``monitor`` (may only read the metrics), or ``departed``: an agent whose
+    machine has been uninstalled, with the token that was valid until then. It may only
+    repeat its uninstall. An operator with *is_admin* may do all that ``admin`` may.
 
     *machine_id* is the agent's own. *enrollment_token* is the id of an installer's
-    token. *user* is the name of a signed-in operator, if the host tells it. *agent* is
-    an agent's token and machine, as read when the token was resolved.
+    token. *user* is the name of an operator, if it is known, and *operator* the id of
+    an operator's own token. *agent* is an agent's token and machine, as read when the
+    token was resolved.
     """
 
     role: Role
@@ -28,10 +32,12 @@ class Principal(NamedTuple):
     enrollment_token: int | None = None
     user: str | None = None
     agent: AgentToken | None = None
+    operator: int | None = None
+    is_admin: bool = False
 
     def __repr__(self) -> str:
         """Show the caller, without the machine's user."""
-        shown = ("role", "machine_id", "enrollment_token", "user")
+        shown = ("role", "machine_id", "enrollment_token", "user", "operator")
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"Principal({fields})"
 
@@ -40,24 +46,45 @@ class Principal(NamedTuple):
         return self.role == "operator"
 
     @property
+    def sees_fleet(self) -> bool:
+        """Whether this caller may see every machine as it is: operators and viewers."""
+        return self.role in ("operator", "viewer")
+
+    def has_one_of(self, roles: Collection[str]) -> bool:
+        """Tell whether this caller has one of the *roles*."""
+        return self.role in roles or (self.is_admin and "admin" in roles)
+
+    @property
     def credential(self) -> str:
         """A text that is unique to this caller's credential, without the secret."""
         if self.role == "installer":
             return f"enrollment_token:{self.enrollment_token}"
+        if self.operator is not None:
+            return f"{self.role}#{self.operator}"
         return self.role if self.user is None else f"{self.role}:{self.user}"
+
+
+def operator_of(role: str, name: str | None, operator: int | None = None) -> Principal:
+    """Return the principal of an operator with a *role* of OPERATOR_ROLES."""
+    return Principal(
+        "viewer" if role == "viewer" else "operator",
+        user=name,
+        operator=operator,
+        is_admin=role == "admin",
+    )
 
 
 def visible_to(
     principal: Principal, agent: Agent, *, with_reason: bool = False
 ) -> Agent:
-    """Return *agent* as *principal* may see it: whole, if it is an operator.
+    """Return *agent* as *principal* may see it: whole, if it sees the fleet.
 
     An agent sees of the personal columns only what it or its installer has said in the
     machine's current enrollment, and the reason of an uninstall only *with_reason*: a
     machine passes from one person to another, and an operator may have stored the rest.
     The values are those that were read with the token: *agent* may be a later state.
     """
-    if principal.is_operator:
+    if principal.sees_fleet:
         return agent
     token: Mapping[str, Any] | None = principal.agent
     said = {}

@@ -15,7 +15,7 @@ from flask import request
 
 from ..app.state import FleetUser, current_state
 from ..core.problems import CrossSite, InsufficientScope
-from .principals import Principal
+from .principals import Principal, operator_of
 
 #: The header field for clients that do not send Sec-Fetch-Site.
 CUSTOM_HEADER = "X-Lea-Fleet"
@@ -37,13 +37,15 @@ def signed_in_operator() -> Principal | None:
     if isinstance(vouched, FleetUser):
         if vouched.role is None:
             raise InsufficientScope("You are signed in, but not as an operator.")
-        vouched = vouched.name
+        if not is_reading:
+            _refuse_cross_site()
+        return operator_of(vouched.role, _stored(vouched.name))
     # No other truthy value counts: an anonymous user may be an object, too.
     if vouched is not True and not (isinstance(vouched, str) and vouched):
         return None
     if not is_reading:
         _refuse_cross_site()
-    return Principal("operator", user=None if vouched is True else _stored(vouched))
+    return operator_of("admin", None if vouched is True else _stored(vouched))
 
 
 def is_operator_signed_in() -> bool:

@@ -20,6 +20,7 @@ from .move import move_command
 from .mute import mute_command, unmute_command
 from .notify import notify_command
 from .openapi import openapi_command
+from .operator import operator_group
 from .prune import prune_command
 from .refused import refused_command
 from .release import release_command
@@ -59,6 +60,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
     ),
     "Personal data": (erase_command, export_command),
     "Installers": (token_group, installer_command),
+    "Operators": (operator_group,),
     "Server": (
         doctor_command,
         backup_command,

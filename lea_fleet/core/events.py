@@ -212,6 +212,28 @@ class EnrollmentTokenRevoked(_OfEnrollmentToken):
     name = "enrollment_token_revoked"
 
 
+class _OfOperator(EventType):
+    members = {
+        "operator": Holds.NOTHING_PERSONAL,
+        "name": Holds.FREE_TEXT,
+        "role": Holds.NOTHING_PERSONAL,
+        "expires_at": Holds.NOTHING_PERSONAL,
+    }
+    of_machine = False
+
+
+class OperatorCreated(_OfOperator):
+    """A token for an operator has been made."""
+
+    name = "operator_created"
+
+
+class OperatorRevoked(_OfOperator):
+    """The token of an operator has been revoked."""
+
+    name = "operator_revoked"
+
+
 class Pruned(EventType):
     """Old events have been deleted."""
 

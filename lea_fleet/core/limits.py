@@ -114,6 +114,10 @@ DESTINATION_KEPT = 7 * _DAY
 #: Default lifetime of an enrollment token; default and largest number of uses.
 ENROLLMENT_TOKEN_LIFETIME = 7 * _DAY
 ENROLLMENT_TOKEN_USES = 100
+
+#: For an operator's token, and how often its last use is stored.
+OPERATOR_LIFETIME = 90 * _DAY
+OPERATOR_USE_RESOLUTION = 3600
 MOST_ENROLLMENT_TOKEN_USES = 1_000_000
 
 #: A release: an active machine may be re-enrolled once within this time.

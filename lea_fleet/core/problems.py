@@ -216,6 +216,14 @@ class UnknownEnrollmentToken(Problem):
         super().__init__("There is no enrollment token with this id.", id=token_id)
 
 
+class UnknownOperator(Problem):
+    status, code, action = 404, "unknown_operator", "stop"
+    title = "No such operator"
+
+    def __init__(self, operator_id: int) -> None:
+        super().__init__("No operator has this id.", operator=operator_id)
+
+
 class Conflict(Problem):
     """*agent* is the machine's row; the body shows no personal data of it."""
 

@@ -77,6 +77,22 @@ class EnrollmentToken(TypedDict):
     state: str
 
 
+class Operator(TypedDict):
+    """The token of an operator with a name; ``role`` is one of OPERATOR_ROLES.
+
+    ``last_used_at`` is at most an hour behind. ``state`` is one of OPERATOR_STATES.
+    """
+
+    id: int
+    name: str
+    role: str
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+    revoked_at: str | None
+    state: str
+
+
 class RefusedMachine(TypedDict):
     """A machine whose enrollment was refused: by one code, with one token.
 
@@ -107,6 +123,12 @@ def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 ENROLLMENT_TOKEN_STATES = ("active", "used_up", "expired", "revoked")
+
+#: What an operator may do, each also what those before it may: read; change machines
+#: and make enrollment tokens; make operators.
+OPERATOR_ROLES = ("viewer", "operator", "admin")
+
+OPERATOR_STATES = ("active", "expired", "revoked")
 
 
 class Event(TypedDict):

@@ -11,6 +11,7 @@ import secrets
 
 AGENT_PREFIX = "lea_agent_"
 ENROLLMENT_PREFIX = "lea_enroll_"
+OPERATOR_PREFIX = "lea_operator_"
 _RANDOM_BYTES = 32
 
 #: Characters that RPA_API_TOKEN should have at least. Nothing else protects it: nobody
@@ -43,10 +44,15 @@ def new_enrollment_token() -> str:
     return ENROLLMENT_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
+def new_operator_token() -> str:
+    """Return a new token for an operator with a name."""
+    return OPERATOR_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+
+
 def is_long_token(token: str, prefix: str) -> bool:
     """Tell whether *token* has that prefix, and 128 random bits or more, URL-safe.
 
-    Fewer than one of the two functions above has: a host may have made its own.
+    Fewer than one of the functions above has: a host may have made its own.
     """
     return re.fullmatch(re.escape(prefix) + "[!-~]{22,}", token) is not None
 

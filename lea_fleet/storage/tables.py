@@ -54,6 +54,10 @@ TABLES = (
         "id token_hash label created_at expires_at max_uses uses revoked_at",
     ),
     _table(
+        "lea_fleet_operators",
+        "id token_hash name role created_at expires_at last_used_at revoked_at",
+    ),
+    _table(
         "lea_fleet_enrollments", "machine_id enrolled_at status credential key_hash"
     ),
     _table(

@@ -26,7 +26,8 @@ HOST = {"role": "host"}
 class UnitOfWork:
     """Run transactions on a *session*, on behalf of an *actor*.
 
-    *rule* decides on presence. *announce* is called with each event after its commit.
+    *rule* decides on presence. *announce* is called with each event after its commit,
+    and *check* in each transaction, before anything is written: it may refuse it.
     Units for other actors on the same session (see :meth:`acting_as`) share its
     transaction.
     """
@@ -39,12 +40,14 @@ class UnitOfWork:
         *,
         actor: Mapping[str, Any] | None = None,
         announce: Callable[[Event], None] | None = None,
+        check: Callable[[], object] | None = None,
     ) -> None:
         self.session = session
         self.dialect = dialect
         self.rule = rule
         self.actor = actor or HOST
         self._announce = announce
+        self._check = check
         # The unit that keeps the state of the transaction on this session, unless this
         # one does. A unit that referred to itself would keep its session alive.
         self._outer: UnitOfWork | None = None
@@ -52,10 +55,17 @@ class UnitOfWork:
         self._timestamp = ""
         self._recorded: list[tuple[UnitOfWork, Event]] = []
 
-    def acting_as(self, actor: Mapping[str, Any]) -> UnitOfWork:
+    def acting_as(
+        self, actor: Mapping[str, Any], check: Callable[[], object] | None = None
+    ) -> UnitOfWork:
         """Return a unit for another *actor* in the same session and transaction."""
         unit = UnitOfWork(
-            self.session, self.dialect, self.rule, actor=actor, announce=self._announce
+            self.session,
+            self.dialect,
+            self.rule,
+            actor=actor,
+            announce=self._announce,
+            check=check,
         )
         unit._outer = self._outer or self
         return unit
@@ -114,6 +124,8 @@ class UnitOfWork:
         root._recorded = []
         try:
             root._read_clock()
+            if self._check is not None:
+                self._check()
             yield
             self.session.commit()
         except BaseException:

@@ -14,10 +14,12 @@ from ...core.limits import (
     LONGEST_DETAIL,
     LONGEST_REASON,
     MOST_ENROLLMENT_TOKEN_USES,
+    OPERATOR_LIFETIME,
 )
 from ...core.machine import stored_form
 from ...core.problems import InvalidJson
 from ...core.refused import OPERATOR
+from ...core.rows import OPERATOR_ROLES
 from .members import Members, parse_object
 
 
@@ -179,6 +181,29 @@ def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
         members.number(
             "max_uses", default=ENROLLMENT_TOKEN_USES, most=MOST_ENROLLMENT_TOKEN_USES
         ),
+    )
+    members.check()
+    return payload
+
+
+class OperatorPayload(NamedTuple):
+    """*lifetime* is in seconds; None means that the token never expires."""
+
+    name: str
+    role: str
+    lifetime: float | None
+
+
+def operator_payload(body: bytes) -> OperatorPayload:
+    """Validate the *body* of a request for a new operator.
+
+    Raises InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    payload = OperatorPayload(
+        members.text("name", LONGEST_DETAIL) or members.refuse("name", "is required"),
+        members.choice("role", OPERATOR_ROLES) or members.refuse("role", "is required"),
+        members.duration("expires", default=OPERATOR_LIFETIME),
     )
     members.check()
     return payload

@@ -12,6 +12,7 @@ from . import (
     machines,
     metrics,
     openapi_document,
+    operators,
     refusals,
     states,
     unmatched,
@@ -25,6 +26,7 @@ __all__ += [
     "machines",
     "metrics",
     "openapi_document",
+    "operators",
     "refusals",
 ]
 __all__ += ["states", "unmatched"]

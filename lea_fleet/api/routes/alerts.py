@@ -9,6 +9,7 @@ from ...alerts.delivery import waiting
 from ...alerts.run import destinations
 from ...app.database import get_unit
 from ...app.state import current_state
+from ...auth.guard import admits
 from ...core.limits import MOST_WAITING
 from ...core.rows import Destination
 from ...storage.alerts import Alerts
@@ -22,6 +23,7 @@ _SHOWN = ("looked_at", "delivered_at", "failing_since", "fault")
 
 
 @blueprint.get("/alerts")
+@admits("operator", "viewer")
 def alerts() -> Response:
     """List the alerts of the last 24 hours, newest first, and who is told of them."""
     query = events_query(parameters())

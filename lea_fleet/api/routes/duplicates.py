@@ -7,7 +7,7 @@ from flask import Response
 from ...app.database import get_unit
 from ...app.replacements import replace as replace_machine
 from ...app.state import current_state
-from ...auth.guard import acting_repository, confirm
+from ...auth.guard import acting_repository, admits, confirm
 from ...core.limits import DEFAULT_MACHINES
 from ...storage.duplicates import Duplicates
 from ..blueprint import blueprint
@@ -18,6 +18,7 @@ from ..responses import json_response
 
 
 @blueprint.get("/duplicates")
+@admits("operator", "viewer")
 def duplicates() -> Response:
     """List the active machines that others seem to have replaced."""
     limit, after = duplicates_query(parameters())

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 from flask import Response
 
 from ...app.state import current_state
-from ...auth.guard import acting_repository
+from ...auth.guard import acting_repository, admits
 from ...core import tokens
-from ...core.limits import LARGEST_ID
-from ...core.problems import NotFound
 from ..blueprint import blueprint
 from ..payloads.bodies import enrollment_token_payload, no_payload
-from ..requests import body
+from ..requests import body, numbered
 from ..responses import json_response
-
-_ID = re.compile("[0-9]{1,19}")
 
 
 @blueprint.get("/enrollment-tokens")
+@admits("operator", "viewer")
 def list_enrollment_tokens() -> Response:
     """List the enrollment tokens, newest first, without the secrets."""
     listed = acting_repository().enrollment_tokens.list()
@@ -42,12 +37,5 @@ def create_enrollment_token() -> Response:
 def revoke_enrollment_token(token_id: str) -> Response:
     """Revoke an enrollment token; repeating this changes nothing."""
     no_payload(body(current_state()))
-    revoked = acting_repository().enrollment_tokens.revoke(_id(token_id))
+    revoked = acting_repository().enrollment_tokens.revoke(numbered(token_id))
     return json_response(revoked)
-
-
-def _id(text: str) -> int:
-    """Return the id of an enrollment token. Raises NotFound."""
-    if _ID.fullmatch(text) and int(text) <= LARGEST_ID:
-        return int(text)
-    raise NotFound("The id of an enrollment token is a number.")

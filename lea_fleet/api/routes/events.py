@@ -6,6 +6,7 @@ from flask import Response
 
 from ...app.database import get_unit
 from ...app.state import current_state
+from ...auth.guard import admits
 from ...core.limits import DEFAULT_EVENTS
 from ...storage.events import Events
 from ..blueprint import blueprint
@@ -16,6 +17,7 @@ from ..responses import csv_response, json_response
 
 
 @blueprint.get("/events")
+@admits("operator", "viewer")
 def history() -> Response:
     """List the events of all machines and of none, newest first, as JSON or CSV."""
     query = history_query(parameters())

@@ -6,6 +6,7 @@ from flask import Response
 
 from ...app.database import get_unit
 from ...app.state import current_state
+from ...auth.guard import admits
 from ...storage.summary import Summary
 from ..blueprint import blueprint
 from ..documents import fleet_as_csv, fleet_as_json
@@ -15,6 +16,7 @@ from ..responses import csv_response, file_response, json_response
 
 
 @blueprint.get("/fleet")
+@admits("operator", "viewer")
 def fleet() -> Response:
     """List machines, filtered, sorted and paged, as JSON or CSV."""
     query = fleet_query(parameters())
@@ -33,6 +35,7 @@ def fleet() -> Response:
 
 
 @blueprint.get("/fleet/summary")
+@admits("operator", "viewer")
 def summary() -> Response:
     """Count machines by presence and version, and daily enrollments and uninstalls."""
     days = summary_query(parameters())

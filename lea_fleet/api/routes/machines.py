@@ -96,18 +96,19 @@ def _record(
 
 
 @blueprint.get("/machines/<machine_id>")
-@admits("operator", "agent")
+@admits("operator", "viewer", "agent")
 def machine(machine_id: str) -> Response:
     """Show a machine."""
     principal, repository = caller(), acting_repository()
     agent = repository.require(target(principal, machine_id))
     shown = {"agent": visible_to(principal, agent)}
-    if principal.is_operator:
+    if principal.sees_fleet:
         shown |= repository.states.of(agent)
     return json_response(shown)
 
 
 @blueprint.get("/machines/<machine_id>/events")
+@admits("operator", "viewer")
 def events(machine_id: str) -> Response:
     """Show a machine's events, newest first."""
     query = events_query(parameters())

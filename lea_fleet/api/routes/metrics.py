@@ -14,7 +14,7 @@ from ..responses import text_response
 
 
 @blueprint.get("/metrics", where="metrics")
-@admits("operator", "monitor")
+@admits("operator", "viewer", "monitor")
 def metrics() -> Response:
     """Return metrics for Prometheus."""
     from ...app.metrics import expose, fleet_families, wal_families  # optional

@@ -12,7 +12,7 @@ from ..responses import json_response
 
 
 @blueprint.get("/openapi.json")
-@admits("operator", "installer", "agent")
+@admits("operator", "viewer", "installer", "agent")
 def openapi() -> Response:
     """Return this OpenAPI 3.1 document."""
     state = current_state()

@@ -6,6 +6,7 @@ from flask import Response
 
 from ...app.database import get_unit
 from ...app.state import current_state
+from ...auth.guard import admits
 from ...core.cursors import write_key
 from ...storage.refused import Refused
 from ..blueprint import blueprint
@@ -15,6 +16,7 @@ from ..responses import json_response
 
 
 @blueprint.get("/refusals")
+@admits("operator", "viewer")
 def refusals() -> Response:
     """List the machines whose enrollment was refused, the last first."""
     query = refused_query(parameters())

@@ -6,7 +6,7 @@ from flask import Response
 
 from ...app.repository import AgentRepository
 from ...app.state import current_state
-from ...auth.guard import acting_repository
+from ...auth.guard import acting_repository, admits
 from ...core.cursors import write_key
 from ...core.machine import stored_form
 from ..blueprint import blueprint
@@ -76,6 +76,7 @@ def cancel_retirement(machine_id: str) -> Response:
 
 
 @blueprint.get("/blocks")
+@admits("operator", "viewer")
 def blocks() -> Response:
     """List the blocked machines, newest first."""
     query = blocks_query(parameters())

@@ -103,7 +103,7 @@ blueprint.leave_to_host = _leave_to_host
 def unmatched(**path: str) -> NoReturn:
     """Refuse a request for which neither we nor the host have a route."""
     rules = _rules_by_method()
-    require_role("operator", "installer", "agent", "monitor")
+    require_role("operator", "viewer", "installer", "agent", "monitor")
     if rules:
         raise problems.MethodNotAllowed(sorted(rules))
     raise problems.NotFound(

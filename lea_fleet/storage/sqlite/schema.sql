@@ -66,6 +66,18 @@ CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
   revoked_at TEXT
 );
 
+-- Tokens of operators with a name. expires_at is NULL for one that never expires.
+CREATE TABLE IF NOT EXISTS lea_fleet_operators (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  token_hash TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  role TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  expires_at TEXT,
+  last_used_at TEXT,
+  revoked_at TEXT
+);
+
 -- The request of a machine's current enrollment if it had an Idempotency-Key, so that
 -- it can be repeated after a lost response. Void if enrolled_at is not the machine's.
 CREATE TABLE IF NOT EXISTS lea_fleet_enrollments (
