@@ -135,7 +135,7 @@ def _operator(unit: UnitOfWork, token_hash: str) -> Principal:
         raise TokenExpired("This operator's token has expired.")
     if not unit.dialect.in_transaction(unit.session):
         operators.note_use(found)
-    return operator_of(found["role"], found["name"], found["id"])
+    return operator_of(found["role"], found["name"] or None, found["id"])  # erased
 
 
 def issue_token(

@@ -150,8 +150,9 @@ class Erasure:
     def forget(self, email: str) -> None:
         """Erase a person from rows that are not about a machine.
 
-        These are labels of enrollment tokens, and operators whose enrollment requests
-        are kept to repeat a lost response.
+        These are labels of enrollment tokens, names of operators, whose tokens stay
+        valid, and operators whose enrollment requests are kept to repeat a lost
+        response.
         """
         for attempt in attempts(self._unit):
             with attempt, self._unit.transaction():
@@ -164,6 +165,12 @@ class Erasure:
                     "UPDATE lea_fleet_enrollment_tokens SET label = ''"
                     " WHERE label = :label",
                     {"label": label},
+                )
+        for name in self._distinct("name", "lea_fleet_operators"):
+            if mentions(name, email):
+                self._unit.session.execute(
+                    "UPDATE lea_fleet_operators SET name = '' WHERE name = :name",
+                    {"name": name},
                 )
         for credential in self._distinct("credential", "lea_fleet_enrollments"):
             operator = credential.removeprefix(_OPERATOR)

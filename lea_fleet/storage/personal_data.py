@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.machine import PERSONAL
-from ..core.privacy.addresses import names, person, without_others
+from ..core.privacy.addresses import mentions, names, person, without_others
 from ..core.privacy.erasure import OF_A_USER
 from ..core.privacy.export import (
     acts_of,
@@ -18,6 +18,7 @@ from ..core.privacy.export import (
 from ..core.privacy.ownership import History
 from .blocks import Blocks
 from .erasure import Erasure
+from .operators import Operators
 from .unit_of_work import UnitOfWork
 
 
@@ -34,7 +35,7 @@ class PersonalData:
         It is read in one snapshot. All lists are empty if nothing is found.
         """
         email = person(typed)
-        names = ("machines", "acts", "mentions", "blocks", "refusals")
+        names = ("machines", "acts", "mentions", "blocks", "refusals", "operators")
         found: dict[str, list[Any]] = {name: [] for name in names}
         with self._unit.snapshot():
             for machine_id in self._erasure.naming(email):
@@ -48,6 +49,11 @@ class PersonalData:
                 found["refusals"] += self._refusals(machine_id, email, history)
                 found["acts"] += acts_of(history, email)
                 found["mentions"] += mentions_of(history, email)
+            found["operators"] = [
+                {**operator, "name": without_others(operator["name"], email)}
+                for operator in Operators(self._unit).list()
+                if mentions(operator["name"], email)
+            ]
         exported_at = self._unit.timestamp
         return {"user_email": typed, "exported_at": exported_at, **found}
 

@@ -128,15 +128,18 @@ def test_among_the_former_identities(run, operator, write, read, form, fold):
 
 
 @stored
-def test_in_a_reason_and_in_a_label(run, operator, read, form):
+def test_in_a_reason_in_a_label_and_in_an_operators_name(run, operator, read, form):
     operator.enroll("PC-1", **BOB)
     operator.enroll("PC-2", **BOB)
     operator.uninstall("PC-1", reason=f"given to {form}")
     operator.uninstall("PC-2", reason=f"given to {NEIGHBOR}")
     operator.installer(label=f"for {form}")
     operator.installer(label=f"for {NEIGHBOR}")
+    for name in (form, NEIGHBOR):
+        operator.post("/operators", {"name": f"of {name}", "role": "viewer"})
 
-    assert len(export(run)["mentions"]) == 2
+    assert len(export(run)["mentions"]) == 3
+    assert len(export(run)["operators"]) == 1
 
     erase(run)
     assert operator.machine("PC-1")["uninstall_reason"] is None
@@ -145,6 +148,8 @@ def test_in_a_reason_and_in_a_label(run, operator, read, form):
         t["label"] for t in operator.get("/enrollment-tokens").json["enrollment_tokens"]
     ]
     assert sorted(labels) == ["", f"for {NEIGHBOR}"]
+    named = [each["name"] for each in operator.get("/operators").json["operators"]]
+    assert sorted(named) == ["", f"of {NEIGHBOR}"]
     assert export(run) is None
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from lea_fleet.app.database import get_repository
+from tests.support.api import Api
 from tests.support.traces import BOB, ZOE, traces
 
 pytestmark = pytest.mark.usefixtures("deletes_nothing_by_itself")
@@ -257,6 +258,32 @@ def test_an_enrollment_token_that_names_the_person_forgets_it(erase, operator, e
     erase("--user", ZOE["user_email"])
 
     assert traces(engine, ZOE["user_email"]) == []
+
+
+def test_an_operator_whose_name_names_the_person_forgets_it_and_may_go_on(
+    erase, operator, engine
+):
+    named = {"name": f"Zoé, {ZOE['user_email']}", "role": "operator"}
+    made = operator.post("/operators", named).json
+    caller = Api(operator.client, made["token"])
+    caller.post("/enroll", {"machine_id": "PC-1"})
+    operator.request("DELETE", f"/operators/{made['id']}")
+    caller.token = operator.post("/operators", named).json["token"]
+    erase("--user", ZOE["user_email"])
+
+    assert traces(engine, ZOE["user_email"]) == []
+    listed = operator.get("/operators").json["operators"]
+    assert [(each["name"], each["state"]) for each in listed] == [
+        ("", "active"),
+        ("", "revoked"),
+    ]
+    told = operator.get("/events?event=operator_revoked").json["events"]
+    assert told[0]["detail"]["name"] is None
+    assert caller.get("/operators/self").json["name"] is None
+    caller.post("/machines/PC-1/release")
+    newest = operator.get("/events").json["events"][0]
+    assert newest["event"] == "released" and "user" not in newest["actor"]
+    assert newest["actor"]["operator"] == 2
 
 
 def test_who_sent_an_enrollment_that_may_be_repeated_is_forgotten(

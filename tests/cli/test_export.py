@@ -45,6 +45,7 @@ def test_what_is_known_of_a_person(export, operator, the_clock):
         "mentions": [],
         "blocks": [],
         "refusals": [],
+        "operators": [],
     }
     assert machine.pop("agent") == operator.machine("PC-1")
     (event,) = machine.pop("events")
@@ -103,6 +104,17 @@ def test_what_came_before_an_enrollment_is_left_out(export, operator):
     assert nothing_of(BOB, told)
     (machine,) = told["machines"]
     assert [event["event"] for event in machine["events"]] == ["reactivated"]
+
+
+def test_a_persons_tokens_as_an_operator_are_theirs(export, operator):
+    for name in (EMAIL, f"{EMAIL} {BOB['user_email']}", BOB["user_email"]):
+        operator.post("/operators", {"name": name, "role": "viewer"})
+    told = export()
+
+    shared, own = told["operators"]
+    listed = operator.get("/operators").json["operators"]
+    assert own == listed[2] and own["name"] == EMAIL
+    assert shared["id"] == 2 and nothing_of(BOB, told["operators"])
 
 
 def test_what_a_person_did_and_where_they_are_mentioned(app, export, operator):
