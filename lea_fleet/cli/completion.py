@@ -1,4 +1,4 @@
-"""Complete machine and token ids in a shell, from the database.
+"""Complete the ids of machines, tokens and operators in a shell, from the database.
 
 This runs between two keys of a person who types: it prints nothing, waits for no lock,
 and makes no database.
@@ -21,6 +21,7 @@ from ..app.state import current_state
 from ..core.limits import MOST_COMPLETIONS
 from ..core.listing import SORTS
 from ..core.text import printable
+from ..storage.operators import Operators
 from ..storage.unit_of_work import UnitOfWork
 
 #: What a shell does not interpret: click's scripts quote nothing, and a machine
@@ -82,9 +83,18 @@ def _token_ids(
             yield str(token["id"]), printable(token["label"]) or None
 
 
+def _operator_ids(
+    repository: AgentRepository, beginning: str
+) -> Iterator[tuple[str, str | None]]:
+    for operator in Operators(repository.unit).list():
+        if operator["revoked_at"] is None:
+            yield str(operator["id"]), printable(operator["name"]) or None
+
+
 #: For ``shell_complete=``.
 machine_ids = _completer(_machine_ids)
 token_ids = _completer(_token_ids)
+operator_ids = _completer(_operator_ids)
 
 
 def sorts(

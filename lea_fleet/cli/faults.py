@@ -20,6 +20,7 @@ from ..core.problems import (
     ReactivationRefused,
     UnknownAgent,
     UnknownEnrollmentToken,
+    UnknownOperator,
 )
 from ..core.text import printable
 
@@ -55,6 +56,12 @@ def said_to_operator(problem: Problem) -> str:
             return (
                 f"There is no enrollment token {number}. List them with: flask fleet"
                 " token list"
+            )
+        case UnknownOperator():
+            number = problem.members["operator"]
+            return (
+                f"There is no operator {number}. List them with: flask fleet operator"
+                " list"
             )
     return problem.detail
 

@@ -14,6 +14,7 @@ from ..core.text import printable
 from ..storage.attempts import attempts
 from ..storage.operators import Operators
 from .command import FleetCommand, FleetGroup
+from .completion import operator_ids
 from .consent import (
     changed,
     confirm,
@@ -51,7 +52,7 @@ def operator_group() -> None:
     "--role",
     type=click.Choice(OPERATOR_ROLES),
     required=True,
-    help="What the operator may do; see below.",
+    help="What the operator may do; see above.",
 )
 @click.option(
     "--expires",
@@ -125,7 +126,12 @@ def list_command(as_json: bool) -> None:
 
 
 @operator_group.command("revoke", cls=FleetCommand)
-@click.argument("operator_id", metavar="ID", type=click.IntRange(1, LARGEST_ID))
+@click.argument(
+    "operator_id",
+    metavar="ID",
+    type=click.IntRange(1, LARGEST_ID),
+    shell_complete=operator_ids,
+)
 @unasked_option
 @dry_run_option
 @json_option
@@ -141,7 +147,8 @@ def revoke_command(operator_id: int, yes: bool, dry_run: bool, as_json: bool) ->
     with answer() as begin, open_for_change(dry_run) as repository:
         operators = Operators(repository.unit)
         name = printable(operators.require(operator_id)["name"])
-        confirm(f"Revoke operator {operator_id} ({name})?", yes or dry_run)
+        which = f"{operator_id} ({name})" if name else f"{operator_id}"  # erased
+        confirm(f"Revoke operator {which}?", yes or dry_run)
         for attempt in attempts(repository.unit):
             with attempt, tried(dry_run, repository.transaction()):
                 revoked = operators.revoke(operator_id)
@@ -156,12 +163,13 @@ def _summary(operator: Operator) -> str:
 
 
 def _row(operator: Operator) -> list[str]:
+    # Days, and the minute of the last use: of 80 columns they leave 15 for a name.
     return [
         str(operator["id"]),
-        printable(operator["name"]),
+        printable(operator["name"] or "-"),
         operator["role"],
-        at(operator["created_at"]),
-        at(operator["expires_at"] or "never"),
-        at(operator["last_used_at"] or "never"),
+        at(operator["created_at"])[:10],
+        at(operator["expires_at"] or "never")[:10],
+        at(operator["last_used_at"] or "never")[:16],
         operator["state"],
     ]

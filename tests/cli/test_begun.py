@@ -35,6 +35,8 @@ ON_WHAT_IS_THERE = {
     "backup": "backup copy.db",
     "token list": "token list",
     "token revoke": "token revoke 1",
+    "operator list": "operator list",
+    "operator revoke": "operator revoke 1",
     "move": "move --to postgresql://127.0.0.1:1/none",
     "notify": "notify",
     "block": "block PC-1",
@@ -51,6 +53,7 @@ BEGINNING = {
     "import": "import machines.csv --yes",
     "installer": "installer kit --url https://rpa.example.com",
     "token create": "token create",
+    "operator create": "operator create Nadia --role viewer",
 }
 #: Those that work without a database, and make none either.
 WITHOUT = {"doctor": "doctor", "openapi": "openapi", "schema": "schema --sql"}
@@ -63,6 +66,7 @@ LISTING = [
     "events",
     "summary --json",
     "token list",
+    "operator list",
     "export --user zoe@example.com",
     "backup copy.db",
     "erase PC-1",

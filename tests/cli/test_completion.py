@@ -104,6 +104,9 @@ def fleet(engine, operator, app):
     operator.installer(label="Paris")
     operator.installer(label="Lyon")
     operator.request("DELETE", "/enrollment-tokens/1")
+    for name in ("Nadia", "Zoe"):
+        operator.post("/operators", {"name": name, "role": "viewer"})
+    operator.request("DELETE", "/operators/1")
     names = ("PC-1", "PC-2", "pc-3", "SRV-é", "{9f2c4e03-77aa}")
     fill(engine, [{"machine_id": name} for name in names])
     app.extensions["lea_fleet"].store.close_idle()
@@ -141,10 +144,11 @@ def test_commands_and_options_are_offered(press, fleet, words, offered):
         (["fleet", "rotate", "PC-2"], ["PC-2"]),
         (["fleet", "uninstall", "PC-1", "PC"], ["PC-1", "PC-2"]),
         (["fleet", "token", "revoke", ""], ["2"]),
+        (["fleet", "operator", "revoke", ""], ["2"]),
     ],
     ids=" ".join,
 )
-def test_machines_and_tokens_are_offered(press, fleet, words, offered):
+def test_machines_tokens_and_operators_are_offered(press, fleet, words, offered):
     assert press(*words) == offered
 
 
@@ -219,7 +223,7 @@ def test_what_is_made_up_is_for_completing_only(make_app, monkeypatch):
     assert len(made) > 40 and made != again
 
 
-@pytest.mark.parametrize("typed", ["show", "token revoke"])
+@pytest.mark.parametrize("typed", ["show", "token revoke", "operator revoke"])
 def test_where_there_is_no_database_none_is_begun(press, engine, typed):
     assert press("fleet", *typed.split(), "") == []
     assert not engine.exists()

@@ -25,6 +25,9 @@ COMMANDS = {
     "token create": "",
     "token list": "",
     "token revoke": "1",
+    "operator create": "Nadia --role viewer",
+    "operator list": "",
+    "operator revoke": "1",
     "installer": "kit --url https://rpa.example.com",
     "doctor": "",
     "schema": "--sql",
@@ -43,10 +46,12 @@ def check(sections, run, operator, tmp_path, monkeypatch):
     tmp_path.joinpath("machines.csv").write_text("machine_id\nPC-8\nPC-9\n")
     operator.enroll("PC-1", user_email="zoe@example.com")
     operator.installer()
+    operator.post("/operators", {"name": "Nadia", "role": "viewer"})
 
     def check(name, words):
         printed = json.loads(run(*name.split(), *words.split(), "--json").stdout)
-        (record,) = operator.get("/enrollment-tokens").json["enrollment_tokens"][:1]
+        kind = "operators" if name.startswith("operator") else "enrollment-tokens"
+        (record,) = operator.get(f"/{kind}").json[kind.replace("-", "_")][:1]
         refers = "its record" in sections[f"flask fleet {name}"].astext()
         for member in printed.keys() - (record.keys() if refers else set()):
             assert member in docs.literals(sections[f"flask fleet {name}"])

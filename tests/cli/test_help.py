@@ -16,7 +16,8 @@ def test_h_is_help(run, words):
 def test_the_help_lists_each_command_once_in_a_family(run):
     lines = run("-h").stdout.partition("See:")[2].splitlines()
 
-    headings = ["Change machines:", "Personal data:", "Installers:", "Server:"]
+    headings = ["Change machines:", "Personal data:", "Installers:", "Operators:"]
+    headings.append("Server:")
     assert [line for line in lines if line and line[0] != " "] == headings
     named = [line.split()[0] for line in lines if line.startswith("  ")]
     assert sorted(named) == sorted(blueprint.cli.commands)

@@ -436,6 +436,9 @@ def test_the_commands():
         "token create",
         "token list",
         "token revoke",
+        "operator create",
+        "operator list",
+        "operator revoke",
         "installer",
         "import",
         "openapi",
@@ -496,6 +499,7 @@ def assert_example_runs(run, operator, create, tmp_path, monkeypatch, engine):
     (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
     for _ in range(3):
         create()
+        run("operator", "create", "Nadia", "--role", "viewer")
 
     def assert_example_runs(words):
         result = run(*example(run(*words, "--help"))[2:])

@@ -66,6 +66,13 @@ STEPS = [
     "token revoke 1",
     "token revoke 99",
     "token list --json",
+    "operator create Nadia --role operator",
+    "operator create Zoë --role viewer --expires never --json",
+    "operator create Bob --role admin --dry-run",
+    "operator list",
+    "operator revoke 1",
+    "operator revoke 99",
+    "operator list --json",
     "installer {kit} --url https://rpa.example.com",
     "events",
     "events PC-1 --json",
@@ -99,7 +106,7 @@ def masked(text, names):
     """Return *text* without what differs by chance or by the place."""
     for name in names:
         text = text.replace(str(name), "PLACE")
-    text = re.sub(r"lea_(agent|enroll|enrollment)_[\w-]+", "TOKEN", text)
+    text = re.sub(r"lea_(agent|enroll|enrollment|operator)_[\w-]+", "TOKEN", text)
     # PostgreSQL does not give an id again that a dry run has had.
     return _EVENT_ID.sub(r"N\1", text)
 
