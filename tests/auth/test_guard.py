@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 
 import pytest
 
@@ -42,6 +43,10 @@ MATRIX = {
     ("GET", "/enrollment-tokens"): ("operator",),
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),
+    ("GET", "/operators"): ("operator",),
+    ("GET", "/operators/self"): ("operator",),
+    ("POST", "/operators"): ("operator",),
+    ("DELETE", "/operators/1"): ("operator",),
     ("GET", "/openapi.json"): ("operator", "installer", "agent"),
     ("GET", "/metrics"): ("operator", "monitor"),
 }
@@ -54,7 +59,7 @@ def first_use(engine):
 
 def routes(app):
     return [
-        (method, rule.rule.replace("<machine_id>", "PC-1").replace("<token_id>", "1"))
+        (method, re.sub("<.*?>", "1", rule.rule.replace("<machine_id>", "PC-1")))
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("lea_fleet.")
         for method in rule.methods
@@ -132,7 +137,9 @@ def test_what_a_role_may_do(operator, monitor, role, method, path):
         agent.post("/uninstall")
     callers = {"operator": operator, "installer": installer, "monitor": monitor}
     caller = callers.get(role, agent)
+    operator.post("/operators", {"name": "Nadia", "role": "viewer"})
     members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1", "for": "1d"}
+    members |= {"name": "Zoe", "role": "viewer"}
     if path.endswith("/replace"):
         operator.enroll("PC-2")
         members = {"by": "PC-2", "force": True}

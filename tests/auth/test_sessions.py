@@ -34,6 +34,8 @@ WRITES = [
     ("POST", "/machines/PC-1/replace", {"by": "PC-2", "force": True}),
     ("POST", "/enrollment-tokens", {}),
     ("DELETE", "/enrollment-tokens/1", {}),
+    ("POST", "/operators", {"name": "Nadia", "role": "viewer"}),
+    ("DELETE", "/operators/1", {}),
 ]
 
 every_write = pytest.mark.parametrize(("method", "path", "body"), WRITES)
@@ -90,10 +92,11 @@ def browser_of(app, user):
 
 @pytest.fixture
 def operator(host):
-    """The operator with the shared token, in a fleet with a machine and a token."""
+    """The operator with the shared token, in a fleet with one of each."""
     operator = Api(host.test_client(), OPERATOR_TOKEN)
     operator.enroll("PC-1")
     operator.installer()
+    operator.post("/operators", {"name": "Zoe", "role": "viewer"})
     return operator
 
 
@@ -105,6 +108,7 @@ def state(operator):
             "/fleet",
             "/machines/PC-1/events",
             "/enrollment-tokens",
+            "/operators",
             "/blocks",
         )
     ]
@@ -343,7 +347,7 @@ def test_the_hosts_views_and_the_page_tell_them_apart_too(roles):
 
 @pytest.mark.parametrize(
     ("name", "role"),
-    [("zoe", "admin"), ("zoe", ""), ("zoe", True), ("", "operator"), (None, None)],
+    [("zoe", "root"), ("zoe", ""), ("zoe", True), ("", "operator"), (None, None)],
 )
 def test_a_user_without_a_name_or_with_another_role_is_an_error(name, role):
     with pytest.raises(ValueError, match="FleetUser"):

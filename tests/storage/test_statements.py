@@ -31,7 +31,7 @@ from lea_fleet.storage.refusals import RefusalCounts
 from lea_fleet.storage.silences import Silences
 from lea_fleet.storage.tables import TABLES, fingerprint, line_of
 from lea_fleet.storage.unit_of_work import UnitOfWork
-from tests.support.api import Agent
+from tests.support.api import Agent, Api
 from tests.support.fleets import pages
 
 SOURCES = {
@@ -172,6 +172,11 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         ok(operator.get(f"/alerts?cursor={cursor}"))
         ok(operator.get("/enrollment-tokens"))
         ok(operator.request("DELETE", "/enrollment-tokens/1"))
+        named = {"name": "zoe@example.com", "role": "viewer"}
+        viewer = Api(operator.client, ok(operator.post("/operators", named))["token"])
+        ok(viewer.get("/operators/self"))
+        ok(operator.get("/operators"))
+        ok(operator.request("DELETE", "/operators/1"))
         ok(operator.get("/fleet?machine_id=PC-1&q=a&version=1&silent_for=1h"))
         for order in SORTS:
             for sort in (order, f"-{order}"):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lea_fleet.core.rows import OPERATOR_ROLES
 from tests.support.api import PREFIX, Api, assert_problem
 
 CODES = {
     400: {"invalid_json", "invalid_field"},
     401: {"missing_token", "invalid_token", "token_revoked", "agent_uninstalled"},
     403: {"insufficient_scope", "wrong_machine", "machine_blocked"},
-    404: {"not_found", "unknown_agent", "unknown_enrollment_token"},
+    404: {
+        *("not_found", "unknown_agent"),
+        *("unknown_enrollment_token", "unknown_operator"),
+    },
     409: {"already_enrolled", "reactivation_refused", "machine_uninstalled"},
     413: {"body_too_large"},
     415: {"unsupported_media_type"},
@@ -64,7 +69,7 @@ def routes(app):
 
 
 def path_of(rule):
-    return rule.rule.replace("<machine_id>", "PC-1").replace("<token_id>", "1")
+    return re.sub("<.*?>", "1", rule.rule.replace("<machine_id>", "PC-1"))
 
 
 def check(response):
@@ -99,9 +104,10 @@ near_valid = st.fixed_dictionaries(
         "force": st.booleans() | a_value,
         "expires": st.sampled_from(["7d", "0s", "never", "99999999d"]) | a_value,
         "max_uses": st.integers() | a_value,
+        "role": st.sampled_from(OPERATOR_ROLES) | a_value,
         "enrollment_token": st.integers(0, 3) | a_value,
         **dict.fromkeys(
-            ["reason", "hostname", "user_name", "label", "version"], a_value
+            ["reason", "hostname", "user_name", "label", "name", "version"], a_value
         ),
     },
 )
