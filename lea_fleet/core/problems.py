@@ -116,7 +116,7 @@ class InvalidToken(Unauthorized):
 
 class TokenExpired(Unauthorized):
     code, action = "token_expired", "ask_operator"
-    title = "The enrollment token has expired"
+    title = "The token has expired"
 
 
 class TokenRevoked(Unauthorized):

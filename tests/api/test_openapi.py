@@ -303,7 +303,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
     """Return a function that provokes an error code on a route."""
 
     def send(caller, method, path, *, machine="PC-1", token_id=1, **options):
-        url = path.replace("{machine_id}", machine).replace("{token_id}", str(token_id))
+        url = re.sub("{.*}", str(token_id), path.replace("{machine_id}", machine))
         if method == "GET":
             return caller.get(url, **options)
         if not {"data", "json"} & options.keys():
@@ -388,7 +388,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(blocked())
             case "not_found":
                 return to(operator, token_id="x")
-            case "unknown_agent" | "unknown_enrollment_token":
+            case "unknown_agent" | "unknown_enrollment_token" | "unknown_operator":
                 known = {"machine_id": "PC-1", "for": "1d", "by": "PC-0"}
                 return to(operator, json=known)
             case "already_enrolled":
@@ -501,6 +501,13 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(operator.get("/enrollment-tokens"), "GET", "/enrollment-tokens")
     revoked = operator.request("DELETE", "/enrollment-tokens/1")
     check(revoked, "DELETE", "/enrollment-tokens/{token_id}")
+    naming = {"name": "Nadia, helpdesk", "role": "viewer"}
+    named = check(operator.post("/operators", naming), "POST", "/operators")
+    for asking in (operator, Api(client, named.json["token"])):
+        check(asking.get("/operators/self"), "GET", "/operators/self")
+    check(operator.get("/operators"), "GET", "/operators")
+    revoked = operator.request("DELETE", "/operators/1")
+    check(revoked, "DELETE", "/operators/{operator_id}")
     operator.enroll("PC-8")
     replacing = {"by": "PC-1", "force": True}
     replaced = operator.post("/machines/PC-8/replace", replacing)
@@ -629,6 +636,7 @@ def test_each_parameter_of_a_listing_is_described_in_the_references_words(
     [
         ("POST /enroll", "Enrolling"),
         ("POST /enrollment-tokens", "MakingEnrollmentToken"),
+        ("POST /operators", "MakingOperator"),
         ("POST /machines/<machine_id>/block", "Blocking"),
         ("POST /machines/<machine_id>/mute", "Muting"),
         ("POST /machines/<machine_id>/release", "Releasing"),

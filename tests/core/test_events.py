@@ -13,6 +13,7 @@ from lea_fleet.app.database import get_host_repository
 from lea_fleet.core import event_details as details
 from lea_fleet.core.event_types import EVENTS, EventType, Holds
 from lea_fleet.core.events import OPERATOR_NAMES, ROLES
+from lea_fleet.core.rows import OPERATOR_ROLES
 from tests.api.test_openapi import DOCUMENT
 from tests.page.test_page_files import STATIC, catalogue
 from tests.support import docs
@@ -172,6 +173,7 @@ def test_the_page_has_a_text_for_every_event_reason_and_role(language):
 
     assert keys("event") == set(EVENTS)
     assert keys("because") == REASONS
+    assert keys("role") == set(OPERATOR_ROLES)
     assert keys("actor") == {*ROLES, *OPERATOR_NAMES, "from"}
 
 
@@ -183,6 +185,7 @@ def test_the_timeline_tells_of_no_event_and_no_member_that_there_is_not():
 
     assert names and set(names) <= set(EVENTS)
     of_machines = {name for each in OF_MACHINE for name in EVENTS[each].members}
-    # Of an enrollment token its label is enough. Which kinds of data were erased,
-    # operators need not know.
-    assert set(members) == of_machines - {"fields"} | {"label"}
+    # Of an enrollment token its label is enough, of an operator name and role. Which
+    # kinds of data were erased, operators need not know.
+    shown = of_machines - {"fields"} | {"label", "name", "role"}
+    assert set(members) == shown

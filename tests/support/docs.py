@@ -40,7 +40,7 @@ _COMMAND = re.compile(r"((?:[^\n]*\\\n)*[^\n]*)\n?(.*)", re.DOTALL)
 _ASSIGNMENT = re.compile(r"(?:export )?[A-Z_]+=\S+")
 _SERVER = re.compile(r" run$| gunicorn ")
 _ADDRESS = r"127\.0\.0\.1:\d+"
-_TOKEN = r"lea_(?:agent|enroll)_[\w-]{43}"
+_TOKEN = r"lea_(?:agent|enroll|operator)_[\w-]{43}"
 _TIMESTAMP = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?)?"
 _INTERVAL = r'(?<="heartbeat_interval":)\d+|(?<="heartbeat_interval": )\d+'
 _DATABASE = r"(?:/[\w.-]+)+/data/databases/rpa_data\.db"

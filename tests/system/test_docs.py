@@ -22,6 +22,7 @@ from lea_fleet import AgentRepository, LeaFleet
 from lea_fleet.app.machine_states import MachineStates
 from lea_fleet.app.settings import Settings, setting_keys
 from lea_fleet.core.problems import Problem
+from lea_fleet.core.rows import OPERATOR_ROLES
 from lea_fleet.storage.enrollment_tokens import EnrollmentTokens
 from lea_fleet.storage.events import Events
 from lea_fleet.storage.listing import Listing
@@ -330,6 +331,25 @@ def test_every_route_has_an_example_that_calls_it(reference, app):
         endpoint, _ = urls.match(re.search(r":\d+(/[^\s?']+)", command)[1], method)
         rule = next(app.url_map.iter_rules(endpoint))
         assert title == f"{method} {path_of(rule)}"
+
+
+def test_the_table_of_roles_has_each_route_where_its_view_declares_it(reference, app):
+    part = docs.section(reference, "Operators")
+    (body,) = part.findall(nodes.tbody)
+    rows = [[docs.literals(cell) for cell in row] for row in body]
+
+    assert [names.pop() for names, _ in rows] == [*OPERATOR_ROLES]
+    least = {}  # the first role that may call it, each beside those before it
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("lea_fleet."):
+            view = app.view_functions[rule.endpoint]
+            roles = getattr(view, "admitted_roles", ("operator",))
+            role = next(role for role in OPERATOR_ROLES if role in roles)
+            for method in rule.methods - {"HEAD"}:
+                least.setdefault(role, set()).add(f"{method} {path_of(rule)}")
+    assert [may_call for _, may_call in rows] == [
+        least.get(role, set()) for role in OPERATOR_ROLES
+    ]
 
 
 def codes(family=Problem):

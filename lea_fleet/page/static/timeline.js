@@ -49,13 +49,15 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
 }
 
 function details(detail) {
-  const { former_id, other, version, os_info, reason, because, until, enrollment_token, hostnames, kind, label, before, after } = detail;
+  const { former_id, other, version, os_info, reason, because, until, enrollment_token, hostnames, kind, label, name, role, before, after } = detail;
   const lines = [];
   if (former_id) lines.push(phrase("detail.former_id", { id: foreign(former_id) }));
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
   if (os_info) lines.push(phrase("detail.os_info", { system: foreign(os_info) }));
   if (reason) lines.push(phrase("detail.reason", { reason: foreign(reason) }));
   if (label) lines.push(phrase("detail.label", { label: foreign(label) }));
+  if (name) lines.push(phrase("detail.name", { name: foreign(name) }));
+  if (has(`role.${role}`)) lines.push([t("detail.role", { role: t(`role.${role}`) })]);
   if (has(`because.${because}`)) lines.push([t(`because.${because}`)]);
   if (other) lines.push(phrase("detail.other", { machine: foreign(other) }));
   if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
@@ -65,7 +67,7 @@ function details(detail) {
     lines.push(phrase("detail.hostnames", { names: el("span", {}, names) }));
   }
   if (has(`event.${kind}`)) lines.push([t("detail.kind", { kind: t(`event.${kind}`) })]);
-  for (const name of Object.keys(after ?? {})) lines.push(changed(name, before, after));
+  for (const field of Object.keys(after ?? {})) lines.push(changed(field, before, after));
   return lines;
 }
 
