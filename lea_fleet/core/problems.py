@@ -162,10 +162,8 @@ class MachineBlocked(Forbidden):
     title = "The machine is blocked"
 
     def __init__(self, machine_id: str) -> None:
-        super().__init__(
-            "An operator has blocked this machine: it may not be enrolled.",
-            machine_id=machine_id,
-        )
+        detail = "An operator has blocked this machine: it may not be enrolled."
+        super().__init__(detail, machine_id=machine_id)
 
 
 class WrongMachine(Forbidden):
@@ -203,9 +201,8 @@ class UnknownAgent(Problem):
     title = "No such machine"
 
     def __init__(self, machine_id: str) -> None:
-        super().__init__(
-            "No machine with this id has ever been enrolled.", machine_id=machine_id
-        )
+        detail = "No machine with this id has ever been enrolled."
+        super().__init__(detail, machine_id=machine_id)
 
 
 class UnknownEnrollmentToken(Problem):
@@ -272,9 +269,8 @@ class TooManyRotations(Problem):
     title = "The machine has rotated its token too often"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            "This machine has rotated its token too often; its tokens stay valid."
-        )
+        detail = "This machine has rotated its token too often; its tokens stay valid."
+        super().__init__(detail)
         self.retry_after = retry_after
 
     def headers(self) -> dict[str, str]:
