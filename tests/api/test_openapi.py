@@ -504,7 +504,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     naming = {"name": "Nadia, helpdesk", "role": "viewer"}
     named = check(operator.post("/operators", naming), "POST", "/operators")
     for asking in (operator, Api(client, named.json["token"])):
-        check(asking.get("/operators/self"), "GET", "/operators/self")
+        check(asking.get("/whoami"), "GET", "/whoami")
     check(operator.get("/operators"), "GET", "/operators")
     revoked = operator.request("DELETE", "/operators/1")
     check(revoked, "DELETE", "/operators/{operator_id}")

@@ -44,7 +44,7 @@ MATRIX = {
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),
     ("GET", "/operators"): ("operator",),
-    ("GET", "/operators/self"): ("operator",),
+    ("GET", "/whoami"): ("operator",),
     ("POST", "/operators"): ("operator",),
     ("DELETE", "/operators/1"): ("operator",),
     ("GET", "/openapi.json"): ("operator", "installer", "agent"),

@@ -279,7 +279,7 @@ def test_an_operator_whose_name_names_the_person_forgets_it_and_may_go_on(
     ]
     told = operator.get("/events?event=operator_revoked").json["events"]
     assert told[0]["detail"]["name"] is None
-    assert caller.get("/operators/self").json["name"] is None
+    assert caller.get("/whoami").json["name"] is None
     caller.post("/machines/PC-1/release")
     newest = operator.get("/events").json["events"][0]
     assert newest["event"] == "released" and "user" not in newest["actor"]

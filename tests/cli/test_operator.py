@@ -51,7 +51,7 @@ def test_a_script_takes_the_token(client, engine):
     token = result.stdout[1:-1]
     assert result.stdout == f"<{token}>"
     assert "It is shown once" in result.stderr
-    assert Api(client, token).get("/operators/self").json["name"] == "Zoe"
+    assert Api(client, token).get("/whoami").json["name"] == "Zoe"
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])

@@ -174,7 +174,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         ok(operator.request("DELETE", "/enrollment-tokens/1"))
         named = {"name": "zoe@example.com", "role": "viewer"}
         viewer = Api(operator.client, ok(operator.post("/operators", named))["token"])
-        ok(viewer.get("/operators/self"))
+        ok(viewer.get("/whoami"))
         ok(operator.get("/operators"))
         ok(operator.request("DELETE", "/operators/1"))
         ok(operator.get("/fleet?machine_id=PC-1&q=a&version=1&silent_for=1h"))

@@ -23,7 +23,7 @@ def list_operators() -> Response:
     return json_response({"operators": listed})
 
 
-@blueprint.get("/operators/self")
+@blueprint.get("/whoami")
 @admits("operator", "viewer")
 def show_caller() -> Response:
     """Show who asks, and what their role is."""
