@@ -165,6 +165,26 @@ def test_a_guard_that_compares_tokens_lets_agents_in_as_the_host_says(host):
     assert statuses(client, "wrong") == [200, 401, 401, 401]
 
 
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("viewer", [200, 401, 401, 403]),
+        ("operator", [200, 200, 200, 400]),
+        ("admin", [200, 200, 200, 400]),
+    ],
+)
+def test_such_a_guard_lets_operators_in_and_no_viewer(host, role, expected):
+    (module,) = host("A host that guards every request")
+    add_routes(module["app"])
+    client = module["app"].test_client()
+    admin = Api(client, OPERATOR_TOKEN)
+    made = admin.post("/operators", {"name": "Nadia", "role": role}).json
+
+    assert statuses(client, made["token"]) == expected
+    admin.request("DELETE", f"/operators/{made['id']}")
+    assert statuses(client, made["token"]) == [200, 401, 401, 401]
+
+
 #: Ways to register the blueprint, for which Flask gives it another name.
 NESTED = """
 from flask import Blueprint
