@@ -31,6 +31,7 @@ from ..storage.agent_tokens import AgentTokens
 from ..storage.enrollment_tokens import EnrollmentTokens
 from ..storage.operators import Operators
 from ..storage.unit_of_work import UnitOfWork
+from .noting import noting
 from .principals import Principal, operator_of
 
 
@@ -134,7 +135,8 @@ def _operator(unit: UnitOfWork, token_hash: str) -> Principal:
     if found["state"] == "expired":
         raise TokenExpired("This operator's token has expired.")
     if not unit.dialect.in_transaction(unit.session):
-        operators.note_use(found)
+        with noting(unit, "The use of an operator's token"):
+            operators.note_use(found)
     return operator_of(found["role"], found["name"] or None, found["id"])  # erased
 
 
