@@ -6,6 +6,7 @@ import { confirm, showSecret } from "./dialogs.js";
 import { button, el, field, foreign, select } from "./dom.js";
 import { dateTime } from "./format.js";
 import { phrase, t } from "./i18n.js";
+import { mayChange } from "./who.js";
 
 const LONGEST_REASON = 500;
 const MUTES = [1, 7, 14, 30, 90]; // days
@@ -25,6 +26,7 @@ export function actionButtons(agent, states, released, done) {
 }
 
 function offered({ machine_id: machine, status }, states, released) {
+  if (!mayChange()) return [];
   const isActive = status === "active";
   const bye = isActive ? [["uninstall", uninstall]] : [];
   if (!fitsPath(machine)) return bye;
@@ -121,7 +123,8 @@ function becauseOf(name, machine, send) {
   });
 }
 
-function sending(name, machine, send, how = {}) {
+// Ask, send, and resolve to what is then said of `machine`.
+export function sending(name, machine, send, how = {}) {
   const act = async () => {
     await send();
     return said(name, machine);

@@ -11,8 +11,10 @@ import { t } from "./i18n.js";
 import { languageSwitch } from "./languages.js";
 import { MachinePanel } from "./machine.js";
 import { MachinesView } from "./machines.js";
+import { OperatorsView } from "./operators.js";
 import { token } from "./session.js";
 import { TokensView } from "./tokens.js";
+import * as who from "./who.js";
 
 const EVERY = 30_000; // milliseconds
 
@@ -28,10 +30,12 @@ export function showFleet(start, leave) {
     attention: new AttentionView(() => refresh()),
     history: new HistoryView(),
     tokens: new TokensView(),
+    operators: new OperatorsView(),
   };
   const panel = new MachinePanel(() => refresh());
   const main = el("main", { id: "content", tabindex: "-1" });
   const nav = el("nav", { "aria-label": t("nav") });
+  const person = el("span", { class: "person" });
   let asked = new AbortController();
   let shown = null;
 
@@ -48,6 +52,7 @@ export function showFleet(start, leave) {
       ),
       nav,
       freshness.element,
+      person,
       languageSwitch(start),
       token() !== null && button(t("sign_out"), () => leave(), { class: "quiet" }),
     ),
@@ -58,11 +63,13 @@ export function showFleet(start, leave) {
 
   function showState() {
     const { view, machine } = state();
-    const name = view in views ? view : "machines";
+    person.textContent = who.name() === null ? "" : t("signed_in", { name: visible(who.name()) });
+    const offered = Object.keys(views).filter((each) => each !== "operators" || who.mayMakeOperators());
+    const name = offered.includes(view) ? view : "machines";
     if (name !== shown) main.replaceChildren(views[name].element);
     shown = name;
     nav.replaceChildren(
-      ...Object.keys(views).map((each) =>
+      ...offered.map((each) =>
         el(
           "a",
           { ...tab(each), "aria-current": each === name ? "page" : null },
@@ -83,6 +90,10 @@ export function showFleet(start, leave) {
     const { signal } = asked;
     freshness.asking();
     try {
+      if (!who.isKnown()) {
+        await who.learn(signal);
+        showState();
+      }
       await Promise.all([views[shown].refresh(signal), panel.refresh(signal)]);
       if (!signal.aborted) freshness.answered();
     } catch (failure) {

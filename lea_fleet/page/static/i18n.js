@@ -1,12 +1,18 @@
 // The texts of the page in the reader's language.
 
 import en from "./en.js";
+import enActions from "./en_actions.js";
 import enEvents from "./en_events.js";
 import fr from "./fr.js";
+import frActions from "./fr_actions.js";
 import frEvents from "./fr_events.js";
 
-// Beside the texts of the page, the words for events, alerts and refusals.
-const CATALOGUES = { en: { ...en, ...enEvents }, fr: { ...fr, ...frEvents } };
+// Beside the texts of the page, those of the actions on machines, and the words for
+// events, alerts and refusals.
+const CATALOGUES = {
+  en: { ...en, ...enActions, ...enEvents },
+  fr: { ...fr, ...frActions, ...frEvents },
+};
 const KEPT = "lea_fleet_language";
 
 export const LANGUAGES = { en: "English", fr: "Français" };

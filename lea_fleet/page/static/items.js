@@ -2,6 +2,7 @@
 
 import { leadsTo } from "./address.js";
 import { button, el, foreign } from "./dom.js";
+import { mayChange } from "./who.js";
 
 // `main` and `lines` are lists of text and elements.
 export function item(main, lines, buttons = []) {
@@ -22,8 +23,9 @@ export function machineLink(machine, key) {
   );
 }
 
-// A button that runs an action on a machine.
+// A button that runs an action on a machine, for those who may change it.
 export function actionButton(label, machine, act, action, attributes = {}) {
+  if (!mayChange()) return [];
   return button(label, () => act(() => action(machine)), {
     ...attributes,
     "aria-label": `${label}: ${machine}`,

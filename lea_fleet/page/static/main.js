@@ -4,6 +4,7 @@ import { follow } from "./address.js";
 import { showFleet } from "./fleet.js";
 import { language, t } from "./i18n.js";
 import { isSignedIn, signOut } from "./session.js";
+import { forget } from "./who.js";
 import { showSignIn } from "./signin.js";
 
 let stop = () => {};
@@ -20,6 +21,7 @@ function start(reason) {
 // Go back to the sign-in, with the failure that is the reason.
 function leave(reason) {
   signOut();
+  forget();
   start(reason);
 }
 

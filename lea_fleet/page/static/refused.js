@@ -9,6 +9,7 @@ import { inOneLine } from "./failures.js";
 import { timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
 import { actionButton, item, machineLink } from "./items.js";
+import { mayChange } from "./who.js";
 
 const OPERATOR = 0; // stands for the operator's token
 const NAMED = 10; // machines that a question names
@@ -20,7 +21,7 @@ export const refused = {
   items: ({ refusals }, act) => refusals.map((each) => line(each, act)),
   above: ({ refusals }, act) => {
     const waiting = releasable(refusals);
-    if (waiting.length < 2) return [];
+    if (waiting.length < 2 || !mayChange()) return [];
     const label = t("refused.all", { n: waiting.length });
     return [button(label, () => act(() => allowAll(waiting)), { class: "primary", data: { key: "all" } })];
   },

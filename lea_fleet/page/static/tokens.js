@@ -6,6 +6,7 @@ import { button, el, field, foreign, replaceKeepingFocus, select } from "./dom.j
 import { explain } from "./failures.js";
 import { time, timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
+import { mayChange } from "./who.js";
 
 const COLUMNS = ["id", "label", "state", "uses", "expires", "created", "action"];
 const MOST_USES = 1_000_000;
@@ -34,21 +35,22 @@ export class TokensView {
       this.rows,
     );
     this.nothing = el("div", { class: "nothing", hidden: true });
+    this.form = el(
+      "form",
+      { class: "card new-token", novalidate: true, on: { submit: (event) => this.#onSubmit(event) } },
+      el("h2", {}, t("tokens.new")),
+      field(t("tokens.label"), this.label, t("tokens.label.hint")),
+      field(t("tokens.expires"), this.expires),
+      field(t("tokens.uses"), this.uses),
+      el("button", { type: "submit", class: "primary" }, t("tokens.create")),
+      this.said,
+    );
     this.element = el(
       "div",
       { class: "view" },
       el("h1", {}, t("tokens.title")),
       el("p", { class: "lead" }, t("tokens.lead")),
-      el(
-        "form",
-        { class: "card new-token", novalidate: true, on: { submit: (event) => this.#onSubmit(event) } },
-        el("h2", {}, t("tokens.new")),
-        field(t("tokens.label"), this.label, t("tokens.label.hint")),
-        field(t("tokens.expires"), this.expires),
-        field(t("tokens.uses"), this.uses),
-        el("button", { type: "submit", class: "primary" }, t("tokens.create")),
-        this.said,
-      ),
+      this.form,
       el("div", { class: "card tokens" }, this.table, this.nothing),
     );
     this.nothing.append(
@@ -61,6 +63,7 @@ export class TokensView {
 
   async refresh(signal) {
     const { enrollment_tokens: tokens } = await get("/enrollment-tokens", { signal });
+    this.form.hidden = !mayChange();
     this.table.hidden = tokens.length === 0;
     this.nothing.hidden = tokens.length > 0;
     replaceKeepingFocus(this.rows, tokens.map((token) => this.#row(token)));
@@ -87,7 +90,7 @@ export class TokensView {
       cell("uses", t("tokens.used", { uses, most })),
       cell("expires", ends),
       cell("created", timeAgo(token.created_at)),
-      cell("action", state === "revoked" ? "" : revoke),
+      cell("action", state === "revoked" || !mayChange() ? "" : revoke),
     );
   }
 

@@ -1,0 +1,31 @@
+// Who is signed in, and what they may do. The server decides; the page only leaves out
+// what it would refuse.
+
+import { get } from "./api.js";
+
+let self = null;
+
+export async function learn(signal) {
+  self = await get("/operators/self", { signal });
+}
+
+// Forget it, when somebody else signs in.
+export function forget() {
+  self = null;
+}
+
+export function isKnown() {
+  return self !== null;
+}
+
+export function name() {
+  return self?.name ?? null;
+}
+
+export function mayChange() {
+  return self !== null && self.role !== "viewer";
+}
+
+export function mayMakeOperators() {
+  return self?.role === "admin";
+}
