@@ -7,7 +7,7 @@ so that a slow client does not keep a snapshot of the database open.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Any, NamedTuple
@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 from ..core.csv.writing import write_events, write_table
 from ..core.event_filter import EventFilter
 from ..core.listing import STATUSES, Page, PageReader, Rows
+from ..core.privacy.hiding import hide, hide_event
 from ..core.problems import DatabaseUnavailable
 from ..core.rows import Event
 from ..core.temporary import REMEDY, TemporaryFile
@@ -38,10 +39,11 @@ class Document(NamedTuple):
 
 
 def fleet_as_json(
-    unit: UnitOfWork, page: Page, *, with_totals: bool = True
+    unit: UnitOfWork, page: Page, *, with_totals: bool = True, hides: bool = False
 ) -> Document:
     """Write a listing as JSON in UTF-8: a list for each status, totals and cursor.
 
+    With *hides*, without personal data.
     Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     listing = Listing(unit)
@@ -50,7 +52,8 @@ def fleet_as_json(
         for status in STATUSES:
             file.write(b"{" if status == STATUSES[0] else b",")
             file.write(f'"{status}":['.encode())
-            _write_objects(file, reader.of_status(status))
+            batches = reader.of_status(status)
+            _write_objects(file, _hidden(batches) if hides else batches)
             file.write(b"]")
         next_cursor = listing.next_cursor(reader, page.wanted)
         members: dict[str, Any] = {}
@@ -64,15 +67,19 @@ def fleet_as_json(
     return Document(file, next_cursor)
 
 
-def fleet_as_csv(unit: UnitOfWork, page: Page, *, delimiter: str) -> Document:
+def fleet_as_csv(
+    unit: UnitOfWork, page: Page, *, delimiter: str, hides: bool = False
+) -> Document:
     """Write a listing as CSV for a spreadsheet; see :mod:`core.csv.writing`.
 
+    With *hides*, without personal data.
     Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     listing = Listing(unit)
     reader = PageReader(partial(listing.batches, SELECT), page)
     with spooled() as file, unit.snapshot():
-        write_table(file, map(agent_of, reader.rows()), delimiter)
+        agents: Iterable[Mapping[str, Any]] = map(agent_of, reader.rows())
+        write_table(file, map(hide, agents) if hides else agents, delimiter)
         next_cursor = listing.next_cursor(reader, page.wanted)
     return Document(file, next_cursor)
 
@@ -84,9 +91,11 @@ def events_as_csv(
     limit: int | None,
     before: int | None,
     delimiter: str,
+    hides: bool = False,
 ) -> Document:
     """Write events as CSV for a spreadsheet: a page, or all if there is no *limit*.
 
+    With *hides*, without personal data.
     Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     events, next_event = Events(unit), None
@@ -95,7 +104,7 @@ def events_as_csv(
             found: Iterable[Event] = events.each(wanted, before=before)
         else:
             found, next_event = events.find(wanted, limit=limit, before=before)
-        write_events(file, found, delimiter)
+        write_events(file, map(hide_event, found) if hides else found, delimiter)
     return Document(file, None if next_event is None else str(next_event))
 
 
@@ -123,6 +132,17 @@ def spooled() -> Iterator[IO[bytes]]:
 def _discard(file: IO[bytes]) -> None:
     with suppress(OSError):  # closing tries to write the rest again
         file.close()
+
+
+def _hidden(batches: Iterator[Rows]) -> Iterator[Rows]:
+    for batch in batches:
+        yield [
+            (
+                row_id,
+                json.dumps(hide(json.loads(body.decode("utf-8", "replace")))).encode(),
+            )
+            for row_id, body in batch
+        ]
 
 
 def _write_objects(file: IO[bytes], batches: Iterator[Rows]) -> None:

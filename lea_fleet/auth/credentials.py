@@ -137,7 +137,12 @@ def _operator(unit: UnitOfWork, token_hash: str) -> Principal:
     if not unit.dialect.in_transaction(unit.session):
         with noting(unit, "The use of an operator's token"):
             operators.note_use(found)
-    return operator_of(found["role"], found["name"] or None, found["id"])  # erased
+    return operator_of(
+        found["role"],
+        found["name"] or None,  # erased
+        found["id"],
+        hides_personal=not found["personal"],
+    )
 
 
 def issue_token(

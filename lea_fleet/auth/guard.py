@@ -160,6 +160,22 @@ def caller() -> Principal:
     return principal
 
 
+def hides_personal(*asked: object) -> bool:
+    """Tell whether the caller is shown no personal data.
+
+    Raises InsufficientScope if it has *asked* for some: by a search, a filter or an
+    order that would tell it all the same.
+    """
+    if not caller().hides_personal:
+        return False
+    if any(asked):
+        raise InsufficientScope(
+            "This token is shown no personal data, and can neither search for it nor"
+            " filter or sort by it."
+        )
+    return True
+
+
 def holds_operator_token() -> bool:
     """Tell whether the caller holds RPA_API_TOKEN itself."""
     principal = auth.current_user()

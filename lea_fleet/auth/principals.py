@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple, cast
 
 from ..core.machine import PERSONAL, personal_in
+from ..core.privacy.hiding import hide
 from ..core.rows import Agent, AgentToken
 
 Role = Literal[
@@ -24,7 +25,7 @@ class Principal(NamedTuple):
     *machine_id* is the agent's own. *enrollment_token* is the id of an installer's
     token. *user* is the name of an operator, if it is known, and *operator* the id of
     an operator's own token. *agent* is an agent's token and machine, as read when the
-    token was resolved.
+    token was resolved. *hides_personal* is whether a viewer sees no personal data.
     """
 
     role: Role
@@ -34,6 +35,7 @@ class Principal(NamedTuple):
     agent: AgentToken | None = None
     operator: int | None = None
     is_admin: bool = False
+    hides_personal: bool = False
 
     def __repr__(self) -> str:
         """Show the caller, without the machine's user."""
@@ -64,13 +66,20 @@ class Principal(NamedTuple):
         return self.role if self.user is None else f"{self.role}:{self.user}"
 
 
-def operator_of(role: str, name: str | None, operator: int | None = None) -> Principal:
+def operator_of(
+    role: str,
+    name: str | None,
+    operator: int | None = None,
+    *,
+    hides_personal: bool = False,
+) -> Principal:
     """Return the principal of an operator with a *role* of OPERATOR_ROLES."""
     return Principal(
         "viewer" if role == "viewer" else "operator",
         user=name,
         operator=operator,
         is_admin=role == "admin",
+        hides_personal=hides_personal,
     )
 
 
@@ -84,6 +93,8 @@ def visible_to(
     machine passes from one person to another, and an operator may have stored the rest.
     The values are those that were read with the token: *agent* may be a later state.
     """
+    if principal.hides_personal:
+        return cast(Agent, hide(agent))
     if principal.sees_fleet:
         return agent
     token: Mapping[str, Any] | None = principal.agent

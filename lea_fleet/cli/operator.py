@@ -62,6 +62,11 @@ def operator_group() -> None:
     type=DurationType(never=True),
     help="How long the token is valid: 12h, 90d, never.",
 )
+@click.option(
+    "--no-personal",
+    is_flag=True,
+    help="Show a viewer no names, e-mail addresses, hostnames and reasons.",
+)
 @create_option
 @dry_run_option
 @json_option
@@ -70,6 +75,7 @@ def create_command(
     name: str | None,
     role: str,
     expires: float | None,
+    no_personal: bool,
     create: bool,
     dry_run: bool,
     as_json: bool,
@@ -86,13 +92,19 @@ def create_command(
     """
     if not name:
         raise click.UsageError("Give the operator a name.")
+    if no_personal and role != "viewer":
+        raise click.UsageError("Only a viewer can do without personal data.")
     token = tokens.new_operator_token()
     opened = open_or_begin_for_change(dry_run, create)
     with answer() as begin, opened as repository:
         for attempt in attempts(repository.unit):
             with attempt, tried(dry_run, repository.transaction()):
                 made = Operators(repository.unit).create(
-                    token, name=name, role=role, lifetime=expires
+                    token,
+                    name=name,
+                    role=role,
+                    lifetime=expires,
+                    personal=not no_personal,
                 )
                 about = _summary(made)
                 said, secret = shown_once(about, "token", token, dry_run)
@@ -159,7 +171,12 @@ def revoke_command(operator_id: int, yes: bool, dry_run: bool, as_json: bool) ->
 def _summary(operator: Operator) -> str:
     """Describe a new operator in one line, without the token."""
     name, expires = printable(operator["name"]), operator["expires_at"] or "never"
-    return f"Operator {operator['id']}, {name}, {operator['role']}, expires: {expires}."
+    role = _role(operator)
+    return f"Operator {operator['id']}, {name}, {role}, expires: {expires}."
+
+
+def _role(operator: Operator) -> str:
+    return operator["role"] if operator["personal"] else "viewer, no personal data"
 
 
 def _row(operator: Operator) -> list[str]:
@@ -167,7 +184,7 @@ def _row(operator: Operator) -> list[str]:
     return [
         str(operator["id"]),
         printable(operator["name"] or "-"),
-        operator["role"],
+        _role(operator),
         at(operator["created_at"])[:10],
         at(operator["expires_at"] or "never")[:10],
         at(operator["last_used_at"] or "never")[:16],

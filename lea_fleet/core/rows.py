@@ -80,12 +80,14 @@ class EnrollmentToken(TypedDict):
 class Operator(TypedDict):
     """The token of an operator with a name; ``role`` is one of OPERATOR_ROLES.
 
+    ``personal`` is whether personal data is shown, which it is to all but some viewers.
     ``last_used_at`` is at most an hour behind. ``state`` is one of OPERATOR_STATES.
     """
 
     id: int
     name: str
     role: str
+    personal: bool
     created_at: str
     expires_at: str | None
     last_used_at: str | None

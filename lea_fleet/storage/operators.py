@@ -17,6 +17,7 @@ _COLUMNS = (
     "id",
     "name",
     "role",
+    "personal",
     "created_at",
     "expires_at",
     "last_used_at",
@@ -29,8 +30,9 @@ _SELECT = f"""SELECT {', '.join(_COLUMNS)}, CASE
   END AS state
   FROM lea_fleet_operators"""
 _INSERT = (
-    "INSERT INTO lea_fleet_operators (token_hash, name, role, created_at, expires_at)"
-    " VALUES (:token_hash, :name, :role, :now, :expires_at) RETURNING id"
+    "INSERT INTO lea_fleet_operators"
+    " (token_hash, name, role, personal, created_at, expires_at)"
+    " VALUES (:token_hash, :name, :role, :personal, :now, :expires_at) RETURNING id"
 )
 _USE = (
     "UPDATE lea_fleet_operators SET last_used_at = :now WHERE id = :id"
@@ -58,11 +60,18 @@ class Operators(Repository):
         return found[0]
 
     def create(
-        self, token: str, *, name: str, role: str, lifetime: float | None
+        self,
+        token: str,
+        *,
+        name: str,
+        role: str,
+        lifetime: float | None,
+        personal: bool = True,
     ) -> Operator:
         """Store the hash of a new *token*, and return its row.
 
-        *lifetime* is in seconds, or None for a token that never expires. Raises
+        *lifetime* is in seconds, or None for a token that never expires; *personal* is
+        whether personal data is shown, which only a viewer can do without. Raises
         ValueError for a token that new_operator_token() has not made, and for a name,
         role or lifetime that the API would refuse.
         """
@@ -70,6 +79,8 @@ class Operators(Repository):
             raise ValueError("An operator's token is made by new_operator_token().")
         if not name or role not in OPERATOR_ROLES:
             raise ValueError("The name or the role of this operator is not valid.")
+        if not personal and role != "viewer":
+            raise ValueError("Without personal data is not valid but for a viewer.")
         if lifetime is not None and not 0 < lifetime <= LONGEST_DURATION:
             raise ValueError("The lifetime of this token is not valid.")
         unit = self._unit
@@ -79,6 +90,7 @@ class Operators(Repository):
                 "token_hash": hash_token(token.encode()),
                 "name": name,
                 "role": role,
+                "personal": personal,
                 "now": unit.timestamp,
                 "expires_at": expires,
             }
@@ -128,4 +140,7 @@ class Operators(Repository):
             f"{_SELECT} {which}", {"now": self._unit.timestamp, **values}
         )
         names = (*_COLUMNS, "state")
-        return [cast(Operator, dict(zip(names, row))) for row in rows]
+        found = [dict(zip(names, row)) for row in rows]
+        return [
+            cast(Operator, {**row, "personal": bool(row["personal"])}) for row in found
+        ]

@@ -55,7 +55,8 @@ TABLES = (
     ),
     _table(
         "lea_fleet_operators",
-        "id token_hash name role created_at expires_at last_used_at revoked_at",
+        "id token_hash name role personal created_at expires_at last_used_at"
+        " revoked_at",
     ),
     _table(
         "lea_fleet_enrollments", "machine_id enrolled_at status credential key_hash"
@@ -100,7 +101,8 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 #: The columns that are whole numbers, or truth values; the others are text.
 NUMBERS = frozenset(
     "id pending replaced said max_uses uses noted seconds refused events hour machines"
-    " counts lowest alert_id attempts enrollment_token rotated_by_agent".split()
+    " counts lowest alert_id attempts enrollment_token rotated_by_agent"
+    " personal".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

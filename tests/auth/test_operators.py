@@ -101,6 +101,79 @@ def test_no_answer_to_a_viewer_holds_a_secret(app, operator, named):
             assert not any(secret in text for secret in secrets), path
 
 
+@pytest.fixture
+def secretive(operator, named):
+    """A viewer without personal data, of a fleet with some in every place."""
+    installer = operator.installer(label="for ZOE-label")
+    details = {
+        "user_name": "ZOE Lefevre",
+        "user_email": "ZOE@example.com",
+        "user_id": "S-1-ZOE",
+        "hostname": "PC-OF-ZOE",
+    }
+    agent = installer.enroll("PC-1", **details)
+    agent.heartbeat(hostname="PC2-OF-ZOE", user_name="ZOE L.")
+    operator.uninstall("PC-1", reason="ZOE has left")
+    operator.post("/machines/PC-1/block", {"reason": "ZOE stole it"})
+    installer.post("/enroll", {"machine_id": "PC-1", **details})
+    installer.enroll("PC-2", **details)
+    named("operator", name="ZOE the boss").enroll("PC-3")
+    return named("viewer", name="Audit", personal=False)
+
+
+def test_no_answer_shows_such_a_viewer_personal_data(app, operator, secretive):
+    """By any route; and each is there for the operator, so that the test can fail."""
+    shown = set()
+    for method, path in walked(app):
+        if method != "GET" or path in ("/operators", "/openapi.json"):
+            continue
+        for query in ("", "?format=csv") if path in ("/fleet", "/events") else ("",):
+            hidden = secretive.get(path + query)
+            assert hidden.status_code == 200
+            assert "ZOE" not in hidden.text and "127.0.0.1" not in hidden.text, path
+            if "ZOE" in operator.get(path + query).text:
+                shown.add(path)
+
+    assert shown == {
+        "/fleet",
+        "/events",
+        "/machines/PC-1",
+        "/machines/PC-1/events",
+        "/refusals",
+        "/blocks",
+        "/enrollment-tokens",
+    }
+    (listed,) = secretive.get("/fleet?machine_id=PC-2").json["active"]
+    assert (listed["user_name"], listed["version"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fleet?q=zoe",
+        "/fleet?sort=user_name",
+        "/fleet?sort=-hostname&format=csv",
+        "/events?actor=ZOE+the+boss",
+        "/events?actor=127.0.0.1",
+    ],
+)
+def test_such_a_viewer_finds_nobody_by_a_search_either(secretive, path):
+    assert_problem(secretive.get(path), *FORBIDDEN)
+
+
+def test_such_a_viewer_finds_machines_and_events_otherwise(secretive):
+    assert secretive.get("/fleet?sort=version&presence=online").status_code == 200
+    events = secretive.get("/events?actor=installer&event=enrolled").json["events"]
+    assert [event["machine_id"] for event in events] == ["PC-2", "PC-1"]
+    assert events[0]["actor"] == {"role": "installer", "enrollment_token": 1}
+
+
+@pytest.mark.parametrize("role", ["operator", "admin"])
+def test_whoever_changes_machines_sees_personal_data(operator, role):
+    body = {"name": "N", "role": role, "personal": False}
+    assert_problem(operator.post("/operators", body), 400, "invalid_field")
+
+
 WRITES = [
     ("POST", "/enroll"),
     ("POST", "/uninstall"),
@@ -229,10 +302,16 @@ def test_who_asks_is_told_its_role(operator, named):
     assert operator.get("/operators/self").json == {
         "name": None,
         "role": "admin",
+        "personal": True,
         "expires_at": None,
     }
-    told = named("viewer", name="Audit", expires="never").get("/operators/self").json
-    assert told == {"name": "Audit", "role": "viewer", "expires_at": None}
+    audit = named("viewer", name="Audit", expires="never", personal=False)
+    assert audit.get("/operators/self").json == {
+        "name": "Audit",
+        "role": "viewer",
+        "personal": False,
+        "expires_at": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,7 @@ class OperatorPayload(NamedTuple):
     name: str
     role: str
     lifetime: float | None
+    personal: bool
 
 
 def operator_payload(body: bytes) -> OperatorPayload:
@@ -204,7 +205,10 @@ def operator_payload(body: bytes) -> OperatorPayload:
         members.text("name", LONGEST_DETAIL) or members.refuse("name", "is required"),
         members.choice("role", OPERATOR_ROLES) or members.refuse("role", "is required"),
         members.duration("expires", default=OPERATOR_LIFETIME),
+        members.boolean("personal", default=True),
     )
+    if not payload.personal and payload.role != "viewer":
+        members.refuse("personal", "can be false for a viewer only")
     members.check()
     return payload
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Response
 
 from ...app.state import current_state
-from ...auth.guard import acting_repository, admits
+from ...auth.guard import acting_repository, admits, hides_personal
 from ...core import tokens
+from ...core.privacy.hiding import hide
 from ..blueprint import blueprint
 from ..payloads.bodies import enrollment_token_payload, no_payload
 from ..requests import body, numbered
@@ -18,7 +19,8 @@ from ..responses import json_response
 def list_enrollment_tokens() -> Response:
     """List the enrollment tokens, newest first, without the secrets."""
     listed = acting_repository().enrollment_tokens.list()
-    return json_response({"enrollment_tokens": listed})
+    shown = [*map(hide, listed)] if hides_personal() else listed
+    return json_response({"enrollment_tokens": shown})
 
 
 @blueprint.post("/enrollment-tokens")

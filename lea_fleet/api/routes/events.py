@@ -6,8 +6,10 @@ from flask import Response
 
 from ...app.database import get_unit
 from ...app.state import current_state
-from ...auth.guard import admits
+from ...auth.guard import admits, hides_personal
+from ...core.events import ROLES
 from ...core.limits import DEFAULT_EVENTS
+from ...core.privacy.hiding import hide_event
 from ...storage.events import Events
 from ..blueprint import blueprint
 from ..documents import events_as_csv
@@ -21,6 +23,7 @@ from ..responses import csv_response, json_response
 def history() -> Response:
     """List the events of all machines and of none, newest first, as JSON or CSV."""
     query = history_query(parameters())
+    hides = hides_personal(query.wanted.actor not in (None, *ROLES))
     unit = get_unit(current_state())
     cursor: str | None
     if query.format == "csv" or (query.format is None and prefers_csv()):
@@ -30,6 +33,7 @@ def history() -> Response:
             limit=query.limit,
             before=query.before,
             delimiter=query.delimiter,
+            hides=hides,
         )
         cursor = document.next_cursor
         response = csv_response(document.file, "events")
@@ -38,7 +42,8 @@ def history() -> Response:
             query.wanted, limit=query.limit or DEFAULT_EVENTS, before=query.before
         )
         cursor = None if older is None else str(older)
-        response = json_response({"events": events, "next_cursor": cursor})
+        shown = [*map(hide_event, events)] if hides else events
+        response = json_response({"events": shown, "next_cursor": cursor})
     response.vary.add("Accept")
     if cursor is not None:
         response.headers["Link"] = f'<{next_page(cursor)}>; rel="next"'

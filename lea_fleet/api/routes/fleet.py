@@ -6,7 +6,8 @@ from flask import Response
 
 from ...app.database import get_unit
 from ...app.state import current_state
-from ...auth.guard import admits
+from ...auth.guard import admits, hides_personal
+from ...core.machine import PERSONAL
 from ...storage.summary import Summary
 from ..blueprint import blueprint
 from ..documents import fleet_as_csv, fleet_as_json
@@ -20,12 +21,18 @@ from ..responses import csv_response, file_response, json_response
 def fleet() -> Response:
     """List machines, filtered, sorted and paged, as JSON or CSV."""
     query = fleet_query(parameters())
+    wanted = query.page.wanted
+    hides = hides_personal(wanted.q, wanted.sort_name in PERSONAL)
     unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
-        document = fleet_as_csv(unit, query.page, delimiter=query.delimiter)
+        document = fleet_as_csv(
+            unit, query.page, delimiter=query.delimiter, hides=hides
+        )
         response = csv_response(document.file, "fleet")
     else:
-        document = fleet_as_json(unit, query.page, with_totals=query.with_totals)
+        document = fleet_as_json(
+            unit, query.page, with_totals=query.with_totals, hides=hides
+        )
         response = file_response(document.file, "application/json")
     response.vary.add("Accept")
     if document.next_cursor is not None:

@@ -9,9 +9,17 @@ from flask import Response
 from ...app.database import get_unit
 from ...app.signals import agent_seen, send
 from ...app.state import FleetState, current_state
-from ...auth.guard import acting_repository, admits, caller, confirm, target
+from ...auth.guard import (
+    acting_repository,
+    admits,
+    caller,
+    confirm,
+    hides_personal,
+    target,
+)
 from ...auth.principals import Principal, visible_to
 from ...core import clock
+from ...core.privacy.hiding import hide, hide_event
 from ...core.problems import TooManyRotations
 from ...core.rows import Agent, KnownMachine
 from ...core.tokens import new_agent_token
@@ -103,7 +111,10 @@ def machine(machine_id: str) -> Response:
     agent = repository.require(target(principal, machine_id))
     shown = {"agent": visible_to(principal, agent)}
     if principal.sees_fleet:
-        shown |= repository.states.of(agent)
+        states = repository.states.of(agent)
+        if hides_personal() and states["block"]:
+            states["block"] = hide(states["block"])
+        shown |= states
     return json_response(shown)
 
 
@@ -122,7 +133,7 @@ def events(machine_id: str) -> Response:
             "machine_id": agent["machine_id"],
             "events": [
                 {name: value for name, value in event.items() if name != "machine_id"}
-                for event in page
+                for event in (map(hide_event, page) if hides_personal() else page)
             ],
             "next_cursor": None if next_cursor is None else str(next_cursor),
         }

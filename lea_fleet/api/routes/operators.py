@@ -34,7 +34,12 @@ def show_caller() -> Response:
         known = Operators(get_unit(current_state())).require(principal.operator)
     expires_at = None if known is None else known["expires_at"]
     return json_response(
-        {"name": principal.user, "role": role, "expires_at": expires_at}
+        {
+            "name": principal.user,
+            "role": role,
+            "personal": not principal.hides_personal,
+            "expires_at": expires_at,
+        }
     )
 
 
@@ -45,7 +50,11 @@ def create_operator() -> Response:
     wanted = operator_payload(body(current_state()))
     token = tokens.new_operator_token()
     made = Operators(acting_repository().unit).create(
-        token, name=wanted.name, role=wanted.role, lifetime=wanted.lifetime
+        token,
+        name=wanted.name,
+        role=wanted.role,
+        lifetime=wanted.lifetime,
+        personal=wanted.personal,
     )
     return json_response({"token": token, **made}, 201)
 

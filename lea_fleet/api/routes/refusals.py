@@ -6,8 +6,9 @@ from flask import Response
 
 from ...app.database import get_unit
 from ...app.state import current_state
-from ...auth.guard import admits
+from ...auth.guard import admits, hides_personal
 from ...core.cursors import write_key
+from ...core.privacy.hiding import hide
 from ...storage.refused import Refused
 from ..blueprint import blueprint
 from ..payloads.queries import refused_query
@@ -24,4 +25,5 @@ def refusals() -> Response:
         query.wanted, limit=query.limit, after=query.after
     )
     next_cursor = None if after is None else write_key(*after)
-    return json_response({"refusals": page, "next_cursor": next_cursor})
+    shown = [*map(hide, page)] if hides_personal() else page
+    return json_response({"refusals": shown, "next_cursor": next_cursor})

@@ -6,8 +6,9 @@ from flask import Response
 
 from ...app.repository import AgentRepository
 from ...app.state import current_state
-from ...auth.guard import acting_repository, admits
+from ...auth.guard import acting_repository, admits, hides_personal
 from ...core.cursors import write_key
+from ...core.privacy.hiding import hide
 from ...core.machine import stored_form
 from ..blueprint import blueprint
 from ..payloads.bodies import block_payload, mute_payload, no_payload
@@ -85,7 +86,7 @@ def blocks() -> Response:
     )
     return json_response(
         {
-            "blocks": page,
+            "blocks": [*map(hide, page)] if hides_personal() else page,
             "next_cursor": None if after is None else write_key(*after),
         }
     )

@@ -223,6 +223,8 @@ export default {
   "operators.role.viewer": "Viewer",
   "operators.role.operator": "Operator",
   "operators.role.admin": "Admin",
+  "operators.personal": "Show names, e-mail addresses and hostnames",
+  "operators.no_personal": "no personal data",
   "operators.create": "Create operator",
   "operators.made": "Token of {name}",
   "operators.dates": "Created {created}, expires {expires}",

@@ -4,7 +4,8 @@ import { go, LISTING, state } from "./address.js";
 import { csvButton } from "./csv.js";
 import { button, el, field, select, visible } from "./dom.js";
 import { t } from "./i18n.js";
-import { clear, query } from "./wanted.js";
+import { clear, maySortBy, query } from "./wanted.js";
+import { seesPersonal } from "./who.js";
 
 const PRESENCES = ["online", "offline", "stale", "pending", "uninstalled"];
 const SILENCES = ["1h", "12h", "1d", "7d", "14d", "30d", "90d"];
@@ -30,6 +31,7 @@ export class Filters {
       placeholder: t("list.search.hint"),
       on: { input: () => this.#onInput() },
     });
+    this.searching = field(t("list.search"), this.search);
     this.presences = PRESENCES.map((name) =>
       button(t(`presence.${name}`), () => togglePresence(name), {
         class: "chip",
@@ -59,7 +61,7 @@ export class Filters {
       el(
         "form",
         { role: "search", on: { submit: (event) => event.preventDefault() } },
-        field(t("list.search"), this.search),
+        this.searching,
         el(
           "div",
           { class: "field" },
@@ -93,6 +95,8 @@ export class Filters {
   }
 
   show(summary, totals) {
+    this.searching.hidden = !seesPersonal();
+    for (const option of this.sort.options) option.hidden = !maySortBy(option.value);
     this.versions = summary.by_version.map((each) => each.version).filter(Boolean);
     this.#offerVersions(state().version);
     const found = t("list.found", { n: totals.total });

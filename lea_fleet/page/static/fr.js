@@ -223,6 +223,8 @@ export default {
   "operators.role.viewer": "Lecteur",
   "operators.role.operator": "Opérateur",
   "operators.role.admin": "Administrateur",
+  "operators.personal": "Afficher les noms, adresses e-mail et noms d’hôte",
+  "operators.no_personal": "sans données personnelles",
   "operators.create": "Créer l’opérateur",
   "operators.made": "Jeton de {name}",
   "operators.dates": "Créé {created}, expire le {expires}",

@@ -6,6 +6,7 @@ import { csvButton } from "./csv.js";
 import { button, el, field, foreign, replaceKeepingFocus, select } from "./dom.js";
 import { t, texts } from "./i18n.js";
 import { eventItem } from "./timeline.js";
+import { seesPersonal } from "./who.js";
 
 const LIMIT = 50;
 const PERIODS = ["1h", "12h", "1d", "7d", "30d", "90d"];
@@ -25,6 +26,7 @@ export class HistoryView {
       list: "roles",
       on: { input: () => this.#onInput() },
     });
+    this.acting = field(t("history.actor"), this.actor);
     this.clear = button(t("list.clear"), clear, { class: "quiet clear" });
     this.said = el("p", { class: "said", role: "status" });
     this.story = el("ol", { class: "story fleet" });
@@ -42,7 +44,7 @@ export class HistoryView {
           "form",
           { class: "row", role: "search", on: { submit: (event) => event.preventDefault() } },
           field(t("history.event"), this.event),
-          field(t("history.actor"), this.actor),
+          this.acting,
           el("datalist", { id: "roles" }, ROLES.map((value) => el("option", { value }))),
           field(t("history.since"), this.since),
           this.clear,
@@ -70,6 +72,7 @@ export class HistoryView {
     const page = await get("/events", { query: { ...asked, limit: LIMIT }, signal });
     if (signal?.aborted) return;
     this.answered = JSON.stringify(asked);
+    this.acting.hidden = !seesPersonal();
     this.story.classList.remove("old");
     replaceKeepingFocus(this.story, page.events.map((event) => eventItem(event, about(event))));
     this.nothing.hidden = page.events.length > 0;

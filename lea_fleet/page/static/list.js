@@ -5,7 +5,7 @@ import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
 import { timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
-import { clear, LIMIT, query } from "./wanted.js";
+import { clear, LIMIT, maySortBy, query } from "./wanted.js";
 
 const COLUMNS = ["machine_id", "user_name", "version", "presence", "last_seen_at", "enrolled_at"];
 const DATES = ["last_seen_at", "enrolled_at"];
@@ -53,7 +53,7 @@ export class MachineList {
 
 function head(name) {
   const column = t(`column.${name}`);
-  if (name === "presence") return el("th", { scope: "col", role: "columnheader" }, column);
+  if (name === "presence" || !maySortBy(name)) return el("th", { scope: "col", role: "columnheader" }, column);
   const sort = state().sort || "-enrolled_at";
   const order = { [name]: "ascending", [`-${name}`]: "descending" }[sort] ?? "none";
   // Dates are sorted descending first, text ascending; the default order has no parameter.

@@ -14,8 +14,10 @@ const ROLES = ["viewer", "operator", "admin"];
 export class OperatorsView {
   constructor() {
     this.name = el("input", { id: "name", maxlength: 255, autocomplete: "off" });
-    this.role = select("role", ROLES.map((role) => [role, t(`operators.role.${role}`)]), "viewer");
+    const roles = ROLES.map((role) => [role, t(`operators.role.${role}`)]);
+    this.role = select("role", roles, "viewer", (role) => this.#onRole(role));
     this.expires = select("expires", lifetimes(), "90d");
+    this.personal = el("input", { id: "personal", type: "checkbox", checked: true });
     this.said = el("div", { role: "status" });
     this.list = el("ul", { class: "items" });
     this.nothing = el("p", { class: "hint", hidden: true }, t("operators.none"));
@@ -32,6 +34,7 @@ export class OperatorsView {
         field(t("operators.role"), this.role),
         field(t("tokens.expires"), this.expires),
         el("button", { type: "submit", class: "primary" }, t("operators.create")),
+        el("label", { class: "check" }, this.personal, t("operators.personal")),
         this.said,
       ),
       el("div", { class: "card" }, this.list, this.nothing),
@@ -46,8 +49,15 @@ export class OperatorsView {
     replaceKeepingFocus(this.list, operators.map((operator) => this.#line(operator)));
   }
 
+  // Whoever changes machines sees whose they are.
+  #onRole(role) {
+    this.personal.disabled = role !== "viewer";
+    if (this.personal.disabled) this.personal.checked = true;
+  }
+
   #line(operator) {
     const { id, name, role, state, created_at: created, expires_at: expires, last_used_at: used } = operator;
+    const limit = operator.personal ? "" : ` – ${t("operators.no_personal")}`;
     const revoke = button(t("operators.revoke"), () => this.#revoke(operator), {
       class: "danger-quiet",
       data: { key: String(id) },
@@ -57,7 +67,7 @@ export class OperatorsView {
     return item(
       [el("strong", {}, foreign(name)), " ", el("span", { class: `badge ${state}` }, t(`operators.state.${state}`))],
       [
-        t(`operators.role.${role}`),
+        t(`operators.role.${role}`) + limit,
         phrase(expires ? "operators.dates" : "operators.never_expires", dates),
         used ? phrase("operators.used", { when: timeAgo(used) }) : t("operators.unused"),
       ],
@@ -75,7 +85,8 @@ export class OperatorsView {
       return this.name.focus();
     }
     try {
-      const wanted = { name, role: this.role.value, expires: this.expires.value };
+      const { checked: personal } = this.personal;
+      const wanted = { name, role: this.role.value, personal, expires: this.expires.value };
       const { token } = await post("/operators", wanted);
       this.name.value = "";
       await Promise.all([showSecret(phrase("operators.made", { name: foreign(name) }), token), this.refresh()]);

@@ -1,6 +1,9 @@
 // The query for the list, from the URL.
 
 import { go, LISTING, state } from "./address.js";
+import { seesPersonal } from "./who.js";
+
+const PERSONAL = ["user_name", "user_email", "hostname"];
 
 // Machines per page.
 export const LIMIT = 50;
@@ -10,6 +13,11 @@ export function query() {
   const { cursor, ...all } = state();
   const chosen = Object.fromEntries(LISTING.map((name) => [name, all[name]]));
   return { ...chosen, cursor, limit: LIMIT };
+}
+
+// Whether the list may be sorted so by whoever is signed in.
+export function maySortBy(sort) {
+  return seesPersonal() || !PERSONAL.includes(sort.replace("-", ""));
 }
 
 export function clear() {

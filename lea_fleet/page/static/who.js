@@ -26,6 +26,11 @@ export function mayChange() {
   return self !== null && self.role !== "viewer";
 }
 
+// Whether names and e-mail addresses are shown, and may be searched for and sorted by.
+export function seesPersonal() {
+  return self?.personal ?? true;
+}
+
 export function mayMakeOperators() {
   return self?.role === "admin";
 }

@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_operators (
   token_hash text COLLATE "C" NOT NULL UNIQUE,
   name text COLLATE "C" NOT NULL,
   role text COLLATE "C" NOT NULL,
+  personal boolean NOT NULL DEFAULT true,
   created_at text COLLATE "C" NOT NULL,
   expires_at text COLLATE "C",
   last_used_at text COLLATE "C",

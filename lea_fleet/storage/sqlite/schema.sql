@@ -66,12 +66,14 @@ CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
   revoked_at TEXT
 );
 
--- Tokens of operators with a name. expires_at is NULL for one that never expires.
+-- Tokens of operators with a name. expires_at is NULL for one that never expires;
+-- personal: whether a viewer is shown personal data.
 CREATE TABLE IF NOT EXISTS lea_fleet_operators (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   token_hash TEXT NOT NULL UNIQUE,
   name TEXT NOT NULL,
   role TEXT NOT NULL,
+  personal INTEGER NOT NULL DEFAULT 1,
   created_at TEXT NOT NULL,
   expires_at TEXT,
   last_used_at TEXT,

@@ -12,9 +12,10 @@ from tests.support.api import OPERATOR_TOKEN, Api
 def open_as(fleet, tab):
     """Open the page as an operator with a role."""
 
-    def open_page(role, path="", name="Nadia <b>", **options):
-        made = fleet.operator.post("/operators", {"name": name, "role": role})
-        return tab(fleet, **options).open(path, token=made.json["token"])
+    def open_page(role, path="", name="Nadia <b>", **members):
+        body = {"name": name, "role": role, **members}
+        made = fleet.operator.post("/operators", body)
+        return tab(fleet).open(path, token=made.json["token"])
 
     return open_page
 
@@ -31,7 +32,7 @@ def test_an_operator_is_made_and_can_work_with_the_token(fleet, sign_in):
 
     page.get_by_role("button", name="Create operator").click()
     expect(page.get_by_text("Enter a name.")).to_be_visible()
-    page.get_by_label("Name").fill("Nadia <b>")
+    page.get_by_label("Name", exact=True).fill("Nadia <b>")
     page.get_by_label("Role").select_option("Operator")
     page.get_by_role("button", name="Create operator").click()
     token = page.get_by_label("Token", exact=True).input_value()
@@ -78,6 +79,32 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(fleet, open_as):
     views(page).filter(has_text="Enrollment tokens").click()
     expect(page.get_by_role("cell", name="Paris")).to_be_visible()
     expect(page.locator("main button:visible")).to_have_count(0)
+
+
+def test_a_viewer_without_personal_data_is_made_and_works(fleet, tab, sign_in):
+    fleet.operator.enroll("PC-1", user_name="Zoé", hostname="PARIS-1")
+    page = sign_in(fleet, "?view=operators")
+    page.get_by_label("Name", exact=True).fill("Audit")
+    page.get_by_role("checkbox").uncheck()
+    page.get_by_role("button", name="Create operator").click()
+    token = page.get_by_label("Token", exact=True).input_value()
+    page.get_by_role("button", name="I have copied it").click()
+    expect(page.get_by_role("listitem")).to_contain_text("Viewer – no personal data")
+    page.get_by_label("Role").select_option("Admin")
+    expect(page.get_by_role("checkbox")).to_be_disabled()
+    expect(page.get_by_role("checkbox")).to_be_checked()
+
+    page = tab(fleet).open(token=token)
+
+    expect(page.get_by_role("link", name="PC-1", exact=True)).to_be_visible()
+    assert "Zoé" not in page.content() and "PARIS-1" not in page.content()
+    expect(page.get_by_label("Search", exact=True)).to_be_hidden()
+    expect(page.locator("th.user_name button, th:nth-child(2) button")).to_have_count(0)
+    page.get_by_role("button", name="Version", exact=True).click()
+    expect(page.locator("th.version")).to_have_attribute("aria-sort", "ascending")
+    views(page).filter(has_text="History").click()
+    expect(page.get_by_role("listitem").first).to_be_visible()
+    expect(page.get_by_label("By", exact=True)).to_be_hidden()
 
 
 @pytest.mark.parametrize("role", ["operator", "admin"])
