@@ -7,6 +7,7 @@ import click
 from .backup import backup_command
 from .block import block_command, blocked_command, unblock_command
 from .command import FleetGroup
+from .cut_off import cut_off_command
 from .doctor.command import doctor_command
 from .edit import edit_command
 from .enroll import enroll_command
@@ -55,6 +56,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
         replace_command,
         release_command,
         rotate_command,
+        cut_off_command,
         import_machines,
         prune_command,
     ),

@@ -151,7 +151,7 @@ class TokenRevoked(EventType):
 
     name = "token_revoked"
     members = _BECAUSE
-    because = ("rotation", "replaced", "answer_lost")
+    because = ("rotation", "replaced", "answer_lost", "cut_off")
 
 
 class TokenReused(EventType):

@@ -178,6 +178,7 @@ WRITES = [
     ("POST", "/enroll"),
     ("POST", "/uninstall"),
     ("POST", "/machines/PC-1/token"),
+    ("POST", "/machines/PC-1/cut-off"),
     ("POST", "/machines/PC-1/release"),
     ("DELETE", "/machines/PC-1/release"),
     ("POST", "/machines/PC-1/block"),

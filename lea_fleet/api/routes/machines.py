@@ -6,6 +6,7 @@ from datetime import datetime
 
 from flask import Response
 
+from ...app.cutting_off import cut_off as cut_machine_off
 from ...app.database import get_unit
 from ...app.signals import agent_seen, send
 from ...app.state import FleetState, current_state
@@ -160,6 +161,20 @@ def rotate(machine_id: str) -> Response:
         raise TooManyRotations(max(1, budget.retry_after()))
     answer = {"machine_id": agent["machine_id"], "api_token": token}
     return json_response(answer, 201)
+
+
+@blueprint.post("/machines/<machine_id>/cut-off")
+def cut_off(machine_id: str) -> Response:
+    """End all tokens of a machine, and let it be enrolled once."""
+    no_payload(body(current_state()))
+    done = cut_machine_off(acting_repository(), machine_id)
+    return json_response(
+        {
+            "machine_id": done.agent["machine_id"],
+            "tokens_revoked": done.revoked,
+            "released_until": done.released_until,
+        }
+    )
 
 
 @blueprint.post("/machines/<machine_id>/release")

@@ -11,7 +11,7 @@ import { mayChange } from "./who.js";
 const LONGEST_REASON = 500;
 const MUTES = [1, 7, 14, 30, 90]; // days
 
-const DANGEROUS = ["uninstall", "block"];
+const DANGEROUS = ["cut_off", "uninstall", "block"];
 
 // The buttons for a machine. `released` says whether it may be re-enrolled, `states` what
 // was decided about it; `done` is called with a message after an action.
@@ -34,6 +34,7 @@ function offered({ machine_id: machine, status }, states, released) {
   if (!isActive) return [gate];
   return [
     ["rotate", rotate],
+    ["cut_off", cutOff],
     released ? ["unrelease", unrelease] : ["release", (name) => allow(name)],
     states.muted_until ? ["unmute", unmute] : ["mute", mute],
     states.retirement ? ["unretire", unretire] : ["retire", retire],
@@ -82,6 +83,16 @@ export function replace(machine, by) {
     act: async () => {
       await post(machinePath(machine, "/replace"), { by });
       return said("replace", machine);
+    },
+  });
+}
+
+function cutOff(machine) {
+  return ask("cut_off", machine, {
+    danger: true,
+    act: async () => {
+      const { released_until: until } = await post(machinePath(machine, "/cut-off"));
+      return said("cut_off", machine, { until: dateTime(until) });
     },
   });
 }

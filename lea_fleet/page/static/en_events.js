@@ -63,6 +63,7 @@ export default {
   "because.silence": "The machine had been silent for a long time.",
   "because.rotation": "The new token was used.",
   "because.replaced": "Another token replaced it.",
+  "because.cut_off": "An operator cut the machine off.",
   "because.answer_lost": "The response with it was lost.",
   "because.adopted": "The machine was active without a token.",
   "because.updated": "The file had other details than before.",

@@ -63,6 +63,7 @@ export default {
   "because.silence": "La machine était sans contact depuis longtemps.",
   "because.rotation": "Le nouveau jeton a été utilisé.",
   "because.replaced": "Un autre jeton l’a remplacé.",
+  "because.cut_off": "Un opérateur a révoqué tous ses jetons.",
   "because.answer_lost": "La réponse contenant ce jeton n’est pas arrivée.",
   "because.adopted": "La machine était active sans jeton.",
   "because.updated": "Le fichier contenait d’autres informations qu’avant.",

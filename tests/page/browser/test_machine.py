@@ -263,3 +263,14 @@ def test_its_agent_is_told_to_uninstall_it_and_that_is_taken_back(fleet, sign_in
     press(page, "Cancel the uninstall", "Cancel it for PC-1")
     expect(page.get_by_text("has not done so yet")).to_have_count(0)
     assert "retire" not in agent.heartbeat().json
+
+
+def test_it_is_cut_off_where_somebody_else_may_have_its_token(fleet, sign_in):
+    agent = fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+
+    press(page, "Cut off", "Cut off PC-1")
+
+    expect(page.get_by_text("Run its setup again before")).to_be_visible()
+    expect(page.get_by_text("May be re-enrolled once until")).to_be_visible()
+    assert agent.heartbeat().json["code"] == "token_revoked"
