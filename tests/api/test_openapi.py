@@ -470,6 +470,9 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
         released = operator.request(method, "/machines/PC-1/release")
         check(released, method, f"{on_machine}/release")
     check(operator.post("/enroll", enrolling), "POST", "/enroll")
+    gone = operator.post("/machines/PC-1/cut-off")
+    check(gone, "POST", f"{on_machine}/cut-off")
+    check(operator.post("/enroll", enrolling), "POST", "/enroll")
     for method in ("POST", "DELETE", "POST"):
         blocked = operator.request(method, "/machines/PC-9/block")
         check(blocked, method, f"{on_machine}/block")

@@ -29,6 +29,7 @@ MATRIX = {
     ("GET", "/machines/PC-1"): ("operator", "agent"),
     ("GET", "/machines/PC-1/events"): ("operator",),
     ("POST", "/machines/PC-1/token"): ("operator", "agent"),
+    ("POST", "/machines/PC-1/cut-off"): ("operator",),
     ("POST", "/machines/PC-1/release"): ("operator",),
     ("DELETE", "/machines/PC-1/release"): ("operator",),
     ("POST", "/machines/PC-1/block"): ("operator",),

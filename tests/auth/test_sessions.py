@@ -23,6 +23,7 @@ WRITES = [
     ("POST", "/uninstall", {"machine_id": "PC-1"}),
     ("POST", "/heartbeat", {"machine_id": "PC-1", "version": "2"}),
     ("POST", "/machines/PC-1/token", {}),
+    ("POST", "/machines/PC-1/cut-off", {}),
     ("POST", "/machines/PC-1/release", {}),
     ("DELETE", "/machines/PC-1/release", {}),
     ("POST", "/machines/PC-1/retire", {}),

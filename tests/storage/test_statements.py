@@ -151,6 +151,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
     def requests_of_operators():
         operator.enroll("PC-1")
         ok(operator.post("/heartbeat", {"machine_id": "PC-1", "user_name": "Bob"}))
+        ok(operator.post("/machines/PC-1/cut-off"))
         ok(operator.post("/machines/PC-1/release"))
         ok(operator.request("DELETE", "/machines/PC-1/release"))
         operator.enroll("PC-1", force=True)
