@@ -6,7 +6,7 @@ import { get } from "./api.js";
 let self = null;
 
 export async function learn(signal) {
-  self = await get("/operators/self", { signal });
+  self = await get("/whoami", { signal });
 }
 
 // Forget it, when somebody else signs in.
