@@ -123,18 +123,19 @@ def _installer(token: EnrollmentToken | None) -> Principal:
 def _operator(unit: UnitOfWork, token_hash: str) -> Principal:
     """Resolve the token of an operator with a name, and note its use.
 
-    Inside a transaction, which checks whether it still permits what is being written,
-    its use has been noted before.
+    In a transaction, which asks whether it still permits what is being written, it has
+    been noted before.
     """
     operators = Operators(unit)
-    found = operators.find(token_hash)
+    is_writing = unit.dialect.in_transaction(unit.session)
+    found = (operators.confirm if is_writing else operators.find)(token_hash)
     if found is None:
         raise InvalidToken("This token is not known here.")
     if found["state"] == "revoked":
         raise TokenRevoked("This operator's token has been revoked.")
     if found["state"] == "expired":
         raise TokenExpired("This operator's token has expired.")
-    if not unit.dialect.in_transaction(unit.session):
+    if not is_writing:
         with noting(unit, "The use of an operator's token"):
             operators.note_use(found)
     return operator_of(

@@ -52,6 +52,17 @@ class Operators(Repository):
         found = self._select("WHERE token_hash = :token_hash", token_hash=token_hash)
         return found[0] if found else None
 
+    def confirm(self, token_hash: str) -> Operator | None:
+        """Return what :meth:`find` does, which holds until the transaction ends.
+
+        Needs an open transaction: whoever revokes the token waits for its end.
+        """
+        found = self.find(token_hash)
+        if found is None:
+            return None
+        self._hold(found["id"])
+        return self.find(token_hash)
+
     def require(self, operator_id: int) -> Operator:
         """Return the operator with that id. Raises UnknownOperator."""
         found = self._select("WHERE id = :id", id=operator_id)
@@ -103,6 +114,7 @@ class Operators(Repository):
         One that is revoked already keeps its date. Raises UnknownOperator.
         """
         with self._unit.transaction():
+            self._hold(operator_id)
             operator = self.require(operator_id)
             if operator["revoked_at"] is not None:
                 return operator
@@ -121,6 +133,9 @@ class Operators(Repository):
         with self._unit.transaction(durable=False):
             values = {"id": operator["id"], "now": self._unit.timestamp, "since": since}
             self._unit.session.execute(_USE, values)
+
+    def _hold(self, operator_id: int) -> None:
+        self._unit.dialect.take_turn(self._unit.session, f"operator {operator_id}")
 
     def _recorded(self, event: str, operator_id: int) -> Operator:
         """Record an event about the operator, and return it."""

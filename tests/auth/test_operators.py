@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 
@@ -10,6 +11,7 @@ from lea_fleet import FleetUser, operator_required
 from lea_fleet.app.database import get_host_repository
 from lea_fleet.auth import guard
 from lea_fleet.auth.host_routes import authenticate
+from lea_fleet.core.tokens import hash_token
 from lea_fleet.storage.operators import Operators
 from tests.support.api import OPERATOR_TOKEN, PREFIX, Api, assert_problem
 
@@ -240,6 +242,30 @@ def test_nothing_is_written_by_a_token_that_ends_after_the_guard_let_it_pass(
     assert before
     noted = dict.fromkeys(("lea_fleet_refused", "lea_fleet_alerts", "sqlite_sequence"))
     assert {**engine.contents(), **noted} == {**before, **noted}
+
+
+def test_a_revocation_waits_for_what_the_operator_writes(
+    app, make_app, operator, named
+):
+    """It is not over before that is, and nothing is written after it."""
+    token_hash = hash_token(named("operator").token.encode())
+    other = Api(make_app().test_client(), OPERATOR_TOKEN)
+    answers = []
+    revoking = Thread(
+        target=lambda: answers.append(other.request("DELETE", "/operators/1"))
+    )
+    with app.app_context():
+        unit = get_host_repository().unit
+        with unit.transaction():
+            operators = Operators(unit)
+            assert operators.confirm(token_hash)["state"] == "active"
+            revoking.start()
+            revoking.join(0.5)
+            assert answers == []
+            assert operators.find(token_hash)["state"] == "active"
+    revoking.join(30)
+
+    assert answers[0].json["state"] == "revoked"
 
 
 def test_the_history_names_who_did_it(operator, named):
