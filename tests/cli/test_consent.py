@@ -24,6 +24,7 @@ ASKED = {
     "release PC-1": "Release PC-1 (COMPTA-3, Zoé)?",
     "release PC-1 --cancel": "Cancel the release of PC-1 (COMPTA-3, Zoé)?",
     "rotate PC-1": "Give PC-1 (COMPTA-3, Zoé) a new token?",
+    "cut-off PC-1": "End all tokens of PC-1 (COMPTA-3, Zoé)?",
     "token revoke 1": "Revoke enrollment token 1 (Paris, wave 1)?",
     "token revoke 2": "Revoke enrollment token 2?",
     "operator revoke 1": "Revoke operator 1 (Nadia, helpdesk)?",

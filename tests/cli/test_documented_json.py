@@ -17,6 +17,7 @@ COMMANDS = {
     "edit": "PC-1 --version 2",
     "release": "PC-1",
     "rotate": "PC-1",
+    "cut-off": "PC-1",
     "uninstall": "PC-1",
     "import": "machines.csv --yes",
     "prune": "--silent-for 1s",

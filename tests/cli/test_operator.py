@@ -66,6 +66,7 @@ def test_it_is_what_was_asked_for(create, operator, the_clock, role):
             "id": 1,
             "name": "Zoé, the helpdesk's",
             "role": role,
+            "personal": True,
             "created_at": created_at,
             "expires_at": the_clock.iso(),
             "last_used_at": None,
@@ -370,3 +371,15 @@ def test_a_locked_database_is_one_line_and_prints_no_token(
     assert result.stderr.startswith(f"Error: {engine.says_busy}")
     assert result.stderr.count("\n") == 1
     assert [each["state"] for each in listed(elsewhere)] == ["active"]
+
+
+def test_a_viewer_may_be_made_without_personal_data_and_nobody_else(run, operator):
+    operator.enroll("PC-1", user_name="Zoé")
+    made = run("operator", "create", "Audit", "--role", "viewer", "--no-personal")
+    refused = run("operator", "create", "N", "--role", "admin", "--no-personal")
+
+    viewer = Api(operator.client, made.stdout.strip())
+    assert viewer.get("/fleet").json["active"][0]["user_name"] is None
+    assert refused.exit_code == 2 and "Only a viewer" in refused.stderr
+    assert "viewer, no personal data" in made.stderr
+    assert "viewer, no personal data" in run("operator", "list").stdout

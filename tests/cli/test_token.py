@@ -433,6 +433,7 @@ def test_the_commands():
         "release",
         "replace",
         "rotate",
+        "cut-off",
         "token create",
         "token list",
         "token revoke",

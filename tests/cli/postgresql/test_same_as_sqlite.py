@@ -60,6 +60,7 @@ STEPS = [
     "rotate PC-1 --json",
     "rotate PC-22 --now",
     "rotate M-008",
+    "cut-off M-008 --json",
     "token create --label Paris --expires never",
     "token create --label Lyon --max-uses 3 --json",
     "token list",
