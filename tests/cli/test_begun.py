@@ -27,7 +27,7 @@ ON_WHAT_IS_THERE = {
     "release many": "release --without-token --yes",
     "edit": "edit PC-1 --version 2",
     "rotate": "rotate PC-1",
-    "cut off": "cut-off PC-1",
+    "cut-off": "cut-off PC-1",
     "prune": "prune --silent-for 1d",
     "prune with yes": "prune --uninstalled-for 1d --yes --vacuum",
     "erase": "erase PC-1",
