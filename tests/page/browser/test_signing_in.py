@@ -64,7 +64,7 @@ def test_a_machines_token_is_told_that_it_is_one(fleet, tab):
 
     fill_in(page, token)
 
-    expect(page.get_by_role("alert")).to_contain_text("not the operator token")
+    expect(page.get_by_role("alert")).to_contain_text("not the token of an operator")
     visit.expect_refusals()
 
 
