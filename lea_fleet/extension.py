@@ -69,7 +69,7 @@ class LeaFleet:
         - ``LEA_FLEET_MAIL_TO``: none; one address or several.
         - ``LEA_FLEET_MAIL_FROM``: the first recipient.
         - ``LEA_FLEET_MAIL_LANGUAGE``: ``en``; or ``fr``.
-        - ``LEA_FLEET_SMTP_URL``: none; needed for mail.
+        - ``LEA_FLEET_SMTP_URL``: ``smtp://localhost``.
         - ``LEA_FLEET_CORS``: ``False``.
         - ``LEA_FLEET_CSRF_EXEMPT``: ``True``.
 

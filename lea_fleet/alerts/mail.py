@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from .deadline import LONGEST_DELIVERY, deadline
 from .digest import MAILED, digest
 from .messages import Content, Due
 
+logger = logging.getLogger("lea_fleet")
+
 _PORTS = {"smtp": 25, "smtps": 465}
 
 #: Bytes of all replies of a mail server to one mail; there are some hundred.
@@ -32,7 +35,6 @@ class Mail:
     most = 1000
 
     def __init__(self, settings: Settings, content: Content) -> None:
-        assert settings.smtp_url is not None
         self.place = f"mail by {scheme_and_host(settings.smtp_url)}"
         self._url = settings.smtp_url
         self._to = settings.mail_to
@@ -49,7 +51,7 @@ class Mail:
             with deadline(lambda: opened[-1].sock if opened else None):
                 with self._connected(opened) as server:
                     self._sign_in(server)
-                    server.send_message(mail)
+                    refused = server.send_message(mail)
         except smtplib.SMTPResponseException as error:
             raise DeliveryFailed(
                 f"the mail server answered {error.smtp_code}"
@@ -61,6 +63,12 @@ class Mail:
             ) from None
         except (OSError, smtplib.SMTPException) as error:
             raise DeliveryFailed(_why(error)) from None
+        if refused:  # not sent again: the others have it
+            codes = sorted({code for code, _ in refused.values()})
+            logger.warning(
+                "The mail server refused %d of %d recipients (%s)",
+                *(len(refused), len(self._to), codes[0]),
+            )
 
     def _mail(self, messages: Sequence[Due]) -> EmailMessage:
         told = [(due.type, self._content.of(due), due.at) for due in messages]

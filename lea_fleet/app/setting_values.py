@@ -275,9 +275,7 @@ def language(value: Any) -> str:
     return str(value)
 
 
-def smtp_url(value: Any) -> str | None:
-    if value is None:
-        return None
+def smtp_url(value: Any) -> str:
     url = text(value)
     try:
         parts = urlsplit(url)

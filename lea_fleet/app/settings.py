@@ -205,8 +205,8 @@ class Settings:
     mail_language: str = _setting("LEA_FLEET_MAIL_LANGUAGE", accepted.language, "en")
 
     #: The mail server: ``smtp://user:password@host:587``, or ``smtps://``.
-    smtp_url: str | None = _setting(
-        "LEA_FLEET_SMTP_URL", accepted.smtp_url, None, show=_url_shown
+    smtp_url: str = _setting(
+        "LEA_FLEET_SMTP_URL", accepted.smtp_url, "smtp://localhost", show=_url_shown
     )
 
     #: Whether preflights are answered, for a CORS extension of the host.
@@ -275,11 +275,6 @@ class Settings:
             raise ConfigurationError(
                 "LEA_FLEET_WEBHOOK_URL needs LEA_FLEET_WEBHOOK_SECRET, with which the"
                 f" receiver recognizes us; make one with: {accepted.MAKE_A_SECRET}"
-            )
-        if self.mail_to and self.smtp_url is None:
-            raise ConfigurationError(
-                "LEA_FLEET_MAIL_TO needs LEA_FLEET_SMTP_URL, the server that takes the"
-                " mail: smtp://host:25"
             )
 
 

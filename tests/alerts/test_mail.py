@@ -24,11 +24,18 @@ from tests.alerts.conftest import Fleet
 
 
 class Post:
-    """The mail that came; *answer* is what is answered to it."""
+    """The mail that came; *answer* is what is answered to it, if not to *nobody*."""
 
     def __init__(self):
         self.mails, self.recipients, self.logins = [], [], []
         self.answer = "250 OK"
+        self.nobody = ()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address in self.nobody:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
         if self.answer.startswith("250"):
@@ -98,6 +105,17 @@ def let_fall_silent(fleet, **details):
 
 def texts(mail):
     return [mail.get_body([kind]).get_content() for kind in ("plain", "html")]
+
+
+def test_a_recipient_that_is_refused_keeps_the_mail_from_no_other(told, post, caplog):
+    post.nobody = ("duty@example.com",)
+    let_fall_silent(told)
+
+    assert told.notify()[1] == 0
+    assert told.notify() == (0, 0)  # nothing is sent again
+
+    assert post.recipients == [["it@example.com"]]
+    assert "refused 1 of 2 recipients (550)" in caplog.text
 
 
 def test_one_mail_tells_all_of_a_run(told, post):

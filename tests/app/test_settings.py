@@ -54,7 +54,7 @@ def test_the_defaults():
         mail_to=(),
         mail_from=None,
         mail_language="en",
-        smtp_url=None,
+        smtp_url="smtp://localhost",
         cors=False,
         csrf_exempt=True,
     )
@@ -109,7 +109,6 @@ IN_THE_ENVIRONMENT = {
 _NEEDED = {
     "RPA_API_TOKEN": {"RPA_API_TOKEN": None},
     "LEA_FLEET_WEBHOOK_URL": {"LEA_FLEET_WEBHOOK_SECRET": SECRET},
-    "LEA_FLEET_MAIL_TO": {"LEA_FLEET_SMTP_URL": "smtp://localhost"},
 }
 
 
@@ -414,7 +413,6 @@ def test_a_value_that_cannot_be_is_refused_by_name(key, value):
     ("given", "needed"),
     [
         ({"LEA_FLEET_WEBHOOK_URL": "https://a.example/"}, "LEA_FLEET_WEBHOOK_SECRET"),
-        ({"LEA_FLEET_MAIL_TO": "it@a.example"}, "LEA_FLEET_SMTP_URL"),
     ],
 )
 def test_what_is_to_be_told_needs_a_way(given, needed):

@@ -147,7 +147,7 @@ def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, engine):
         " LEA_FLEET_WEBHOOK_URL=not set, LEA_FLEET_WEBHOOK_SECRET=not set,"
         " LEA_FLEET_WEBHOOK_PERSONAL=False, LEA_FLEET_MAIL_TO=not set,"
         " LEA_FLEET_MAIL_FROM=not set, LEA_FLEET_MAIL_LANGUAGE=en,"
-        " LEA_FLEET_SMTP_URL=not set,"
+        " LEA_FLEET_SMTP_URL=smtp://localhost,"
         " LEA_FLEET_CORS=False, LEA_FLEET_CSRF_EXEMPT=True"
     )
 
