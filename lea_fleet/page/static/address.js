@@ -10,6 +10,10 @@ const NAMES = ["view", "machine", ...LISTING, ...HISTORY, "cursor", "page"];
 
 let listener = () => {};
 
+// What goSoon() waits with.
+let waiting = {};
+let timer;
+
 // Call `onChange` whenever the URL changes.
 export function follow(onChange) {
   listener = onChange;
@@ -29,9 +33,20 @@ export function link(changes) {
   return `${location.pathname}${parameters.size ? "?" : ""}${parameters}`;
 }
 
+// Go there after a pause without another such change, in the same history entry; or
+// before, with whatever else leads elsewhere: what was typed is not lost.
+export function goSoon(changes, milliseconds) {
+  clearTimeout(timer);
+  Object.assign(waiting, changes);
+  timer = setTimeout(() => go({}, { replace: true }), milliseconds);
+}
+
 // Go there; `replace` replaces the current history entry. The state kept beside the URL
 // stays unless the listing changes.
-export function go(changes, { replace = false, keep } = {}) {
+export function go(wanted, { replace = false, keep } = {}) {
+  clearTimeout(timer);
+  const changes = { ...waiting, ...wanted };
+  waiting = {};
   keep ??= isAnother(changes) ? {} : kept();
   const where = link(changes);
   if (replace) history.replaceState(keep, "", where);

@@ -1,6 +1,6 @@
 // The filters of the list, and its CSV download.
 
-import { go, LISTING, state } from "./address.js";
+import { go, goSoon, LISTING, state } from "./address.js";
 import { csvButton } from "./csv.js";
 import { button, el, field, select, visible } from "./dom.js";
 import { t } from "./i18n.js";
@@ -116,9 +116,7 @@ export class Filters {
   }
 
   #onInput() {
-    clearTimeout(this.timer);
-    const search = () => go({ q: this.search.value.trim() }, { replace: true });
-    this.timer = setTimeout(search, PAUSE);
+    goSoon({ q: this.search.value.trim() }, PAUSE);
   }
 }
 

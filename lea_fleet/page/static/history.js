@@ -1,6 +1,6 @@
 // The history of the whole fleet: who did what, when.
 
-import { go, HISTORY, kept, leadsTo, state } from "./address.js";
+import { go, goSoon, HISTORY, kept, leadsTo, state } from "./address.js";
 import { get } from "./api.js";
 import { csvButton } from "./csv.js";
 import { button, el, field, foreign, replaceKeepingFocus, select } from "./dom.js";
@@ -80,9 +80,7 @@ export class HistoryView {
   }
 
   #onInput() {
-    clearTimeout(this.timer);
-    const search = () => go({ actor: this.actor.value.trim() }, { replace: true });
-    this.timer = setTimeout(search, PAUSE);
+    goSoon({ actor: this.actor.value.trim() }, PAUSE);
   }
 }
 

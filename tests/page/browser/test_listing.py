@@ -71,6 +71,19 @@ def test_filters_narrow_together_and_are_cleared_together(page):
     expect(page.get_by_text("143 machines", exact=True)).to_be_visible()
 
 
+def test_what_was_typed_is_not_lost_where_a_filter_follows_at_once(page):
+    page.evaluate("""() => {
+          const search = document.getElementById("search");
+          search.value = "pc-7712";
+          search.dispatchEvent(new Event("input"));
+          document.querySelector(".chip").click();
+        }""")
+
+    expect(page.get_by_label("Search")).to_have_value("pc-7712")
+    expect(page.get_by_text("11 machines", exact=True)).to_be_visible()
+    assert "q=pc-7712" in page.url and "presence=online" in page.url
+
+
 def test_pages_follow_one_another_and_lead_back(page):
     first = shown(page)
     page.get_by_role("button", name="Next").click()
