@@ -187,6 +187,23 @@ def _datetime(element):
     return element.get_attribute("datetime")
 
 
+def test_high_contrast_shows_what_is_chosen(busy, sign_in):
+    page = sign_in(busy, "?presence=online", forced_colors="active")
+    expect(page.locator("a.machine")).to_have_count(2)
+    shoot(page, "high contrast")
+
+    def width(locator):
+        return locator.evaluate("(it) => getComputedStyle(it).borderTopWidth")
+
+    chips = page.locator(".chip")
+    assert (width(chips.nth(0)), width(chips.nth(1))) == ("2px", "1px")
+    assert width(page.locator("nav [aria-current]")) == "2px"
+    assert width(page.get_by_role("button", name="English")) == "2px"
+    dot = page.locator(".badge .dot.online").first
+    color = dot.evaluate("(it) => getComputedStyle(it).backgroundColor")
+    assert color not in ("rgb(255, 255, 255)", "rgb(0, 0, 0)", "rgba(0, 0, 0, 0)")
+
+
 def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
     """The tests above can fail: axe reports faults, and so does the content policy."""
     visit = tab(fleet)
