@@ -99,7 +99,7 @@ function row(agent) {
       foreign(agent.version ?? t("none"), { class: "clamp" }),
     ),
     cell("presence", badge(agent.presence)),
-    cell("last_seen_at", timeAgo(agent.last_seen_at ?? agent.enrolled_at)),
+    cell("last_seen_at", agent.last_seen_at ? timeAgo(agent.last_seen_at) : t("attention.never_seen")),
     cell("enrolled_at", timeAgo(agent.enrolled_at)),
   );
 }

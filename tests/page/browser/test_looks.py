@@ -9,9 +9,10 @@ import re
 
 import pytest
 
-from lea_fleet.app.database import get_host_repository
+from lea_fleet.app.database import get_host_repository, get_repository
 from lea_fleet.core import clock
 from lea_fleet.storage.alerts import Alerts
+from lea_fleet.storage.imports import Imports
 from tests.page.browser.chromium import expect, faults, overflow, shoot
 from tests.support.api import OPERATOR_TOKEN
 
@@ -202,6 +203,17 @@ def test_high_contrast_shows_what_is_chosen(busy, sign_in):
     dot = page.locator(".badge .dot.online").first
     color = dot.evaluate("(it) => getComputedStyle(it).backgroundColor")
     assert color not in ("rgb(255, 255, 255)", "rgb(0, 0, 0)", "rgba(0, 0, 0, 0)")
+
+
+def test_an_imported_machine_that_never_came_was_never_seen(fleet, sign_in):
+    with fleet.app.app_context():
+        repository = get_repository()
+        with repository.transaction():
+            Imports(repository.unit).add("PC-1", {})
+    page = sign_in(fleet)
+
+    row = page.get_by_role("row").filter(has_text="PC-1")
+    expect(row.locator(".last_seen_at")).to_have_text("Never seen")
 
 
 def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
