@@ -54,6 +54,8 @@ def test_every_text_is_there_and_none_is_left_over():
     patterns = map(re.escape, re.findall(r"\b(?:t|phrase)\(\s*`([^`]+)`", code))
     made = [re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.]+", each) for each in patterns]
 
+    made += [f"{each}.*" for each in re.findall(r'\btexts\("([\w.]+)"', code)]
+
     assert used <= set(catalogue("en"))
     for key in catalogue("en"):
         assert key in named or any(re.fullmatch(each, key) for each in made), key

@@ -5,7 +5,7 @@ import { fitsPath, machinePath, post, remove } from "./api.js";
 import { confirm, showSecret } from "./dialogs.js";
 import { button, el, field, foreign, select } from "./dom.js";
 import { dateTime } from "./format.js";
-import { phrase, t } from "./i18n.js";
+import { phrase, t, texts } from "./i18n.js";
 import { mayChange } from "./who.js";
 
 const LONGEST_REASON = 500;
@@ -127,10 +127,14 @@ async function rotate(machine) {
 }
 
 function becauseOf(name, machine, send) {
-  const reason = el("input", { id: "reason", maxlength: LONGEST_REASON, autocomplete: "off" });
+  const reason = el("input", { id: "reason", maxlength: LONGEST_REASON, autocomplete: "off", list: "reasons" });
+  const offered = texts("reason.").map(([, value]) => el("option", { value }));
   return sending(name, machine, () => send(reason.value), {
     danger: true,
-    extra: field(t("uninstall.reason"), reason, t("uninstall.reason.hint")),
+    extra: [
+      field(t("uninstall.reason"), reason, t("uninstall.reason.hint")),
+      el("datalist", { id: "reasons" }, offered),
+    ],
   });
 }
 

@@ -28,8 +28,9 @@ export function confirm({ title, text, label, act, extra, danger = false }) {
     ),
   ]);
   dialog.addEventListener("close", () => resolve(undefined));
-  // The default focus is not on the button that cannot be undone.
-  (extra?.querySelector("input, textarea") ?? cancel).focus();
+  // What cannot be undone is confirmed by its own button alone.
+  if (danger) dialog.addEventListener("keydown", holdEnter);
+  (danger ? cancel : (dialog.querySelector("input, select") ?? cancel)).focus();
   return promise;
 
   async function onSubmit(event) {
@@ -45,6 +46,10 @@ export function confirm({ title, text, label, act, extra, danger = false }) {
       submit.disabled = false;
     }
   }
+}
+
+function holdEnter(event) {
+  if (event.key === "Enter" && event.target.tagName === "INPUT") event.preventDefault();
 }
 
 // Show a token, which cannot be shown again. Resolves when the dialog is closed.

@@ -101,6 +101,7 @@ export function showFleet(start, leave) {
       if (!(failure instanceof Failure)) throw failure;
       if (IDENTITY.includes(failure.kind)) return leave(failure);
       freshness.failed(failure);
+      panel.failed(failure);
     }
   }
 

@@ -4,7 +4,7 @@ import { actionButtons } from "./actions.js";
 import { go } from "./address.js";
 import { fitsPath, get, machinePath } from "./api.js";
 import { button, el, focusOn, foreign, replaceKeepingFocus } from "./dom.js";
-import { inOneLine } from "./failures.js";
+import { explain, inOneLine } from "./failures.js";
 import { dateTime, serverTime, time, timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
@@ -22,6 +22,7 @@ export class MachinePanel {
     this.heading = el("h2", { id: "machine-title", tabindex: "-1" });
     this.marks = el("p", { class: "marks" });
     this.said = el("div", { role: "status" });
+    this.fault = el("div", { role: "alert" });
     this.facts = el("div", {});
     this.actions = el("div", { class: "actions" });
     this.story = el("ol", { class: "story" });
@@ -48,6 +49,7 @@ export class MachinePanel {
           this.heading,
           this.marks,
         ),
+        this.fault,
         this.said,
         this.facts,
         this.actions,
@@ -69,7 +71,8 @@ export class MachinePanel {
     }
     this.heading.replaceChildren(foreign(machine));
     this.limit = EVENTS;
-    for (const part of [this.marks, this.said, this.actions, this.story, this.more]) {
+    this.loading = true;
+    for (const part of [this.fault, this.marks, this.said, this.actions, this.story, this.more]) {
       part.replaceChildren();
     }
     this.facts.replaceChildren(el("p", { class: "hint" }, t("loading")));
@@ -85,6 +88,8 @@ export class MachinePanel {
     const [agent] = [...active, ...uninstalled];
     const [states, story] = agent ? await this.#more(machine, signal) : [];
     if (signal?.aborted || machine !== this.machine) return;
+    this.loading = false;
+    this.fault.replaceChildren();
     if (agent) this.#fill(agent, states, story);
     else this.#fillUnknown();
   }
@@ -97,6 +102,14 @@ export class MachinePanel {
       get(machinePath(machine, ""), { signal }),
       get(machinePath(machine, "/events"), { query, signal }),
     ]);
+  }
+
+  // Say why it could not be refreshed: the page's own banner is behind the panel.
+  failed(failure) {
+    if (this.machine === "") return;
+    if (this.loading) this.facts.replaceChildren();
+    const retry = button(t("failure.retry"), () => this.refreshAll());
+    this.fault.replaceChildren(explain(failure), retry);
   }
 
   #fill(agent, states, { events, next_cursor: older }) {

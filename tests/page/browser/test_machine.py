@@ -76,8 +76,12 @@ def test_it_is_uninstalled_once_that_is_confirmed_by_its_name(fleet, sign_in):
     assert agent.heartbeat().status_code == 200
 
     uninstall.click()
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
     question.get_by_label("Reason").fill("Sold <b>")
     page.keyboard.press("Enter")
+    expect(question).to_be_visible()
+    assert agent.heartbeat().status_code == 200
+    question.get_by_role("button", name="Uninstall PC-1").click()
 
     expect(page.get_by_text("PC-1 has been uninstalled.")).to_be_visible()
     expect(page.get_by_text("Reason: Sold <b>")).to_be_visible()
@@ -274,3 +278,34 @@ def test_it_is_cut_off_where_somebody_else_may_have_its_token(fleet, sign_in):
     expect(page.get_by_text("Run its setup again before")).to_be_visible()
     expect(page.get_by_text("May be re-enrolled once until")).to_be_visible()
     assert agent.heartbeat().json["code"] == "token_revoked"
+
+
+def test_reasons_are_offered(fleet, sign_in):
+    fleet.operator.enroll("PC-1")
+    page = sign_in(fleet, "?machine=PC-1")
+
+    page.get_by_role("button", name="Block", exact=True).click()
+
+    offered = page.locator("#reasons option").evaluate_all(
+        "all => all.map(o => o.value)"
+    )
+    assert offered == ["PC replaced", "Stolen or lost", "Sold", "Its user has left"]
+
+
+def test_a_server_that_is_away_is_said_in_the_panel(fleet, tab):
+    fleet.operator.enroll("PC-1")
+    visit = tab(fleet)
+    page = visit.open(token=OPERATOR_TOKEN)
+    expect(page.locator(".freshness")).to_contain_text("just now")
+    visit.context.set_offline(True)
+
+    page.get_by_role("link", name="PC-1", exact=True).click()
+
+    shown = panel(page, "PC-1")
+    expect(shown.get_by_role("alert")).to_contain_text("The server does not respond.")
+    expect(shown).not_to_contain_text("Loading")
+    visit.context.set_offline(False)
+    shown.get_by_role("button", name="Try again now").click()
+    expect(shown.get_by_role("listitem")).to_contain_text("Enrolled")
+    expect(shown.get_by_role("alert")).to_be_empty()
+    visit.expect_refusals()
