@@ -1,23 +1,11 @@
 // The texts of the page in the reader's language.
 
-import en from "./en.js";
-import enActions from "./en_actions.js";
-import enEvents from "./en_events.js";
-import fr from "./fr.js";
-import frActions from "./fr_actions.js";
-import frEvents from "./fr_events.js";
-
-// Beside the texts of the page, those of the actions on machines, and the words for
-// events, alerts and refusals.
-const CATALOGUES = {
-  en: { ...en, ...enActions, ...enEvents },
-  fr: { ...fr, ...frActions, ...frEvents },
-};
 const KEPT = "lea_fleet_language";
 
 export const LANGUAGES = { en: "English", fr: "Français" };
 
 let chosen = kept() ?? preferred();
+let catalogue = await load(chosen);
 
 export function language() {
   return chosen;
@@ -29,9 +17,18 @@ export function locale() {
 }
 
 // Switch to another language, also for later visits.
-export function speak(code) {
+export async function speak(code) {
+  catalogue = await load(code);
   chosen = code;
   localStorage.setItem(KEPT, code);
+}
+
+// The texts of a language: those of the page and of the actions on machines, and the
+// words for events, alerts and refusals. Only one language is loaded.
+async function load(code) {
+  const files = [code, `${code}_actions`, `${code}_events`];
+  const parts = await Promise.all(files.map((name) => import(`./${name}.js`)));
+  return Object.assign({}, ...parts.map((part) => part.default));
 }
 
 // Return the text of a key as a string. `values` replace its {placeholders}; `n` selects
@@ -48,18 +45,18 @@ export function phrase(key, values = {}) {
 
 // Tell whether there is a text for a key.
 export function has(key) {
-  return key in CATALOGUES[chosen];
+  return key in catalogue;
 }
 
 // The texts whose keys begin so: the rest of each key, and its text.
 export function texts(beginning) {
-  return Object.keys(CATALOGUES[chosen])
+  return Object.keys(catalogue)
     .filter((key) => key.startsWith(beginning))
     .map((key) => [key.slice(beginning.length), t(key)]);
 }
 
 function wording(key, { n }) {
-  const found = CATALOGUES[chosen][key];
+  const found = catalogue[key];
   if (found === undefined) throw new Error(`no text for ${key}`);
   if (typeof found === "string") return found;
   return found[new Intl.PluralRules(chosen).select(n)] ?? found.other;
@@ -71,10 +68,10 @@ function shown(value) {
 
 function kept() {
   const code = localStorage.getItem(KEPT);
-  return code in CATALOGUES ? code : null;
+  return code in LANGUAGES ? code : null;
 }
 
 function preferred() {
   const codes = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase());
-  return codes.find((code) => code in CATALOGUES) ?? "en";
+  return codes.find((code) => code in LANGUAGES) ?? "en";
 }

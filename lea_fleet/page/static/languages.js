@@ -5,8 +5,8 @@ import { LANGUAGES, language, speak, t } from "./i18n.js";
 
 // `rebuild` renders the page again.
 export function languageSwitch(rebuild) {
-  const choose = (code) => {
-    speak(code);
+  const choose = async (code) => {
+    await speak(code);
     rebuild();
     document.querySelector(`[lang="${code}"][aria-pressed]`)?.focus();
   };

@@ -230,6 +230,20 @@ def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
     visit.complaints.clear()
 
 
+@pytest.mark.parametrize("language", ["en-GB", "fr-FR"])
+def test_the_page_weighs_less_than_150_kilobytes(fleet, sign_in, language):
+    page = sign_in(fleet, locale=language)
+    expect(page.locator("main h1")).to_have_count(1)
+
+    weight = page.evaluate(
+        """() => [...performance.getEntriesByType("navigation"),
+            ...performance.getEntriesByType("resource")]
+          .filter(({ name }) => !name.includes("/api/"))
+          .reduce((sum, { decodedBodySize: bytes }) => sum + bytes, 0)"""
+    )
+    assert 100_000 < weight < 150_000
+
+
 def test_the_switch_between_languages_is_remembered(busy, sign_in):
     page = sign_in(busy, "?q=pc-1")
     page.get_by_role("button", name="Français").click()
