@@ -28,12 +28,15 @@ export class Freshness {
 
   answered() {
     this.at = serverTime();
+    this.element.classList.remove("failed");
     this.banner.replaceChildren();
     this.#done();
   }
 
-  // The old data stays visible, with its age.
+  // The old data stays visible, with its age, which is red: whoever has scrolled down does
+  // not see the banner.
   failed(failure) {
+    this.element.classList.add("failed");
     const notice = explain(failure);
     if (this.at !== null) notice.append(el("p", { class: "old" }, this.#old()));
     notice.append(button(t("failure.retry"), this.refresh));

@@ -301,6 +301,7 @@ def test_a_server_that_is_away_is_said_and_found_again(busy, tab):
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("The server does not respond.")
     expect(alert).to_contain_text("The data shown is from")
+    expect(page.locator(".freshness")).to_have_class("freshness failed")
     expect(page.locator("a.machine")).to_have_count(3)
     shoot(page, "server away")
     visit.expect_refusals()
@@ -308,6 +309,7 @@ def test_a_server_that_is_away_is_said_and_found_again(busy, tab):
     visit.context.set_offline(False)
     page.get_by_role("button", name="Try again now").click()
     expect(alert).to_be_empty()
+    expect(page.locator(".freshness")).to_have_class("freshness")
 
 
 def test_a_database_that_cannot_be_read_is_said(fleet, tab, database):
