@@ -140,7 +140,7 @@ class SqliteFile(_Database):
     busy = sqlite3.OperationalError("database is locked")
 
     #: How many calls of ours a page of the fleet may take, in how many files.
-    limits_of_page = 111, 25
+    limits_of_page = 113, 25
 
     #: What a command says with ``--json`` of the copies of what it deleted.
     cleaned = {"wal_emptied": True, "log_emptied": True, "vacuumed": False}
@@ -313,7 +313,7 @@ class PostgresqlSchema(_Database):
     busy = psycopg.errors.LockNotAvailable("canceling statement due to lock timeout")
 
     #: How many calls of ours a page of the fleet may take, in how many files.
-    limits_of_page = 146, 25
+    limits_of_page = 148, 25
 
     cleaned = {
         "wal_emptied": None,
