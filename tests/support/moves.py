@@ -155,10 +155,7 @@ def _odd_row(table, number):
 def _odd_value(table, name, column, number):
     if name == "id":
         return 3 * number + 1
-    if (
-        name in ("pending", "replaced", "rotated_by_agent")
-        or (table.name, name) == _NOTED
-    ):
+    if name in _TRUTHS or (table.name, name) == _NOTED:
         return number % 2 == 0
     if name in _NUMBERS:
         return 2**40 * number + number
@@ -169,6 +166,7 @@ def _odd_value(table, name, column, number):
     return _TEXTS[(number + column) % len(_TEXTS)]
 
 
+_TRUTHS = {"pending", "replaced", "rotated_by_agent", "personal"}
 _NOTED = ("lea_fleet_budgets", "noted")
 _NUMBERS = {
     *("said", "max_uses", "uses", "seconds", "refused", "events"),
