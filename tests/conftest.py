@@ -65,10 +65,14 @@ def pytest_generate_tests(metafunc):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark what starts a server itself, so that ``-m`` selects it too."""
+    """Mark what starts a server itself, so that ``-m`` selects it too.
+
+    The longest tests come first: at the end, all processes but one would be idle.
+    """
     for item in items:
         if {"postgresql_server", "start_postgresql"} & {*item.fixturenames}:
             item.add_marker("postgresql")
+    items.sort(key=lambda item: item.path.name != "test_alerts.py")
 
 
 @pytest.fixture(scope="session")
