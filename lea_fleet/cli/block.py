@@ -46,8 +46,8 @@ def block_command(
     """Keep MACHINE out: uninstall it, and let nothing enroll it again.
 
     Neither an installer nor --force, an import or a release, until it is
-    unblocked. It holds for ids in another case and GUIDs in braces too, and for one
-    that was never enrolled; whoever changes the id of a computer gets around it.
+    unblocked. It holds for ids in another case or in braces too, and for one that
+    was never enrolled; whoever changes the id of a computer gets around it.
 
     \b
     Example: flask fleet block PC-COMPTA-01 --reason stolen

@@ -79,8 +79,8 @@ def stored_form(sent: str) -> str:
 def look(machine_id: str) -> str:
     """Return what ids that look alike have in common.
 
-    Case, invisible characters and the kind of a blank make no difference, nor do braces
-    and hyphens of a GUID.
+    Case, invisible characters, the kind of a blank and braces around make no
+    difference, nor do hyphens and other marks of a GUID.
     """
     if machine_id.isascii():  # most are, and a list looks at all of the fleet
         text = machine_id.strip().lower()
@@ -90,7 +90,10 @@ def look(machine_id: str) -> str:
         text = folded(_BLANK.sub(" ", visible))
     guid = _GUID.fullmatch(text)
     digits = guid[1].replace("-", "") if guid else ""
-    return digits if len(digits) == _GUID_DIGITS else text
+    if len(digits) == _GUID_DIGITS:
+        return digits
+    inner = text[1:-1].strip() if text[:1] == "{" and text[-1:] == "}" else ""
+    return inner or text
 
 
 def said_in(details: Mapping[str, str | None]) -> int:

@@ -1,6 +1,6 @@
 """``lea_fleet_blocks``: machine ids that may not be enrolled, known or not.
 
-A block holds for all ids that look alike: an id in another case, or a GUID in braces,
+A block holds for all ids that look alike: an id in another case, or in braces,
 is no way around it. An older server knows no blocks; what it enrolls is found by
 :meth:`Blocks.active`.
 """

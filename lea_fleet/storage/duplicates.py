@@ -29,7 +29,10 @@ for _mark in ("urn:uuid:", "{", "}", "(", ")", "-"):
     _DIGITS = f"replace({_DIGITS}, '{_mark}', '')"
 _LOOK = (
     "CASE WHEN length(digits) = 32 AND ltrim(digits, '0123456789abcdef') = ''"
-    " THEN digits ELSE trimmed END"
+    " THEN digits WHEN substr(trimmed, 1, 1) = '{'"
+    " AND substr(trimmed, length(trimmed), 1) = '}'"
+    " THEN coalesce(nullif(trim(substr(trimmed, 2, length(trimmed) - 2)), ''), trimmed)"
+    " ELSE trimmed END"
 )
 
 #: Empty for one that was never seen, such as an imported one.

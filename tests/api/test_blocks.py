@@ -18,6 +18,8 @@ ALIKE = [
     (GUID, f"{{{GUID}}}"),
     (f"{{{GUID.upper()}}}", GUID.replace("-", "")),
     ("Zoé", "ZOE\u0301"),
+    ("PC-1", "{pc-1}"),
+    ("{PC-1}", "PC-1"),
 ]
 
 

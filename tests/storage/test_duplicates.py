@@ -162,6 +162,8 @@ GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
         (GUID, f"{{{GUID}}}"),
         (GUID, GUID.upper()),
         (GUID, GUID.replace("-", "")),
+        ("{pc-1}", "PC-1"),
+        ("{ PC-1 }", "pc-1"),
         (f"({GUID})", f"urn:uuid:{GUID}"),
     ],
 )
@@ -177,7 +179,8 @@ def test_ids_that_differ_in_case_or_braces_are_told_if_one_is_silent(pairs, one,
     ("one", "other"),
     [
         ("PC-1", "PC1"),
-        ("{PC-1}", "PC-1"),
+        ("{PC-1", "PC-1"),
+        ("(PC-1)", "PC-1"),
         (GUID[:-1], GUID[:-1].replace("-", "")),
         (GUID, GUID[:-1] + "f"),
         (GUID.replace("0", "g"), GUID.replace("0", "g").replace("-", "")),
