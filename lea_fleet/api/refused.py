@@ -20,13 +20,13 @@ from ..core import clock
 from ..core.limits import LONGEST_MACHINE_ID, NOTE_PATIENCE
 from ..core.problems import Conflict, DatabaseBusy, InvalidField, Problem
 from ..core.refused import CODES, Refusal, look_of
-from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
+from ..core.tokens import PREFIXES
 from ..storage.refused_writing import RefusedWriting, Repeats
 from .payloads.bodies import RefusedPayload, refused_payload
 from .requests import body
 
-#: A token of an agent or an enrollment, or a part of one.
-_TOKEN = re.compile(f"(?:{AGENT_PREFIX}|{ENROLLMENT_PREFIX})[\\w-]{{8,}}")
+#: A token of ours, or a part of one.
+_TOKEN = re.compile(f"(?:{'|'.join(PREFIXES)})[\\w-]{{8,}}")
 
 #: Shorter ones may be a part of many names.
 _SHORTEST_SECRET = 8

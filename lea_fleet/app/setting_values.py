@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ..core.clock import parse_duration
 from ..core.limits import LONGEST_BUSY_TIMEOUT
 from ..core.text import scheme_and_host
-from ..core.tokens import AGENT_PREFIX, ENROLLMENT_PREFIX
+from ..core.tokens import PREFIXES
 
 #: The command that generates a token that cannot be guessed.
 MAKE_A_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -63,8 +63,8 @@ def metrics_token(value: Any) -> str | None:
             f"must be printable text of at least {_SHORTEST} characters;"
             f" make one with: {MAKE_A_TOKEN}"
         )
-    if token.startswith((AGENT_PREFIX, ENROLLMENT_PREFIX)):
-        raise ValueError("must not look like the token of an agent or an installer")
+    if token.startswith(PREFIXES):
+        raise ValueError("must not look like a token that is stored here")
     return token
 
 

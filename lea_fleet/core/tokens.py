@@ -12,6 +12,9 @@ import secrets
 AGENT_PREFIX = "lea_agent_"
 ENROLLMENT_PREFIX = "lea_enroll_"
 OPERATOR_PREFIX = "lea_operator_"
+
+#: How the tokens begin that are stored as hashes.
+PREFIXES = (AGENT_PREFIX, ENROLLMENT_PREFIX, OPERATOR_PREFIX)
 _RANDOM_BYTES = 32
 
 #: Characters that RPA_API_TOKEN should have at least. Nothing else protects it: nobody

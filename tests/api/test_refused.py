@@ -8,6 +8,7 @@ import pytest
 
 from lea_fleet.core.limits import MOST_REFUSED
 from lea_fleet.core.refused import CODES
+from lea_fleet.core.tokens import new_operator_token
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, PREFIX, Api, assert_invalid
 
 WAVE = [f"PC-{number}" for number in range(1, 4)]
@@ -193,7 +194,9 @@ def test_an_id_or_hostname_that_is_too_long_is_not_kept_whole(operator, refusals
 
 
 @pytest.mark.parametrize("place", ["machine_id", "hostname"])
-@pytest.mark.parametrize("what", ["own token", "operator", "monitor", "agent", "key"])
+@pytest.mark.parametrize(
+    "what", ["own token", "operator", "a named operator", "monitor", "agent", "key"]
+)
 def test_a_secret_in_the_wrong_place_is_not_kept(
     operator, refusals, engine, place, what
 ):
@@ -202,6 +205,7 @@ def test_a_secret_in_the_wrong_place_is_not_kept(
     secret = {
         "own token": installer.token,
         "operator": OPERATOR_TOKEN,
+        "a named operator": new_operator_token(),
         "monitor": MONITOR_TOKEN,
         "agent": agent.token,
         "key": "the-key-of-this-request",

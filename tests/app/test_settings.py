@@ -370,6 +370,7 @@ def test_what_is_no_duration(wrong):
         ("LEA_FLEET_METRICS_TOKEN", "with a line end\nin it"),
         ("LEA_FLEET_METRICS_TOKEN", "lea_agent_0123456789"),
         ("LEA_FLEET_METRICS_TOKEN", "lea_enroll_0123456789"),
+        ("LEA_FLEET_METRICS_TOKEN", "lea_operator_0123456789"),
         ("LEA_FLEET_ALERT_AFTER", 0),
         ("LEA_FLEET_ALERT_SHARE", "30%"),
         ("LEA_FLEET_ALERT_SHARE", 0),

@@ -371,6 +371,7 @@ def test_what_is_no_bearer_token(anonymous, sent):
         "lea_agent_unknown",
         "lea_agent_\xff\xfe",
         "lea_enroll_unknown",
+        "lea_operator_unknown",
         "\xc3\xa9",
         "\xff",
         "a=b",
