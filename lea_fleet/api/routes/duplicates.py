@@ -7,7 +7,7 @@ from flask import Response
 from ...app.database import get_unit
 from ...app.replacements import replace as replace_machine
 from ...app.state import current_state
-from ...auth.guard import acting_repository, admits, confirm
+from ...auth.guard import acting_repository, admits
 from ...core.limits import DEFAULT_MACHINES
 from ...storage.duplicates import Duplicates
 from ..blueprint import blueprint
@@ -40,7 +40,5 @@ def replace(machine_id: str) -> Response:
     """Uninstall a machine that another one has replaced."""
     sent = replacement_payload(body(current_state()))
     repository = acting_repository()
-    with repository.transaction(about=(machine_id, sent.by)):
-        confirm()
-        agent, heir = replace_machine(repository, machine_id, sent.by, force=sent.force)
+    agent, heir = replace_machine(repository, machine_id, sent.by, force=sent.force)
     return json_response({"machine_id": agent["machine_id"], "by": heir["machine_id"]})
