@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from ..sides import Mark
 from ..tables import TABLES, Row, Table
-from .moving import BRIEFLY, BUSY, PostgresqlRows, PostgresqlSide
+from .moving import BRIEFLY, BUSY, TRIES, PostgresqlRows, PostgresqlSide
 from .schema import ensure_schema, look
 from .statements import quoted
 
@@ -82,7 +82,7 @@ class PostgresqlSource(PostgresqlSide):
 
     def end_noting(self) -> None:
         """Again, if somebody reads: a trigger is dropped only from an idle table."""
-        for is_last in (False, False, False, False, True):
+        for is_last in TRIES:
             are_locked = False
             try:
                 with self.transaction():

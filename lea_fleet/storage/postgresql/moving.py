@@ -55,6 +55,9 @@ _HAS_TRIGGER = (
 #: For what waits for readers, and lets new ones wait meanwhile.
 BRIEFLY = "SET LOCAL lock_timeout = '300ms'"
 
+#: The tries to get locks that others hold: whether each is the last one.
+TRIES = (False, False, False, False, True)
+
 #: Somebody else holds what a statement waits for.
 BUSY = (errors.DeadlockDetected, errors.LockNotAvailable)
 
@@ -158,7 +161,7 @@ class PostgresqlSide:
         two transactions. The machines first, as every transaction about one does.
         """
         names = [self.qualified(table.name) for table in TABLES]
-        for is_last in (False, False, False, False, True):
+        for is_last in TRIES:
             try:
                 self.driver.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
                 return
