@@ -27,6 +27,8 @@ from ..storage.unit_of_work import UnitOfWork
 #: Bytes of a document that are kept in memory; a larger one goes to a file.
 _IN_MEMORY = 1024 * 1024
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Document(NamedTuple):
     """A finished document. *file* is positioned at its end; the caller closes it.
@@ -62,7 +64,7 @@ def fleet_as_json(
         if page.limit is not None:
             members["next_cursor"] = next_cursor
         for name, value in members.items():
-            file.write(f',"{name}":{json.dumps(value, separators=(",", ":"))}'.encode())
+            file.write(f',"{name}":{_encode(value)}'.encode())
         file.write(b"}\n")
     return Document(file, next_cursor)
 
@@ -139,7 +141,7 @@ def _hidden(batches: Iterator[Rows]) -> Iterator[Rows]:
         yield [
             (
                 row_id,
-                json.dumps(hide(json.loads(body.decode("utf-8", "replace")))).encode(),
+                _encode(hide(json.loads(body.decode("utf-8", "replace")))).encode(),
             )
             for row_id, body in batch
         ]
