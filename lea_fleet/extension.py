@@ -51,6 +51,7 @@ class LeaFleet:
         - ``LEA_FLEET_DATABASE_POOLED``: ``False``.
         - ``LEA_FLEET_URL_PREFIX``: ``/api/v1/agents``.
         - ``LEA_FLEET_PAGE``: ``/fleet``; or ``False`` for no page.
+        - ``LEA_FLEET_PUBLIC_URL``: none; where machines reach the server.
         - ``LEA_FLEET_ISSUE``: ``agent``; or ``shared``.
         - ``LEA_FLEET_HEARTBEAT_INTERVAL``: ``60s``.
         - ``LEA_FLEET_HEARTBEAT_RATE``: ``200`` a second.

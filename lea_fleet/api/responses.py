@@ -52,6 +52,13 @@ def csv_response(file: IO[bytes], kind: str) -> Response:
     return response
 
 
+def attachment(content: bytes, media_type: str, name: str) -> Response:
+    """Return *content* as a file to save, whose *name* is ASCII without quotes."""
+    response = text_response(content, media_type)
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    return response
+
+
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         file.seek(0)

@@ -17,6 +17,7 @@ import click
 
 from ..core.clock import duration_text, parse_duration, parse_lifetime
 from ..core.presence import PresenceRule
+from ..core.server_url import public_url
 from ..core.text import scheme_and_host
 from . import setting_values as accepted
 from .setting_sources import find_value, unknown
@@ -107,6 +108,12 @@ class Settings:
         show=lambda path: path or "False",
     )
 
+    #: The URL at which machines reach the server, for what sets them up. With https://;
+    #: http:// is for this computer only.
+    public_url: str | None = _setting(
+        "LEA_FLEET_PUBLIC_URL", public_url, None, show=_url_shown
+    )
+
     #: The token that an enrollment returns: ``agent``, one of the machine's own, or
     #: ``shared``, the operator's token, for hosts that cannot tell agents apart.
     issue: str = _setting("LEA_FLEET_ISSUE", accepted.issue, "agent")
@@ -137,10 +144,7 @@ class Settings:
     #: An installer may re-enroll a machine that has been silent for this long without
     #: a release; with ``never``, an operator must always release it first.
     reenroll_silent_after: float | None = _setting(
-        "LEA_FLEET_REENROLL_SILENT_AFTER",
-        parse_duration,
-        "never",
-        show=duration_text,
+        "LEA_FLEET_REENROLL_SILENT_AFTER", parse_duration, "never", show=duration_text
     )
 
     #: How long a request waits for another writer before it is answered 503.

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from ..app.state import current_state
+from ..app.installer_kit import TOKEN_FILE, kit_files
 from ..core import tokens
 from ..core.rows import EnrollmentToken
 from ..core.text import printable
@@ -18,11 +18,12 @@ from . import installer_kit as kit
 from .command import FleetCommand
 from .consent import changed, dry_run_option, open_or_begin_for_change, tried
 from .options import json_option
-from .output import answer, note
+from .output import answer
+from .server_url import api_url_of, url_option
 from .token import token_options, token_summary, warn_of_endless
 
 _NEXT = f"""
-Whoever has {kit.TOKEN_FILE} can enroll machines: distribute it with the
+Whoever has {TOKEN_FILE} can enroll machines: distribute it with the
 installer only.
 
 On Linux and macOS: copy the .sh files and the token file to the machine, into
@@ -32,12 +33,7 @@ With Inno Setup: see Example.iss; put the token file beside the finished setup.e
 
 @click.command("installer", cls=FleetCommand)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--url",
-    metavar="URL",
-    required=True,
-    help="URL at which machines reach the server: https://rpa.example.com.",
-)
+@url_option
 @token_options("--token-label")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @dry_run_option
@@ -45,7 +41,7 @@ With Inno Setup: see Example.iss; put the token file beside the finished setup.e
 @with_appcontext
 def installer_command(
     folder: Path,
-    url: str,
+    url: str | None,
     label: str | None,
     expires: float | None,
     max_uses: int,
@@ -62,10 +58,14 @@ def installer_command(
     \b
     Example: flask fleet installer kit --url https://rpa.example.com
     """
-    url = _api_url(url)
+    url = api_url_of(url)
+    if url is None:
+        raise click.UsageError(
+            "Missing option '--url', for which LEA_FLEET_PUBLIC_URL is not set either."
+        )
     warn_of_endless(expires)
     token = tokens.new_enrollment_token()
-    files = kit.kit_files(url, token)
+    files = kit_files(url, token)
     taken = kit.in_the_way(folder, files, force=force)
     if taken:
         raise click.ClickException(
@@ -99,13 +99,3 @@ def _text(folder: Path, url: str, files: Iterable[str], made: EnrollmentToken) -
         _NEXT,
     )
     return "\n".join(lines)
-
-
-def _api_url(server: str) -> str:
-    try:
-        url = kit.api_url(server, current_state().url_prefix)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'--url'") from None
-    if kit.is_open_to_listeners(url):
-        note("Warning: with http, others can read the tokens in transit. Use https.")
-    return url

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 from flask.cli import with_appcontext
 
+from ..app.installer_kit import setup_command
 from ..core import tokens
 from ..core.limits import (
     ENROLLMENT_TOKEN_USES,
@@ -40,9 +41,19 @@ from .options import (
     say_json,
 )
 from .output import answer, note
+from .server_url import api_url_of, url_option
 from .terminal import at, say_table
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_COMMAND = """
+To enroll a machine with Linux or macOS, run this there; it asks for the token, or
+reads it from a file: add <lea-enroll-token.txt to it. For a setup.exe, and for
+packages, flask fleet installer writes the kit with a token of its own."""
+
+_NO_COMMAND = """
+With --url, or LEA_FLEET_PUBLIC_URL, the command that enrolls a machine with Linux or
+macOS is shown here. For a setup.exe, and for packages, see flask fleet installer."""
 
 
 @click.group("token", cls=FleetGroup)
@@ -91,6 +102,7 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
 
 @token_group.command("create", cls=FleetCommand)
 @token_options("--label")
+@url_option
 @dry_run_option
 @json_option
 @with_appcontext
@@ -99,16 +111,20 @@ def create_command(
     expires: float | None,
     max_uses: int,
     create: bool,
+    url: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Create an enrollment token and print it; it is shown once.
 
-    Only the token goes to standard output, so that a script can take it.
+    Only the token goes to standard output, so that a script can take it. With the
+    server's URL, the command for Linux and macOS that enrolls a machine is shown too.
 
     \b
     Example: flask fleet token create --label "Paris, wave 1" --max-uses 50
     """
+    url = api_url_of(url)
+    command = None if url is None else setup_command(url)
     token = tokens.new_enrollment_token()
     warn_of_endless(expires)
     opened = open_or_begin_for_change(dry_run, create)
@@ -120,9 +136,11 @@ def create_command(
                 )
                 about = token_summary(made)
                 said, secret = shown_once(about, "token", token, dry_run)
-                begin(changed(said, {**secret, **made}, as_json, dry_run))
+                members = {**secret, **made, "url": url, "command": command}
+                begin(changed(said, members, as_json, dry_run))
     if not as_json and not dry_run:
         note(f"{about} It is shown once.")
+        note(_NO_COMMAND if command is None else f"{_COMMAND}\n\n{command}")
 
 
 @token_group.command("list", cls=FleetCommand)

@@ -33,6 +33,9 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 
+#: The route of a file.
+SCRIPT = "/installer-kit/enroll.sh"
+
 
 def resolved(node):
     """Follow a reference, if *node* is one."""
@@ -75,7 +78,7 @@ def assert_documented(response, method, path):
     """Assert that a response of a route is as documented."""
     documented = OPERATIONS[method, path]["responses"][str(response.status_code)]
     content = resolved(documented)["content"][response.mimetype]
-    sent = response.json if response.is_json else response.text
+    sent = response.json if response.is_json else response.data.decode("latin-1")
     assert_fits(sent, content["schema"])
     for name, header in resolved(documented).get("headers", {}).items():
         assert name in response.headers or not resolved(header).get("required")
@@ -374,7 +377,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(revoked())
             case "agent_uninstalled":
                 return to(replaced_and_uninstalled())
-            case "insufficient_scope" if path == "/enroll":
+            case "insufficient_scope" if path in ("/enroll", SCRIPT):
                 return to(operator.enroll("PC-1"))
             case "insufficient_scope":
                 return to(operator.installer())
@@ -487,6 +490,11 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     made = operator.post("/enrollment-tokens", making)
     check(made, "POST", "/enrollment-tokens")
     installer = Api(client, made.json["token"])
+    setting_up = {"token": installer.token, "url": "https://rpa.acme.example"}
+    check(operator.post("/installer-kit", setting_up), "POST", "/installer-kit")
+    for query in ("", "?url=https://rpa.acme.example"):
+        check(operator.get(f"/installer-kit{query}"), "GET", "/installer-kit")
+    check(installer.get(SCRIPT), "GET", SCRIPT)
     check(installer.post("/enroll", {"machine_id": "PC-2"}), "POST", "/enroll")
     for machine_id in ("PC-2", "A/B"):
         assert "code" in installer.post("/enroll", {"machine_id": machine_id}).json
@@ -639,6 +647,7 @@ def test_each_parameter_of_a_listing_is_described_in_the_references_words(
     [
         ("POST /enroll", "Enrolling"),
         ("POST /enrollment-tokens", "MakingEnrollmentToken"),
+        ("POST /installer-kit", "MakingKit"),
         ("POST /operators", "MakingOperator"),
         ("POST /machines/<machine_id>/block", "Blocking"),
         ("POST /machines/<machine_id>/mute", "Muting"),

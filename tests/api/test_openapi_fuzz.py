@@ -17,10 +17,14 @@ from schemathesis import engine
 from schemathesis.engine import events
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from lea_fleet.app.database import get_repository
 from tests.support.api import OPERATOR_TOKEN, PREFIX
 
 #: As the operator, since other roles are refused before the body is read.
 AUTHORIZATION = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
+
+#: An enrollment token that a host has made.
+INSTALLER_TOKEN = "lea_enroll_Bx4kTn9WsQ2hVd7RyLc1ZpMf6JgEa3UoIi8YtXw5KvN"
 
 CHECKS = {
     "allow_header_conformance",
@@ -53,6 +57,9 @@ def url(app, operator):
     """The URL of a server with a machine and an enrollment token in its fleet."""
     operator.enroll("PC-1")
     operator.installer()
+    with app.app_context():
+        tokens = get_repository().enrollment_tokens
+        tokens.create(INSTALLER_TOKEN, label="", lifetime=None, max_uses=1)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -68,7 +75,8 @@ def fitting(context, case, kwargs):
 
     An operator, unlike an agent, has to name the machine of a heartbeat or uninstall,
     a ``cursor`` is only valid if this listing has issued it, a mute ends in the future,
-    and only an id that a machine can have is blocked.
+    only an id that a machine can have is blocked, and a kit is for a token that enrolls
+    and a server that can be one.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
@@ -83,6 +91,11 @@ def fitting(context, case, kwargs):
         case.body, case.media_type = {"for": "14d"}, "application/json"
     elif case.operation.label == "POST /machines/{machine_id}/block":
         case.path_parameters["machine_id"] = "PC-2"
+    elif case.operation.label == "POST /installer-kit":
+        case.body = {"token": INSTALLER_TOKEN, "url": "https://rpa.acme.example"}
+        case.media_type = "application/json"
+    elif case.operation.label == "GET /installer-kit":
+        case.query.pop("url", None)
 
 
 def test_the_server_keeps_every_promise_of_the_document(url):

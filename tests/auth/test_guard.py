@@ -44,6 +44,9 @@ MATRIX = {
     ("GET", "/enrollment-tokens"): ("operator",),
     ("POST", "/enrollment-tokens"): ("operator",),
     ("DELETE", "/enrollment-tokens/1"): ("operator",),
+    ("GET", "/installer-kit"): ("operator",),
+    ("POST", "/installer-kit"): ("operator",),
+    ("GET", "/installer-kit/enroll.sh"): ("operator", "installer"),
     ("GET", "/operators"): ("operator",),
     ("GET", "/whoami"): ("operator",),
     ("POST", "/operators"): ("operator",),
@@ -141,6 +144,7 @@ def test_what_a_role_may_do(operator, monitor, role, method, path):
     operator.post("/operators", {"name": "Nadia", "role": "viewer"})
     members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1", "for": "1d"}
     members |= {"name": "Zoe", "role": "viewer"}
+    members |= {"token": installer.token, "url": "https://rpa.acme.example"}
     if path.endswith("/replace"):
         operator.enroll("PC-2")
         members = {"by": "PC-2", "force": True}

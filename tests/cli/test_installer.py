@@ -206,10 +206,27 @@ def test_an_address_that_cannot_be_is_a_wrong_option(write, folder, operator, ur
     assert not folder.parent.exists() and not listed(operator)
 
 
-def test_without_an_address_there_is_no_kit(app, folder):
+def test_without_an_address_there_is_no_kit(app, folder, operator):
     result = app.test_cli_runner().invoke(args=["fleet", "installer", str(folder)])
 
-    assert_refused(result, 2, "--url")
+    assert_refused(result, 2, "--url", "LEA_FLEET_PUBLIC_URL")
+    assert not folder.exists() and not listed(operator)
+
+
+def test_the_address_is_the_one_of_the_setting_unless_it_is_given(
+    make_app, write, folder
+):
+    app = make_app(LEA_FLEET_PUBLIC_URL="https://rpa.acme.example/base")
+    runner = app.test_cli_runner()
+
+    result = runner.invoke(args=["fleet", "installer", str(folder)])
+    assert result.exit_code == 0, result.output
+    set_there = "url=https://rpa.acme.example/base/api/v1/agents\n"
+    assert set_there in (folder / "lea-fleet.sh").read_text("utf-8")
+
+    assert write("--force", app=app, url="https://other.example").exit_code == 0
+    given = "url=https://other.example/api/v1/agents\n"
+    assert given in (folder / "lea-fleet.sh").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

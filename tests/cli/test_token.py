@@ -14,7 +14,7 @@ import pytest
 from lea_fleet import blueprint
 from lea_fleet.cli.terminal import text_width
 from lea_fleet.core import clock
-from tests.support.api import Api, assert_problem
+from tests.support.api import OPERATOR_TOKEN, Api, assert_problem
 from tests.support.processes import taken_by_a_script
 
 pytestmark = pytest.mark.usefixtures("begun")
@@ -296,8 +296,58 @@ def test_a_new_token_as_json_is_what_the_api_says(run, client, operator):
 
     made = json.loads(result.stdout)
     assert result.stdout.isascii() and result.stderr == ""
+    assert (made.pop("url"), made.pop("command")) == (None, None)
     assert {"token": made["token"], **listed(operator)[0]} == made
     Api(client, made["token"]).enroll("PC-1")
+
+
+# The command that enrolls a machine
+
+
+URL = "https://rpa.acme.example"
+
+
+def test_the_command_is_on_standard_error_and_the_token_alone_on_output(run, operator):
+    result = run("token", "create", "--url", URL)
+
+    token = result.stdout.removesuffix("\n")
+    shown = operator.get("/installer-kit", query_string={"url": URL}).json
+    assert token.startswith("lea_enroll_") and "\n" not in token
+    assert result.stderr.endswith(f"\n\n{shown['command']}\n")
+    assert "flask fleet installer" in result.stderr
+    assert token not in result.stderr
+
+
+def test_the_command_is_for_the_server_of_the_setting(make_app, begun):
+    app = make_app(LEA_FLEET_PUBLIC_URL=URL)
+    args = ["fleet", "token", "create", "--json"]
+
+    made = json.loads(app.test_cli_runner().invoke(args=args).stdout)
+
+    shown = Api(app.test_client(), OPERATOR_TOKEN).get("/installer-kit").json
+    assert {"url": made["url"], "command": made["command"]} == shown
+    assert made["url"].startswith(URL) and made["token"] not in made["command"]
+
+
+def test_without_an_address_it_says_how_the_command_is_shown(run):
+    result = run("token", "create")
+
+    assert "sudo" not in result.stderr
+    for word in ("--url", "LEA_FLEET_PUBLIC_URL", "flask fleet installer"):
+        assert word in result.stderr
+
+
+def test_a_dry_run_shows_no_command(run):
+    result = run("token", "create", "--url", URL, "--dry-run")
+
+    assert result.exit_code == 0 and "sudo" not in result.output
+
+
+def test_an_address_that_is_not_valid_makes_no_token(run, operator):
+    result = run("token", "create", "--url", "https://rpa.acme.example/$(id)")
+
+    assert result.exit_code == 2 and "--url" in result.stderr
+    assert not listed(operator)
 
 
 def test_a_revoked_token_as_json_is_what_the_api_says(run, create, operator):

@@ -576,7 +576,7 @@ def test_it_names_no_setting_code_or_route_that_is_not_there(path, app):
     text = path.read_text("utf-8")
     settings = re.findall(r"\b(?:RPA|LEA_FLEET)_[A-Z_]*[A-Z]\b", text)
     refusals = re.findall(r"\b([45]\d\d)\s``([a-z]+_[a-z_]+)``", text)
-    route = r"\b(GET|POST|PUT|PATCH|DELETE)\s`*(/[\w/<>-]*(?:\.json)?)"
+    route = r"\b(GET|POST|PUT|PATCH|DELETE)\s`*(/[\w/<>-]*(?:\.json|\.sh)?)"
     paths = re.findall(route, text)
 
     assert settings and set(settings) <= set(setting_keys())

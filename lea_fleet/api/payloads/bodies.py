@@ -186,6 +186,29 @@ def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
     return payload
 
 
+class KitPayload(NamedTuple):
+    """*url* is that of the API."""
+
+    token: str
+    url: str
+
+
+def kit_payload(body: bytes, prefix: str, default: str | None) -> KitPayload:
+    """Validate the *body* of a request for an installer kit.
+
+    *prefix* is that of the routes, *default* the server's URL if none was sent. Raises
+    InvalidJson and InvalidField.
+    """
+    members = Members(parse_object(body))
+    payload = KitPayload(
+        members.text("token", LONGEST_DETAIL) or members.refuse("token", "is required"),
+        members.api_url("url", prefix, default)
+        or members.refuse("url", "is required: LEA_FLEET_PUBLIC_URL is not set"),
+    )
+    members.check()
+    return payload
+
+
 class OperatorPayload(NamedTuple):
     """*lifetime* is in seconds; None means that the token never expires."""
 

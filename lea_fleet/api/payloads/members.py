@@ -12,6 +12,7 @@ from ...core.cursors import read_key
 from ...core.limits import LARGEST_ID, LONGEST_BODY, LONGEST_DETAIL, LONGEST_KEY
 from ...core.machine import DETAILS, PERSONAL
 from ...core.problems import InvalidField, InvalidJson
+from ...core.server_url import private_api_url
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -241,6 +242,18 @@ class Members:
             return None
         try:
             return read_key(text, length)
+        except ValueError as error:
+            self.refuse(field, str(error))
+            return None
+
+    def api_url(self, field: str, prefix: str, default: str | None) -> str | None:
+        """Return the URL of the API, with its *prefix*, on the server in *field*.
+
+        None if neither that nor a *default* is given.
+        """
+        server = self.text(field, LONGEST_DETAIL) or default
+        try:
+            return None if server is None else private_api_url(server, prefix)
         except ValueError as error:
             self.refuse(field, str(error))
             return None

@@ -199,6 +199,20 @@ def duplicates_query(
     return query
 
 
+def setup_query(
+    parameters: Mapping[str, Sequence[str]], prefix: str, default: str | None
+) -> str | None:
+    """Validate the *parameters* of a setup; return the URL of the API for it.
+
+    *prefix* is that of the routes, *default* the server's URL if none is given; None if
+    neither is. Raises InvalidField for one that is not valid.
+    """
+    members = _single(parameters, "url")
+    url = members.api_url("url", prefix, default)
+    members.check()
+    return url
+
+
 def summary_query(parameters: Mapping[str, Sequence[str]]) -> int:
     """Validate the *parameters* of a summary; return the number of days it covers.
 

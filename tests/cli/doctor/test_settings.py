@@ -138,6 +138,7 @@ def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, engine):
     assert found["detail"] == (
         f"RPA_API_TOKEN=set, {engine.shown}, LEA_FLEET_DATABASE_POOLED=False,"
         " LEA_FLEET_URL_PREFIX=/api/v1/agents, LEA_FLEET_PAGE=/fleet,"
+        " LEA_FLEET_PUBLIC_URL=not set,"
         " LEA_FLEET_ISSUE=agent, LEA_FLEET_HEARTBEAT_INTERVAL=1m,"
         " LEA_FLEET_HEARTBEAT_RATE=200.0, LEA_FLEET_HEARTBEAT_RESOLUTION=15s,"
         " LEA_FLEET_STALE_AFTER=14d, LEA_FLEET_REENROLL_SILENT_AFTER=never,"
