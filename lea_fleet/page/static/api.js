@@ -28,10 +28,17 @@ export const remove = (path) => json("DELETE", path, { body: {} });
 
 // Return the list at `path` as CSV: its content and file name.
 export async function csv(path, query) {
-  const response = await send("GET", path, { query: { ...query, format: "csv" } });
-  const offered = response.headers.get("Content-Disposition") ?? "";
-  const [, name = "fleet.csv"] = /filename=([\w.-]+)/.exec(offered) ?? [];
-  return { name, bytes: await response.blob() };
+  return file(await send("GET", path, { query: { ...query, format: "csv" } }));
+}
+
+// Return the installer kit with an enrollment token, for the API at `url`: a ZIP.
+export async function kit(token, url) {
+  return file(await send("POST", "/installer-kit", { body: { token, url } }));
+}
+
+// Where this page reaches the API.
+export function api() {
+  return new URL(PREFIX, location.origin).href;
 }
 
 // Whether a machine id can be used in a path; one from an older server may not.
@@ -41,6 +48,16 @@ export function fitsPath(machineId) {
 
 export function machinePath(machineId, rest) {
   return `/machines/${encodeURIComponent(machineId)}${rest}`;
+}
+
+async function file(response) {
+  const offered = response.headers.get("Content-Disposition") ?? "";
+  const [, name = "fleet"] = /filename=([\w.-]+)/.exec(offered) ?? [];
+  try {
+    return { name, bytes: await response.blob() };
+  } catch {
+    throw new Failure("away"); // the connection broke off
+  }
 }
 
 async function json(method, path, options) {

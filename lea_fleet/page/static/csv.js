@@ -1,4 +1,4 @@
-// Downloads as CSV.
+// Downloads, as CSV and others.
 
 import { csv, Failure } from "./api.js";
 import { button, el } from "./dom.js";
@@ -14,9 +14,9 @@ export function csvButton(path, query, say) {
     try {
       // Excel in French expects semicolons.
       const delimiter = language() === "fr" ? "semicolon" : "comma";
-      const { name, bytes } = await csv(path, { ...query(), limit: "", cursor: "", delimiter });
-      save(name, bytes);
-      say(t("list.csv.done", { name }));
+      const file = await csv(path, { ...query(), limit: "", cursor: "", delimiter });
+      save(file);
+      say(t("list.csv.done", { name: file.name }));
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       say(inOneLine(failure));
@@ -28,7 +28,8 @@ export function csvButton(path, query, say) {
   return download;
 }
 
-function save(name, bytes) {
+// Have the browser save a file.
+export function save({ name, bytes }) {
   const href = URL.createObjectURL(bytes);
   el("a", { href, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(href), 60_000);

@@ -52,8 +52,9 @@ function holdEnter(event) {
   if (event.key === "Enter" && event.target.tagName === "INPUT") event.preventDefault();
 }
 
-// Show a token, which cannot be shown again. Resolves when the dialog is closed.
-export function showSecret(title, secret) {
+// Show a token, which cannot be shown again, and below it `more`, such as what it is for.
+// Resolves when the dialog is closed.
+export function showSecret(title, secret, more) {
   const { promise, resolve } = settled();
   const input = el("input", {
     id: "secret",
@@ -62,11 +63,10 @@ export function showSecret(title, secret) {
     spellcheck: "false",
     "aria-label": t("secret.label"),
   });
-  const said = el("p", { class: "said", role: "status" });
   const dialog = modal("secret", title, [
     el("p", { class: "notice" }, t("secret.once")),
-    el("div", { class: "copy" }, input, button(t("secret.copy"), copy, { class: "primary" })),
-    said,
+    ...copyable(input, t("secret.copy"), { class: "primary" }),
+    more,
     el("div", { class: "actions" }, button(t("secret.done"), () => dialog.close())),
   ]);
   // Only the button closes this dialog, so that the token is not lost by accident.
@@ -74,16 +74,21 @@ export function showSecret(title, secret) {
   dialog.addEventListener("close", resolve);
   input.select();
   return promise;
+}
 
-  async function copy() {
+// A readonly field with a button that copies it, and a line that says so.
+export function copyable(control, label, attributes = {}) {
+  const said = el("p", { class: "said", role: "status" });
+  const copy = async () => {
     try {
-      await navigator.clipboard.writeText(secret);
+      await navigator.clipboard.writeText(control.value);
       said.textContent = t("secret.copied");
     } catch {
-      input.select();
+      control.select();
       said.textContent = t("secret.failed");
     }
-  }
+  };
+  return [el("div", { class: "copy" }, control, button(label, copy, attributes)), said];
 }
 
 function modal(name, title, content) {

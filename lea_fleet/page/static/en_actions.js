@@ -80,5 +80,16 @@ export default {
   "secret.copied": "Copied.",
   "secret.failed": "Copying is not possible here. Select the text and copy it manually.",
   "secret.done": "I have copied it",
-  "secret.label": "Token"
+  "secret.label": "Token",
+  "setup.title": "Set up machines with it",
+  "setup.url": "Server address",
+  "setup.url.hint": "As machines reach the server, which may differ from this page. It is written into the kit and the command.",
+  "setup.url.confirm": "Use this address",
+  "setup.for": "For the server at {url}.",
+  "setup.kit": "Download the kit (ZIP)",
+  "setup.kit.hint": "The kit has all that a setup program for Windows, Linux or macOS needs, and the token: give it only to those who may enroll machines.",
+  "setup.kit.done": "{name} has been downloaded.",
+  "setup.command": "Command for Linux and macOS",
+  "setup.command.hint": "Paste it into a terminal of the machine. It asks for the token.",
+  "setup.command.copy": "Copy the command"
 };

@@ -80,5 +80,16 @@ export default {
   "secret.copied": "Copié.",
   "secret.failed": "La copie n’est pas possible ici. Sélectionnez le texte et copiez-le manuellement.",
   "secret.done": "Je l’ai copié",
-  "secret.label": "Jeton"
+  "secret.label": "Jeton",
+  "setup.title": "Installer des machines avec ce jeton",
+  "setup.url": "Adresse du serveur",
+  "setup.url.hint": "Celle par laquelle les machines joignent le serveur ; elle peut différer de celle de cette page. Elle est inscrite dans le kit et dans la commande.",
+  "setup.url.confirm": "Utiliser cette adresse",
+  "setup.for": "Pour le serveur {url}.",
+  "setup.kit": "Télécharger le kit (ZIP)",
+  "setup.kit.hint": "Le kit contient tout ce qu’il faut à un programme d’installation pour Windows, Linux ou macOS, ainsi que le jeton : ne le remettez qu’aux personnes autorisées à enrôler des machines.",
+  "setup.kit.done": "{name} a été téléchargé.",
+  "setup.command": "Commande pour Linux et macOS",
+  "setup.command.hint": "Collez-la dans un terminal de la machine. Elle demande le jeton.",
+  "setup.command.copy": "Copier la commande"
 };

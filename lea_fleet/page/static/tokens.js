@@ -107,12 +107,13 @@ export class TokensView {
     const label = this.label.value.trim();
     try {
       const wanted = { label, expires: this.expires.value, max_uses: uses };
+      const { setupPart } = await import("./setup.js"); // seldom needed
       const { token } = await post("/enrollment-tokens", wanted);
       this.label.value = "";
       const title = label
         ? phrase("tokens.made.named", { label: foreign(label) })
         : t("tokens.made");
-      await Promise.all([showSecret(title, token), this.refresh()]);
+      await Promise.all([showSecret(title, token, setupPart(token)), this.refresh()]);
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       this.said.replaceChildren(explain(failure));
