@@ -146,7 +146,7 @@ def confirm() -> Principal:
     :func:`resolve_token` does, and InsufficientScope.
     """
     principal: Principal = g.flask_httpauth_user
-    if principal.role == "operator" and principal.operator is None:
+    if principal.sees_fleet and principal.operator is None:
         return principal  # by a setting, or vouched for by the host
     principal = resolve_token(bearer_token())
     view = current_app.view_functions[str(request.endpoint)]

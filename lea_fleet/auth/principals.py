@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 from ..core.machine import PERSONAL, personal_in
 from ..core.privacy.hiding import hide
 from ..core.rows import Agent, AgentToken
+from ..core.views import OWNED_BY_USER, owner_of
 
 Role = Literal[
     "admin", "operator", "viewer", "installer", "agent", "departed", "monitor"
@@ -64,6 +65,16 @@ class Principal(NamedTuple):
         if self.operator is not None:
             return f"{self.role}#{self.operator}"
         return self.role if self.user is None else f"{self.role}:{self.user}"
+
+    @property
+    def owner(self) -> str:
+        """Whose the saved views of this caller are, whatever its role is now.
+
+        Empty for the holder of RPA_API_TOKEN, as for commands.
+        """
+        if self.operator is not None:
+            return owner_of(self.operator)
+        return "" if self.user is None else f"{OWNED_BY_USER}{self.user}"
 
 
 def operator_of(

@@ -23,6 +23,10 @@ LONGEST_DETAIL = 255
 #: The longest reason for an uninstall.
 LONGEST_REASON = 500
 
+#: The longest name of a saved view, and its filters, as in a URL.
+LONGEST_VIEW_NAME = 64
+LONGEST_VIEW_FILTERS = 2000
+
 #: The longest Idempotency-Key.
 LONGEST_KEY = 255
 
@@ -82,6 +86,10 @@ BUDGET_PERIOD = _DAY
 #: and the most tokens for which a process counts repeats.
 MOST_REFUSED = 100
 MOST_REFUSING_TOKENS = 100
+
+#: The private saved views of one operator, and the shared ones of all.
+MOST_OWN_VIEWS = 50
+MOST_SHARED_VIEWS = 200
 
 #: Alerts that are kept until they are delivered.
 MOST_ALERTS = 10_000

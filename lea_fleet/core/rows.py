@@ -95,6 +95,25 @@ class Operator(TypedDict):
     state: str
 
 
+class View(TypedDict):
+    """A saved view of the list.
+
+    ``owner`` tells who made it, as ``Principal.owner`` does; ``owner_name`` is the name
+    for people, or None. ``filters`` is the query of a listing, ``columns`` the names of
+    those shown.
+    """
+
+    id: int
+    owner: str
+    owner_name: str | None
+    shared: bool
+    name: str
+    filters: str
+    columns: list[str]
+    created_at: str
+    updated_at: str
+
+
 class RefusedMachine(TypedDict):
     """A machine whose enrollment was refused: by one code, with one token.
 

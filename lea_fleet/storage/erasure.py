@@ -21,6 +21,7 @@ from .blocks import Blocks
 from .events import Events
 from .refused import Refused
 from .unit_of_work import UnitOfWork
+from .views import Views
 
 #: Prefix of an operator in lea_fleet_enrollments.credential; see auth/principals.py.
 _OPERATOR = "operator:"
@@ -151,14 +152,15 @@ class Erasure:
         """Erase a person from rows that are not about a machine.
 
         These are labels of enrollment tokens, names of operators, whose tokens stay
-        valid, and operators whose enrollment requests are kept to repeat a lost
-        response.
+        valid, saved views, and operators whose enrollment requests are kept to repeat a
+        lost response.
         """
         for attempt in attempts(self._unit):
             with attempt, self._unit.transaction():
                 self._forget(email)
 
     def _forget(self, email: str) -> None:
+        Views(self._unit).erase(email)
         for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
             if mentions(label, email):
                 self._unit.session.execute(

@@ -12,6 +12,7 @@ from ..core.rows import OPERATOR_ROLES, Operator
 from ..core.tokens import OPERATOR_PREFIX, hash_token, is_long_token
 from .events import Events
 from .unit_of_work import Repository
+from .views import Views
 
 _COLUMNS = (
     "id",
@@ -109,7 +110,7 @@ class Operators(Repository):
             return self._recorded("operator_created", operator_id)
 
     def revoke(self, operator_id: int) -> Operator:
-        """Revoke the token of an operator and return it.
+        """Revoke the token of an operator and return it; its own views are deleted.
 
         One that is revoked already keeps its date. Raises UnknownOperator.
         """
@@ -122,6 +123,7 @@ class Operators(Repository):
                 "UPDATE lea_fleet_operators SET revoked_at = :now WHERE id = :id",
                 {"id": operator_id, "now": self._unit.timestamp},
             )
+            Views(self._unit).forget_ended()
             return self._recorded("operator_revoked", operator_id)
 
     def note_use(self, operator: Operator) -> None:

@@ -16,10 +16,12 @@ from ..core.privacy.export import (
     refusals_of,
 )
 from ..core.privacy.ownership import History
+from ..core.views import exported, is_about, is_by
 from .blocks import Blocks
 from .erasure import Erasure
 from .operators import Operators
 from .unit_of_work import UnitOfWork
+from .views import Views
 
 
 class PersonalData:
@@ -35,7 +37,7 @@ class PersonalData:
         It is read in one snapshot. All lists are empty if nothing is found.
         """
         email = person(typed)
-        names = ("machines", "acts", "mentions", "blocks", "refusals", "operators")
+        names = "machines acts mentions blocks refusals operators views".split()
         found: dict[str, list[Any]] = {name: [] for name in names}
         with self._unit.snapshot():
             for machine_id in self._erasure.naming(email):
@@ -53,6 +55,11 @@ class PersonalData:
                 {**operator, "name": without_others(operator["name"], email)}
                 for operator in Operators(self._unit).list()
                 if mentions(operator["name"], email)
+            ]
+            found["views"] = [
+                exported(view, email)
+                for view in Views(self._unit).list()
+                if is_about(view, email) or is_by(view, email)
             ]
         exported_at = self._unit.timestamp
         return {"user_email": typed, "exported_at": exported_at, **found}

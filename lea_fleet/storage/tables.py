@@ -59,6 +59,10 @@ TABLES = (
         " revoked_at",
     ),
     _table(
+        "lea_fleet_views",
+        "id owner shared name filters columns created_at updated_at",
+    ),
+    _table(
         "lea_fleet_enrollments", "machine_id enrolled_at status credential key_hash"
     ),
     _table(
@@ -102,7 +106,7 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 NUMBERS = frozenset(
     "id pending replaced said max_uses uses noted seconds refused events hour machines"
     " counts lowest alert_id attempts enrollment_token rotated_by_agent"
-    " personal".split()
+    " personal shared".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

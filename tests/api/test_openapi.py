@@ -20,6 +20,7 @@ from openapi_spec_validator import validate
 from lea_fleet import LeaFleet, blueprint
 from lea_fleet.api.payloads import queries
 from lea_fleet.core.alerts import ALERTS
+from lea_fleet.core.limits import MOST_OWN_VIEWS
 from lea_fleet.core.problems import Problem
 from lea_fleet.storage.imports import Imports
 from tests.support import docs
@@ -391,6 +392,17 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(blocked())
             case "not_found":
                 return to(operator, token_id="x")
+            case "unknown_view":
+                return to(operator, json={"name": "Stale"})
+            case "view_name_taken":
+                for name in ("Silent", "Stale"):
+                    operator.post("/views", {"name": name})
+                return to(operator, json={"name": "STALE"})
+            case "too_many_views":
+                operator.post("/views", {"name": "Shared", "shared": True})
+                for number in range(MOST_OWN_VIEWS):
+                    operator.post("/views", {"name": f"{number}"})
+                return to(operator, json={"name": "Stale"})
             case "unknown_agent" | "unknown_enrollment_token" | "unknown_operator":
                 known = {"machine_id": "PC-1", "for": "1d", "by": "PC-0"}
                 return to(operator, json=known)
@@ -517,6 +529,15 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     for asking in (operator, Api(client, named.json["token"])):
         check(asking.get("/whoami"), "GET", "/whoami")
     check(operator.get("/operators"), "GET", "/operators")
+    for shared in (True, False):
+        saving = {"name": "Stale", "filters": "presence=stale", "shared": shared}
+        check(operator.post("/views", saving), "POST", "/views")
+    changed = operator.request("PUT", "/views/1", json={**saving, "shared": True})
+    check(changed, "PUT", "/views/{view_id}")
+    for asking in (operator, Api(client, named.json["token"])):
+        check(asking.get("/views"), "GET", "/views")
+    deleted = operator.request("DELETE", "/views/1")
+    check(deleted, "DELETE", "/views/{view_id}")
     revoked = operator.request("DELETE", "/operators/1")
     check(revoked, "DELETE", "/operators/{operator_id}")
     operator.enroll("PC-8")
@@ -649,6 +670,7 @@ def test_each_parameter_of_a_listing_is_described_in_the_references_words(
         ("POST /enrollment-tokens", "MakingEnrollmentToken"),
         ("POST /installer-kit", "MakingKit"),
         ("POST /operators", "MakingOperator"),
+        ("POST /views", "SavingView"),
         ("POST /machines/<machine_id>/block", "Blocking"),
         ("POST /machines/<machine_id>/mute", "Muting"),
         ("POST /machines/<machine_id>/release", "Releasing"),

@@ -75,8 +75,8 @@ def fitting(context, case, kwargs):
 
     An operator, unlike an agent, has to name the machine of a heartbeat or uninstall,
     a ``cursor`` is only valid if this listing has issued it, a mute ends in the future,
-    only an id that a machine can have is blocked, and a kit is for a token that enrolls
-    and a server that can be one.
+    only an id that a machine can have is blocked, a view has the list's filters, and a
+    kit is for a token that enrolls and a server that can be one.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
@@ -96,6 +96,10 @@ def fitting(context, case, kwargs):
         case.media_type = "application/json"
     elif case.operation.label == "GET /installer-kit":
         case.query.pop("url", None)
+    elif case.operation.label in ("POST /views", "PUT /views/{view_id}"):
+        said = case.body if isinstance(case.body, dict) else {}
+        case.body = {**said, "name": "Stale", "filters": "presence=stale"}
+        case.media_type = "application/json"
 
 
 def test_the_server_keeps_every_promise_of_the_document(url):

@@ -51,6 +51,10 @@ MATRIX = {
     ("GET", "/whoami"): ("operator",),
     ("POST", "/operators"): ("operator",),
     ("DELETE", "/operators/1"): ("operator",),
+    ("GET", "/views"): ("operator",),
+    ("POST", "/views"): ("operator",),
+    ("PUT", "/views/1"): ("operator",),
+    ("DELETE", "/views/1"): ("operator",),
     ("GET", "/openapi.json"): ("operator", "installer", "agent"),
     ("GET", "/metrics"): ("operator", "monitor"),
 }
@@ -142,6 +146,7 @@ def test_what_a_role_may_do(operator, monitor, role, method, path):
     callers = {"operator": operator, "installer": installer, "monitor": monitor}
     caller = callers.get(role, agent)
     operator.post("/operators", {"name": "Nadia", "role": "viewer"})
+    operator.post("/views", {"name": "Stale"})
     members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1", "for": "1d"}
     members |= {"name": "Zoe", "role": "viewer"}
     members |= {"token": installer.token, "url": "https://rpa.acme.example"}

@@ -40,6 +40,7 @@ def walked(app):
             rule.rule.replace("<machine_id>", "PC-1")
             .replace("<token_id>", "1")
             .replace("<operator_id>", "1")
+            .replace("<view_id>", "1")
             .removeprefix(PREFIX),
         )
         for rule in app.url_map.iter_rules()
@@ -52,8 +53,11 @@ def walked(app):
 def admits(role, method, path):
     """The rule: a viewer reads, an operator also writes, an admin makes operators.
 
-    What sets machines up is for those who may enroll them.
+    What sets machines up is for those who may enroll them; a viewer also saves views of
+    its own.
     """
+    if path.startswith("/views"):
+        return True
     if path.startswith("/operators"):
         return role == "admin"
     if path.startswith("/installer-kit"):
@@ -199,6 +203,9 @@ WRITES = [
     ("DELETE", "/enrollment-tokens/1"),
     ("POST", "/operators"),
     ("DELETE", "/operators/1"),
+    ("POST", "/views"),
+    ("PUT", "/views/1"),
+    ("DELETE", "/views/1"),
 ]
 
 
@@ -221,6 +228,7 @@ def test_nothing_is_written_by_a_token_that_ends_after_the_guard_let_it_pass(
         operator.enroll(name)
     operator.post("/machines/PC-3/block")
     operator.installer()
+    operator.post("/views", {"name": "Stale", "shared": True})
     assert caller.get("/fleet").status_code == 200  # whose use is noted
     opened = guard.get_repository
 
@@ -241,6 +249,8 @@ def test_nothing_is_written_by_a_token_that_ends_after_the_guard_let_it_pass(
         members["machine_id"] = "PC-9"
     if path == "/operators":
         members = {"name": "x", "role": "viewer"}
+    if path.startswith("/views"):
+        members = {"name": "x"}
 
     response = caller.request(method, path, json=members)
 

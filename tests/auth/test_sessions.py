@@ -37,6 +37,9 @@ WRITES = [
     ("DELETE", "/enrollment-tokens/1", {}),
     ("POST", "/operators", {"name": "Nadia", "role": "viewer"}),
     ("DELETE", "/operators/1", {}),
+    ("POST", "/views", {"name": "Stale", "filters": "presence=stale"}),
+    ("PUT", "/views/1", {"name": "Stale", "shared": True}),
+    ("DELETE", "/views/1", {}),
 ]
 
 every_write = pytest.mark.parametrize(("method", "path", "body"), WRITES)
@@ -98,6 +101,7 @@ def operator(host):
     operator.enroll("PC-1")
     operator.installer()
     operator.post("/operators", {"name": "Zoe", "role": "viewer"})
+    operator.post("/views", {"name": "Silent", "shared": True})
     return operator
 
 
@@ -110,6 +114,7 @@ def state(operator):
             "/machines/PC-1/events",
             "/enrollment-tokens",
             "/operators",
+            "/views",
             "/blocks",
         )
     ]

@@ -20,6 +20,7 @@ import lea_fleet.storage
 from lea_fleet import FleetFilter
 from lea_fleet.app.database import get_host_repository
 from lea_fleet.core.listing import SORTS
+from lea_fleet.core.views import Wanted
 from lea_fleet.storage.alerts import Alerts
 from lea_fleet.storage.conditions import Conditions
 from lea_fleet.storage.destinations import Destinations
@@ -31,6 +32,7 @@ from lea_fleet.storage.refusals import RefusalCounts
 from lea_fleet.storage.silences import Silences
 from lea_fleet.storage.tables import TABLES, fingerprint, line_of
 from lea_fleet.storage.unit_of_work import UnitOfWork
+from lea_fleet.storage.views import Views
 from tests.support.api import Agent, Api
 from tests.support.fleets import pages
 
@@ -177,6 +179,15 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         viewer = Api(operator.client, ok(operator.post("/operators", named))["token"])
         ok(viewer.get("/whoami"))
         ok(operator.get("/operators"))
+        for name in ("zoe@example.com", "A"):
+            ok(operator.post("/views", {"name": name, "shared": True}))
+        ok(operator.post("/views", {"name": "A"}))
+        ok(operator.request("PUT", "/views/2", json={"name": "B", "shared": True}))
+        ok(operator.get("/views"))
+        ok(operator.request("DELETE", "/views/2"))
+        with app.app_context():
+            unit, wanted = get_host_repository().unit, Wanted("C", True, "", ())
+            Views(unit).create("user:zoe@example.com", wanted)
         ok(operator.request("DELETE", "/operators/1"))
         ok(operator.get("/fleet?machine_id=PC-1&q=a&version=1&silent_for=1h"))
         for order in SORTS:

@@ -166,7 +166,7 @@ def _odd_value(table, name, column, number):
     return _TEXTS[(number + column) % len(_TEXTS)]
 
 
-_TRUTHS = {"pending", "replaced", "rotated_by_agent", "personal"}
+_TRUTHS = {"pending", "replaced", "rotated_by_agent", "personal", "shared"}
 _NOTED = ("lea_fleet_budgets", "noted")
 _NUMBERS = {
     *("said", "max_uses", "uses", "seconds", "refused", "events"),

@@ -18,7 +18,7 @@ CODES = {
     403: {"insufficient_scope", "wrong_machine", "machine_blocked"},
     404: {
         *("not_found", "unknown_agent"),
-        *("unknown_enrollment_token", "unknown_operator"),
+        *("unknown_enrollment_token", "unknown_operator", "unknown_view"),
     },
     409: {"already_enrolled", "reactivation_refused", "machine_uninstalled"},
     413: {"body_too_large"},

@@ -17,6 +17,7 @@ from . import (
     refusals,
     states,
     unmatched,
+    views,
 )
 
 __all__ = ["blueprint", "errors", "alerts", "duplicates", "enrollment"]
@@ -31,4 +32,4 @@ __all__ += [
     "operators",
     "refusals",
 ]
-__all__ += ["states", "unmatched"]
+__all__ += ["states", "unmatched", "views"]

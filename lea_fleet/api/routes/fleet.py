@@ -7,7 +7,7 @@ from flask import Response
 from ...app.database import get_unit
 from ...app.state import current_state
 from ...auth.guard import admits, hides_personal
-from ...core.machine import PERSONAL
+from ...core.privacy.hiding import asks_for_personal
 from ...storage.summary import Summary
 from ..blueprint import blueprint
 from ..documents import fleet_as_csv, fleet_as_json
@@ -22,7 +22,7 @@ def fleet() -> Response:
     """List machines, filtered, sorted and paged, as JSON or CSV."""
     query = fleet_query(parameters())
     wanted = query.page.wanted
-    hides = hides_personal(wanted.q, wanted.sort_name in PERSONAL)
+    hides = hides_personal(asks_for_personal(wanted))
     unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
         document = fleet_as_csv(

@@ -8,6 +8,7 @@ from typing import Any, cast
 from ..event_details import holds
 from ..event_types import Holds
 from ..events import OPERATOR_NAMES
+from ..listing import FleetFilter
 from ..machine import PERSONAL
 from ..rows import Event
 
@@ -23,6 +24,11 @@ def hide(row: Mapping[str, Any]) -> dict[str, Any]:
     What is hidden is null, as what is not known.
     """
     return {**row, **dict.fromkeys(name for name in _HIDDEN if name in row)}
+
+
+def asks_for_personal(wanted: FleetFilter) -> bool:
+    """Tell whether a listing searches personal data, or is sorted by it."""
+    return wanted.q is not None or wanted.sort_name in PERSONAL
 
 
 def hide_event(event: Event) -> Event:

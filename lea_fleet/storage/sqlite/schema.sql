@@ -80,6 +80,19 @@ CREATE TABLE IF NOT EXISTS lea_fleet_operators (
   revoked_at TEXT
 );
 
+-- Saved views of the list. owner is operator#ID, user:NAME or empty; filters is the
+-- query of a listing, columns a list in JSON.
+CREATE TABLE IF NOT EXISTS lea_fleet_views (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  owner TEXT NOT NULL,
+  shared INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  filters TEXT NOT NULL,
+  columns TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+);
+
 -- The request of a machine's current enrollment if it had an Idempotency-Key, so that
 -- it can be repeated after a lost response. Void if enrolled_at is not the machine's.
 CREATE TABLE IF NOT EXISTS lea_fleet_enrollments (

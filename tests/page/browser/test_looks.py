@@ -235,12 +235,10 @@ def test_the_page_weighs_less_than_150_kilobytes(fleet, sign_in, language):
     page = sign_in(fleet, locale=language)
     expect(page.locator("main h1")).to_have_count(1)
 
-    weight = page.evaluate(
-        """() => [...performance.getEntriesByType("navigation"),
+    weight = page.evaluate("""() => [...performance.getEntriesByType("navigation"),
             ...performance.getEntriesByType("resource")]
           .filter(({ name }) => !name.includes("/api/"))
-          .reduce((sum, { decodedBodySize: bytes }) => sum + bytes, 0)"""
-    )
+          .reduce((sum, { decodedBodySize: bytes }) => sum + bytes, 0)""")
     assert 100_000 < weight < 150_000
 
 
