@@ -33,6 +33,7 @@ from .show import show_command
 from .summary import summary_command
 from .token import token_group
 from .uninstall import uninstall_command
+from .view import view_group
 
 #: In the order of the help.
 _FAMILIES: dict[str, tuple[click.Command, ...]] = {
@@ -43,6 +44,7 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
         refused_command,
         blocked_command,
         summary_command,
+        view_group,
     ),
     "Change machines": (
         enroll_command,

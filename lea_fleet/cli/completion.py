@@ -1,4 +1,4 @@
-"""Complete the ids of machines, tokens and operators in a shell, from the database.
+"""Complete ids of machines, tokens, operators and views in a shell, from the database.
 
 This runs between two keys of a person who types: it prints nothing, waits for no lock,
 and makes no database.
@@ -23,6 +23,7 @@ from ..core.listing import SORTS
 from ..core.text import printable
 from ..storage.operators import Operators
 from ..storage.unit_of_work import UnitOfWork
+from ..storage.views import Views
 
 #: What a shell does not interpret: click's scripts quote nothing, and a machine
 #: chooses its own id. "PC$(reboot)" must not get onto a command line.
@@ -91,10 +92,18 @@ def _operator_ids(
             yield str(operator["id"]), printable(operator["name"]) or None
 
 
+def _view_ids(
+    repository: AgentRepository, beginning: str
+) -> Iterator[tuple[str, str | None]]:
+    for view in Views(repository.unit).shared():
+        yield str(view["id"]), printable(view["name"])
+
+
 #: For ``shell_complete=``.
 machine_ids = _completer(_machine_ids)
 token_ids = _completer(_token_ids)
 operator_ids = _completer(_operator_ids)
+view_ids = _completer(_view_ids)
 
 
 def sorts(

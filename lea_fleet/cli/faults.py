@@ -21,6 +21,7 @@ from ..core.problems import (
     UnknownAgent,
     UnknownEnrollmentToken,
     UnknownOperator,
+    UnknownView,
 )
 from ..core.text import printable
 
@@ -63,6 +64,9 @@ def said_to_operator(problem: Problem) -> str:
                 f"There is no operator {number}. List them with: flask fleet operator"
                 " list"
             )
+        case UnknownView():
+            number = problem.members["view"]
+            return f"There is no view {number}. List them with: flask fleet view list"
     return problem.detail
 
 

@@ -41,6 +41,7 @@ from .completion import sorts
 from .database import name_default_database, open_fleet, open_listing
 from .options import DurationType, checked_text, json_option, say_json
 from .terminal import ago, at, pour, say, screen_width, styled, table
+from .view import narrowed
 from .watch import INTERVAL, interval_option, watch, watch_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -111,6 +112,12 @@ def _filter_options(command: _Command) -> _Command:
 
 
 @click.command("list", cls=FleetCommand)
+@click.option(
+    "--view",
+    metavar="NAME",
+    callback=checked_text,
+    help="Use the filters and order of this shared view; see flask fleet view.",
+)
 @_filter_options
 @click.option(
     "--sort",
@@ -136,6 +143,7 @@ def _filter_options(command: _Command) -> _Command:
 @interval_option
 @with_appcontext
 def list_machines(
+    view: str | None,
     sort: str,
     limit: int | None,
     as_json: bool,
@@ -154,7 +162,9 @@ def list_machines(
     that another machine seems to have replaced it, which flask fleet show names;
     "blocked" that nothing enrolls it again. The totals count all matches, whatever
     their status. With --status uninstalled, date and reason take the place of presence
-    and last seen; with --blocked, all statuses are listed unless one is given.
+    and last seen; with --blocked, all statuses are listed unless one is given. With
+    --view, what is given here takes the place of the same filter of the view, and all
+    statuses are listed that the view has.
 
     \b
     Example: flask fleet list --presence offline --search compta
@@ -165,7 +175,9 @@ def list_machines(
         raise click.UsageError("--interval needs --watch.")
     if filters["status"] == "all" or (filters["blocked"] and not _is_given("status")):
         filters["status"] = None
-    wanted = FleetFilter(sort=sort, **filters)
+    asked = {**filters, "sort": sort}
+    given = {name: asked[name] for name in filter(_is_given, asked)}
+    wanted = narrowed(view, given) if view else FleetFilter(**asked)
     page = Page(wanted, limit)
     if watching:
         name_default_database()

@@ -38,6 +38,9 @@ ON_WHAT_IS_THERE = {
     "token revoke": "token revoke 1",
     "operator list": "operator list",
     "operator revoke": "operator revoke 1",
+    "list of a view": "list --view Stale",
+    "view list": "view list",
+    "view delete": "view delete 1",
     "move": "move --to postgresql://127.0.0.1:1/none",
     "notify": "notify",
     "block": "block PC-1",
@@ -55,6 +58,7 @@ BEGINNING = {
     "installer": "installer kit --url https://rpa.example.com",
     "token create": "token create",
     "operator create": "operator create Nadia --role viewer",
+    "view create": "view create Stale",
 }
 #: Those that work without a database, and make none either.
 WITHOUT = {"doctor": "doctor", "openapi": "openapi", "schema": "schema --sql"}
@@ -68,6 +72,7 @@ LISTING = [
     "summary --json",
     "token list",
     "operator list",
+    "view list",
     "export --user zoe@example.com",
     "backup copy.db",
     "erase PC-1",

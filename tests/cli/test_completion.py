@@ -107,6 +107,8 @@ def fleet(engine, operator, app):
     for name in ("Nadia", "Zoe"):
         operator.post("/operators", {"name": name, "role": "viewer"})
     operator.request("DELETE", "/operators/1")
+    for shared in (True, False):
+        operator.post("/views", {"name": "Gone", "shared": shared})
     names = ("PC-1", "PC-2", "pc-3", "SRV-é", "{9f2c4e03-77aa}")
     fill(engine, [{"machine_id": name} for name in names])
     app.extensions["lea_fleet"].store.close_idle()
@@ -145,6 +147,7 @@ def test_commands_and_options_are_offered(press, fleet, words, offered):
         (["fleet", "uninstall", "PC-1", "PC"], ["PC-1", "PC-2"]),
         (["fleet", "token", "revoke", ""], ["2"]),
         (["fleet", "operator", "revoke", ""], ["2"]),
+        (["fleet", "view", "delete", ""], ["1"]),
     ],
     ids=" ".join,
 )
@@ -223,7 +226,9 @@ def test_what_is_made_up_is_for_completing_only(make_app, monkeypatch):
     assert len(made) > 40 and made != again
 
 
-@pytest.mark.parametrize("typed", ["show", "token revoke", "operator revoke"])
+@pytest.mark.parametrize(
+    "typed", ["show", "token revoke", "operator revoke", "view delete"]
+)
 def test_where_there_is_no_database_none_is_begun(press, engine, typed):
     assert press("fleet", *typed.split(), "") == []
     assert not engine.exists()

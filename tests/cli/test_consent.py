@@ -28,13 +28,19 @@ ASKED = {
     "token revoke 1": "Revoke enrollment token 1 (Paris, wave 1)?",
     "token revoke 2": "Revoke enrollment token 2?",
     "operator revoke 1": "Revoke operator 1 (Nadia, helpdesk)?",
+    "view delete 1": "Delete view 1 (Paris, wave 1)?",
     "edit PC-1 --version 2": "Change version of PC-1 (COMPTA-3, Zoé)?",
     "edit PC-1 --id PC-7 --user-name Bob": (
         "Change machine id, user name of PC-1 (COMPTA-3, Zoé)?"
     ),
     "enroll PC-1 --force": "Enroll PC-1 (COMPTA-3, Zoé) again? Its tokens are revoked.",
 }
-NOT_ASKED = ["enroll PC-9", "token create", "operator create Zoe --role viewer"]
+NOT_ASKED = [
+    "enroll PC-9",
+    "token create",
+    "operator create Zoe --role viewer",
+    "view create Stale",
+]
 TRIED = [
     *ASKED,
     *NOT_ASKED,
@@ -57,6 +63,7 @@ def fleet(operator, tmp_path, monkeypatch):
     operator.installer(label="Paris, wave 1")
     operator.installer()
     operator.post("/operators", {"name": "Nadia, helpdesk", "role": "operator"})
+    operator.post("/views", {"name": "Paris, wave 1", "shared": True})
     operator.enroll("PC-1", user_name="Zoé", hostname="COMPTA-3")
     operator.enroll("PC-2")
     operator.post("/machines/PC-1/release")

@@ -29,10 +29,16 @@ COMMANDS = {
     "operator create": "Nadia --role viewer",
     "operator list": "",
     "operator revoke": "1",
+    "view create": "Stale",
+    "view list": "",
+    "view delete": "1",
     "installer": "kit --url https://rpa.example.com",
     "doctor": "",
     "schema": "--sql",
 }
+
+#: Where the API lists the records that a command's section refers to.
+KINDS = {"operator": "operators", "token": "enrollment-tokens", "view": "views"}
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +54,12 @@ def check(sections, run, operator, tmp_path, monkeypatch):
     operator.enroll("PC-1", user_email="zoe@example.com")
     operator.installer()
     operator.post("/operators", {"name": "Nadia", "role": "viewer"})
+    for name in ("Gone", "Silent"):
+        operator.post("/views", {"name": name, "shared": True})
 
     def check(name, words):
         printed = json.loads(run(*name.split(), *words.split(), "--json").stdout)
-        kind = "operators" if name.startswith("operator") else "enrollment-tokens"
+        (kind,) = [KINDS[word] for word in KINDS if name.startswith(word)] or ["views"]
         (record,) = operator.get(f"/{kind}").json[kind.replace("-", "_")][:1]
         refers = "its record" in sections[f"flask fleet {name}"].astext()
         for member in printed.keys() - (record.keys() if refers else set()):
