@@ -78,7 +78,7 @@ def test_a_view_is_what_was_saved(named, the_clock):
         "shared": True,
         "own": True,
         "owner": "Nadia, helpdesk",
-        "filters": "presence=stale%2Coffline&silent_for=14d&sort=-last_seen_at",
+        "filters": "presence=offline%2Cstale&silent_for=14d&sort=-last_seen_at",
         "columns": ["machine_id", "hostname"],
         "created_at": the_clock.iso(),
         "updated_at": the_clock.iso(),

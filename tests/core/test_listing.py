@@ -10,6 +10,7 @@ import pytest
 
 from lea_fleet.cli.list_command import list_machines
 from lea_fleet.core.listing import FILTERS, PRESENCES, SORTS
+from lea_fleet.core.views import COLUMNS, USUAL_COLUMNS
 from lea_fleet.storage.listing import CONDITIONS
 
 PAGE = files("lea_fleet.page").joinpath("static")
@@ -68,3 +69,12 @@ def test_the_page_has_each_filter_that_is_for_it_and_no_other():
 )
 def test_the_page_offers_every_choice(name, known):
     assert sorted(list_in("filters.js", name)) == sorted(known)
+
+
+def test_the_page_has_every_column_of_a_view_and_no_other():
+    assert tuple(list_in("columns.js", "COLUMNS")) == COLUMNS
+    assert tuple(list_in("columns.js", "USUAL")) == USUAL_COLUMNS
+    cells = PAGE.joinpath("list.js").read_text("utf-8").partition("const CELLS = {")[2]
+    assert tuple(re.findall(r"^  (\w+): \(", cells, re.MULTILINE)) == COLUMNS
+    for name in set(COLUMNS) - set(list_in("list.js", "UNSORTED")):
+        assert name in SORTS

@@ -23,7 +23,12 @@ def sources():
 
 def catalogue(language):
     read = {}
-    for name in (language, f"{language}_actions", f"{language}_events"):
+    for name in (
+        language,
+        f"{language}_actions",
+        f"{language}_events",
+        f"{language}_views",
+    ):
         text = (STATIC / f"{name}.js").read_text("utf-8")
         text = text.removeprefix("export default ").rstrip().removesuffix(";")
         assert read.keys().isdisjoint(words := json.loads(text))

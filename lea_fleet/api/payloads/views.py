@@ -57,7 +57,8 @@ def canonical(filters: str) -> str:
         if declared is None or declared.kind != "exact":  # of which a blank one counts
             values = [value for value in values if value.strip()]
         if declared is not None and declared.kind == "choices" and values:
-            values = [",".join(values)]
+            given = ",".join(values).split(",")
+            values = [",".join(each for each in declared.choices if each in given)]
         kept += [(name, value) for value in values]
     return urlencode(kept)
 

@@ -1,4 +1,7 @@
-// The state of the page is in its URL, so that a link can be shared.
+// The state of the page is in its URL, so that a link can be shared. A saved view in it
+// stands for its filters, as long as none are beside it.
+
+import { filtersOf } from "./saved.js";
 
 // The filters of the list and its order: if one changes, the first page is shown.
 export const LISTING = ["presence", "q", "version", "silent_for", "sort"];
@@ -6,7 +9,7 @@ export const LISTING = ["presence", "q", "version", "silent_for", "sort"];
 // The filters of the history, likewise.
 export const HISTORY = ["event", "actor", "since"];
 
-const NAMES = ["view", "machine", ...LISTING, ...HISTORY, "cursor", "page"];
+const NAMES = ["view", "machine", "saved", "columns", ...LISTING, ...HISTORY, "cursor", "page"];
 
 let listener = () => {};
 
@@ -20,14 +23,28 @@ export function follow(onChange) {
 }
 
 export function state() {
-  const parameters = new URLSearchParams(location.search);
-  return Object.fromEntries(NAMES.map((name) => [name, parameters.get(name) ?? ""]));
+  const all = read(new URLSearchParams(location.search), NAMES);
+  return isPlain(all) ? { ...all, ...ofView(all.saved) } : all;
+}
+
+// The filters of a saved view for which the page has controls, and the order; undefined
+// if it cannot be used.
+export function ofView(id) {
+  const parameters = filtersOf(id);
+  return parameters && read(parameters, LISTING);
+}
+
+// The other filters of the saved view in the address, each with its values.
+export function others() {
+  const parameters = filtersOf(state().saved) ?? new URLSearchParams();
+  const names = [...new Set(parameters.keys())].filter((name) => !LISTING.includes(name));
+  return Object.fromEntries(names.map((name) => [name, parameters.getAll(name)]));
 }
 
 // Return the URL of the current state with `changes`.
 export function link(changes) {
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(changed(changes))) {
+  for (const [name, value] of Object.entries(shortened(changed(changes)))) {
     if (value !== "") parameters.set(name, value);
   }
   return `${location.pathname}${parameters.size ? "?" : ""}${parameters}`;
@@ -67,6 +84,24 @@ export function leadsTo(changes) {
     go(changes);
   };
   return { href: link(changes), on: { click } };
+}
+
+// Leave out what the saved view says. Where all its filters are cleared, it is not meant.
+function shortened(next) {
+  const said = ofView(next.saved);
+  if (said === undefined) return next;
+  if (LISTING.every((name) => next[name] === said[name])) {
+    return { ...next, ...Object.fromEntries(LISTING.map((name) => [name, ""])) };
+  }
+  return isPlain(next) ? { ...next, saved: "" } : next;
+}
+
+function isPlain(all) {
+  return LISTING.every((name) => all[name] === "");
+}
+
+function read(parameters, names) {
+  return Object.fromEntries(names.map((name) => [name, parameters.get(name) ?? ""]));
 }
 
 function changed(changes) {

@@ -24,6 +24,7 @@ export class Failure extends Error {
 
 export const get = (path, options) => json("GET", path, options);
 export const post = (path, body = {}) => json("POST", path, { body });
+export const put = (path, body) => json("PUT", path, { body });
 export const remove = (path) => json("DELETE", path, { body: {} });
 
 // Return the list at `path` as CSV: its content and file name.
@@ -72,7 +73,9 @@ async function json(method, path, options) {
 async function send(method, path, { query = {}, body, signal } = {}) {
   const url = new URL(PREFIX + path, location.origin);
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== "") url.searchParams.set(name, value);
+    for (const each of [value].flat()) {
+      if (each !== undefined && each !== "") url.searchParams.append(name, each);
+    }
   }
   let response;
   try {

@@ -91,7 +91,7 @@ export class Filters {
     this.#offerVersions(version);
     this.silence.value = silent_for;
     this.sort.value = sort;
-    this.clear.hidden = [...LISTING, "cursor"].every((name) => all[name] === "");
+    this.clear.hidden = [...LISTING, "saved", "cursor"].every((name) => all[name] === "");
   }
 
   show(summary, totals) {

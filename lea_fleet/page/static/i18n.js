@@ -23,10 +23,10 @@ export async function speak(code) {
   localStorage.setItem(KEPT, code);
 }
 
-// The texts of a language: those of the page and of the actions on machines, and the
-// words for events, alerts and refusals. Only one language is loaded.
+// The texts of a language: those of the page, of the actions on machines and of saved
+// views, and the words for events, alerts and refusals. Only one language is loaded.
 async function load(code) {
-  const files = [code, `${code}_actions`, `${code}_events`];
+  const files = [code, `${code}_actions`, `${code}_events`, `${code}_views`];
   const parts = await Promise.all(files.map((name) => import(`./${name}.js`)));
   return Object.assign({}, ...parts.map((part) => part.default));
 }

@@ -1,13 +1,15 @@
 // A page of the list. The server filters, sorts and counts.
 
 import { go, kept, leadsTo, state } from "./address.js";
+import { columns } from "./columns.js";
 import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
 import { timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
 import { clear, LIMIT, maySortBy, query } from "./wanted.js";
 
-const COLUMNS = ["machine_id", "user_name", "version", "presence", "last_seen_at", "enrolled_at"];
+const UNSORTED = ["os_info", "presence", "uninstalled_at", "uninstall_reason"];
+const MANY = 6; // columns, above which all are of the same width
 const DATES = ["last_seen_at", "enrolled_at"];
 
 export class MachineList {
@@ -34,7 +36,10 @@ export class MachineList {
 
   // Until the server responds, the old page stays, dimmed.
   showState() {
-    replaceKeepingFocus(this.heads, COLUMNS.map(head));
+    const shown = columns();
+    replaceKeepingFocus(this.heads, shown.map(head));
+    this.table.classList.toggle("many", shown.length > MANY);
+    if (this.agents) replaceKeepingFocus(this.rows, this.agents.map(row));
     const asked = JSON.stringify(query());
     this.element.classList.toggle("old", this.answered !== asked);
   }
@@ -45,6 +50,7 @@ export class MachineList {
     this.answered = JSON.stringify(query());
     this.element.classList.remove("old");
     this.table.hidden = agents.length === 0;
+    this.agents = agents;
     replaceKeepingFocus(this.rows, agents.map(row));
     this.nothing.replaceChildren(...(agents.length ? [] : nothing(everyone)));
     replaceKeepingFocus(this.pages, paging(listing));
@@ -53,7 +59,9 @@ export class MachineList {
 
 function head(name) {
   const column = t(`column.${name}`);
-  if (name === "presence" || !maySortBy(name)) return el("th", { scope: "col", role: "columnheader" }, column);
+  if (UNSORTED.includes(name) || !maySortBy(name)) {
+    return el("th", { scope: "col", role: "columnheader", class: name }, column);
+  }
   const sort = state().sort || "-enrolled_at";
   const order = { [name]: "ascending", [`-${name}`]: "descending" }[sort] ?? "none";
   // Dates are sorted descending first, text ascending; the default order has no parameter.
@@ -72,36 +80,43 @@ function head(name) {
 }
 
 function row(agent) {
-  const cell = (name, ...content) =>
-    el("td", { role: "cell", class: name }, el("span", { class: "cell" }, ...content));
-  const under = (text) => text && el("span", { class: "under" }, foreign(text));
-  const { machine_id: machine } = agent;
-  return el(
-    "tr",
-    { role: "row", class: agent.status === "active" ? "" : "gone" },
-    cell(
-      "machine_id",
-      el(
-        "a",
-        { ...leadsTo({ machine }), class: "machine", data: { key: machine } },
-        foreign(machine, { class: "clamp" }),
-      ),
-      cloneMark(agent),
-      under(agent.hostname),
+  const shown = columns();
+  const classes = (name) => (name === "version" && !agent.version ? "version none" : name);
+  const cell = (name) =>
+    el("td", { role: "cell", class: classes(name) }, el("span", { class: "cell" }, CELLS[name](agent, shown)));
+  return el("tr", { role: "row", class: agent.status === "active" ? "" : "gone" }, shown.map(cell));
+}
+
+// What a column shows of a machine. A detail that has no column of its own is under
+// what it belongs to.
+const CELLS = {
+  machine_id: (agent, shown) => [
+    el(
+      "a",
+      { ...leadsTo({ machine: agent.machine_id }), class: "machine", data: { key: agent.machine_id } },
+      foreign(agent.machine_id, { class: "clamp" }),
     ),
-    cell(
-      "user_name",
-      foreign(agent.user_name ?? t("none"), { class: "clamp" }),
-      under(agent.user_email),
-    ),
-    cell(
-      agent.version ? "version" : "version none",
-      foreign(agent.version ?? t("none"), { class: "clamp" }),
-    ),
-    cell("presence", badge(agent.presence)),
-    cell("last_seen_at", agent.last_seen_at ? timeAgo(agent.last_seen_at) : t("attention.never_seen")),
-    cell("enrolled_at", timeAgo(agent.enrolled_at)),
-  );
+    cloneMark(agent),
+    !shown.includes("hostname") && under(agent.hostname),
+  ],
+  user_name: (agent, shown) => [text(agent.user_name), !shown.includes("user_email") && under(agent.user_email)],
+  user_email: (agent) => text(agent.user_email),
+  hostname: (agent) => text(agent.hostname),
+  os_info: (agent) => text(agent.os_info),
+  version: (agent) => text(agent.version),
+  presence: (agent) => badge(agent.presence),
+  last_seen_at: (agent) => (agent.last_seen_at ? timeAgo(agent.last_seen_at) : t("attention.never_seen")),
+  enrolled_at: (agent) => timeAgo(agent.enrolled_at),
+  uninstalled_at: (agent) => (agent.uninstalled_at ? timeAgo(agent.uninstalled_at) : t("none")),
+  uninstall_reason: (agent) => text(agent.uninstall_reason),
+};
+
+function text(value) {
+  return foreign(value ?? t("none"), { class: "clamp" });
+}
+
+function under(value) {
+  return value && el("span", { class: "under" }, foreign(value));
 }
 
 function paging({ totals, next_cursor: cursor }) {

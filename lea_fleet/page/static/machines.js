@@ -1,16 +1,20 @@
 // The machines view: overview, filters and list.
 
+import { state } from "./address.js";
 import { get } from "./api.js";
 import { el } from "./dom.js";
 import { Filters } from "./filters.js";
 import { t } from "./i18n.js";
 import { MachineList } from "./list.js";
 import { Overview } from "./overview.js";
+import { isKnown } from "./saved.js";
+import { SavedViews } from "./views.js";
 import { query } from "./wanted.js";
 
 export class MachinesView {
   constructor() {
     this.overview = new Overview();
+    this.views = new SavedViews();
     this.filters = new Filters();
     this.list = new MachineList();
     this.element = el(
@@ -21,6 +25,7 @@ export class MachinesView {
       el(
         "section",
         { class: "card machines", "aria-label": t("list.title") },
+        this.views.element,
         this.filters.element,
         this.list.element,
       ),
@@ -28,14 +33,22 @@ export class MachinesView {
   }
 
   showState() {
+    this.views.showState();
     this.filters.showState();
     this.list.showState();
   }
 
   async refresh(signal) {
+    const learning = this.views.refresh(signal);
+    // Without the view in the address, it is not known what to ask for.
+    if (state().saved && !isKnown()) {
+      await learning;
+      this.showState();
+    }
     const [summary, listing] = await Promise.all([
       get("/fleet/summary", { signal }),
       get("/fleet", { query: query(), signal }),
+      learning,
     ]);
     if (signal.aborted) return;
     this.overview.show(summary);

@@ -4,6 +4,7 @@ import { follow } from "./address.js";
 import { showFleet } from "./fleet.js";
 import { language, t } from "./i18n.js";
 import { isSignedIn, signOut } from "./session.js";
+import { forget as forgetViews } from "./saved.js";
 import { forget } from "./who.js";
 import { showSignIn } from "./signin.js";
 
@@ -22,6 +23,7 @@ function start(reason) {
 function leave(reason) {
   signOut();
   forget();
+  forgetViews();
   start(reason);
 }
 

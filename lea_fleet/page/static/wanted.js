@@ -1,6 +1,6 @@
 // The query for the list, from the URL.
 
-import { go, LISTING, state } from "./address.js";
+import { go, LISTING, others, state } from "./address.js";
 import { seesPersonal } from "./who.js";
 
 const PERSONAL = ["user_name", "user_email", "hostname"];
@@ -12,7 +12,7 @@ export const LIMIT = 50;
 export function query() {
   const { cursor, ...all } = state();
   const chosen = Object.fromEntries(LISTING.map((name) => [name, all[name]]));
-  return { ...chosen, cursor, limit: LIMIT };
+  return { ...others(), ...chosen, cursor, limit: LIMIT };
 }
 
 // Whether the list may be sorted so by whoever is signed in.
@@ -21,5 +21,5 @@ export function maySortBy(sort) {
 }
 
 export function clear() {
-  go(Object.fromEntries(LISTING.map((name) => [name, ""])));
+  go({ saved: "", ...Object.fromEntries(LISTING.map((name) => [name, ""])) });
 }
