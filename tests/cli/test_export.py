@@ -46,6 +46,7 @@ def test_what_is_known_of_a_person(export, operator, the_clock):
         "blocks": [],
         "refusals": [],
         "operators": [],
+        "views": [],
     }
     assert machine.pop("agent") == operator.machine("PC-1")
     (event,) = machine.pop("events")
