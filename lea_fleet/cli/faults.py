@@ -21,9 +21,9 @@ from ..core.problems import (
     UnknownAgent,
     UnknownEnrollmentToken,
     UnknownOperator,
-    UnknownView,
 )
 from ..core.text import printable
+from ..core.views import UnknownView
 
 #: Characters of a machine id that an error shows.
 _LONGEST_NAME = 128

@@ -221,34 +221,6 @@ class UnknownOperator(Problem):
         super().__init__("No operator has this id.", operator=operator_id)
 
 
-class UnknownView(Problem):
-    """Also for one that is somebody else's own: nobody learns that it exists."""
-
-    status, code, action = 404, "unknown_view", "stop"
-    title = "No such saved view"
-
-    def __init__(self, view_id: int) -> None:
-        super().__init__("There is no saved view with this id.", view=view_id)
-
-
-class ViewNameTaken(Problem):
-    status, code, action = 409, "view_name_taken", "fix_request"
-    title = "Another saved view has this name"
-
-    def __init__(self, shared: bool) -> None:
-        whose = "A shared view" if shared else "Another view of yours"
-        super().__init__(f"{whose} has this name already.")
-
-
-class TooManyViews(Problem):
-    status, code, action = 409, "too_many_views", "fix_request"
-    title = "There are as many saved views as may be"
-
-    def __init__(self, most: int, shared: bool) -> None:
-        kind = "shared views" if shared else "views of your own"
-        super().__init__(f"There are {most} {kind} already: delete one.", limit=most)
-
-
 class Conflict(Problem):
     """*agent* is the machine's row; the body shows no personal data of it."""
 

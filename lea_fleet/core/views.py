@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from .limits import LONGEST_VIEW_NAME
 from .privacy.addresses import addresses, mentions, names, without_others
+from .problems import Problem
 from .rows import View
 from .text import normalized, printable
 
@@ -49,6 +50,34 @@ class Wanted(NamedTuple):
     shared: bool
     filters: str
     columns: tuple[str, ...]
+
+
+class UnknownView(Problem):
+    """Also for one that is somebody else's own: nobody learns that it exists."""
+
+    status, code, action = 404, "unknown_view", "stop"
+    title = "No such saved view"
+
+    def __init__(self, view_id: int) -> None:
+        super().__init__("There is no saved view with this id.", view=view_id)
+
+
+class ViewNameTaken(Problem):
+    status, code, action = 409, "view_name_taken", "fix_request"
+    title = "Another saved view has this name"
+
+    def __init__(self, shared: bool) -> None:
+        whose = "A shared view" if shared else "Another view of yours"
+        super().__init__(f"{whose} has this name already.")
+
+
+class TooManyViews(Problem):
+    status, code, action = 409, "too_many_views", "fix_request"
+    title = "There are as many saved views as may be"
+
+    def __init__(self, most: int, shared: bool) -> None:
+        kind = "shared views" if shared else "views of your own"
+        super().__init__(f"There are {most} {kind} already: delete one.", limit=most)
 
 
 def owner_of(operator: int) -> str:

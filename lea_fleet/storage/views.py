@@ -7,10 +7,18 @@ import json
 from typing import Any
 
 from ..core.limits import MOST_OWN_VIEWS, MOST_SHARED_VIEWS
-from ..core.problems import TooManyViews, UnknownView, ViewNameTaken
 from ..core.rows import View
 from ..core.text import folded, sort_key
-from ..core.views import OWNED_BY_OPERATOR, OWNED_BY_USER, Wanted, is_about, is_by
+from ..core.views import (
+    OWNED_BY_OPERATOR,
+    OWNED_BY_USER,
+    TooManyViews,
+    UnknownView,
+    ViewNameTaken,
+    Wanted,
+    is_about,
+    is_by,
+)
 from .unit_of_work import Repository
 
 _SELECT = f"""SELECT v.id, v.owner, v.shared, v.name, v.filters, v.columns,

@@ -490,6 +490,9 @@ def test_the_commands():
         "operator create",
         "operator list",
         "operator revoke",
+        "view create",
+        "view list",
+        "view delete",
         "installer",
         "import",
         "openapi",
@@ -548,9 +551,10 @@ def assert_example_runs(run, operator, create, tmp_path, monkeypatch, engine):
     engine.execute("UPDATE enrolled_agents SET last_seen_at = ?", yesterday)
     operator.enroll("PC-COMPTA-03")
     (tmp_path / "machines.csv").write_text("machine_id\nPC-COMPTA-02\n")
-    for _ in range(3):
+    for number in range(3):
         create()
         run("operator", "create", "Nadia", "--role", "viewer")
+        run("view", "create", f"View {number}")
 
     def assert_example_runs(words):
         result = run(*example(run(*words, "--help"))[2:])

@@ -11,9 +11,9 @@ from ...app.state import current_state
 from ...auth.guard import acting_repository, admits, caller, confirm, hides_personal
 from ...auth.principals import Principal
 from ...core.privacy.hiding import asks_for_personal
-from ...core.problems import InsufficientScope, UnknownView
+from ...core.problems import InsufficientScope
 from ...core.rows import View
-from ...core.views import Wanted
+from ...core.views import UnknownView, Wanted
 from ...storage.views import Views
 from ..blueprint import blueprint
 from ..payloads.bodies import no_payload
