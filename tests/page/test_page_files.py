@@ -23,13 +23,8 @@ def sources():
 
 def catalogue(language):
     read = {}
-    for name in (
-        language,
-        f"{language}_actions",
-        f"{language}_events",
-        f"{language}_views",
-    ):
-        text = (STATIC / f"{name}.js").read_text("utf-8")
+    for path in (STATIC / f"{language}.js", *sorted(STATIC.glob(f"{language}_*.js"))):
+        text = path.read_text("utf-8")
         text = text.removeprefix("export default ").rstrip().removesuffix(";")
         assert read.keys().isdisjoint(words := json.loads(text))
         read |= words

@@ -4,7 +4,7 @@
 import { filtersOf } from "./saved.js";
 
 // The filters of the list and its order: if one changes, the first page is shown.
-export const LISTING = ["presence", "q", "version", "silent_for", "sort"];
+export const LISTING = ["presence", "q", "tag", "version", "silent_for", "sort"];
 
 // The filters of the history, likewise.
 export const HISTORY = ["event", "actor", "since"];
@@ -101,7 +101,7 @@ function isPlain(all) {
 }
 
 function read(parameters, names) {
-  return Object.fromEntries(names.map((name) => [name, parameters.get(name) ?? ""]));
+  return Object.fromEntries(names.map((name) => [name, parameters.getAll(name).join(",")]));
 }
 
 function changed(changes) {

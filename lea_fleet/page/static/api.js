@@ -29,7 +29,7 @@ export const remove = (path) => json("DELETE", path, { body: {} });
 
 // Return the list at `path` as CSV: its content and file name.
 export async function csv(path, query) {
-  return file(await send("GET", path, { query: { ...query, format: "csv" } }));
+  return file(await send("GET", path, { query }));
 }
 
 // Return the installer kit with an enrollment token, for the API at `url`: a ZIP.

@@ -17,6 +17,8 @@ const COLUMNS = [
   "enrolled_at",
   "uninstalled_at",
   "uninstall_reason",
+  "tags",
+  "note",
 ];
 const USUAL = ["machine_id", "user_name", "version", "presence", "last_seen_at", "enrolled_at"];
 const KEPT = "lea_fleet_columns";

@@ -12,9 +12,7 @@ export function csvButton(path, query, say) {
     download.textContent = t("list.csv.busy");
     say("");
     try {
-      // Excel in French expects semicolons.
-      const delimiter = language() === "fr" ? "semicolon" : "comma";
-      const file = await csv(path, { ...query(), limit: "", cursor: "", delimiter });
+      const file = await csv(path, { ...query(), limit: "", cursor: "", format: "csv", delimiter: delimiter() });
       save(file);
       say(t("list.csv.done", { name: file.name }));
     } catch (failure) {
@@ -26,6 +24,11 @@ export function csvButton(path, query, say) {
     }
   });
   return download;
+}
+
+// Excel in French expects semicolons.
+export function delimiter() {
+  return language() === "fr" ? "semicolon" : "comma";
 }
 
 // Have the browser save a file.

@@ -6,9 +6,10 @@ import { inOneLine } from "./failures.js";
 import { t } from "./i18n.js";
 
 // Ask for confirmation. `title`, `text` and `label` are lists of text and elements, and
-// `extra` is a form field. `act` performs the action; if it fails, the dialog stays open.
+// `extra` is a form field. `act` performs the action; if it fails, the dialog stays open,
+// and so it does if `lacks` returns a text: what is lacking in the form.
 // Resolves to the result of `act`, or to undefined if the user cancels.
-export function confirm({ title, text, label, act, extra, danger = false }) {
+export function confirm({ title, text, label, act, extra, lacks, danger = false }) {
   const { promise, resolve } = settled();
   const message = el("p", { class: "notice bad", role: "alert", hidden: true });
   const submit = el(
@@ -35,16 +36,22 @@ export function confirm({ title, text, label, act, extra, danger = false }) {
 
   async function onSubmit(event) {
     event.preventDefault();
+    const lack = lacks?.();
+    if (lack) return say(lack);
     submit.disabled = true;
     try {
       resolve((await act()) ?? null);
       dialog.close();
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
-      message.textContent = t("action.failed", { why: inOneLine(failure) });
-      message.hidden = false;
+      say(t("action.failed", { why: inOneLine(failure) }));
       submit.disabled = false;
     }
+  }
+
+  function say(why) {
+    message.textContent = why;
+    message.hidden = false;
   }
 }
 
@@ -91,7 +98,7 @@ export function copyable(control, label, attributes = {}) {
   return [el("div", { class: "copy" }, control, button(label, copy, attributes)), said];
 }
 
-function modal(name, title, content) {
+export function modal(name, title, content) {
   const heading = el("h2", { id: `${name}-title` }, title);
   const dialog = el(
     "dialog",

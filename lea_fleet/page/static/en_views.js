@@ -35,5 +35,7 @@ export default {
   "columns.shown": "Columns that are shown",
   "column.os_info": "Operating system",
   "column.uninstalled_at": "Uninstalled",
-  "column.uninstall_reason": "Reason"
+  "column.uninstall_reason": "Reason",
+  "column.tags": "Tags",
+  "column.note": "Note"
 };

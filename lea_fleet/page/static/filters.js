@@ -1,6 +1,7 @@
 // The filters of the list, and its CSV download.
 
 import { go, goSoon, LISTING, state } from "./address.js";
+import { Failure, get } from "./api.js";
 import { csvButton } from "./csv.js";
 import { button, el, field, select, visible } from "./dom.js";
 import { t } from "./i18n.js";
@@ -39,6 +40,15 @@ export class Filters {
         data: { name },
       }),
     );
+    this.tag = el("input", {
+      id: "tag",
+      list: "tags-in-use",
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: t("list.tag.any"),
+      on: { change: () => go({ tag: this.tag.value.trim() }), focus: () => this.#offerTags() },
+    });
+    this.tags = el("datalist", { id: "tags-in-use" });
     this.version = select("version", [], "", (version) => go({ version }));
     this.silence = select("silence", silences(), "", (silent_for) => go({ silent_for }));
     this.sort = select("sort", sorts(), "", (sort) => go({ sort }));
@@ -72,6 +82,8 @@ export class Filters {
             this.presences,
           ),
         ),
+        field(t("list.tag"), this.tag),
+        this.tags,
         field(t("list.version"), this.version),
         field(t("list.silent"), this.silence),
         field(t("list.sort"), this.sort),
@@ -82,13 +94,14 @@ export class Filters {
 
   showState() {
     const all = state();
-    const { q, presence, version, silent_for, sort } = all;
+    const { q, presence, tag, version, silent_for, sort } = all;
     if (this.search.value.trim() !== q) this.search.value = q;
     const chosen = presence.split(",");
     for (const chip of this.presences) {
       chip.setAttribute("aria-pressed", String(chosen.includes(chip.dataset.name)));
     }
     this.#offerVersions(version);
+    this.tag.value = tag;
     this.silence.value = silent_for;
     this.sort.value = sort;
     this.clear.hidden = [...LISTING, "saved", "cursor"].every((name) => all[name] === "");
@@ -113,6 +126,16 @@ export class Filters {
       this.version.replaceChildren(...wanted.map(option));
     }
     this.version.value = chosen;
+  }
+
+  // The tags in use, asked for when they are needed; without them, one can be typed.
+  async #offerTags() {
+    try {
+      const { tags } = await get("/tags");
+      this.tags.replaceChildren(...tags.map(({ tag }) => el("option", { value: tag })));
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+    }
   }
 
   #onInput() {

@@ -2,18 +2,14 @@
 
 import { follow, leadsTo, state } from "./address.js";
 import { Failure } from "./api.js";
-import { AttentionView } from "./attention.js";
 import { button, el, visible } from "./dom.js";
 import { tick } from "./format.js";
 import { Freshness } from "./freshness.js";
-import { HistoryView } from "./history.js";
-import { t } from "./i18n.js";
+import { need, t } from "./i18n.js";
 import { languageSwitch } from "./languages.js";
 import { MachinePanel } from "./machine.js";
 import { MachinesView } from "./machines.js";
-import { OperatorsView } from "./operators.js";
 import { token } from "./session.js";
-import { TokensView } from "./tokens.js";
 import * as who from "./who.js";
 
 const EVERY = 30_000; // milliseconds
@@ -21,17 +17,19 @@ const EVERY = 30_000; // milliseconds
 // Failures that require signing in again.
 const IDENTITY = ["token", "session", "scope"];
 
+// The views that are loaded when they are first opened.
+const LOADED = {
+  attention: async (refresh) => new (await import("./attention.js")).AttentionView(refresh),
+  history: async () => new (await import("./history.js")).HistoryView(),
+  tokens: async () => new (await import("./tokens.js")).TokensView(),
+  operators: async () => new (await import("./operators.js")).OperatorsView(),
+};
+
 // Show the fleet. `start` rebuilds the page, `leave` goes to the sign-in. Returns a
 // function that stops the refresh.
 export function showFleet(start, leave) {
   const freshness = new Freshness(() => refresh());
-  const views = {
-    machines: new MachinesView(),
-    attention: new AttentionView(() => refresh()),
-    history: new HistoryView(),
-    tokens: new TokensView(),
-    operators: new OperatorsView(),
-  };
+  const views = { machines: new MachinesView(() => refresh()) };
   const panel = new MachinePanel(() => refresh());
   const main = el("main", { id: "content", tabindex: "-1" });
   const nav = el("nav", { "aria-label": t("nav") });
@@ -61,15 +59,29 @@ export function showFleet(start, leave) {
     panel.element,
   );
 
-  function showState() {
-    const { view, machine } = state();
+  function offered() {
+    const others = Object.keys(LOADED).filter((each) => each !== "operators" || who.mayMakeOperators());
+    return ["machines", ...others];
+  }
+
+  // Show what the address says; its view is loaded before, if that has not been done.
+  async function showState() {
+    const { view } = state();
+    const name = offered().includes(view) ? view : "machines";
+    if (!(name in views)) {
+      await need("others");
+      views[name] = await LOADED[name](() => refresh());
+    }
+    if (state().view === view) show(name);
+  }
+
+  function show(name) {
+    const { machine } = state();
     person.textContent = who.name() === null ? "" : t("signed_in", { name: visible(who.name()) });
-    const offered = Object.keys(views).filter((each) => each !== "operators" || who.mayMakeOperators());
-    const name = offered.includes(view) ? view : "machines";
     if (name !== shown) main.replaceChildren(views[name].element);
     shown = name;
     nav.replaceChildren(
-      ...offered.map((each) =>
+      ...offered().map((each) =>
         el(
           "a",
           { ...tab(each), "aria-current": each === name ? "page" : null },
@@ -92,7 +104,7 @@ export function showFleet(start, leave) {
     try {
       if (!who.isKnown()) {
         await who.learn(signal);
-        showState();
+        await showState();
       }
       await Promise.all([views[shown].refresh(signal), panel.refresh(signal)]);
       if (!signal.aborted) freshness.answered();
@@ -105,8 +117,12 @@ export function showFleet(start, leave) {
     }
   }
 
-  const onChange = () => {
-    showState();
+  const onChange = async () => {
+    try {
+      await showState();
+    } catch {
+      return freshness.failed(new Failure("away")); // the view could not be loaded
+    }
     refresh();
   };
   const onVisible = () => {

@@ -35,5 +35,7 @@ export default {
   "columns.shown": "Colonnes affichées",
   "column.os_info": "Système d’exploitation",
   "column.uninstalled_at": "Désinstallation",
-  "column.uninstall_reason": "Motif"
+  "column.uninstall_reason": "Motif",
+  "column.tags": "Étiquettes",
+  "column.note": "Note"
 };

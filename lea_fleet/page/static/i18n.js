@@ -4,6 +4,10 @@ const KEPT = "lea_fleet_language";
 
 export const LANGUAGES = { en: "English", fr: "Français" };
 
+// The files of a language that are loaded: the texts of the page and of the actions on
+// machines, and the words for events, alerts and refusals.
+const parts = new Set(["", "_actions", "_events", "_views"]);
+
 let chosen = kept() ?? preferred();
 let catalogue = await load(chosen);
 
@@ -23,12 +27,17 @@ export async function speak(code) {
   localStorage.setItem(KEPT, code);
 }
 
-// The texts of a language: those of the page, of the actions on machines and of saved
-// views, and the words for events, alerts and refusals. Only one language is loaded.
+// Load the texts of one more file, for what is not on the first screen.
+export async function need(part) {
+  if (parts.has(`_${part}`)) return;
+  parts.add(`_${part}`);
+  catalogue = await load(chosen);
+}
+
+// Only one language is loaded.
 async function load(code) {
-  const files = [code, `${code}_actions`, `${code}_events`, `${code}_views`];
-  const parts = await Promise.all(files.map((name) => import(`./${name}.js`)));
-  return Object.assign({}, ...parts.map((part) => part.default));
+  const files = await Promise.all([...parts].map((part) => import(`./${code}${part}.js`)));
+  return Object.assign({}, ...files.map((file) => file.default));
 }
 
 // Return the text of a key as a string. `values` replace its {placeholders}; `n` selects

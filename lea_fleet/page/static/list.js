@@ -6,14 +6,20 @@ import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
 import { timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
+import { tagLinks } from "./written.js";
+import { Selection } from "./selection.js";
 import { clear, LIMIT, maySortBy, query } from "./wanted.js";
+import { mayChange } from "./who.js";
 
-const UNSORTED = ["os_info", "presence", "uninstalled_at", "uninstall_reason"];
+const UNSORTED = ["os_info", "presence", "uninstalled_at", "uninstall_reason", "tags", "note"];
 const MANY = 6; // columns, above which all are of the same width
 const DATES = ["last_seen_at", "enrolled_at"];
 
 export class MachineList {
-  constructor() {
+  // `act` is called with the name of an action and with the machines that are selected.
+  constructor(act) {
+    this.agents = [];
+    this.selection = new Selection(() => this.#fill(), act);
     this.heads = el("tr", { role: "row" });
     this.rows = el("tbody", { role: "rowgroup" });
     this.table = el(
@@ -27,6 +33,7 @@ export class MachineList {
     this.element = el(
       "div",
       { class: "listing" },
+      this.selection.element,
       this.table,
       this.nothing,
       this.pages,
@@ -36,10 +43,8 @@ export class MachineList {
 
   // Until the server responds, the old page stays, dimmed.
   showState() {
-    const shown = columns();
-    replaceKeepingFocus(this.heads, shown.map(head));
-    this.table.classList.toggle("many", shown.length > MANY);
-    if (this.agents) replaceKeepingFocus(this.rows, this.agents.map(row));
+    this.selection.follow();
+    this.#fill();
     const asked = JSON.stringify(query());
     this.element.classList.toggle("old", this.answered !== asked);
   }
@@ -51,10 +56,30 @@ export class MachineList {
     this.element.classList.remove("old");
     this.table.hidden = agents.length === 0;
     this.agents = agents;
-    replaceKeepingFocus(this.rows, agents.map(row));
+    this.selection.show(agents, listing.totals.total);
+    this.#fill();
     this.nothing.replaceChildren(...(agents.length ? [] : nothing(everyone)));
     replaceKeepingFocus(this.pages, paging(listing));
   }
+
+  #fill() {
+    this.#fillHeads();
+    const box = (agent) => mayChange() && cell("select", this.selection.box(agent));
+    replaceKeepingFocus(this.rows, this.agents.map((agent) => row(agent, box(agent))));
+  }
+
+  #fillHeads() {
+    const attributes = { scope: "col", role: "columnheader", class: "select" };
+    const box = mayChange() && el("th", attributes, this.selection.pageBox());
+    this.table.classList.toggle("selectable", mayChange());
+    const shown = columns();
+    this.table.classList.toggle("many", shown.length > MANY);
+    replaceKeepingFocus(this.heads, box, shown.map(head));
+  }
+}
+
+function cell(name, ...content) {
+  return el("td", { role: "cell", class: name }, el("span", { class: "cell" }, ...content));
 }
 
 function head(name) {
@@ -79,12 +104,15 @@ function head(name) {
   );
 }
 
-function row(agent) {
+function row(agent, box) {
   const shown = columns();
   const classes = (name) => (name === "version" && !agent.version ? "version none" : name);
-  const cell = (name) =>
-    el("td", { role: "cell", class: classes(name) }, el("span", { class: "cell" }, CELLS[name](agent, shown)));
-  return el("tr", { role: "row", class: agent.status === "active" ? "" : "gone" }, shown.map(cell));
+  return el(
+    "tr",
+    { role: "row", class: agent.status === "active" ? "" : "gone" },
+    box,
+    shown.map((name) => cell(classes(name), CELLS[name](agent, shown))),
+  );
 }
 
 // What a column shows of a machine. A detail that has no column of its own is under
@@ -98,6 +126,7 @@ const CELLS = {
     ),
     cloneMark(agent),
     !shown.includes("hostname") && under(agent.hostname),
+    !shown.includes("tags") && tags(agent),
   ],
   user_name: (agent, shown) => [text(agent.user_name), !shown.includes("user_email") && under(agent.user_email)],
   user_email: (agent) => text(agent.user_email),
@@ -109,7 +138,13 @@ const CELLS = {
   enrolled_at: (agent) => timeAgo(agent.enrolled_at),
   uninstalled_at: (agent) => (agent.uninstalled_at ? timeAgo(agent.uninstalled_at) : t("none")),
   uninstall_reason: (agent) => text(agent.uninstall_reason),
+  tags: (agent) => tags(agent) || t("none"),
+  note: (agent) => text(agent.note),
 };
+
+function tags(agent) {
+  return agent.tags.length > 0 && el("span", { class: "tags" }, tagLinks(agent.tags));
+}
 
 function text(value) {
   return foreign(value ?? t("none"), { class: "clamp" });

@@ -9,6 +9,7 @@ import { dateTime, serverTime, time, timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
 import { stateBadges, stateNotices } from "./states.js";
+import { written } from "./written.js";
 import { NEVER, eventItem, releasedUntil } from "./timeline.js";
 
 const EVENTS = 20;
@@ -122,6 +123,7 @@ export class MachinePanel {
       until && isActive ? el("p", { class: "notice" }, letThrough(until)) : "",
       ...stateNotices(states),
       facts(agent),
+      states.tags ? written(agent, states, (said) => this.#say(said)) : "",
     );
     replaceKeepingFocus(
       this.actions,

@@ -1,10 +1,11 @@
 // The machines view: overview, filters and list.
 
 import { state } from "./address.js";
-import { get } from "./api.js";
+import { Failure, get } from "./api.js";
 import { el } from "./dom.js";
+import { inOneLine } from "./failures.js";
 import { Filters } from "./filters.js";
-import { t } from "./i18n.js";
+import { need, t } from "./i18n.js";
 import { MachineList } from "./list.js";
 import { Overview } from "./overview.js";
 import { isKnown } from "./saved.js";
@@ -12,11 +13,14 @@ import { SavedViews } from "./views.js";
 import { query } from "./wanted.js";
 
 export class MachinesView {
-  constructor() {
+  // `refresh` requests all data shown from the server again.
+  constructor(refresh) {
+    this.refreshAll = refresh;
+    this.said = el("div", { class: "said", role: "status" });
     this.overview = new Overview();
     this.views = new SavedViews();
     this.filters = new Filters();
-    this.list = new MachineList();
+    this.list = new MachineList((name, chosen) => this.#act(name, chosen));
     this.element = el(
       "div",
       { class: "view" },
@@ -27,6 +31,7 @@ export class MachinesView {
         { class: "card machines", "aria-label": t("list.title") },
         this.views.element,
         this.filters.element,
+        this.said,
         this.list.element,
       ),
     );
@@ -36,6 +41,21 @@ export class MachinesView {
     this.views.showState();
     this.filters.showState();
     this.list.showState();
+  }
+
+  // Act on all machines that are selected. It is loaded when it is needed.
+  async #act(name, chosen) {
+    this.said.replaceChildren();
+    try {
+      const [{ actOnAll, exportAll }] = await Promise.all([import("./bulk.js"), need("bulk")]);
+      if (name === "csv") return await exportAll(chosen);
+      if (!(await actOnAll(name, chosen))) return;
+      this.list.selection.clear();
+      this.refreshAll();
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      this.said.replaceChildren(el("p", { class: "notice bad" }, inOneLine(failure)));
+    }
   }
 
   async refresh(signal) {

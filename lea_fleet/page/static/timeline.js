@@ -49,7 +49,7 @@ function who({ role, user, os_user: osUser, enrollment_token: number }) {
 }
 
 function details(detail) {
-  const { former_id, other, version, os_info, reason, because, until, enrollment_token, hostnames, kind, label, name, role, before, after } = detail;
+  const { former_id, other, version, os_info, reason, because, until, enrollment_token, hostnames, kind, label, name, role, tags, before, after } = detail;
   const lines = [];
   if (former_id) lines.push(phrase("detail.former_id", { id: foreign(former_id) }));
   if (version) lines.push(phrase("detail.version", { version: foreign(version) }));
@@ -59,6 +59,7 @@ function details(detail) {
   if (name) lines.push(phrase("detail.name", { name: foreign(name) }));
   if (has(`role.${role}`)) lines.push([t("detail.role", { role: t(`role.${role}`) })]);
   if (has(`because.${because}`)) lines.push([t(`because.${because}`)]);
+  if (tags) lines.push([foreign(tags.join(", "))]);
   if (other) lines.push(phrase("detail.other", { machine: foreign(other) }));
   if (until && until !== NEVER) lines.push([t("detail.until", { until: dateTime(until) })]);
   if (until && enrollment_token != null) lines.push([ofToken(enrollment_token)]);

@@ -6,6 +6,7 @@ import { button, el, field, foreign, replaceKeepingFocus, select } from "./dom.j
 import { explain } from "./failures.js";
 import { time, timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
+import { split } from "./tags.js";
 import { mayChange } from "./who.js";
 
 const COLUMNS = ["id", "label", "state", "uses", "expires", "created", "action"];
@@ -16,6 +17,7 @@ export class TokensView {
     this.label = el("input", { id: "label", maxlength: 255, autocomplete: "off" });
     this.expires = select("expires", lifetimes(), "7d");
     this.uses = el("input", { id: "uses", inputmode: "numeric", value: "100" });
+    this.tags = el("input", { id: "token-tags", autocomplete: "off", spellcheck: "false" });
     this.said = el("div", { role: "status" });
     this.rows = el("tbody", { role: "rowgroup" });
     this.table = el(
@@ -42,6 +44,7 @@ export class TokensView {
       field(t("tokens.label"), this.label, t("tokens.label.hint")),
       field(t("tokens.expires"), this.expires),
       field(t("tokens.uses"), this.uses),
+      field(t("tokens.tags"), this.tags, t("tag.add.hint")),
       el("button", { type: "submit", class: "primary" }, t("tokens.create")),
       this.said,
     );
@@ -85,7 +88,7 @@ export class TokensView {
       "tr",
       { role: "row", class: state === "active" ? "" : "gone" },
       cell("id", String(id)),
-      cell("label", name),
+      cell("label", name, token.tags.length > 0 && el("span", { class: "under" }, foreign(token.tags.join(", ")))),
       cell("state", el("span", { class: `badge ${state}` }, t(`tokens.state.${state}`))),
       cell("uses", t("tokens.used", { uses, most })),
       cell("expires", ends),
@@ -106,7 +109,8 @@ export class TokensView {
     }
     const label = this.label.value.trim();
     try {
-      const wanted = { label, expires: this.expires.value, max_uses: uses };
+      const tags = split(this.tags.value);
+      const wanted = { label, expires: this.expires.value, max_uses: uses, tags };
       const { setupPart } = await import("./setup.js"); // seldom needed
       const { token } = await post("/enrollment-tokens", wanted);
       this.label.value = "";

@@ -15,6 +15,13 @@ export function query() {
   return { ...others(), ...chosen, cursor, limit: LIMIT };
 }
 
+// The filters alone, those that are set.
+export function wanted() {
+  const { sort, ...filters } = Object.fromEntries(LISTING.map((name) => [name, state()[name]]));
+  const chosen = Object.entries(filters).filter(([, value]) => value !== "");
+  return { ...others(), ...Object.fromEntries(chosen) };
+}
+
 // Whether the list may be sorted so by whoever is signed in.
 export function maySortBy(sort) {
   return seesPersonal() || !PERSONAL.includes(sort.replace("-", ""));

@@ -239,7 +239,7 @@ def test_the_page_weighs_less_than_180_kilobytes(fleet, sign_in, language):
             ...performance.getEntriesByType("resource")]
           .filter(({ name }) => !name.includes("/api/"))
           .reduce((sum, { decodedBodySize: bytes }) => sum + bytes, 0)""")
-    assert 100_000 < weight < 180_000
+    assert 100_000 < weight < 150_000
 
 
 def test_the_switch_between_languages_is_remembered(busy, sign_in):
