@@ -62,6 +62,7 @@ class LeaFleet:
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
         - ``LEA_FLEET_METRICS``: ``False``.
         - ``LEA_FLEET_METRICS_TOKEN``: none; the operator's works as well.
+        - ``LEA_FLEET_REPORTED_TAGS``: none; keys of tags.
         - ``LEA_FLEET_ALERT_AFTER``: ``never``.
         - ``LEA_FLEET_ALERT_SHARE``: none; such as ``0.3``.
         - ``LEA_FLEET_WEBHOOK_URL``: none; one or several.

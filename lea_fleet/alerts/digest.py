@@ -183,6 +183,7 @@ def _line(data: Mapping[str, Any], at: str, language: str) -> str:
     parts = [_time(at)]
     if "machine_id" in data:
         parts.append(str(data["machine_id"]))
+    parts += data.get("machine_tags", ())
     for name, text in _MEMBERS[language].items():
         if data.get(name) is not None:
             value = data[name]

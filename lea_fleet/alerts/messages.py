@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -12,10 +12,12 @@ from ..core.event_types import Holds
 from ..core.events import EVENTS
 from ..core.machine import PERSONAL
 from ..core.rows import Alert, Event, without_none
+from ..core.tags import name_of
 from ..storage.agents import Agents
 from ..storage.alerts import Alerts
 from ..storage.events import Events
 from ..storage.mutes import Mutes
+from ..storage.tags import Tags
 from ..storage.unit_of_work import UnitOfWork
 
 #: Rows that are read at once.
@@ -119,12 +121,16 @@ def _message_id(kind: str, number: int, at: str) -> str:
 class Content:
     """What is in messages, as it is when they are sent: what was erased is not.
 
-    With *personal*, personal data of events and of the machine's row as well.
+    With *personal*, personal data of events and of the machine's row as well; of the
+    machine's tags those with these *names*.
     """
 
-    def __init__(self, unit: UnitOfWork, personal: bool) -> None:
+    def __init__(
+        self, unit: UnitOfWork, personal: bool, names: Collection[str] = ()
+    ) -> None:
         self._unit = unit
         self._personal = personal
+        self._names = names
 
     def of(self, due: Due) -> dict[str, Any]:
         """Return the members of a message's ``data``."""
@@ -133,7 +139,8 @@ class Content:
             data = self._of_event(due.event_id)
         if due.machine_id is None:
             return data
-        return {"machine_id": due.machine_id, **self._of_machine(due), **data}
+        about = {**self._of_machine(due), **self._tags(due.machine_id)}
+        return {"machine_id": due.machine_id, **about, **data}
 
     def is_muted(self, due: Due) -> bool:
         """Return whether a message is about a machine that is muted."""
@@ -161,6 +168,11 @@ class Content:
             return {}
         known: Mapping[str, Any] = agent
         return without_none({name: known[name] for name in PERSONAL})
+
+    def _tags(self, machine_id: str) -> dict[str, list[str]]:
+        tags = Tags(self._unit).of(machine_id) if self._names else []
+        shown = [tag for tag in tags if name_of(tag) in self._names]
+        return {"machine_tags": shown} if shown else {}
 
 
 def _role_of(actor: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .webhook import Webhook
 
 def channels(unit: UnitOfWork, settings: Settings) -> list[Channel]:
     """Return the channels that the settings name."""
-    content = Content(unit, settings.webhook_personal)
+    content = Content(unit, settings.webhook_personal, settings.reported_tags)
     found: list[Channel] = [
         Webhook(url, settings.webhook_secrets, content) for url in settings.webhook_urls
     ]

@@ -20,6 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from ..core.limits import MOST_TAGS_REPORTED
 from ..core.listing import ACTIVE_PRESENCES
 from ..core.text import printable
 from ..storage.measures import Measures
@@ -52,6 +53,7 @@ def fleet_families(measured: Measures) -> list[Metric]:
             "version",
             _by_version(measured),
         ),
+        *_by_tag(measured),
         _gauge(
             "lea_fleet_suspected_clones",
             "Active machines whose identity two computers seem to share.",
@@ -152,6 +154,23 @@ def _by_version(measured: Measures) -> Mapping[str, int]:
         counted[printable(name)] += machines
     counted[OTHER] += measured.totals["active"] - counted.total()
     return counted
+
+
+def _by_tag(measured: Measures) -> list[Metric]:
+    """Return the metric of tags, if any are to be shown; their number is bounded."""
+    if not measured.tags:
+        return []
+    family = GaugeMetricFamily(
+        "lea_fleet_agents_by_tag",
+        "Active machines, by key and value of a tag.",
+        labels=["key", "value"],
+    )
+    for key, counts in measured.tags.items():
+        counted = Counter(dict(counts[:MOST_TAGS_REPORTED]))
+        counted[OTHER] += sum(machines for _, machines in counts[MOST_TAGS_REPORTED:])
+        for value, machines in counted.items():
+            family.add_metric([key, printable(value)], machines)
+    return [family]
 
 
 def _filled(

@@ -18,7 +18,8 @@ import click
 from ..core.clock import duration_text, parse_duration, parse_lifetime
 from ..core.presence import PresenceRule
 from ..core.server_url import public_url
-from ..core.text import scheme_and_host
+from ..core.tags import reported_names
+from . import setting_texts as as_shown
 from . import setting_values as accepted
 from .setting_sources import find_value, unknown
 
@@ -28,26 +29,6 @@ class ConfigurationError(click.ClickException, RuntimeError):
 
     A ClickException, so that ``flask`` commands print it as one line.
     """
-
-
-def _set_or_not(token: str | None) -> str:
-    return "not set" if token is None else "set"
-
-
-def _url_shown(url: str | None) -> str:
-    return "not set" if url is None else scheme_and_host(url)
-
-
-def _or_off(share: float | None) -> str:
-    return "off" if share is None else f"{share:g}"
-
-
-def _hosts_shown(urls: tuple[str, ...]) -> str:
-    return " ".join(map(scheme_and_host, urls)) or "not set"
-
-
-def _number_shown(addresses: tuple[str, ...]) -> str:
-    return f"{len(addresses)} set" if addresses else "not set"
 
 
 def _setting(
@@ -68,7 +49,7 @@ class Settings:
 
     #: The operator's token, which the host's other clients use as well.
     api_token: str = _setting(
-        "RPA_API_TOKEN", accepted.api_token, None, show=_set_or_not
+        "RPA_API_TOKEN", accepted.api_token, None, show=as_shown.set_or_not
     )
 
     #: The host's SQLite file; relative to the folder the server starts in.
@@ -80,7 +61,7 @@ class Settings:
     #: The PostgreSQL database to use instead of the file, in libpq's form:
     #: ``postgresql://user@host1,host2/db``. Needs ``lea-fleet[postgresql]``.
     database_url: str | None = _setting(
-        "LEA_FLEET_DATABASE_URL", accepted.database_url, None, show=_url_shown
+        "LEA_FLEET_DATABASE_URL", accepted.database_url, None, show=as_shown.url_shown
     )
 
     #: The schema of PostgreSQL that our tables are in.
@@ -111,7 +92,7 @@ class Settings:
     #: The URL at which machines reach the server, for what sets them up. With https://;
     #: http:// is for this computer only.
     public_url: str | None = _setting(
-        "LEA_FLEET_PUBLIC_URL", public_url, None, show=_url_shown
+        "LEA_FLEET_PUBLIC_URL", public_url, None, show=as_shown.url_shown
     )
 
     #: The token that an enrollment returns: ``agent``, one of the machine's own, or
@@ -162,7 +143,15 @@ class Settings:
 
     #: A token that may read the metrics and nothing else, beside the operator's.
     metrics_token: str | None = _setting(
-        "LEA_FLEET_METRICS_TOKEN", accepted.metrics_token, None, show=_set_or_not
+        "LEA_FLEET_METRICS_TOKEN",
+        accepted.metrics_token,
+        None,
+        show=as_shown.set_or_not,
+    )
+
+    #: The keys of the tags that metrics and messages show, at most ten: ``site, team``.
+    reported_tags: tuple[str, ...] = _setting(
+        "LEA_FLEET_REPORTED_TAGS", reported_names, None, show=as_shown.names
     )
 
     #: A machine that has been silent for this long is told to be; off with ``never``.
@@ -173,13 +162,13 @@ class Settings:
     #: The part of the fleet that must have fallen silent at once to be told, compared
     #: with what is usual at that hour of the week: ``0.3``. Off unless it is set.
     alert_share: float | None = _setting(
-        "LEA_FLEET_ALERT_SHARE", accepted.share, None, show=_or_off
+        "LEA_FLEET_ALERT_SHARE", accepted.share, None, show=as_shown.or_off
     )
 
     #: Where webhooks are sent to: one URL or several, with blanks between them. They
     #: begin with https://; http:// is for this computer only.
     webhook_urls: tuple[str, ...] = _setting(
-        "LEA_FLEET_WEBHOOK_URL", accepted.webhook_urls, None, show=_hosts_shown
+        "LEA_FLEET_WEBHOOK_URL", accepted.webhook_urls, None, show=as_shown.hosts_shown
     )
 
     #: What webhooks are signed with: ``whsec_…``, or two of them while it is changed.
@@ -187,7 +176,7 @@ class Settings:
         "LEA_FLEET_WEBHOOK_SECRET",
         accepted.webhook_secrets,
         None,
-        show=lambda secrets: _set_or_not(secrets or None),
+        show=lambda secrets: as_shown.set_or_not(secrets or None),
     )
 
     #: Whether webhooks and mail name people: users, addresses, hostnames, reasons.
@@ -197,12 +186,12 @@ class Settings:
 
     #: Who gets the mail: one address or several, with commas between them.
     mail_to: tuple[str, ...] = _setting(
-        "LEA_FLEET_MAIL_TO", accepted.addresses, None, show=_number_shown
+        "LEA_FLEET_MAIL_TO", accepted.addresses, None, show=as_shown.number_shown
     )
 
     #: The sender of the mail; the first of its recipients if it is not set.
     mail_from: str | None = _setting(
-        "LEA_FLEET_MAIL_FROM", accepted.address, None, show=_set_or_not
+        "LEA_FLEET_MAIL_FROM", accepted.address, None, show=as_shown.set_or_not
     )
 
     #: The language of the mail: ``en`` or ``fr``.
@@ -210,7 +199,10 @@ class Settings:
 
     #: The mail server: ``smtp://user:password@host:587``, or ``smtps://``.
     smtp_url: str = _setting(
-        "LEA_FLEET_SMTP_URL", accepted.smtp_url, "smtp://localhost", show=_url_shown
+        "LEA_FLEET_SMTP_URL",
+        accepted.smtp_url,
+        "smtp://localhost",
+        show=as_shown.url_shown,
     )
 
     #: Whether preflights are answered, for a CORS extension of the host.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.events import ENROLLMENTS
 from ..core.limits import LONGEST_DETAIL, MOST_VERSIONS
 from ..core.refused import CODES
+from ..core.tags import value_of
 from .blocks import Blocks
 from .clones import Clones
 from .duplicates import Duplicates
@@ -15,6 +17,7 @@ from .listing import Listing
 from .mutes import Mutes
 from .refused import Refused
 from .retirements import Retirements
+from .tags import Tags
 from .unit_of_work import UnitOfWork
 
 _VERSIONS = f"""
@@ -40,7 +43,8 @@ class Measures:
     active machines for each version, the most frequent first; the name is empty if the
     version is not known. *enrollments* and *uninstalls* count all events ever recorded,
     *enrollment_tokens* the tokens in each state, *refused* the refused machines by
-    code.
+    code. *tags* has, for each name that was asked for, the number of active machines of
+    each value, the most frequent first.
     """
 
     totals: dict[str, int]
@@ -54,10 +58,11 @@ class Measures:
     refused: dict[str, int]
     retiring: int
     duplicates: int
+    tags: dict[str, list[tuple[str, int]]]
 
 
-def measure(unit: UnitOfWork) -> Measures:
-    """Take all measurements in one snapshot."""
+def measure(unit: UnitOfWork, names: Iterable[str] = ()) -> Measures:
+    """Take all measurements in one snapshot; count machines by the tags of *names*."""
     execute = unit.session.execute
     with unit.snapshot():
         events = {event: count for event, count in execute(_EVENTS)}
@@ -73,4 +78,10 @@ def measure(unit: UnitOfWork) -> Measures:
             refused=dict.fromkeys(CODES, 0) | Refused(unit).count_by_code(),
             retiring=len(Retirements(unit).machines()),
             duplicates=Duplicates(unit).count(),
+            tags={name: _tags(unit, name) for name in names},
         )
+
+
+def _tags(unit: UnitOfWork, name: str) -> list[tuple[str, int]]:
+    counts = Tags(unit).counts(name)
+    return [(value_of(row["tag"]), row["active"]) for row in counts if row["active"]]

@@ -94,6 +94,23 @@ def test_a_message_names_nobody_unless_that_is_set(told, receiver, make_app):
     assert data["actor"]["address"] == "127.0.0.1"
 
 
+def test_a_message_has_the_tags_that_a_setting_names(receiver, make_app, the_clock):
+    settings = {**receiver.settings, "LEA_FLEET_REPORTED_TAGS": "site"}
+    told = Fleet(make_app(**settings), the_clock)
+    told.operator.enroll("PC-0")
+    assert told.notify() == (0, 0)
+    told.operator.enroll("PC-1")
+    told.operator.post("/machines/PC-1/tags", {"add": ["site=lyon", "of=zoe"]})
+    told.operator.uninstall("PC-0")
+
+    told.notify()
+
+    data = {each["data"]["machine_id"]: each["data"] for each in receiver.messages}
+    assert data["PC-1"]["machine_tags"] == ["site=lyon"]
+    assert "machine_tags" not in data["PC-0"]
+    assert "zoe" not in json.dumps(receiver.messages)
+
+
 def test_what_was_erased_meanwhile_is_not_told(receiver, make_app, the_clock):
     settings = {**receiver.settings, "LEA_FLEET_WEBHOOK_PERSONAL": True}
     told = Fleet(make_app(**settings), the_clock)

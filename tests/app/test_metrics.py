@@ -28,7 +28,7 @@ from lea_fleet import (
 )
 from lea_fleet.app.counters import ProcessCounters
 from lea_fleet.core.refused import CODES
-from lea_fleet.core.limits import MOST_VERSIONS
+from lea_fleet.core.limits import MOST_TAGS_REPORTED, MOST_VERSIONS
 from tests.support import docs
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, PREFIX, Api, assert_problem
 from tests.support.fleets import fill
@@ -757,12 +757,14 @@ def exposed(monitor):
     return {sample.name for family in families for sample in family.samples}
 
 
-def test_the_reference_lists_every_metric_and_no_other(engine, operator, monitor):
+def test_the_reference_lists_every_metric_and_no_other(engine, make_app):
+    settings = {"LEA_FLEET_METRICS": True, "LEA_FLEET_REPORTED_TAGS": "site"}
+    operator = Api(make_app(**settings).test_client(), OPERATOR_TOKEN)
     operator.enroll(version="1")
     part = docs.section(docs.parse(docs.REFERENCE), "Metrics")
     terms = [term.astext() for term in part.findall(docs.nodes.term)]
 
-    assert sorted(terms) == sorted(exposed(monitor) | engine.unmeasured)
+    assert sorted(terms) == sorted(exposed(operator) | engine.unmeasured)
 
 
 def test_every_alert_asks_for_what_there_is(page, monitor):
@@ -792,3 +794,46 @@ def test_every_alert_asks_for_labels_that_there_are(page, monitor):
     for label, values in named:
         for value in values.split("|"):
             assert f'{label}="{value}"' in text
+
+
+# Tags
+
+
+def test_tags_are_counted_only_where_a_setting_names_them(make_app):
+    settings = {"LEA_FLEET_METRICS": True, "LEA_FLEET_REPORTED_TAGS": "Site, vip"}
+    operator = Api(make_app(**settings).test_client(), OPERATOR_TOKEN)
+    for name, tags in {"A": ["site=lyon", "vip"], "B": ["site=lyon", "x"]}.items():
+        operator.enroll(name)
+        operator.post(f"/machines/{name}/tags", {"add": tags})
+    operator.enroll("C")
+
+    counted = {
+        name[1:]: n for name, n in scrape(operator).items() if "by_tag" in name[0]
+    }
+
+    assert counted == {
+        ("site", "lyon"): 2,
+        ("site", "other"): 0,
+        ("vip", ""): 1,
+        ("vip", "other"): 0,
+    }
+
+
+def test_the_values_of_a_tag_are_bounded(make_app, engine):
+    settings = {"LEA_FLEET_METRICS": True, "LEA_FLEET_REPORTED_TAGS": ["site"]}
+    operator = Api(make_app(**settings).test_client(), OPERATOR_TOKEN)
+    operator.get("/fleet")
+    fill(engine, ({"machine_id": f"PC-{n}"} for n in range(MOST_TAGS_REPORTED + 5)))
+    for number in range(MOST_TAGS_REPORTED + 5):
+        body = {"add": [f"site=s{number}"]}
+        assert operator.post(f"/machines/PC-{number}/tags", body).status_code == 200
+
+    counted = [n for name, n in scrape(operator).items() if "by_tag" in name[0]]
+
+    assert (len(counted), sum(counted)) == (MOST_TAGS_REPORTED + 1, len(counted) + 4)
+
+
+@pytest.mark.parametrize("value", ["a b", ["site=lyon"], ",".join("abcdefghijk")])
+def test_what_names_no_tags_is_an_error_at_start(make_app, value):
+    with pytest.raises(ConfigurationError, match="LEA_FLEET_REPORTED_TAGS must"):
+        make_app(LEA_FLEET_REPORTED_TAGS=value)

@@ -47,6 +47,7 @@ def test_the_defaults():
         reuse_connections=True,
         metrics=False,
         metrics_token=None,
+        reported_tags=(),
         alert_after=None,
         alert_share=None,
         webhook_urls=(),
@@ -90,6 +91,7 @@ IN_THE_ENVIRONMENT = {
     "LEA_FLEET_REUSE_CONNECTIONS": ("FALSE", False),
     "LEA_FLEET_METRICS": ("true", True),
     "LEA_FLEET_METRICS_TOKEN": ("1234567890123456", "1234567890123456"),
+    "LEA_FLEET_REPORTED_TAGS": ("Site, team", ("site", "team")),
     "LEA_FLEET_ALERT_AFTER": ("3d", 3 * 86400),
     "LEA_FLEET_ALERT_SHARE": ("0.3", 0.3),
     "LEA_FLEET_WEBHOOK_URL": (

@@ -22,7 +22,8 @@ def metrics() -> Response:
     unit, state = acting_repository().unit, current_state()
     counters = state.counters
     assert counters is not None  # this route exists only with metrics on
-    families = fleet_families(measure(unit)) + wal_families(state.store.wal_size())
+    measured = measure(unit, state.settings.reported_tags)
+    families = fleet_families(measured) + wal_families(state.store.wal_size())
     if counters.is_alone(several_processes=bool(request.is_multiprocess)):
         families += counters.saved_families(RefusalCounts(unit).totals())
     else:

@@ -144,6 +144,7 @@ def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, engine):
         " LEA_FLEET_STALE_AFTER=14d, LEA_FLEET_REENROLL_SILENT_AFTER=never,"
         " LEA_FLEET_BUSY_TIMEOUT=5s, LEA_FLEET_REUSE_CONNECTIONS=True,"
         " LEA_FLEET_METRICS=False, LEA_FLEET_METRICS_TOKEN=not set,"
+        " LEA_FLEET_REPORTED_TAGS=not set,"
         " LEA_FLEET_ALERT_AFTER=never, LEA_FLEET_ALERT_SHARE=off,"
         " LEA_FLEET_WEBHOOK_URL=not set, LEA_FLEET_WEBHOOK_SECRET=not set,"
         " LEA_FLEET_WEBHOOK_PERSONAL=False, LEA_FLEET_MAIL_TO=not set,"
