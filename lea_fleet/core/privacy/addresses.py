@@ -23,6 +23,9 @@ _ADDRESS = re.compile(f"[^{_AROUND}]+@[^{_AROUND}?]+")
 #: person's, ``-a@b`` is an item of a list.
 _INNER = r"[.+%&~'-]"
 
+#: The same after an address, which ends in a host's name: ``a@b's`` is about ``a@b``.
+_INNER_OF_A_HOST = "[.-]"
+
 #: In a text that is a link, or a part of one. Some programs encode what stands around
 #: an address and leave its ``@``.
 _ENCODED = re.compile("mailto:|%(?:20|22|2c|3[abce]|40)")
@@ -101,5 +104,5 @@ def _has_address(text: str, address: str) -> bool:
 def _standing_alone(address: str) -> re.Pattern[str]:
     """Return a pattern for *address* where it is not a part of a longer one."""
     before = rf"(?<![\w@])(?<!\w{_INNER})(?<!\w{_INNER}{{2}})"
-    after = rf"(?![\w@])(?!{_INNER}{{1,2}}\w)"
+    after = rf"(?![\w@])(?!{_INNER_OF_A_HOST}{{1,2}}\w)"
     return re.compile(f"{before}{re.escape(address)}{after}")
