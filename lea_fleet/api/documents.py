@@ -19,9 +19,8 @@ from ..core.privacy.hiding import hide, hide_event
 from ..core.problems import DatabaseUnavailable
 from ..core.rows import Event
 from ..core.temporary import REMEDY, TemporaryFile
-from ..storage.agents import SELECT, agent_of
 from ..storage.events import Events
-from ..storage.listing import Listing
+from ..storage.listing import Listing, listed_of
 from ..storage.unit_of_work import UnitOfWork
 
 #: Bytes of a document that are kept in memory; a larger one goes to a file.
@@ -78,9 +77,9 @@ def fleet_as_csv(
     Raises DatabaseUnavailable if the temporary file cannot be written.
     """
     listing = Listing(unit)
-    reader = PageReader(partial(listing.batches, SELECT), page)
+    reader = PageReader(partial(listing.batches, listing.select), page)
     with spooled() as file, unit.snapshot():
-        agents: Iterable[Mapping[str, Any]] = map(agent_of, reader.rows())
+        agents: Iterable[Mapping[str, Any]] = map(listed_of, reader.rows())
         write_table(file, map(hide, agents) if hides else agents, delimiter)
         next_cursor = listing.next_cursor(reader, page.wanted)
     return Document(file, next_cursor)

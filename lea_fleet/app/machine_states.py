@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..core import clock
-from ..core.machine import new_machine_id, stored_form
+from ..core.machine import look, new_machine_id, stored_form
 from ..core.rows import Agent, Block, Retirement
 from ..storage.agents import Agents
 from ..storage.blocks import Blocks
@@ -37,6 +37,7 @@ class MachineStates:
     ) -> None:
         self._unit = unit
         self._uninstall = uninstall
+        self._groups: dict[str, list[str]] = {}
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -101,6 +102,24 @@ class MachineStates:
             uninstalled = [each for each in alike if self._uninstalls(each, reason)]
             return Blocked(self._require(machine_id), uninstalled)
 
+    def prepare_blocks(self, machine_ids: Collection[str]) -> dict[str, str]:
+        """Take the turns of several blocks in the open transaction, and look ahead.
+
+        Return the machines among them that cannot be blocked without another one, and
+        that one: it is active, looks like them, and is not among them.
+        """
+        for machine_id in sorted(machine_ids):
+            self._unit.lock_look(machine_id)
+        self._groups = Lookalikes(self._unit).groups(machine_ids)
+        agents, kept = Agents(self._unit), {}
+        for machine_id in machine_ids:
+            for other in self._groups[look(machine_id)]:
+                if other in machine_ids:
+                    continue
+                if agents.require(other)["status"] == "active":
+                    kept[machine_id] = other
+        return kept
+
     def unblock(self, machine_id: str) -> Block | None:
         """Let a machine be enrolled again; return the block that it had, if any."""
         unit, events = self._unit, Events(self._unit)
@@ -164,7 +183,9 @@ class MachineStates:
 
     def _locked(self, machine_id: str) -> list[str]:
         """Return the machines that look like this one, each of them locked."""
-        alike = Lookalikes(self._unit).all_of(machine_id)
+        alike = self._groups.get(look(machine_id))
+        if alike is None:
+            alike = Lookalikes(self._unit).all_of(machine_id)
         for each in alike:
             self._unit.lock(each)
         return alike

@@ -25,6 +25,7 @@ from ..storage.releases import Releases
 from ..storage.replays import Replays
 from ..storage.reuse import TokenReuse
 from ..storage.unit_of_work import UnitOfWork
+from .annotations import Annotations
 from .engine import adopted
 from .default_settings import default_rule
 from .machine_states import MachineStates
@@ -99,10 +100,12 @@ class AgentRepository:
         return Releases(self.unit)
 
     @cached_property
+    def annotations(self) -> Annotations:
+        return Annotations(self.unit)
+
+    @cached_property
     def states(self) -> MachineStates:
         return MachineStates(self.unit, self.uninstall)
-
-    # Machines
 
     def get(self, machine_id: str) -> Agent | None:
         """Return the agent with that id, as sent or trimmed; None if unknown."""
@@ -214,8 +217,6 @@ class AgentRepository:
         with self.unit.transaction(about=agent["machine_id"], durable=False):
             Heartbeats(self.unit).mark_seen(agent["machine_id"])
 
-    # Releases
-
     def release(self, machine_id: str, *, enrollment_token: int | None = None) -> str:
         """Allow an active machine to be re-enrolled once, by anyone or one token alone.
 
@@ -237,8 +238,6 @@ class AgentRepository:
             if self.releases.until(agent) is not None:
                 self.events.add("release_cancelled", agent["machine_id"])
             self.releases.clear(agent["machine_id"])
-
-    # Tokens
 
     def use_token(self, token: AgentToken) -> None:
         """Record the first use of a token, which revokes the tokens it replaces."""

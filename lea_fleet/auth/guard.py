@@ -146,7 +146,8 @@ def confirm() -> Principal:
     :func:`resolve_token` does, and InsufficientScope.
     """
     principal: Principal = g.flask_httpauth_user
-    if principal.sees_fleet and principal.operator is None:
+    # Not sees_fleet, whose call each enrollment by an operator would pay for.
+    if principal.role in ("operator", "viewer") and principal.operator is None:
         return principal  # by a setting, or vouched for by the host
     principal = resolve_token(bearer_token())
     view = current_app.view_functions[str(request.endpoint)]

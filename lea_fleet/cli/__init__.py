@@ -19,6 +19,7 @@ from .installer import installer_command
 from .list_command import list_machines
 from .move import move_command
 from .mute import mute_command, unmute_command
+from .note import note_command
 from .notify import notify_command
 from .openapi import openapi_command
 from .operator import operator_group
@@ -31,6 +32,7 @@ from .rotate import rotate_command
 from .schema import schema_command
 from .show import show_command
 from .summary import summary_command
+from .tag import tag_command, untag_command
 from .token import token_group
 from .uninstall import uninstall_command
 from .view import view_group
@@ -55,6 +57,9 @@ _FAMILIES: dict[str, tuple[click.Command, ...]] = {
         unblock_command,
         mute_command,
         unmute_command,
+        tag_command,
+        untag_command,
+        note_command,
         replace_command,
         release_command,
         rotate_command,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
+from ..app.bulk import blocking
 from ..app.machine_states import Blocked
 from ..app.repository import AgentRepository
 from ..core.limits import LONGEST_REASON, MOST_MACHINES_PRINTED
 from ..core.rows import Block
 from ..core.text import printable
 from ..storage.attempts import attempts
+from .bulk import act_on_selected, bulk_options, selected
 from .command import FleetCommand
 from .consent import (
     ask,
@@ -24,34 +27,59 @@ from .consent import (
     unasked_option,
 )
 from .database import did_you_mean, open_listing
-from .options import given_text, json_option, machine_argument, say_json
+from .options import (
+    given_text,
+    json_option,
+    machine_argument,
+    optional_machine_argument,
+    say_json,
+    yes_unasked_option,
+)
 from .output import answer
 from .terminal import at, say_table
 
 
 @click.command("block", cls=FleetCommand)
-@machine_argument
+@optional_machine_argument
 @click.option(
     "--reason",
     callback=partial(given_text, longest=LONGEST_REASON),
     help="The reason, for operators only.",
 )
-@unasked_option
+@bulk_options
+@yes_unasked_option
 @dry_run_option
 @json_option
 @with_appcontext
 def block_command(
-    machine: str, reason: str | None, yes: bool, dry_run: bool, as_json: bool
+    machine: str | None,
+    reason: str | None,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Keep MACHINE out: uninstall it, and let nothing enroll it again.
 
     Neither an installer nor --force, an import or a release, until it is
     unblocked. It holds for ids in another case or in braces too, and for one that
-    was never enrolled; whoever changes the id of a computer gets around it.
+    was never enrolled; whoever changes the id of a computer gets around it. With the
+    options of flask fleet list, it blocks all machines that they select.
 
     \b
     Example: flask fleet block PC-COMPTA-01 --reason stolen
     """
+    others = selected(chosen, machine)
+    if others is not None:
+
+        def act(repository: AgentRepository, machine_id: str) -> None:
+            repository.states.block(machine_id, reason)
+
+        act_on_selected(
+            others, blocking(act), yes=yes, dry_run=dry_run, as_json=as_json
+        )
+        return
+    assert machine is not None  # selected() has seen to it
     with answer() as begin, open_for_change(dry_run) as repository:
         _ask("Block {}? It is uninstalled.", repository, machine, yes or dry_run)
         for attempt in attempts(repository.unit):

@@ -14,6 +14,7 @@ from ..core.privacy.addresses import person
 from ..core.privacy.erasure import Summary, total
 from ..core.text import printable
 from ..storage.erasure import Erasure
+from ..storage.naming import machines_naming
 from ..storage.administration import Cleaning
 from .command import FleetCommand
 from .consent import shown_option
@@ -76,7 +77,7 @@ def erase_command(
             plans = erasure.of_machines
         else:
             with repository.snapshot():
-                named = erasure.naming(who)
+                named = machines_naming(repository.unit, who)
             plans = partial(erasure.of_person, who)
         if not yes:
             with repository.snapshot():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import islice
@@ -22,7 +22,7 @@ from ..core.problems import InvalidField, MachineBlocked
 from ..core.temporary import copy_of
 from ..core.text import printable
 from ..storage.attempts import attempts
-from ..storage.imports import CHANGES, Imports, Outcome
+from ..storage.imports import Imported, Imports
 from ..storage.unit_of_work import UnitOfWork
 from .command import FleetCommand
 from .database import (
@@ -33,27 +33,18 @@ from .database import (
 )
 from .import_errors import Refusal, Refusals, is_error_file, write_refusals
 from .import_lookalikes import Warnings
+from .import_report import count, counted, summary
 from .options import create_option, json_option, refuse_many, say_json, yes_option
 from .output import note
-from .terminal import say
+from .terminal import progress, say
 
 #: Lines in one transaction: the server's writers wait for these at most.
 LINES = 1000
 
-_COLUMNS = ("machine_id", *DETAILS)
+_COLUMNS = ("machine_id", *DETAILS, "tags")
 
-_MEANINGS: dict[str, str] = {
-    "imported": "new; they may enroll once",
-    "adopted": "active without a token; they may enroll once more",
-    "updated": "imported before; their details have changed",
-    "unchanged": "imported before, with the same details",
-    "enrolled": "already enrolled; not changed",
-    "uninstalled": "uninstalled; not changed: enrolling reactivates them",
-    "refused": "lines with an error",
-}
-
-#: Imports one machine by its id and details, or foresees what importing would do.
-_Act = Callable[[str, Mapping[str, "str | None"]], Outcome]
+#: Imports one machine by id, details and tags, or foresees what importing would do.
+_Act = Callable[[str, Mapping[str, "str | None"], Sequence[str]], Imported]
 
 
 def _errors_path(
@@ -109,9 +100,10 @@ def import_machines(
     """Register the machines of a CSV file before they enroll.
 
     The first line names the columns: machine_id, and any of user_name,
-    user_email, user_id, hostname, os_info and version. FILE.csv may be - for
+    user_email, user_id, hostname, os_info, version and tags. FILE.csv may be - for
     standard input. More than one machine needs --yes. Importing the same file
-    again changes nothing.
+    again changes nothing. The tags of a line, with commas or semicolons between
+    them, are given to machines that are enrolled already, too.
 
     \b
     Example: flask fleet import machines.csv --dry-run
@@ -128,11 +120,11 @@ def import_machines(
         counts = work(table, refusals, warnings)
     if as_json:
         faults = [refusal._asdict() for refusal in refusals.first]
-        said = _counted(counts, table.ignored)
+        said = counted(counts, table.ignored)
         say_json({"dry_run": dry_run, **said, **warnings.members(), "errors": faults})
     else:
         title = "Dry run; the import would be:" if dry_run else "Done:"
-        for line in (title, *_summary(counts, table.ignored)):
+        for line in (title, *summary(counts, table.ignored)):
             say(line)
     warnings.say()
     refusals.say()
@@ -181,9 +173,9 @@ def _opened(path: str, encoding: str | None = None) -> Iterator[CsvFile]:
 
 def _refuse_unless_one(table: CsvFile) -> None:
     counts = _foresee(table, Refusals(), Warnings())
-    changes = sum(counts[outcome] for outcome in CHANGES)
+    changes = counts["changed"]
     if changes > 1:
-        for line in ("The import would be:", *_summary(counts, table.ignored)):
+        for line in ("The import would be:", *summary(counts, table.ignored)):
             note(line)
     refuse_many(changes, yes=False)
 
@@ -235,7 +227,7 @@ def _process(
     """Act on each line of the *table*; count the outcomes."""
     seen: dict[str, int] = {}
     lines = table.lines()
-    with _progress(table.size) as show:
+    with progress(table.size) as show:
         while batch := list(islice(lines, LINES)):
             about = [_machine_id(line) for line in batch]
             for attempt in attempts(unit):
@@ -245,9 +237,9 @@ def _process(
             for line, result in zip(batch, results):
                 if isinstance(result, Refusal):
                     refusals.add(result)
-                elif result == "imported":
+                elif result.outcome == "imported":
                     warnings.see(line.number, _machine_id(line))
-                counts["refused" if isinstance(result, Refusal) else result] += 1
+                count(counts, result)
             show(table.position())
 
 
@@ -255,7 +247,7 @@ def _machine_id(line: Line) -> str:
     return stored_form(line.cells.get("machine_id", ""))
 
 
-def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
+def _result(line: Line, seen: dict[str, int], act: _Act) -> Imported | Refusal:
     """Act on one line; *seen* has the numbers of the lines before it by machine."""
     machine_id = _machine_id(line)
 
@@ -268,30 +260,10 @@ def _result(line: Line, seen: dict[str, int], act: _Act) -> Outcome | Refusal:
         return refused(f"machine_id is already in line {seen[machine_id]}")
     try:
         machine = machine_payload(line.cells)
-        outcome = act(machine.machine_id, machine.details)
+        result = act(machine.machine_id, machine.details, machine.tags)
     except InvalidField as problem:
         return refused(problem.detail.removesuffix("."))
     except MachineBlocked:
         return refused("machine_id is blocked; see flask fleet blocked")
     seen[machine_id] = line.number
-    return outcome
-
-
-@contextmanager
-def _progress(size: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function that shows how many of *size* bytes are done, on a terminal."""
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(length=size, file=sys.stderr, hidden=hidden) as bar:
-        yield lambda position: bar.update(position - bar.pos)
-
-
-def _counted(counts: Counter[str], ignored: list[str]) -> dict[str, object]:
-    named = {name: counts[name] for name in _MEANINGS}
-    return {"lines": counts.total(), **named, "ignored_columns": ignored}
-
-
-def _summary(counts: Mapping[str, int], ignored: list[str]) -> Iterator[str]:
-    for name, meaning in _MEANINGS.items():
-        yield f"  {counts[name]:>6} {name:<12} {meaning}"
-    if ignored:
-        yield f"Columns that were ignored: {printable(', '.join(ignored))}"
+    return result

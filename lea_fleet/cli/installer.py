@@ -45,6 +45,7 @@ def installer_command(
     label: str | None,
     expires: float | None,
     max_uses: int,
+    tags: tuple[str, ...],
     create: bool,
     force: bool,
     dry_run: bool,
@@ -79,7 +80,11 @@ def installer_command(
             for attempt in attempts(repository.unit):
                 with attempt, tried(dry_run, repository.transaction()):
                     made = repository.enrollment_tokens.create(
-                        token, label=label or "", lifetime=expires, max_uses=max_uses
+                        token,
+                        label=label or "",
+                        lifetime=expires,
+                        max_uses=max_uses,
+                        tags=tags,
                     )
                     written = {"folder": str(folder), "url": url, "files": list(files)}
                     members = {**written, "enrollment_token": made}

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
-from click.core import ParameterSource
 from flask.cli import with_appcontext
 
 from ..api.documents import fleet_as_csv
 from ..app.repository import AgentRepository
 from ..core import clock
 from ..core.limits import MOST_MACHINES_PRINTED
-from ..core.filters import Declared
 from ..core.listing import (
     ACTIVE_PRESENCES,
-    FILTERS,
     NEWEST_FIRST,
     SORTS,
     STATUSES,
@@ -30,21 +27,19 @@ from ..core.listing import (
     PageReader,
     is_sort,
 )
-from ..core.rows import Agent
+from ..core.rows import Agent, Listed
 from ..core.text import printable
-from ..storage.agents import SELECT, agent_of
 from ..storage.duplicates import Duplicates
-from ..storage.listing import Listing
+from ..storage.listing import Listing, listed_of
 from ..storage.lookalikes import Lookalikes
 from .command import FleetCommand
 from .completion import sorts
 from .database import name_default_database, open_fleet, open_listing
-from .options import DurationType, checked_text, json_option, say_json
+from .filter_options import filter_of, filter_options, given
+from .options import checked_text, json_option, say_json
 from .terminal import ago, at, pour, say, screen_width, styled, table
 from .view import narrowed
 from .watch import INTERVAL, interval_option, watch, watch_option
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HEADING = ("MACHINE", "USER", "HOSTNAME", "VERSION", "PRESENCE", "LAST SEEN")
 _FIXED = {0, 4, 5}
@@ -77,40 +72,6 @@ def _sort(context: click.Context, parameter: click.Parameter, value: str) -> str
     return value
 
 
-def _option(name: str, filter: Declared) -> Callable[[_Command], _Command]:
-    """Return the option for a filter, as it is declared."""
-    if name == "status":  # one of two by default, where the API has both
-        kind: dict[str, Any] = {
-            "type": click.Choice([*filter.choices, "all"]),
-            "default": "active",
-            "show_default": True,
-        }
-    elif filter.kind == "choices":  # of active machines; --status has the others
-        choices = [each for each in filter.choices if each not in STATUSES]
-        kind = {"type": click.Choice(choices), "multiple": True}
-    elif filter.kind == "flag":
-        names = "/".join(filter.options)
-        return click.option(names, name, is_flag=True, default=None, help=filter.help)
-    elif filter.kind == "duration":
-        kind = {"type": DurationType(), "metavar": "DURATION"}
-    else:
-        kind = {"callback": checked_text, "metavar": "TEXT"}
-    return click.option(*filter.options, name, help=filter.help, **kind)
-
-
-def _is_given(parameter: str) -> bool:
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source is not ParameterSource.DEFAULT
-
-
-def _filter_options(command: _Command) -> _Command:
-    """Add an option for each filter that has one, in the order of their declaration."""
-    for name, filter in reversed(FILTERS.items()):
-        if filter.options:
-            command = _option(name, filter)(command)
-    return command
-
-
 @click.command("list", cls=FleetCommand)
 @click.option(
     "--view",
@@ -118,7 +79,7 @@ def _filter_options(command: _Command) -> _Command:
     callback=checked_text,
     help="Use the filters and order of this shared view; see flask fleet view.",
 )
-@_filter_options
+@filter_options
 @click.option(
     "--sort",
     metavar="COLUMN",
@@ -173,12 +134,7 @@ def list_machines(
         raise click.UsageError("Give only one of --json, CSV and --watch.")
     if interval is not None and not watching:
         raise click.UsageError("--interval needs --watch.")
-    if filters["status"] == "all" or (filters["blocked"] and not _is_given("status")):
-        filters["status"] = None
-    asked = {**filters, "sort": sort}
-    given = {name: asked[name] for name in filter(_is_given, asked)}
-    wanted = narrowed(view, given) if view else FleetFilter(**asked)
-    page = Page(wanted, limit)
+    page = Page(_wanted(view, filters, sort), limit)
     if watching:
         name_default_database()
         watch(partial(_frame, page), interval or INTERVAL)
@@ -202,6 +158,12 @@ def list_machines(
     say(totals_line(totals))
 
 
+def _wanted(view: str | None, filters: dict[str, Any], sort: str) -> FleetFilter:
+    if view is None:
+        return filter_of(filters, sort=sort)
+    return narrowed(view, given(filters, sort=sort))
+
+
 def _frame(page: Page, height: int) -> list[str]:
     """Return the table of *page* as it is now, in at most *height* lines."""
     room = max(height - _AROUND, 1)
@@ -218,11 +180,11 @@ def _frame(page: Page, height: int) -> list[str]:
 
 def _read(
     repository: AgentRepository, page: Page
-) -> tuple[list[Agent], dict[str, int]]:
+) -> tuple[list[Listed], dict[str, int]]:
     with repository.snapshot():
         listing = Listing(repository.unit)
-        reader = PageReader(partial(listing.batches, SELECT), page)
-        agents = list(map(agent_of, reader.rows()))
+        reader = PageReader(partial(listing.batches, listing.select), page)
+        agents = list(map(listed_of, reader.rows()))
         return agents, listing.totals(replace(page.wanted, status=None))
 
 
@@ -241,7 +203,7 @@ def _print_csv(page: Page, delimiter: str) -> None:
         pour(file)
 
 
-def _table(status: str | None, agents: list[Agent], marks: Marks) -> list[str]:
+def _table(status: str | None, agents: list[Listed], marks: Marks) -> list[str]:
     """Return the lines of the table of *agents*, all of which have that *status*."""
     if not agents:
         return []
@@ -251,6 +213,9 @@ def _table(status: str | None, agents: list[Agent], marks: Marks) -> list[str]:
     else:
         now = clock.now()
         rows, fixed = [_HEADING, *(_row(each, now, marks) for each in agents)], _FIXED
+    if any(agent["tags"] for agent in agents):
+        tags = [printable(", ".join(agent["tags"])) for agent in agents]
+        rows = [[*row, cell] for row, cell in zip(rows, ["TAGS", *tags])]
     heading, *lines = table(rows, screen_width(), fixed=fixed)
     return [
         styled(heading, bold=True),

@@ -13,6 +13,7 @@ from ..core import clock
 from ..core.clock import parse_duration, parse_lifetime
 from ..core.limits import LONGEST_BODY, LONGEST_DETAIL
 from ..core.machine import DETAILS
+from ..core.tags import parse_tags, parse_wanted
 from .completion import machine_ids
 from .terminal import say
 
@@ -118,6 +119,29 @@ def given_detail(
     return given_text(context, parameter, text)
 
 
+def wanted_tags(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Accept tags that machines must have, or their names; a click callback."""
+    return _parsed(parse_wanted, values)
+
+
+def given_tags(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Accept tags that a machine is given; a click callback."""
+    return _parsed(parse_tags, values)
+
+
+def _parsed(
+    parse: Callable[[tuple[str, ...]], tuple[str, ...]], values: tuple[str, ...]
+) -> tuple[str, ...]:
+    try:
+        return parse(values)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
 _DETAIL_HELP = {
     "user_name": "The user's name.",
     "user_email": "The user's e-mail address.",
@@ -161,9 +185,14 @@ create_option = click.option(
 #: For changes to more than one machine.
 yes_option = click.option("--yes", is_flag=True, help="Act on more than one machine.")
 
-#: For such changes, where a change to one machine is asked about on a terminal.
+#: For changes to one machine, or to those that options select.
+selected_yes_option = click.option(
+    "--yes", is_flag=True, help="Act on the machines that options select."
+)
+
+#: For changes to one machine that are asked about on a terminal, or to several.
 yes_unasked_option = click.option(
-    "--yes", is_flag=True, help="Do not ask, and act on more than one machine."
+    "--yes", is_flag=True, help="Do not ask; act also on machines that options select."
 )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
+from ..app.bulk import Act
 from ..app.repository import AgentRepository
 from ..core.refused import RefusedFilter
 from ..core.text import printable
 from ..storage.attempts import attempts
 from ..storage.releases import NEVER
+from .bulk import act_on_selected, bulk_options, selected
 from .command import FleetCommand
 from .consent import ask, changed, dry_run_option, open_for_change, tried
 from .options import (
@@ -21,7 +24,7 @@ from .options import (
     yes_unasked_option,
 )
 from .output import answer
-from .refused import filter_options
+from .refused import filter_options as refused_options
 from .release_refused import release_refused
 
 #: What is done with one machine: returns until when it is released then.
@@ -44,7 +47,8 @@ _Act = Callable[[str], "str | None"]
     " alone; not one that is still alive. With --code, --token and --since as flask"
     " fleet refused has them.",
 )
-@filter_options
+@refused_options
+@bulk_options
 @yes_unasked_option
 @dry_run_option
 @json_option
@@ -60,17 +64,24 @@ def release_command(
     yes: bool,
     dry_run: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Allow one enrollment of MACHINE within 24 hours.
 
     For a computer that is active here and has lost its token, such as one that
-    was set up again. Its old token is revoked by the enrollment.
+    was set up again. Its old token is revoked by the enrollment. With the options of
+    flask fleet list, of all machines that they select.
 
     \b
     Example: flask fleet release PC-COMPTA-01
     """
-    if [machine is not None, without_token, refused].count(True) != 1:
+    if [machine is not None, without_token, refused].count(True) > 1:
         raise click.UsageError("Give one of MACHINE, --without-token and --refused.")
+    others = selected(
+        chosen,
+        machine or without_token or refused,
+        also="one of MACHINE, --without-token and --refused",
+    )
     wanted = RefusedFilter(code, token, since)
     if refused:
         if cancel:
@@ -79,6 +90,10 @@ def release_command(
         return
     if wanted != RefusedFilter():
         raise click.UsageError("--code, --token and --since need --refused.")
+    if others is not None:
+        each: Act = _cancel_one if cancel else _release_one
+        act_on_selected(others, each, yes=yes, dry_run=dry_run, as_json=as_json)
+        return
     with answer() as begin, open_for_change(dry_run) as repository:
         if machine:
             question = "Cancel the release of {}?" if cancel else "Release {}?"
@@ -91,6 +106,14 @@ def release_command(
                 act: _Act = repository.cancel_release if cancel else repository.release
                 released = {machine_id: act(machine_id) for machine_id in machines}
                 begin(changed(_lines(released), _members(released), as_json, dry_run))
+
+
+def _release_one(repository: AgentRepository, machine_id: str) -> None:
+    repository.release(machine_id)
+
+
+def _cancel_one(repository: AgentRepository, machine_id: str) -> None:
+    repository.cancel_release(machine_id)
 
 
 def _members(released: dict[str, str | None]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 from ..app.repository import AgentRepository
 from ..core import clock
 from ..core.limits import LONGEST_DETAIL
-from ..core.rows import Agent, RefusedMachine
+from ..core.rows import Agent, Note, RefusedMachine
 from ..core.text import printable
 from ..storage.clones import Clones
 from ..storage.ignored import Ignored
@@ -70,6 +70,7 @@ def show_command(machine: str, as_json: bool) -> None:
             "released_for": None if release is None else release.enrollment_token,
             "refusals": Refused(repository.unit).of(agent["machine_id"]),
             **repository.states.of(agent),
+            **repository.annotations.of(agent),
             "events": events,
         }
     if as_json:
@@ -102,6 +103,10 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "CLONE", _clone(shown["clone"], now)
     for heading, name in _DETAILS.items():
         yield heading, printable(agent[name] or "-")
+    if shown["tags"]:
+        yield "TAGS", printable(", ".join(shown["tags"]))
+    if shown["note"] is not None:
+        yield "NOTE", _note(shown["note"], now)
     for note in shown["ignored"]:
         yield "IGNORED", _ignored(note, now)
     yield "ENROLLED", _time(agent["enrolled_at"], now)
@@ -113,6 +118,11 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     yield "RELEASED", _release(shown["released_until"], shown["released_for"])
     for refused in shown["refusals"]:
         yield "REFUSED", _refused(refused, now)
+
+
+def _note(note: Note, now: datetime) -> str:
+    by = f" by {printable(note['author'])}" if note["author"] else ""
+    return f"{printable(note['text'])} ({ago(note['noted_at'], now)}{by})"
 
 
 def _block(block: dict[str, str | None], now: datetime) -> str:

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import IO
 
@@ -49,6 +50,14 @@ def say_table(
     say(top, bold=True)
     for line in lines:
         say(line)
+
+
+@contextmanager
+def progress(size: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how much of *size* is done, on a terminal."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=size, file=sys.stderr, hidden=hidden) as bar:
+        yield lambda position: bar.update(position - bar.pos)
 
 
 def screen_width() -> int:

@@ -37,6 +37,7 @@ from .options import (
     DurationType,
     checked_text,
     create_option,
+    given_tags,
     json_option,
     say_json,
 )
@@ -89,6 +90,14 @@ def token_options(label_option: str) -> Callable[[_Command], _Command]:
             show_default=True,
             help="How many machines it may enroll.",
         ),
+        click.option(
+            "--tag",
+            "tags",
+            metavar="TAG",
+            multiple=True,
+            callback=given_tags,
+            help="A tag that its machines are given: vip, site=lyon; may be repeated.",
+        ),
         create_option,
     )
 
@@ -110,6 +119,7 @@ def create_command(
     label: str | None,
     expires: float | None,
     max_uses: int,
+    tags: tuple[str, ...],
     create: bool,
     url: str | None,
     dry_run: bool,
@@ -132,7 +142,11 @@ def create_command(
         for attempt in attempts(repository.unit):
             with attempt, tried(dry_run, repository.transaction()):
                 made = repository.enrollment_tokens.create(
-                    token, label=label or "", lifetime=expires, max_uses=max_uses
+                    token,
+                    label=label or "",
+                    lifetime=expires,
+                    max_uses=max_uses,
+                    tags=tags,
                 )
                 about = token_summary(made)
                 said, secret = shown_once(about, "token", token, dry_run)
@@ -158,7 +172,7 @@ def list_command(as_json: bool) -> None:
         say_json({"enrollment_tokens": listed})
         return
     say_table(
-        ("ID", "LABEL", "CREATED", "EXPIRES", "USES", "STATE"),
+        ("ID", "LABEL", "CREATED", "EXPIRES", "USES", "STATE", "TAGS"),
         [_row(token) for token in listed],
         fixed={0, 2, 3, 4, 5},
         empty="No enrollment tokens.",
@@ -221,4 +235,5 @@ def _row(token: EnrollmentToken) -> list[str]:
         at(token["expires_at"] or "never"),
         f"{token['uses']}/{token['max_uses']}",
         token["state"],
+        printable(", ".join(token["tags"]) or "-"),
     ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
+from ..app.bulk import Action, blocking
 from ..app.repository import AgentRepository
 from ..core.limits import LONGEST_REASON
 from ..core.rows import Agent
 from ..core.text import printable
 from ..storage.attempts import attempts
+from .bulk import act_on_selected, bulk_options, selected
 from .command import FleetCommand
 from .completion import machine_ids
 from .consent import ask, changed, dry_run_option, open_for_change, tried
@@ -37,9 +40,8 @@ def _each(
 @click.command("uninstall", cls=FleetCommand)
 @click.argument(
     "machines",
-    metavar="MACHINE...",
+    metavar="[MACHINE]...",
     nargs=-1,
-    required=True,
     callback=_each,
     shell_complete=machine_ids,
 )
@@ -54,6 +56,7 @@ def _each(
     is_flag=True,
     help="Also block each machine, so that nothing enrolls it again.",
 )
+@bulk_options
 @yes_unasked_option
 @dry_run_option
 @json_option
@@ -65,15 +68,28 @@ def uninstall_command(
     yes: bool,
     dry_run: bool,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Mark each MACHINE as uninstalled: its tokens stop working.
 
     If one of the machines is unknown, none is changed. A machine that is already
-    uninstalled keeps its first date and reason. Nothing is erased.
+    uninstalled keeps its first date and reason. Nothing is erased. With the options
+    of flask fleet list, it acts on all machines that they select.
 
     \b
     Example: flask fleet uninstall PC-COMPTA-01 --reason "given away"
     """
+    others = selected(chosen, machines)
+    if others is not None:
+
+        def act(repository: AgentRepository, machine_id: str) -> None:
+            if is_blocking:
+                repository.states.block(machine_id, reason)
+            repository.uninstall(machine_id, reason)
+
+        action = blocking(act) if is_blocking else Action(act)
+        act_on_selected(others, action, yes=yes, dry_run=dry_run, as_json=as_json)
+        return
     with answer() as begin, open_for_change(dry_run) as repository:
         if len(machines) == 1:
             agent = repository.require(machines[0])
@@ -84,14 +100,14 @@ def uninstall_command(
                 refuse_many(len(before), yes or dry_run)
                 after, lines = [], []
                 for machine_id, known in before.items():
-                    others = []
+                    alike = []
                     if is_blocking:
                         done = repository.states.block(machine_id, reason)
-                        others = [o for o in done.uninstalled if o not in before]
+                        alike = [o for o in done.uninstalled if o not in before]
                     agent = repository.uninstall(machine_id, reason)
                     after.append(agent)
                     lines.append(_line(agent, known) + ", blocked" * is_blocking)
-                    lines += [f"{printable(other)}: uninstalled" for other in others]
+                    lines += [f"{printable(other)}: uninstalled" for other in alike]
                 begin(changed("\n".join(lines), {"agents": after}, as_json, dry_run))
 
 

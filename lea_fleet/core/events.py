@@ -127,6 +127,32 @@ class Unmuted(EventType):
     name = "unmuted"
 
 
+class Tagged(EventType):
+    """A machine has been given tags."""
+
+    name = "tagged"
+    members = {"tags": Holds.FREE_TEXT}
+
+
+class Untagged(EventType):
+    """A machine has lost tags."""
+
+    name = "untagged"
+    members = {"tags": Holds.FREE_TEXT}
+
+
+class Noted(EventType):
+    """The note about a machine has been written."""
+
+    name = "noted"
+
+
+class NoteRemoved(EventType):
+    """The note about a machine has been removed."""
+
+    name = "note_removed"
+
+
 class RetireRequested(EventType):
     """The agent of a machine is told to uninstall itself when it comes next."""
 

@@ -7,8 +7,8 @@ from dataclasses import Field, field
 from typing import Any, Literal, NamedTuple
 
 #: The type of a filter's value: exact text, even blank; text; one of several words;
-#: any of several words; a duration; true or false.
-Kind = Literal["exact", "text", "choice", "choices", "duration", "flag"]
+#: any of several words; a duration; true or false; all of several tags.
+Kind = Literal["exact", "text", "choice", "choices", "duration", "flag", "tags"]
 
 
 class Declared(NamedTuple):

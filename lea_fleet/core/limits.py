@@ -27,6 +27,13 @@ LONGEST_REASON = 500
 LONGEST_VIEW_NAME = 64
 LONGEST_VIEW_FILTERS = 2000
 
+#: The longest note about a machine.
+LONGEST_NOTE = 2000
+
+#: The longest name of a tag, and its value.
+LONGEST_TAG_NAME = 32
+LONGEST_TAG_VALUE = 64
+
 #: The longest Idempotency-Key.
 LONGEST_KEY = 255
 
@@ -67,10 +74,20 @@ MOST_REFUSED_SHOWN = 1000
 #: Versions that the metrics distinguish: agents may report any number of them.
 MOST_VERSIONS = 50
 
+#: The keys of tags that metrics show, and the tags of each, those of most machines.
+MOST_REPORTED_TAGS = 10
+MOST_TAGS_REPORTED = 50
+
+#: The tags whose machines are counted, those of most machines first.
+MOST_TAGS_COUNTED = 1000
+
 #: Characters of a name that are compared when a list is sorted.
 LONGEST_SORTED = 64
 
 # How much is stored
+
+#: The tags of a machine, and of an enrollment token.
+MOST_TAGS = 20
 
 #: The newest former values of a machine's hostname, and of each detail of its user.
 MOST_FORMER_VALUES = 16
@@ -90,6 +107,14 @@ MOST_REFUSING_TOKENS = 100
 #: The private saved views of one operator, and the shared ones of all.
 MOST_OWN_VIEWS = 50
 MOST_SHARED_VIEWS = 200
+
+#: The machines of a selection, the selections of one operator, and all of them.
+MOST_SELECTED = 100_000
+MOST_SELECTIONS = 10
+MOST_SELECTIONS_OF_ALL = 100
+
+#: Machines that are acted on in one transaction.
+BULK_STEP = 100
 
 #: Alerts that are kept until they are delivered.
 MOST_ALERTS = 10_000
@@ -112,6 +137,9 @@ REFUSED_WRITTEN = 60
 #: For as long the alerts of refused machines are counted, of which there are as many
 #: for each enrollment token as machines are kept.
 REFUSED_TOLD_MEMORY = _DAY
+
+#: How long a selection can be acted on.
+SELECTION_LIFETIME = 15 * 60
 
 #: How long alerts are kept, and how long their delivery is tried.
 ALERTS_KEPT = _DAY

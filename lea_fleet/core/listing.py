@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from .cursors import decoded, encoded
 from .filters import Declared, declared_by, filter_field
 from .limits import LONGEST_DURATION
+from .tags import parse_wanted
 
 Status = Literal["active", "uninstalled"]
 
@@ -46,7 +47,8 @@ NEWEST_FIRST = "-enrolled_at"
 class FleetFilter:
     """Select machines: those that match every filter that is set.
 
-    *presence* lists the presences to include, or is empty for all; *silent_for* is in
+    *presence* lists the presences to include, or is empty for all; *tag* the tags that
+    a machine must have, each of which may be the name of one; *silent_for* is in
     seconds. *sort* is one of SORTS, with ``-`` before it for descending.
     """
 
@@ -68,7 +70,13 @@ class FleetFilter:
     q: str | None = filter_field(
         "text",
         options=("-q", "--search"),
-        help="Only machines with TEXT in their id, user, e-mail address or hostname.",
+        help="Only machines with TEXT in id, user, e-mail address, hostname or note.",
+    )
+    tag: tuple[str, ...] = filter_field(
+        "tags",
+        (),
+        options=("--tag",),
+        help="Only machines with this tag, or any of this name; repeated: with all.",
     )
     version: str | None = filter_field(
         "text",
@@ -110,6 +118,8 @@ class FleetFilter:
         help="Only machines that another one seems to have replaced, or the others.",
         on_page=False,
     )
+    #: The row ids of a selection; None for any.
+    ids: frozenset[int] | None = None
     sort: str = NEWEST_FIRST
 
     def __post_init__(self) -> None:
@@ -121,6 +131,8 @@ class FleetFilter:
             raise ValueError(f"status must be {' or '.join(STATUSES)}.")
         if silence is not None and not 0 <= silence <= LONGEST_DURATION:
             raise ValueError("silent_for must be seconds, 36500 days at most.")
+        if self.tag and self.tag != parse_wanted(self.tag):
+            raise ValueError("tag must be a tuple of tags in lower case.")
         for name in FLAGS:
             if getattr(self, name) not in (None, True, False):
                 raise ValueError(f"{name} must be True or False.")

@@ -1,53 +1,17 @@
 """Error responses of the API: one class for each error code.
 
-The body is ``application/problem+json`` (RFC 9457). ``code`` is stable, and
-``action`` tells a program what to do next; the reference lists both, with the reason
-for each action.
+The reference lists codes and actions, with the reason for each action.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
+# Named again: whoever catches one of these finds the base class here too.
+from .problem import Problem as Problem
 from .rows import Agent
 
-Action = Literal["fix_request", "retry", "reenroll", "stop", "ask_operator"]
-
 REALM = "lea_fleet"
-
-
-class Problem(Exception):
-    """A request is refused; the base class of all error responses.
-
-    *detail* is one sentence for a person; *members* are added to the body.
-    It is not an HTTPException, so that a host's error pages do not replace it.
-    """
-
-    status: ClassVar[int]
-    code: ClassVar[str]
-    title: ClassVar[str]
-    action: ClassVar[Action]
-
-    def __init__(self, detail: str, **members: Any) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.members = members
-
-    def body(self) -> dict[str, Any]:
-        """Return the members of the problem document."""
-        return {
-            "type": f"urn:lea-fleet:problem:{self.code}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            "action": self.action,
-            **self.members,
-        }
-
-    def headers(self) -> dict[str, str]:
-        """Return the HTTP header fields that go with the problem."""
-        return {}
 
 
 # 400, 413, 415: the request itself
@@ -219,6 +183,11 @@ class UnknownOperator(Problem):
 
     def __init__(self, operator_id: int) -> None:
         super().__init__("No operator has this id.", operator=operator_id)
+
+
+class UnknownSelection(Problem):
+    status, code, action = 404, "unknown_selection", "fix_request"
+    title = "No such selection"
 
 
 class Conflict(Problem):

@@ -74,6 +74,7 @@ class EnrollmentToken(TypedDict):
     max_uses: int
     uses: int
     revoked_at: str | None
+    tags: list[str]
     state: str
 
 
@@ -205,6 +206,21 @@ class Block(TypedDict):
     blocked_at: str
     reason: str | None
     in_fleet: bool
+
+
+class Note(TypedDict):
+    """What operators have written down about a machine, who wrote it, and when."""
+
+    text: str
+    author: str | None
+    noted_at: str
+
+
+class Listed(Agent):
+    """A machine of a list; ``note`` is the text of its note, if it has one."""
+
+    tags: list[str]
+    note: str | None
 
 
 class Retirement(TypedDict):

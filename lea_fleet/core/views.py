@@ -25,6 +25,8 @@ COLUMNS = (
     "enrolled_at",
     "uninstalled_at",
     "uninstall_reason",
+    "tags",
+    "note",
 )
 
 #: Those that the list shows unless others are chosen.

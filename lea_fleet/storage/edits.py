@@ -22,6 +22,8 @@ CARRIED = (
     "lea_fleet_enrollments",
     "lea_fleet_releases",
     "lea_fleet_mutes",
+    "lea_fleet_tags",
+    "lea_fleet_notes",
     "lea_fleet_retirements",
     "lea_fleet_identities",
     "lea_fleet_clones",

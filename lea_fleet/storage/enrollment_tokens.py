@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import builtins
+import json
+from collections.abc import Iterable
 from typing import Any, cast
 
 from ..core import clock
-from ..core.limits import LONGEST_DURATION, MOST_ENROLLMENT_TOKEN_USES
+from ..core.limits import LONGEST_DURATION, MOST_ENROLLMENT_TOKEN_USES, MOST_TAGS
 from ..core.problems import (
     EnrollmentTokenExhausted,
     TokenRevoked,
     UnknownEnrollmentToken,
 )
 from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
+from ..core.tags import parse_tags
 from ..core.tokens import ENROLLMENT_PREFIX, hash_token, is_long_token
 from .events import Events
 from .unit_of_work import Repository
 
-_COLUMNS = ("id", "label", "created_at", "expires_at", "max_uses", "uses", "revoked_at")
+_COLUMNS = (
+    "id",
+    "label",
+    "created_at",
+    "expires_at",
+    "max_uses",
+    "uses",
+    "revoked_at",
+    "tags",
+)
 _SELECT = f"""SELECT {', '.join(_COLUMNS)}, CASE
     WHEN revoked_at IS NOT NULL THEN 'revoked'
     WHEN expires_at <= :now THEN 'expired'
@@ -27,8 +39,8 @@ _SELECT = f"""SELECT {', '.join(_COLUMNS)}, CASE
   FROM lea_fleet_enrollment_tokens"""
 _INSERT = (
     "INSERT INTO lea_fleet_enrollment_tokens"
-    " (token_hash, label, created_at, expires_at, max_uses)"
-    " VALUES (:token_hash, :label, :now, :expires_at, :max_uses) RETURNING id"
+    " (token_hash, label, created_at, expires_at, max_uses, tags)"
+    " VALUES (:token_hash, :label, :now, :expires_at, :max_uses, :tags) RETURNING id"
 )
 
 
@@ -61,13 +73,20 @@ class EnrollmentTokens(Repository):
         return found[0]
 
     def create(
-        self, token: str, *, label: str, lifetime: float | None, max_uses: int
+        self,
+        token: str,
+        *,
+        label: str,
+        lifetime: float | None,
+        max_uses: int,
+        tags: Iterable[str] = (),
     ) -> EnrollmentToken:
         """Store the hash of a new *token*, and return its row.
 
-        *lifetime* is in seconds, or None for a token that never expires. Raises
+        *lifetime* is in seconds, or None for a token that never expires; its machines
+        are given the *tags*. Raises
         ValueError for a token that new_enrollment_token() has not made, and for a
-        number of uses or a lifetime that the API would refuse.
+        number of uses, a lifetime or a tag that the API would refuse.
         """
         if not is_long_token(token, ENROLLMENT_PREFIX):
             raise ValueError("An enrollment token is made by new_enrollment_token().")
@@ -75,6 +94,9 @@ class EnrollmentTokens(Repository):
             raise ValueError("The number of uses of this token is not valid.")
         if lifetime is not None and not 0 < lifetime <= LONGEST_DURATION:
             raise ValueError("The lifetime of this token is not valid.")
+        given = parse_tags(tags)
+        if len(given) > MOST_TAGS:
+            raise ValueError("This token has too many tags.")
         unit = self._unit
         with unit.transaction():
             expires = None if lifetime is None else clock.after(unit.now, lifetime)
@@ -84,27 +106,30 @@ class EnrollmentTokens(Repository):
                 "now": unit.timestamp,
                 "expires_at": expires,
                 "max_uses": max_uses,
+                "tags": json.dumps(given),
             }
             ((token_id,),) = unit.session.execute(_INSERT, values).fetchall()
             return self._recorded("enrollment_token_created", token_id)
 
-    def use(self, token_id: int) -> None:
-        """Count one use.
+    def use(self, token_id: int) -> builtins.list[str]:
+        """Count one use, and return the tags that the machine is given.
 
         Raises EnrollmentTokenExhausted if no use is left, and TokenRevoked if it was
         revoked since the guard's check.
         """
         counted = self._unit.session.execute(
             "UPDATE lea_fleet_enrollment_tokens SET uses = uses + 1"
-            " WHERE id = :id AND uses < max_uses AND revoked_at IS NULL",
+            " WHERE id = :id AND uses < max_uses AND revoked_at IS NULL"
+            " RETURNING tags",
             {"id": token_id},
-        )
-        if counted.rowcount == 0:
+        ).fetchall()
+        if not counted:
             if self.require(token_id)["revoked_at"] is not None:
                 raise TokenRevoked("This enrollment token has been revoked.")
             raise EnrollmentTokenExhausted(
                 "This enrollment token has no uses left; ask for another."
             )
+        return list(json.loads(counted[0][0]))
 
     def revoke(self, token_id: int) -> EnrollmentToken:
         """Revoke the token and return it.
@@ -140,4 +165,7 @@ class EnrollmentTokens(Repository):
             f"{_SELECT} {which}", {"now": self._unit.timestamp, **values}
         )
         names = (*_COLUMNS, "state")
-        return [cast(EnrollmentToken, dict(zip(names, row))) for row in rows]
+        tokens = [dict(zip(names, row)) for row in rows]
+        for token in tokens:
+            token["tags"] = json.loads(token["tags"])
+        return cast(builtins.list[EnrollmentToken], tokens)

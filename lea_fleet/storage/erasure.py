@@ -7,19 +7,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.event_types import Holds
-from ..core.event_details import impersonal, side
-from ..core.events import OPERATOR_NAMES
-from ..core.machine import PERSONAL
+from ..core.event_details import side
 from ..core.privacy.addresses import mentions, names
-from ..core.privacy.erasure import Identity, Plan, Summary, of_machine, of_person
+from ..core.privacy.erasure import (
+    Identity,
+    Plan,
+    Summary,
+    Written,
+    of_machine,
+    of_person,
+)
 from ..core.privacy.ownership import History
 from ..core.problems import UnknownAgent
-from .agents import AS_TEXT, Agents
+from .agents import Agents
 from .attempts import attempts
 from .batches import STEP, Steps, in_steps
 from .blocks import Blocks
 from .events import Events
+from .notes import Notes
 from .refused import Refused
+from .selections import Selections
+from .tags import Tags
 from .unit_of_work import UnitOfWork
 from .views import Views
 
@@ -39,13 +47,15 @@ class Erasure:
         self._events = Events(unit)
         self._blocks = Blocks(unit)
         self._refused = Refused(unit)
+        self._notes = Notes(unit)
+        self._tags = Tags(unit)
         self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
         """Return the id under which a machine is stored, or what is known without it.
 
-        That is its events, its block and its refusals. Raises UnknownAgent if there
-        is nothing.
+        That is its events, its block, its refusals and its note. Raises UnknownAgent
+        if there is nothing.
         """
         agent = self._agents.find(machine_id)
         if agent is not None:
@@ -54,6 +64,7 @@ class Erasure:
             self._events.history(machine_id)
             or self._blocks.find(machine_id)
             or self._refused.said_by(machine_id)
+            or self._notes.of(machine_id)
         ):
             raise UnknownAgent(machine_id)
         return machine_id
@@ -80,60 +91,30 @@ class Erasure:
         for machine_id in filter(None, machine_ids):
             history = self.history(machine_id)
             known = self.identities(machine_id), self._refused.said_by(machine_id)
-            reason = self._blocks.reason(machine_id)
-            yield of_machine(machine_id, history, *known, reason)
+            yield of_machine(machine_id, history, *known, self._written(machine_id))
 
     def of_person(
         self, email: str, machine_ids: Iterable[str | None]
     ) -> Iterator[Plan]:
         """Yield a plan for each machine, of what there is to erase about a person.
 
-        *machine_ids* come from :meth:`naming`; None is for events about no machine.
+        *machine_ids* come from :func:`.naming.machines_naming`; None is for events
+        about no machine.
         """
         for machine_id in machine_ids:
             history = self.history(machine_id, email)
             known = self.identities(machine_id), self._refused.said_by(machine_id)
-            reason = machine_id and self._blocks.reason(machine_id)
-            yield of_person(machine_id, history, *known, email, reason)
+            written = self._written(machine_id)
+            yield of_person(machine_id, history, *known, email, written)
 
-    def naming(self, email: str) -> list[str | None]:
-        """Return the machines whose row, block or events may name a person.
-
-        *email* is as addresses.person() returns it. None stands for events about no
-        machine.
-        """
-        columns = ", ".join(AS_TEXT[name] for name in PERSONAL)
-        rows = self._unit.rows(
-            f"SELECT machine_id, {AS_TEXT['uninstall_reason']}, {columns}"
-            " FROM enrolled_agents"
+    def _written(self, machine_id: str | None) -> Written:
+        if machine_id is None:
+            return Written()
+        return Written(
+            self._blocks.reason(machine_id),
+            self._notes.of(machine_id),
+            self._tags.of(machine_id),
         )
-        found = [
-            machine_id
-            for machine_id, reason, *values in rows
-            if mentions(reason, email) or any(names(value, email) for value in values)
-        ]
-        found += [
-            machine_id
-            for machine_id, value in self._unit.rows(
-                "SELECT machine_id, value FROM lea_fleet_identities"
-            )
-            if names(value, email)
-        ]
-        found += [
-            machine_id
-            for machine_id, reason in self._blocks.reasons()
-            if mentions(reason, email)
-        ]
-        found += [
-            machine_id
-            for machine_id, hostname in self._refused.hostnames()
-            if names(hostname, email)
-        ]
-        for machine_id, actor, detail in self._unit.rows(_mentions()):
-            texts = [*json.loads(actor).values(), *_texts(json.loads(detail))]
-            if any(mentions(text, email) for text in texts):
-                found.append(machine_id)
-        return list(dict.fromkeys(found))
 
     def erase(
         self,
@@ -151,9 +132,9 @@ class Erasure:
     def forget(self, email: str) -> None:
         """Erase a person from rows that are not about a machine.
 
-        These are labels of enrollment tokens, names of operators, whose tokens stay
-        valid, saved views, and operators whose enrollment requests are kept to repeat a
-        lost response.
+        These are labels and tags of enrollment tokens, names of operators, whose tokens
+        stay valid, saved views, selections, and operators whose enrollment requests are
+        kept to repeat a lost response.
         """
         for attempt in attempts(self._unit):
             with attempt, self._unit.transaction():
@@ -161,12 +142,22 @@ class Erasure:
 
     def _forget(self, email: str) -> None:
         Views(self._unit).erase(email)
+        Selections(self._unit).clear()
         for label in self._distinct("label", "lea_fleet_enrollment_tokens"):
             if mentions(label, email):
                 self._unit.session.execute(
                     "UPDATE lea_fleet_enrollment_tokens SET label = ''"
                     " WHERE label = :label",
                     {"label": label},
+                )
+        for tags in self._distinct("tags", "lea_fleet_enrollment_tokens"):
+            known = json.loads(tags)
+            kept = [tag for tag in known if not mentions(tag, email)]
+            if kept != known:
+                self._unit.session.execute(
+                    "UPDATE lea_fleet_enrollment_tokens SET tags = :kept"
+                    " WHERE tags = :tags",
+                    {"kept": json.dumps(kept), "tags": tags},
                 )
         for name in self._distinct("name", "lea_fleet_operators"):
             if mentions(name, email):
@@ -228,40 +219,23 @@ class Erasure:
             ],
         )
         self._refused.erase(plan.refused)
-        if plan.takes_block and plan.machine_id is not None:
-            self._blocks.set_reason(plan.machine_id, None)
+        if plan.machine_id is not None:
+            self._erase_written(plan, plan.machine_id)
+
+    def _erase_written(self, plan: Plan, machine_id: str) -> None:
+        if plan.takes_block:
+            self._blocks.set_reason(machine_id, None)
+        if plan.takes_author:
+            self._notes.forget_author(machine_id)
+        if plan.takes_note:
+            self._notes.remove(machine_id)
+        self._tags.erase(machine_id, plan.tags)
 
     def _note(self, machine_id: str | None, fields: Iterable[str]) -> None:
         self._events.add("erased", machine_id, fields=sorted(fields))
-
-
-def _mentions() -> str:
-    """Return the query for the events that may name a person.
-
-    Most events of a long history need not be read: the details of an enrollment, for
-    example, name nobody.
-    """
-    nobody = ", ".join(f"'{name}'" for name in impersonal())
-    operator = " OR ".join(f"actor LIKE '%\"{name}\"%'" for name in OPERATOR_NAMES)
-    return (
-        "SELECT machine_id, actor, detail FROM lea_fleet_events"
-        f" WHERE event NOT IN ({nobody}) OR {operator}"
-    )
 
 
 def _order(event: Mapping[str, Any]) -> tuple[bool, bool]:
     """Sort key that puts last the events that show whose the machine was."""
     before, after = (side(event["detail"], of) for of in (Holds.BEFORE, Holds.AFTER))
     return bool(before or after), "user_email" in after
-
-
-def _texts(detail: object) -> Iterator[object]:
-    """Yield every value inside an event's detail, at any depth."""
-    if isinstance(detail, dict):
-        for value in detail.values():
-            yield from _texts(value)
-    elif isinstance(detail, list):
-        for value in detail:
-            yield from _texts(value)
-    else:
-        yield detail

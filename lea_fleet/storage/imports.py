@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..core.machine import DETAILS, look, new_machine_id, said_in
 from ..core.problems import MachineBlocked
@@ -14,6 +14,7 @@ from .blocks import Blocks
 from .events import Events
 from .heartbeats import changes
 from .releases import Releases
+from .tags import Tags
 from .unit_of_work import UnitOfWork
 
 #: What an import does with a machine.
@@ -28,6 +29,18 @@ Outcome = Literal[
 
 #: The outcomes that change something.
 CHANGES: tuple[Outcome, ...] = ("imported", "adopted", "updated")
+
+
+class Imported(NamedTuple):
+    """What became of a machine, and whether its tags have changed."""
+
+    outcome: Outcome
+    is_tagged: bool
+
+    @property
+    def changes(self) -> bool:
+        return self.is_tagged or self.outcome in CHANGES
+
 
 _KNOWN = ("machine_id", *DETAILS, "status", "enrolled_at")
 _FIND = (
@@ -44,6 +57,7 @@ class Imports:
         self._agents = Agents(unit)
         self._releases = Releases(unit)
         self._tokens = AgentTokens(unit)
+        self._tags = Tags(unit)
         self._blocked: frozenset[str] | None = None
 
     @contextmanager
@@ -57,29 +71,47 @@ class Imports:
             self._blocked = None  # a block takes its turn too
             yield
 
-    def foresee(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
+    def foresee(
+        self,
+        machine_id: str,
+        details: Mapping[str, str | None],
+        tags: Sequence[str] = (),
+    ) -> Imported:
         """Return what :meth:`add` would do, or raise what it would."""
         self._refuse_blocked(machine_id)
         known = self._find(machine_id)
         if known is None:
             new_machine_id(machine_id)
-            return "imported"
-        return self._outcome(known, details)
+            return Imported("imported", bool(tags))
+        is_tagged = bool(tags) and self._tags.adds(known["machine_id"], tags)
+        return Imported(self._outcome(known, details), is_tagged)
 
-    def add(self, machine_id: str, details: Mapping[str, str | None]) -> Outcome:
+    def add(
+        self,
+        machine_id: str,
+        details: Mapping[str, str | None],
+        tags: Sequence[str] = (),
+    ) -> Imported:
         """Add or update a machine and allow its enrollment; return what was done.
 
-        A detail that is None or missing keeps its old value. Importing the same data
-        again changes nothing. Raises MachineBlocked, and InvalidField for a new
-        *machine_id* that is not valid.
+        A detail that is None or missing keeps its old value; *tags* are given whatever
+        the outcome is. Importing the same data again changes nothing. Raises
+        MachineBlocked, and InvalidField for a new *machine_id* that is not valid and
+        for too many tags.
         """
         self._refuse_blocked(machine_id)
         known = self._find(machine_id)
         if known is None:
             new = new_machine_id(machine_id)
             if self._insert(new, details):
-                return "imported"
+                return Imported("imported", self._tagged(new, tags))
             known = self._find(new) or {}
+        is_tagged = self._tagged(known["machine_id"], tags)  # raises before an update
+        return Imported(self._update(known, details), is_tagged)
+
+    def _update(
+        self, known: Mapping[str, Any], details: Mapping[str, str | None]
+    ) -> Outcome:
         outcome = self._outcome(known, details)
         if outcome not in CHANGES:
             return outcome
@@ -90,6 +122,9 @@ class Imports:
             self._releases.add_endless(known)
         self._record(known["machine_id"], details, because=outcome)
         return outcome
+
+    def _tagged(self, machine_id: str, tags: Sequence[str]) -> bool:
+        return bool(tags) and self._tags.change(machine_id, tags)
 
     def _refuse_blocked(self, machine_id: str) -> None:
         if self._blocked is None:  # once for all lines of a transaction

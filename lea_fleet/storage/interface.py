@@ -71,6 +71,9 @@ class Dialect(Protocol):
     #: The condition of the index ``lea_fleet_departed``, which must match it exactly.
     departed: str
 
+    #: The expression for an empty list within agent_as_json().
+    no_json: str
+
     #: Ids of events are not in the order of commits where several transactions write.
     following: Following
 
@@ -81,6 +84,12 @@ class Dialect(Protocol):
 
         *members* maps names to SQL expressions, *flags* names to SQL conditions, which
         become booleans.
+        """
+
+    def list_as_json(self, column: str, rows: str, *, order: str) -> str:
+        """Return an SQL expression that gives a JSON array of a *column*.
+
+        *rows* is the table, with its condition. It is JSON within agent_as_json().
         """
 
     def contains(self, columns: Iterable[str]) -> str:
@@ -102,7 +111,7 @@ class Dialect(Protocol):
         """Return an expression for the part of a *host* before its first dot."""
 
     def with_keys(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return *columns* of ``enrolled_agents`` to write, with those derived of them.
+        """Return *columns* to write, with those that are derived of them.
 
         An engine may keep what it searches and sorts by.
         """

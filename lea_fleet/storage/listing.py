@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ..core import clock
 from ..core.listing import (
     PRESENCES,
+    STATUSES,
     WHOLE_FLEET,
     FleetFilter,
     Page,
@@ -21,7 +22,7 @@ from ..core.listing import (
     read_cursor,
     write_cursor,
 )
-from ..core.rows import Agent
+from ..core.rows import Agent, Listed
 from .agents import AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .blocks import Blocks
 from .clones import SUSPECTED
@@ -29,8 +30,18 @@ from .duplicates import former_machines
 from .interface import Dialect
 from .intervals import Intervals
 from .mutes import MUTED
+from .notes import NOTE, containing
 from .retirements import RETIRING, Retirements
+from .tags import tagged
+from .tags import as_json as tags_as_json
 from .unit_of_work import BATCH, UnitOfWork
+
+_FROM = " FROM enrolled_agents"
+
+_ARE_ANY = (
+    "SELECT EXISTS (SELECT 1 FROM lea_fleet_tags),"
+    " EXISTS (SELECT 1 FROM lea_fleet_notes)"
+)
 
 #: An SQL condition and its parameters.
 _Condition = tuple[str, dict[str, Any]]
@@ -63,7 +74,8 @@ def _ignores_retire(unit: UnitOfWork, is_wanted: bool) -> _Condition:
 
 @cache
 def _contains(dialect: Dialect) -> str:
-    return dialect.contains(("machine_id", "user_name", "user_email", "hostname"))
+    columns = ("machine_id", "user_name", "user_email", "hostname")
+    return f"({dialect.contains(columns)} OR {containing(dialect)})"
 
 
 #: The SQL condition of each filter, by its name in core/listing.py. The status is not
@@ -75,6 +87,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     ),
     "presence": _presence,
     "q": lambda unit, text: (_contains(unit.dialect), {"q": text.casefold()}),
+    "tag": lambda unit, tags: tagged(tags),
     "version": lambda unit, version: (
         "CAST(version AS TEXT) = :version",
         {"version": version},
@@ -131,6 +144,17 @@ class Listing:
         for batch in self.batches(SELECT, status, wanted):
             yield from map(agent_of, batch)
 
+    def names(self, wanted: FleetFilter) -> dict[int, str]:
+        """Return the machines that match *wanted*, by the ids of their rows."""
+        select = f"SELECT id, {AS_TEXT['machine_id']} FROM enrolled_agents"
+        statuses = STATUSES if wanted.status is None else (wanted.status,)
+        return {
+            row_id: machine_id
+            for status in statuses
+            for batch in self.batches(select, status, wanted)
+            for row_id, machine_id in batch
+        }
+
     def page(
         self, wanted: FleetFilter, *, limit: int, cursor: str | None = None
     ) -> AgentPage:
@@ -154,6 +178,12 @@ class Listing:
         return write_cursor(self.position(*reader.broken_off, wanted), wanted)
 
     @property
+    def select(self) -> str:
+        """The query for each agent and what is written about it, for listed_of()."""
+        tags, note = self._written
+        return SELECT.replace(_FROM, f", CAST({tags} AS TEXT), {note}{_FROM}")
+
+    @property
     def json_select(self) -> str:
         """The query for each agent's id and the agent as JSON in bytes.
 
@@ -161,7 +191,20 @@ class Listing:
         rows, dicts and ``jsonify``. The bytes are not valid UTF-8 if another program
         stored text that is not.
         """
-        return _select_json(self._unit.dialect)
+        return _select_json(self._unit.dialect, *self._written)
+
+    @property
+    def _written(self) -> tuple[str, str]:
+        """The expressions for the tags and the note of an agent.
+
+        A fleet without any does not pay for them.
+        """
+        unit = self._unit
+        tags, notes = unit.session.execute(_ARE_ANY).fetchone()
+        return (
+            tags_as_json(unit.dialect) if tags else unit.dialect.no_json,
+            NOTE if notes else "CAST(NULL AS TEXT)",
+        )
 
     def position(self, status: Status, row_id: int, wanted: FleetFilter) -> Position:
         """Return the position of the row with that id in the order of *wanted*."""
@@ -184,8 +227,8 @@ class Listing:
     ) -> Iterator[Rows]:
         """Return batches of rows, of at most *limit* rows *after* a position.
 
-        *select* is :data:`SELECT`, whose rows agent_of() converts, or
-        :attr:`json_select`.
+        *select* is :data:`SELECT`, whose rows agent_of() converts, :attr:`select`,
+        whose rows listed_of() converts, or :attr:`json_select`.
         """
         dialect = self._unit.dialect
         key = _keys(dialect)[wanted.sort_name]
@@ -214,6 +257,10 @@ class Listing:
             "uninstalled": [unit.dialect.departed],
             None: ["true"],
         }[status]
+        if wanted.ids is not None:
+            text, more = _among(unit, "selected_ids", [*wanted.ids], True)
+            conditions.append(text)
+            values |= more
         for name, condition in CONDITIONS.items():
             value = getattr(wanted, name)
             if value is not None and value != ():
@@ -223,10 +270,18 @@ class Listing:
         return " AND ".join(conditions), values
 
 
+def listed_of(row: Sequence[Any]) -> Listed:
+    """Convert a *row* of :attr:`Listing.select` to a machine of a list."""
+    *agent, tags, note = row
+    written = {"tags": json.loads(tags), "note": note}
+    return cast(Listed, {**agent_of(agent), **written})
+
+
 @cache
-def _select_json(dialect: Dialect) -> str:
+def _select_json(dialect: Dialect, tags: str, note: str) -> str:
+    written = {"tags": tags, "note": note}
     agent = dialect.agent_as_json(
-        {**AS_TEXT, "presence": PRESENCE}, {"suspected_clone": SUSPECTED}
+        {**AS_TEXT, "presence": PRESENCE, **written}, {"suspected_clone": SUSPECTED}
     )
     return f"SELECT id, {agent} AS body FROM enrolled_agents"
 

@@ -13,13 +13,18 @@ from ..core.privacy.export import (
     events_of,
     is_theirs,
     mentions_of,
+    notes_of,
     refusals_of,
+    tags_of,
 )
 from ..core.privacy.ownership import History
 from ..core.views import exported, is_about, is_by
 from .blocks import Blocks
 from .erasure import Erasure
+from .naming import machines_naming
+from .notes import Notes
 from .operators import Operators
+from .tags import Tags
 from .unit_of_work import UnitOfWork
 from .views import Views
 
@@ -37,10 +42,10 @@ class PersonalData:
         It is read in one snapshot. All lists are empty if nothing is found.
         """
         email = person(typed)
-        names = "machines acts mentions blocks refusals operators views".split()
+        names = "machines acts mentions blocks notes refusals operators views".split()
         found: dict[str, list[Any]] = {name: [] for name in names}
         with self._unit.snapshot():
-            for machine_id in self._erasure.naming(email):
+            for machine_id in machines_naming(self._unit, email):
                 history = self._erasure.history(machine_id, email)
                 if machine_id is not None:
                     found["machines"] += self._machine(machine_id, email, history)
@@ -48,6 +53,9 @@ class PersonalData:
                     found["blocks"] += (
                         [] if block in (None, *found["blocks"]) else [block]
                     )
+                    note = Notes(self._unit).of(machine_id)
+                    if note is not None:
+                        found["notes"] += notes_of(history, email, machine_id, note)
                 found["refusals"] += self._refusals(machine_id, email, history)
                 found["acts"] += acts_of(history, email)
                 found["mentions"] += mentions_of(history, email)
@@ -71,6 +79,7 @@ class PersonalData:
         about: dict[str, Any] = {
             "machine_id": machine_id,
             "agent": _row(history, email),
+            "tags": tags_of(history, email, Tags(self._unit).of(machine_id)),
             "tokens": [],
             "identities": [
                 {**identity, "value": without_others(identity["value"], email)}
@@ -79,7 +88,7 @@ class PersonalData:
             ],
             "events": events_of(history, email),
         }
-        if not (about["agent"] or about["identities"] or about["events"]):
+        if not any(about[name] for name in ("agent", "identities", "events", "tags")):
             return []
         if history.row is not None and history.holder == email:
             about["tokens"] = self._tokens(machine_id, history.row["enrolled_at"])

@@ -51,7 +51,7 @@ TABLES = (
     ),
     _table(
         "lea_fleet_enrollment_tokens",
-        "id token_hash label created_at expires_at max_uses uses revoked_at",
+        "id token_hash label created_at expires_at max_uses uses revoked_at tags",
     ),
     _table(
         "lea_fleet_operators",
@@ -70,6 +70,10 @@ TABLES = (
     ),
     _table("lea_fleet_blocks", "look machine_id blocked_at reason"),
     _table("lea_fleet_mutes", "machine_id muted_until"),
+    _table("lea_fleet_tags", "machine_id name tag by_operator", width=2),
+    _table("lea_fleet_notes", "machine_id note author noted_at"),
+    _table("lea_fleet_selections", "id owner filter machines expires_at"),
+    _table("lea_fleet_selected", "selection step ids", width=2),
     _table("lea_fleet_retirements", "machine_id enrolled_at retired_at told_at"),
     _table(
         "lea_fleet_identities", "machine_id name value enrolled_at left_at", width=3
@@ -106,7 +110,7 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 NUMBERS = frozenset(
     "id pending replaced said max_uses uses noted seconds refused events hour machines"
     " counts lowest alert_id attempts enrollment_token rotated_by_agent"
-    " personal shared".split()
+    " personal shared by_operator selection step".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

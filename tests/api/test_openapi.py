@@ -250,13 +250,13 @@ def test_each_operation_has_the_parameters_of_its_path():
 def test_each_query_has_every_parameter_and_no_other(operator, monkeypatch, path, url):
     operator.enroll("PC-1")
     known = []
-    single = queries._single
+    single = queries.single
 
     def noted(given, *names):
         known.extend(names)
         return single(given, *names)
 
-    monkeypatch.setattr(queries, "_single", noted)
+    monkeypatch.setattr(queries, "single", noted)
     parameters = map(resolved, OPERATIONS["GET", path]["parameters"])
     documented = [each for each in parameters if each["in"] == "query"]
 
@@ -366,7 +366,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(operator, query_string={"nothing": "1"})
             case "invalid_field":
                 wrong = {"machine_id": 7, "max_uses": 0, "reason": 7, "for": 7}
-                wrong["enrollment_token"] = -1
+                wrong |= {"enrollment_token": -1, "add": [7], "text": 7, "ids": [7.5]}
                 return to(operator, json=wrong)
             case "missing_token":
                 return to(Api(client))
@@ -392,6 +392,9 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(blocked())
             case "not_found":
                 return to(operator, token_id="x")
+            case "unknown_selection":
+                sent = {} if method == "GET" else {"json": {"action": "release"}}
+                return to(operator, **sent)
             case "unknown_view":
                 return to(operator, json={"name": "Stale"})
             case "view_name_taken":
@@ -405,6 +408,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(operator, json={"name": "Stale"})
             case "unknown_agent" | "unknown_enrollment_token" | "unknown_operator":
                 known = {"machine_id": "PC-1", "for": "1d", "by": "PC-0"}
+                known |= {"add": ["vip"], "text": "Broken"}
                 return to(operator, json=known)
             case "already_enrolled":
                 operator.enroll("PC-1")
@@ -494,6 +498,25 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     for method, muting in ("POST", {"for": "1d"}), ("DELETE", {}):
         muted = operator.request(method, "/machines/PC-1/mute", json=muting)
         check(muted, method, f"{on_machine}/mute")
+    for tagging in {"add": ["site=Lyon", "vip"]}, {"remove": ["vip"]}:
+        tagged = operator.post("/machines/PC-1/tags", tagging)
+        check(tagged, "POST", f"{on_machine}/tags")
+    for method, noting in (
+        ("POST", {"text": "Broken"}),
+        ("DELETE", {}),
+        ("POST", {"text": "Broken"}),
+    ):
+        noted = operator.request(method, "/machines/PC-1/note", json=noting)
+        check(noted, method, f"{on_machine}/note")
+    check(operator.get("/machines/PC-1"), "GET", on_machine)
+    for query in ("", "?name=site"):
+        check(operator.get(f"/tags{query}"), "GET", "/tags")
+    selecting = {"filter": {"machine_id": "PC-1", "presence": ["online"]}}
+    check(operator.post("/selections", selecting), "POST", "/selections")
+    acting = {"action": "mute", "for": "1d"}
+    check(operator.post("/selections/1", acting), "POST", "/selections/{selection_id}")
+    exported = operator.get("/selections/1/csv")
+    check(exported, "GET", "/selections/{selection_id}/csv")
     blocking = operator.post("/machines/PC-9/block", {"reason": "stolen"})
     check(blocking, "POST", f"{on_machine}/block")
     for query in ("", "?limit=1"):
@@ -562,7 +585,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     for query in ("", "?limit=1", "?totals=0"):
         check(operator.get(f"/fleet{query}"), "GET", "/fleet")
     check(operator.get("/fleet/summary"), "GET", "/fleet/summary")
-    events = check(operator.get("/machines/PC-1/events"), "GET", f"{on_machine}/events")
+    check(operator.get("/machines/PC-1/events"), "GET", f"{on_machine}/events")
     check(operator.get("/machines/PC-1/events?limit=1"), "GET", f"{on_machine}/events")
     check(operator.get("/events"), "GET", "/events")
     check(operator.get("/duplicates"), "GET", "/duplicates")
@@ -579,7 +602,8 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
             Imports(repository.unit).add("PC-3", {"version": "1"})
     imported = operator.get("/machines/PC-3/events")
     check(imported, "GET", f"{on_machine}/events")
-    pages = events.json["events"] + imported.json["events"]
+    oldest = operator.get("/machines/PC-1/events?limit=500")
+    pages = oldest.json["events"] + imported.json["events"]
     told = {event["event"] for event in pages}
     assert told == set(known) - {"reactivated"}
 
@@ -673,6 +697,9 @@ def test_each_parameter_of_a_listing_is_described_in_the_references_words(
         ("POST /views", "SavingView"),
         ("POST /machines/<machine_id>/block", "Blocking"),
         ("POST /machines/<machine_id>/mute", "Muting"),
+        ("POST /machines/<machine_id>/note", "Noting"),
+        ("POST /machines/<machine_id>/tags", "Tagging"),
+        ("POST /selections", "Selecting"),
         ("POST /machines/<machine_id>/release", "Releasing"),
     ],
 )

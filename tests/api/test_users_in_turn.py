@@ -16,6 +16,7 @@ from lea_fleet.core import clock
 from lea_fleet.core.text import folded
 from lea_fleet.storage.erasure import Erasure
 from lea_fleet.storage.heartbeats import Heartbeats
+from lea_fleet.storage.naming import machines_naming
 from lea_fleet.storage.personal_data import PersonalData
 
 _PEOPLE = ("Zoé", "Bob")
@@ -129,7 +130,9 @@ def test_an_erasure_takes_one_and_leaves_the_other(engine, steps, erased):
         history = erasure.history("PC-1")
         told = all(len(holders) == 1 for holders in history.before + history.after)
         email = folded(f"{erased}@example.com")
-        erasure.erase(erasure.naming(email), partial(erasure.of_person, email))
+        erasure.erase(
+            machines_naming(repository.unit, email), partial(erasure.of_person, email)
+        )
 
         assert count(repository, erased) == 0
         if told:

@@ -39,6 +39,13 @@ MATRIX = {
     ("DELETE", "/machines/PC-1/retire"): ("operator",),
     ("POST", "/machines/PC-1/mute"): ("operator",),
     ("DELETE", "/machines/PC-1/mute"): ("operator",),
+    ("POST", "/machines/PC-1/tags"): ("operator",),
+    ("POST", "/machines/PC-1/note"): ("operator",),
+    ("DELETE", "/machines/PC-1/note"): ("operator",),
+    ("GET", "/tags"): ("operator", "viewer"),
+    ("POST", "/selections"): ("operator",),
+    ("POST", "/selections/1"): ("operator",),
+    ("GET", "/selections/1/csv"): ("operator",),
     ("GET", "/refusals"): ("operator",),
     ("POST", "/machines/PC-1/replace"): ("operator",),
     ("GET", "/enrollment-tokens"): ("operator",),
@@ -150,9 +157,13 @@ def test_what_a_role_may_do(operator, monitor, role, method, path):
     members = {"machine_id": "PC-2" if path == "/enroll" else "PC-1", "for": "1d"}
     members |= {"name": "Zoe", "role": "viewer"}
     members |= {"token": installer.token, "url": "https://rpa.acme.example"}
+    operator.post("/selections", {"all": True})
+    members |= {"add": ["vip"], "text": "Broken", "filter": {}, "action": "release"}
     if path.endswith("/replace"):
         operator.enroll("PC-2")
         members = {"by": "PC-2", "force": True}
+    if path == "/selections":
+        members = {"all": True}
     sent = {} if method == "GET" else {"json": members}
 
     response = caller.request(method, path, **sent)

@@ -30,6 +30,11 @@ WRITES = [
     ("DELETE", "/machines/PC-1/retire", {}),
     ("POST", "/machines/PC-1/mute", {"for": "1d"}),
     ("DELETE", "/machines/PC-1/mute", {}),
+    ("POST", "/machines/PC-1/tags", {"add": ["vip"]}),
+    ("POST", "/machines/PC-1/note", {"text": "Broken"}),
+    ("DELETE", "/machines/PC-1/note", {}),
+    ("POST", "/selections", {"all": True}),
+    ("POST", "/selections/1", {"action": "release"}),
     ("POST", "/machines/PC-1/block", {}),
     ("DELETE", "/machines/PC-1/block", {}),
     ("POST", "/machines/PC-1/replace", {"by": "PC-2", "force": True}),
@@ -131,7 +136,7 @@ def test_every_route_that_writes_is_listed_here(host):
         if rule.endpoint.startswith("lea_fleet.") and "GET" not in rule.methods
     ]
     sent = {method for rule in writing for method in rule.methods}
-    assert sent <= {"POST", "DELETE"}
+    assert sent <= {"POST", "PUT", "DELETE"}
     assert len(writing) == len(WRITES) + 1  # POST /installer-kit changes nothing
 
 
@@ -379,6 +384,7 @@ def test_a_user_without_a_name_or_with_another_role_is_an_error(name, role):
 def test_a_page_of_the_host_may_write(operator, browser, method, path, body, shown):
     if path.endswith("/replace"):
         operator.enroll(body["by"])
+    browser.post("/selections", {"all": True}, headers=SAME_ORIGIN)
 
     response = browser.request(method, path, json=body, headers=shown)
 

@@ -36,6 +36,9 @@ ASKED = {
     "enroll PC-1 --force": "Enroll PC-1 (COMPTA-3, Zoé) again? Its tokens are revoked.",
 }
 NOT_ASKED = [
+    "tag PC-1 vip",
+    "untag PC-1 site",
+    "note PC-1 --text Broken",
     "enroll PC-9",
     "token create",
     "operator create Zoe --role viewer",

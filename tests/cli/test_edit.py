@@ -51,6 +51,8 @@ def agent(operator, engine, the_clock):
     operator.post("/machines/PC-l/release")
     operator.post("/machines/PC-l/mute", {"for": "1d"})
     operator.post("/machines/PC-l/retire")
+    operator.post("/machines/PC-l/tags", {"add": ["vip"]})
+    operator.post("/machines/PC-l/note", {"text": "Broken"})
     told = {"machine_id": "PC-l", "detail": "{}", "at": the_clock.iso()}
     engine.insert("lea_fleet_alerts", alert="machine.silent", **told)
     engine.insert("lea_fleet_silences", machine_id="PC-l", seen_at=the_clock.iso())

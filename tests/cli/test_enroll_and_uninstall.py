@@ -295,7 +295,7 @@ def test_an_uninstall_as_json(run, enroll, operator):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ([], "Missing argument"),
+        ([], "Give MACHINE, an option that selects machines"),
         ([""], "must not be blank"),
         (["PC-1", " "], "must not be blank"),
         (["PC-\udc80"], "must be Unicode text without NUL"),

@@ -43,6 +43,7 @@ def test_what_is_known_of_a_person(export, operator, the_clock):
         "exported_at": the_clock.iso(),
         "acts": [],
         "mentions": [],
+        "notes": [],
         "blocks": [],
         "refusals": [],
         "operators": [],
@@ -53,6 +54,7 @@ def test_what_is_known_of_a_person(export, operator, the_clock):
     assert (event["event"], event["actor"]) == ("enrolled", {"role": "operator"})
     assert machine == {
         "machine_id": "PC-1",
+        "tags": [],
         "tokens": [
             {
                 "issued_at": "2026-03-02T08:00:00.123456+00:00",

@@ -15,6 +15,7 @@ import click
 import pytest
 
 from lea_fleet.cli import import_command as importing, import_errors as refusals
+from lea_fleet.cli import terminal
 from lea_fleet.core.machine import DETAILS
 from tests.support.api import OPERATOR_TOKEN, Agent, Api, assert_problem
 from tests.support.fleets import ask, fill, listed
@@ -350,6 +351,7 @@ def test_what_is_printed(run, file, operator):
         "       0 unchanged    imported before, with the same details",
         "       1 enrolled     already enrolled; not changed",
         "       0 uninstalled  uninstalled; not changed: enrolling reactivates them",
+        "       0 tagged       of these machines; their tags have changed",
         "       0 refused      lines with an error",
         "Columns that were ignored: site",
     ]
@@ -661,18 +663,18 @@ def test_a_transaction_is_whole_or_not_at_all(
     assert sorted(listed(ask(operator))) == ["PC-0", "PC-1"]
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_bar_is_shown_on_a_terminal_only(monkeypatch, terminal):
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_bar_is_shown_on_a_terminal_only(monkeypatch, is_terminal):
     screen = io.StringIO()
-    screen.isatty = lambda: terminal
+    screen.isatty = lambda: is_terminal
     monkeypatch.setattr(sys, "stderr", screen)
 
-    with importing._progress(10) as show:
+    with terminal.progress(10) as show:
         for position in (5, 10):
             show(position)
 
-    assert ("50%" in screen.getvalue()) is terminal
-    assert ("100%" in screen.getvalue()) is terminal
+    assert ("50%" in screen.getvalue()) is is_terminal
+    assert ("100%" in screen.getvalue()) is is_terminal
 
 
 def test_an_encoding_can_be_named(run, file, operator):

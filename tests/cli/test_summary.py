@@ -52,13 +52,17 @@ def test_the_screen(run, operator, the_clock):
 @pytest.mark.parametrize(("words", "days"), [([], 30), (["--days", "7"], 7)])
 def test_json_is_what_the_api_says_in_ascii(run, operator, words, days):
     operator.enroll(version="1.4 é")
+    operator.post("/machines/PC-1/tags", {"add": ["site=orléans"]})
     operator.enroll("PC-2")
     operator.uninstall("PC-2")
 
     output = run("--json", *words).output
 
     assert output.isascii()
-    assert json.loads(output) == operator.get(f"/fleet/summary?days={days}").json
+    by_tag = operator.get("/tags").json["tags"]
+    assert by_tag
+    summary = operator.get(f"/fleet/summary?days={days}").json
+    assert json.loads(output) == {**summary, "by_tag": by_tag}
     assert len(json.loads(output)["by_day"]) == days
 
 

@@ -98,6 +98,7 @@ def test_it_is_what_was_asked_for(create, operator, the_clock):
             "max_uses": 50,
             "uses": 0,
             "revoked_at": None,
+            "tags": [],
             "state": "expired",
         }
     ]
@@ -179,20 +180,20 @@ def test_a_label_may_be(create, operator, label):
 
 
 def test_the_table(run, create, the_clock):
-    create("--label", "Paris, wave 1", "--max-uses", "2").enroll("PC-1")
+    create("--label", "Paris", "--max-uses", "2").enroll("PC-1")
     the_clock.advance(hours=1)
     create("--expires", "never").enroll("PC-2")
-    create("--label", "Lyon", "--expires", "30m")
+    create("--label", "Lyon", "--expires", "30m", "--tag", "vip")
     create("--label", "Nice", "--max-uses", "1").enroll("PC-3")
     run("token", "revoke", "1")
     the_clock.advance(minutes=30)
 
     assert run("token", "list").output.splitlines() == [
-        "ID  LABEL          CREATED              EXPIRES              USES   STATE",
-        "4   Nice           2026-03-02 09:00:00  2026-03-09 09:00:00  1/1    used_up",
-        "3   Lyon           2026-03-02 09:00:00  2026-03-02 09:30:00  0/100  expired",
-        "2   -              2026-03-02 09:00:00  never                1/100  active",
-        "1   Paris, wave 1  2026-03-02 08:00:00  2026-03-09 08:00:00  1/2    revoked",
+        "ID  LABEL  CREATED              EXPIRES              USES   STATE    TAGS",
+        "4   Nice   2026-03-02 09:00:00  2026-03-09 09:00:00  1/1    used_up  -",
+        "3   Lyon   2026-03-02 09:00:00  2026-03-02 09:30:00  0/100  expired  vip",
+        "2   -      2026-03-02 09:00:00  never                1/100  active   -",
+        "1   Paris  2026-03-02 08:00:00  2026-03-09 08:00:00  1/2    revoked  -",
     ]
 
 
@@ -493,6 +494,9 @@ def test_the_commands():
         "view create",
         "view list",
         "view delete",
+        "tag",
+        "untag",
+        "note",
         "installer",
         "import",
         "openapi",

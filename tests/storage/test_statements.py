@@ -19,6 +19,7 @@ import pytest
 import lea_fleet.storage
 from lea_fleet import FleetFilter
 from lea_fleet.app.database import get_host_repository
+from lea_fleet.core.limits import MOST_SELECTIONS
 from lea_fleet.core.listing import SORTS
 from lea_fleet.core.views import Wanted
 from lea_fleet.storage.alerts import Alerts
@@ -207,6 +208,22 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         ok(operator.post("/machines/PC-1/mute", {"for": "1d"}))
         ok(operator.get("/machines/PC-1"))
         ok(operator.request("DELETE", "/machines/PC-1/mute"))
+        ok(operator.post("/machines/PC-1/tags", {"add": ["of=zoe@example.com", "a"]}))
+        ok(operator.post("/machines/PC-1/tags", {"remove": ["a"]}))
+        ok(operator.post("/machines/PC-1/note", {"text": "of zoe@example.com"}))
+        ok(operator.get("/fleet?tag=a&tag=of=zoe@example.com&q=zoe"))
+        ok(operator.get("/tags?name=of"))
+        ok(operator.request("DELETE", "/machines/PC-1/note"))
+        ok(operator.post("/machines/PC-1/note", {"text": "of zoe@example.com"}))
+        operator.installer(tags=["site=lyon"]).enroll("PC-T")
+        zoe = {"name": "zoe@example.com", "role": "operator"}
+        token = ok(operator.post("/operators", zoe))["token"]
+        ok(Api(operator.client, token).post("/machines/PC-T/note", {"text": "Broken"}))
+        for _ in range(MOST_SELECTIONS + 1):
+            selection = ok(operator.post("/selections", {"filter": {"q": "PC-T"}}))
+        path = f"/selections/{selection['id']}"
+        ok(operator.post(path, {"action": "uninstall"}))
+        assert operator.get(f"{path}/csv").status_code == 200
         ok(operator.request("DELETE", "/machines/PC-8/block"))
         ok(operator.get("/fleet/summary"))
         assert monitor.get("/metrics").status_code == 200
@@ -319,7 +336,8 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
                 }
                 assert len([*LateWrites(unit).bring(rows, kept)]) == 3
             row = session.execute(
-                f"SELECT {', '.join(TABLES[0].columns)} FROM enrolled_agents LIMIT 1"
+                f"SELECT {', '.join(TABLES[0].columns)} FROM enrolled_agents"
+                " WHERE machine_id = 'PC-1'"
             ).fetchone()
             brought = LateWrites(unit).bring({"enrolled_agents": [tuple(row)]}, kept)
             assert [*brought] == [("enrolled_agents", "updated")]

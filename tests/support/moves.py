@@ -161,17 +161,22 @@ def _odd_value(table, name, column, number):
         return 2**40 * number + number
     if column < table.width or name in _UNIQUE:
         return f"{number} {_TEXTS[number % len(_TEXTS)]}"
-    if name in _MAY_BE_NULL and (number + column) % 3 == 0:
+    is_null = name in _MAY_BE_NULL and (table.name, name) != _NEVER_NULL
+    if is_null and (number + column) % 3 == 0:
         return None
     return _TEXTS[(number + column) % len(_TEXTS)]
 
 
-_TRUTHS = {"pending", "replaced", "rotated_by_agent", "personal", "shared"}
+_TRUTHS = {
+    *("pending", "replaced", "rotated_by_agent", "personal", "shared"),
+    "by_operator",
+}
 _NOTED = ("lea_fleet_budgets", "noted")
+_NEVER_NULL = ("lea_fleet_selections", "expires_at")
 _NUMBERS = {
     *("said", "max_uses", "uses", "seconds", "refused", "events"),
     *("hour", "machines", "counts", "lowest", "alert_id", "attempts"),
-    "enrollment_token",
+    *("enrollment_token", "selection", "step"),
 }
 _UNIQUE = {"machine_id", "token_hash"}
 _MAY_BE_NULL = {

@@ -18,7 +18,7 @@ from lea_fleet.api import routes
 from lea_fleet.app.settings import Settings
 from lea_fleet.cli import register_commands
 from lea_fleet.core.events import Enrolled
-from lea_fleet.core.problems import Problem
+from lea_fleet.core.problems import Conflict
 from lea_fleet.storage.listing import FleetFilter
 from tests.support import docs
 
@@ -30,7 +30,7 @@ DECLARED = {
     "A detail of a machine": None,
     "An event": Enrolled,
     "A route": routes,
-    "An error code": Problem,
+    "An error code": Conflict,
     "A filter of the listing": FleetFilter,
     "A setting": Settings,
     "A command": register_commands,

@@ -19,6 +19,7 @@ from docutils import nodes
 
 import lea_fleet
 from lea_fleet import AgentRepository, LeaFleet
+from lea_fleet.app.annotations import Annotations
 from lea_fleet.app.machine_states import MachineStates
 from lea_fleet.app.settings import Settings, setting_keys
 from lea_fleet.core.problems import Problem
@@ -476,6 +477,7 @@ TITLES = {
     EnrollmentTokens: "repository.enrollment_tokens",
     Events: "repository.events",
     Listing: "repository.listing",
+    Annotations: "repository.annotations",
     MachineStates: "repository.states",
 }
 
@@ -499,7 +501,7 @@ TITLES = {
                 "replace_token",
                 "transaction",
                 "snapshot",
-                "enrollment_tokens, events, listing, states",
+                "annotations, enrollment_tokens, events, listing, states",
             },
         ),
         (EnrollmentTokens, {"create", "list", "revoke"}),

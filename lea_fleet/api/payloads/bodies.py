@@ -20,7 +20,9 @@ from ...core.machine import stored_form
 from ...core.problems import InvalidJson
 from ...core.refused import OPERATOR
 from ...core.rows import OPERATOR_ROLES
+from ...core.tags import parse_tags
 from .members import Members, parse_object
+from .tags import tags_in, tags_in_text
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class EnrollmentTokenPayload:
     label: str
     lifetime: float | None
     max_uses: int
+    tags: tuple[str, ...]
 
 
 def enroll_payload(body: bytes, key: str | None) -> EnrollPayload:
@@ -181,6 +184,7 @@ def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
         members.number(
             "max_uses", default=ENROLLMENT_TOKEN_USES, most=MOST_ENROLLMENT_TOKEN_USES
         ),
+        tags_in(members, "tags", parse_tags),
     )
     members.check()
     return payload
@@ -258,6 +262,7 @@ def refused_payload(body: bytes) -> RefusedPayload:
 class MachinePayload(NamedTuple):
     machine_id: str
     details: dict[str, str | None]
+    tags: tuple[str, ...]
 
 
 def machine_payload(cells: dict[str, str]) -> MachinePayload:
@@ -269,6 +274,7 @@ def machine_payload(cells: dict[str, str]) -> MachinePayload:
     payload = MachinePayload(
         members.text("machine_id") or members.refuse("machine_id", "is required"),
         members.details(),
+        tags_in_text(members, "tags", parse_tags),
     )
     members.check()
     return payload

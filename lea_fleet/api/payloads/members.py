@@ -85,6 +85,15 @@ class Members:
             return None
         return value if value.strip() else None
 
+    def strings(self, field: str) -> list[str] | None:
+        """Return the list of strings in *field*; None if it is absent or null."""
+        value = self._members.get(field)
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return value
+        if value is not None:
+            self.refuse(field, "must be a list of strings")
+        return None
+
     def details(self) -> dict[str, str | None]:
         """Return the details of a machine that are present, by name."""
         given = {}

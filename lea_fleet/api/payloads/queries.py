@@ -14,6 +14,7 @@ from ...core.limits import (
     DEFAULT_EVENTS,
     DEFAULT_MACHINES,
     DEFAULT_REFUSED,
+    LONGEST_BODY,
     LONGEST_DETAIL,
     MOST_DAYS,
     MOST_EVENTS,
@@ -30,7 +31,9 @@ from ...core.listing import (
     read_cursor,
 )
 from ...core.refused import CODES, OPERATOR, RefusedFilter
-from .members import Members
+from ...core.tags import parse_wanted
+from .members import Members, fault_of_text
+from .tags import tags_in_text
 
 #: The parameters of a listing besides its filters.
 _LISTING = ("sort", "limit", "cursor", "totals", "format", "delimiter")
@@ -49,7 +52,9 @@ _HISTORY = (
 )
 
 #: Filters that may be given several times.
-_REPEATABLE = {name for name, filter in FILTERS.items() if filter.kind == "choices"}
+REPEATABLE = {
+    name for name, filter in FILTERS.items() if filter.kind in ("choices", "tags")
+}
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,10 @@ def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
     does not exist, or is given twice, which only filters with several choices allow.
     """
     joined = {
-        name: [",".join(values)] if name in _REPEATABLE else values
+        name: [",".join(values)] if name in REPEATABLE else values
         for name, values in parameters.items()
     }
-    members = _single(joined, *FILTERS, *_LISTING)
+    members = single(joined, *FILTERS, *_LISTING)
     query = FleetQuery(
         page=_page(members, _fleet_filter(members, joined)),
         with_totals=members.choice("totals", ("0", "1")) != "0",
@@ -117,12 +122,24 @@ def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
     return query
 
 
+def filter_of(texts: Mapping[str, str]) -> FleetFilter:
+    """Validate the filters of a listing alone, each in one text.
+
+    Raises InvalidField for one that is not valid or does not exist.
+    """
+    given = {name: [text] for name, text in texts.items()}
+    members = single(given, *FILTERS)
+    wanted = _fleet_filter(members, given)
+    members.check()
+    return wanted
+
+
 def events_query(parameters: Mapping[str, Sequence[str]]) -> EventsQuery:
     """Validate the *parameters* of a page of events or alerts, each with its values.
 
     Raises InvalidField for one that is not valid.
     """
-    members = _single(parameters, "limit", "cursor")
+    members = single(parameters, "limit", "cursor")
     limit = members.digits("limit", most=MOST_EVENTS)
     query = EventsQuery(limit or DEFAULT_EVENTS, members.digits("cursor"))
     members.check()
@@ -137,7 +154,7 @@ def history_query(parameters: Mapping[str, Sequence[str]]) -> HistoryQuery:
     joined = {**parameters}
     if "event" in joined:
         joined["event"] = [",".join(joined["event"])]
-    members = _single(joined, *_HISTORY)
+    members = single(joined, *_HISTORY)
     query = HistoryQuery(
         wanted=EventFilter(
             machine_id=joined.get("machine_id", [None])[0],  # even blank, as for fleet
@@ -160,7 +177,7 @@ def blocks_query(parameters: Mapping[str, Sequence[str]]) -> BlocksQuery:
 
     Raises InvalidField for one that is not valid.
     """
-    members = _single(parameters, "limit", "cursor")
+    members = single(parameters, "limit", "cursor")
     limit = members.digits("limit", most=MOST_MACHINES)
     query = BlocksQuery(limit or DEFAULT_MACHINES, members.key("cursor", 2))
     members.check()
@@ -172,9 +189,7 @@ def refused_query(parameters: Mapping[str, Sequence[str]]) -> RefusedQuery:
 
     Raises InvalidField for one that is not valid.
     """
-    members = _single(
-        parameters, "code", "enrollment_token", "since", "limit", "cursor"
-    )
+    members = single(parameters, "code", "enrollment_token", "since", "limit", "cursor")
     wanted = RefusedFilter(
         members.choice("code", CODES),
         members.digits("enrollment_token", least=OPERATOR),
@@ -193,7 +208,7 @@ def duplicates_query(
 
     Raises InvalidField for one that is not valid.
     """
-    members = _single(parameters, "limit", "cursor")
+    members = single(parameters, "limit", "cursor")
     query = members.digits("limit", most=MOST_MACHINES), members.text("cursor")
     members.check()
     return query
@@ -207,7 +222,7 @@ def setup_query(
     *prefix* is that of the routes, *default* the server's URL if none is given; None if
     neither is. Raises InvalidField for one that is not valid.
     """
-    members = _single(parameters, "url")
+    members = single(parameters, "url")
     url = members.api_url("url", prefix, default)
     members.check()
     return url
@@ -218,7 +233,7 @@ def summary_query(parameters: Mapping[str, Sequence[str]]) -> int:
 
     Raises InvalidField for one that is not valid.
     """
-    members = _single(parameters, "days")
+    members = single(parameters, "days")
     days = members.digits("days", most=MOST_DAYS)
     members.check()
     return days or DEFAULT_DAYS
@@ -240,6 +255,8 @@ def _fleet_filter(
 def _value(members: Members, name: str, filter: Declared, sent: str) -> Any:
     """Return the value of a filter, validated by its declared kind."""
     if filter.kind == "exact":  # even blank: an older server may have stored it
+        if fault := fault_of_text(sent, LONGEST_BODY):
+            members.refuse(name, fault)
         return sent
     if filter.kind == "text":
         return members.text(name, LONGEST_DETAIL)
@@ -247,6 +264,8 @@ def _value(members: Members, name: str, filter: Declared, sent: str) -> Any:
         return members.choice(name, filter.choices)
     if filter.kind == "choices":
         return members.choices(name, filter.choices)
+    if filter.kind == "tags":
+        return tags_in_text(members, name, parse_wanted)
     if filter.kind == "flag":
         return members.flag(name)
     return members.silence(name)
@@ -264,7 +283,11 @@ def _page(members: Members, wanted: FleetFilter) -> Page:
         return Page(wanted)
 
 
-def _single(parameters: Mapping[str, Sequence[str]], *known: str) -> Members:
+def single(parameters: Mapping[str, Sequence[str]], *known: str) -> Members:
+    """Return the *known* parameters of a route, each given once.
+
+    Raises InvalidField for others.
+    """
     members = Members({name: values[0] for name, values in parameters.items()})
     for name, values in parameters.items():
         if name not in known:

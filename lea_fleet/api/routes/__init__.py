@@ -4,6 +4,7 @@ from .. import errors
 from ..blueprint import blueprint
 from . import (
     alerts,
+    annotations,
     duplicates,
     enrollment,
     enrollment_tokens,
@@ -15,12 +16,13 @@ from . import (
     openapi_document,
     operators,
     refusals,
+    selections,
     states,
     unmatched,
     views,
 )
 
-__all__ = ["blueprint", "errors", "alerts", "duplicates", "enrollment"]
+__all__ = ["blueprint", "errors", "alerts", "annotations", "duplicates", "enrollment"]
 __all__ += [
     "enrollment_tokens",
     "events",
@@ -32,4 +34,4 @@ __all__ += [
     "operators",
     "refusals",
 ]
-__all__ += ["states", "unmatched", "views"]
+__all__ += ["selections", "states", "unmatched", "views"]

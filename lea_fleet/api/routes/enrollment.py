@@ -125,7 +125,10 @@ def _enrolled(
         )
     # Counted last, so that a refused enrollment takes no use.
     if principal.enrollment_token is not None:
-        repository.enrollment_tokens.use(principal.enrollment_token)
+        tags = repository.enrollment_tokens.use(principal.enrollment_token)
+        if tags:
+            named = enrollment.agent["machine_id"]
+            repository.annotations.tags.give_from_token(named, tags)
     return enrollment
 
 

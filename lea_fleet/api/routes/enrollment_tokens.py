@@ -29,7 +29,11 @@ def create_enrollment_token() -> Response:
     wanted = enrollment_token_payload(body(current_state()))
     token = tokens.new_enrollment_token()
     made = acting_repository().enrollment_tokens.create(
-        token, label=wanted.label, lifetime=wanted.lifetime, max_uses=wanted.max_uses
+        token,
+        label=wanted.label,
+        lifetime=wanted.lifetime,
+        max_uses=wanted.max_uses,
+        tags=wanted.tags,
     )
     return json_response({"token": token, **made}, 201)
 

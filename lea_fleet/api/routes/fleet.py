@@ -22,7 +22,8 @@ def fleet() -> Response:
     """List machines, filtered, sorted and paged, as JSON or CSV."""
     query = fleet_query(parameters())
     wanted = query.page.wanted
-    hides = hides_personal(asks_for_personal(wanted))
+    # What it asks for matters only to those who are shown no personal data.
+    hides = hides_personal() and hides_personal(asks_for_personal(wanted))
     unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
         document = fleet_as_csv(

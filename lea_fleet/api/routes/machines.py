@@ -113,9 +113,11 @@ def machine(machine_id: str) -> Response:
     shown = {"agent": visible_to(principal, agent)}
     if principal.sees_fleet:
         states = repository.states.of(agent)
-        if hides_personal() and states["block"]:
-            states["block"] = hide(states["block"])
-        shown |= states
+        written = repository.annotations.of(agent)
+        if hides_personal():
+            states["block"] = states["block"] and hide(states["block"])
+            written = hide(written)
+        shown |= states | written
     return json_response(shown)
 
 

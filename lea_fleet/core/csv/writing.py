@@ -10,11 +10,14 @@ from typing import IO, Any
 
 from ..machine import COLUMNS
 from ..rows import Event
+from ..tags import join_tags
 
 #: Delimiters between two cells, by name; Excel in French expects semicolons.
 DELIMITERS = {"comma": ",", "semicolon": ";"}
 
-_HEADING = (*COLUMNS, "presence", "suspected_clone")
+_HEADING = (*COLUMNS, "presence", "suspected_clone", "tags", "note")
+
+_TAGS = _HEADING.index("tags")
 
 #: The members of an actor that are columns of events.
 _ACTOR = ("role", "user", "os_user", "enrollment_token", "address")
@@ -41,8 +44,7 @@ def write_table(
     older server may have stored, is replaced: Python 3.10 cannot write it, and Excel
     cannot read it.
     """
-    lines = ([agent[name] for name in _HEADING] for agent in agents)
-    _write(file, _HEADING, lines, delimiter)
+    _write(file, _HEADING, map(_line, agents), delimiter)
 
 
 def write_events(file: IO[bytes], events: Iterable[Event], delimiter: str) -> None:
@@ -61,6 +63,12 @@ def write_rows(
 ) -> None:
     """Write the members that *heading* names of each of *rows*, in the same way."""
     _write(file, heading, ([row[name] for name in heading] for row in rows), delimiter)
+
+
+def _line(agent: Mapping[str, Any]) -> list[Any]:
+    cells = [agent[name] for name in _HEADING]
+    cells[_TAGS] = join_tags(cells[_TAGS])
+    return cells
 
 
 def _cells(event: Event) -> list[Any]:

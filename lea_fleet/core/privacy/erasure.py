@@ -9,13 +9,23 @@ from typing import Any, NamedTuple
 
 from ..identity import is_longer_spelling
 from ..machine import PERSONAL
+from ..rows import Note
 from ..text import folded
-from .addresses import is_one_of
+from .addresses import is_one_of, names
 from .ownership import History, everything
 from .redaction import Redaction
 
 #: A former value of a machine: the name of its column, and the value.
 Identity = tuple[str, str]
+
+
+class Written(NamedTuple):
+    """What operators have written about a machine."""
+
+    #: The reason of its block, if it is blocked for one.
+    reason: str | None = None
+    note: Note | None = None
+    tags: Sequence[str] = ()
 
 
 class Said(NamedTuple):
@@ -52,8 +62,9 @@ class Plan:
     """What to erase of one machine's row and events.
 
     *columns* of the row become null, *events* replace the stored ones, *identities*
-    are deleted, and so is the reason of a block if *takes_block*; what *refused*
-    machines have said becomes null. *fields* names the kinds of data that are erased.
+    and *tags* are deleted, and so are the reason of a block if *takes_block*, the note
+    if *takes_note* and its author if *takes_author*; what *refused* machines have said
+    becomes null. *fields* names the kinds of data that are erased.
     *enrolled_at* is copied from the row; *is_active* tells whether it is active.
     """
 
@@ -64,6 +75,9 @@ class Plan:
     events: list[dict[str, Any]] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     takes_block: bool = False
+    takes_note: bool = False
+    takes_author: bool = False
+    tags: list[str] = field(default_factory=list)
     refused: list[Said] = field(default_factory=list)
     fields: set[str] = field(default_factory=set)
 
@@ -81,6 +95,8 @@ class Plan:
             "lea_fleet_identities": len(self.identities),
             "lea_fleet_blocks": int(self.takes_block),
             "lea_fleet_refused": len(self.refused),
+            "lea_fleet_notes": int(self.takes_note or self.takes_author),
+            "lea_fleet_tags": len(self.tags),
         }
         return {table: count for table, count in counted.items() if count}
 
@@ -113,12 +129,11 @@ def of_machine(
     history: History,
     identities: Sequence[Identity],
     refused: Sequence[Said],
-    reason: str | None = None,
+    written: Written = Written(),
 ) -> Plan:
     """Plan to erase all personal data of a machine, of every user that it had.
 
-    *reason* is that of its block, if it is blocked for one. The names of operators who
-    acted on it stay.
+    The names of operators who acted on it stay.
     """
     redaction = Redaction(
         values=everything(history), before=True, after=True, address=True
@@ -126,7 +141,7 @@ def of_machine(
     plan = Plan(machine_id, identities=list(identities))
     _plan_events(plan, history, lambda number: redaction)
     _plan_row(plan, history, redaction, lambda name, value: True)
-    _plan_block(plan, redaction, reason)
+    _plan_written(plan, redaction, written, is_theirs=True)
     plan.fields |= {name for name, _ in identities}
     plan.add_refused(refused)
     return plan
@@ -138,12 +153,12 @@ def of_person(
     identities: Sequence[Identity],
     refused: Sequence[Said],
     email: str,
-    reason: str | None = None,
+    written: Written = Written(),
 ) -> Plan:
     """Plan to erase the data of the person with that *email*, for whom *history* is.
 
-    *reason* is that of the machine's block, if it is blocked for one.
-    Their name as an operator is erased too. What the machine reported only while others
+    Their name as an operator is erased too, and the note about a machine that is
+    theirs. What the machine reported only while others
     had it stays; so does the hostname in the row if somebody else has the machine now.
     """
     everywhere = Redaction(values=history.of(email) | {email})
@@ -155,7 +170,10 @@ def of_person(
         return left or history.holder == email
 
     _plan_row(plan, history, everywhere, is_theirs)
-    _plan_block(plan, everywhere, reason)
+    _plan_written(plan, everywhere, written, is_theirs=history.holder == email)
+    if written.note is not None and names(written.note["author"], email):
+        plan.takes_author = True
+        plan.fields.add("operator")
     others = history.of_others(email)
 
     def is_named(name: str, value: str | None) -> bool:
@@ -205,7 +223,15 @@ def _plan_row(
         plan.fields.add("reason")
 
 
-def _plan_block(plan: Plan, redaction: Redaction, reason: str | None) -> None:
-    if redaction.is_in(reason):
+def _plan_written(
+    plan: Plan, redaction: Redaction, written: Written, *, is_theirs: bool
+) -> None:
+    if redaction.is_in(written.reason):
         plan.takes_block = True
         plan.fields.add("reason")
+    if written.note and (is_theirs or redaction.is_in(written.note["text"])):
+        plan.takes_note = True
+        plan.fields.add("note")
+    plan.tags = [tag for tag in written.tags if redaction.is_in(tag)]
+    if plan.tags:
+        plan.fields.add("tags")

@@ -12,9 +12,9 @@ from ..event_types import Holds
 from ..event_details import holds, members
 from ..events import ROLES_ON_THE_MACHINE
 from ..identity import is_longer_spelling
-from ..rows import Block
+from ..rows import Block, Note
 from ..text import folded
-from .addresses import mentions, mentions_any, names, without_others
+from .addresses import addresses, mentions, mentions_any, names, without_others
 from .ownership import History
 from .redaction import operator_names
 
@@ -63,6 +63,35 @@ def block_of(history: History, email: str, block: Block) -> dict[str, Any] | Non
         return None
     shown = {name: block[name] for name in ("machine_id", "blocked_at", "reason")}
     return shown | ({"reason": None} if has_others else {})
+
+
+def notes_of(
+    history: History, email: str, machine_id: str, note: Note
+) -> list[dict[str, Any]]:
+    """Return the *note* about a machine that is theirs, names them, or is by them.
+
+    Without its text if that names others, and without its author if it is another.
+    """
+    others = {*addresses(note["text"])} - {email}
+    is_shown = not others and not _names_others(history, email, note["text"])
+    text = note["text"] if is_shown else None
+    author = note["author"] if names(note["author"], email) else None
+    is_about = history.holder == email or mentions(note["text"], email)
+    if not is_about and author is None:
+        return []
+    told = {"text": text, "author": author, "noted_at": note["noted_at"]}
+    return [{"machine_id": machine_id, **told}]
+
+
+def tags_of(history: History, email: str, tags: Iterable[str]) -> list[str]:
+    """Return those *tags* of a machine that are theirs, or name only them."""
+    return [
+        tag
+        for tag in tags
+        if (history.holder == email or mentions(tag, email))
+        and not {*addresses(tag)} - {email}
+        and not _names_others(history, email, tag)
+    ]
 
 
 def refusals_of(

@@ -13,7 +13,7 @@ from ..machine import PERSONAL
 from ..rows import Event
 
 #: The members of rows that are personal, or free text in which a person may be named.
-_HIDDEN = (*PERSONAL, "address", "uninstall_reason", "reason", "label")
+_HIDDEN = (*PERSONAL, "address", "uninstall_reason", "reason", "label", "note")
 
 _SIDES = (Holds.BEFORE, Holds.AFTER)
 
@@ -23,12 +23,21 @@ def hide(row: Mapping[str, Any]) -> dict[str, Any]:
 
     What is hidden is null, as what is not known.
     """
-    return {**row, **dict.fromkeys(name for name in _HIDDEN if name in row)}
+    hidden = {**row, **dict.fromkeys(name for name in _HIDDEN if name in row)}
+    if "tags" in row:
+        hidden["tags"] = [tag for tag in row["tags"] if not names_somebody(tag)]
+    return hidden
+
+
+def names_somebody(tag: str) -> bool:
+    """Tell whether a *tag* has an e-mail address: a group that is a person."""
+    return "@" in tag
 
 
 def asks_for_personal(wanted: FleetFilter) -> bool:
-    """Tell whether a listing searches personal data, or is sorted by it."""
-    return wanted.q is not None or wanted.sort_name in PERSONAL
+    """Tell whether a listing searches personal data, or is filtered or sorted by it."""
+    is_by_tag = any(map(names_somebody, wanted.tag))
+    return wanted.q is not None or wanted.sort_name in PERSONAL or is_by_tag
 
 
 def hide_event(event: Event) -> Event:

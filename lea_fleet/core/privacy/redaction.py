@@ -48,7 +48,7 @@ class Redaction:
     def detail(self, detail: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
         """Return an event's redacted *detail*, and the kinds of data removed.
 
-        Removed values become null; a hostname is left out of its list.
+        Removed values become null; hostnames and texts are left out of their lists.
         """
         kept, gone = dict(detail), set()
         for name, value in detail.items():
@@ -69,6 +69,9 @@ class Redaction:
         return mentions_any(text, self.values)
 
     def _free_text(self, name: str, text: Any) -> tuple[Any, set[str]]:
+        if isinstance(text, list):
+            kept = [each for each in text if not self.is_in(each)]
+            return kept, {name} if kept != text else set()
         return (None, {name}) if self.is_in(text) else (text, set())
 
     def _hostnames(self, listed: list[Any]) -> tuple[list[Any], set[str]]:

@@ -16,9 +16,9 @@ from ..interface import Following
 from .errors import is_conflict
 from .session import Session
 
-#: The columns of machines that are searched, and those that listings are sorted by.
-_FOLDED = {"machine_id", "user_name", "user_email", "hostname"}
-_SORTED = _FOLDED | {"version"}
+#: The columns that are searched, and those that listings are sorted by.
+_FOLDED = {"machine_id", "user_name", "user_email", "hostname", "note"}
+_SORTED = {"machine_id", "user_name", "user_email", "hostname", "version"}
 
 _BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -48,6 +48,8 @@ class PostgresqlDialect:
 
     departed = "status <> 'active'"
 
+    no_json = "CAST('[]' AS json)"
+
     following = Following(
         commit="CAST(xid AS text)",
         after=f"(xid, id) > ({_FROM}, :id)"
@@ -65,6 +67,10 @@ class PostgresqlDialect:
         columns = [f"{value} AS {name}" for name, value in {**members, **flags}.items()]
         built = f"SELECT row_to_json(a) FROM (SELECT {', '.join(columns)}) AS a"
         return f"convert_to(CAST(({built}) AS text), 'UTF8')"
+
+    def list_as_json(self, column: str, rows: str, *, order: str) -> str:
+        listed = f"coalesce(json_agg({column} ORDER BY {order}), CAST('[]' AS json))"
+        return f"(SELECT {listed} FROM {rows})"
 
     def contains(self, columns: Iterable[str]) -> str:
         # LIKE, which an index of pg_trgm serves. Not strpos(), which none does.

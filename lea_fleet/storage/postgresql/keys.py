@@ -14,13 +14,13 @@ from .dialect import DIALECT
 from .session import Session
 
 #: The columns that keys are made of, and the names of the keys.
-_SOURCES = ("machine_id", "user_name", "user_email", "hostname", "version")
-_KEYS = sorted(DIALECT.with_keys(dict.fromkeys(_SOURCES)).keys() - set(_SOURCES))
+SOURCES = ("machine_id", "user_name", "user_email", "hostname", "version")
+_KEYS = sorted(DIALECT.with_keys(dict.fromkeys(SOURCES)).keys() - set(SOURCES))
 
 #: Machines that are read at once, or locked at once.
 _STEP = 1000
 
-_READ = f"SELECT id, {', '.join((*_SOURCES, *_KEYS))} FROM enrolled_agents"
+_READ = f"SELECT id, {', '.join((*SOURCES, *_KEYS))} FROM enrolled_agents"
 _NEWEST = f"{_READ} WHERE id < :before ORDER BY id DESC LIMIT :step"
 _LOCKED = f"{_READ} WHERE id = ANY(:ids) ORDER BY machine_id FOR UPDATE"
 _WRITE = (
@@ -89,8 +89,8 @@ def _batches(session: Session) -> Iterator[list[tuple[Any, ...]]]:
 
 def _right(row: tuple[Any, ...]) -> Mapping[str, Any] | None:
     """Return the keys that *row* should have; None if it has them."""
-    end = 1 + len(_SOURCES)
-    expected = DIALECT.with_keys(dict(zip(_SOURCES, row[1:end])))
+    end = 1 + len(SOURCES)
+    expected = DIALECT.with_keys(dict(zip(SOURCES, row[1:end])))
     stored = dict(zip(_KEYS, row[end:]))
     right = {key: expected[key] for key in _KEYS}
     return None if right == stored else right

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
 
 from ..sides import Mark, MoveRefused
 from ..tables import TABLES, Row, Table
 from .dialect import DIALECT
+from .keys import SOURCES
 from .moving import PostgresqlSide
 from .schema import ensure_schema, look
 
 #: Of the events that are moved: before all of this server's transactions, in the order
 #: of their ids, so that who follows them goes on where it was.
 _BEFORE_ALL = "0"
+
+#: The columns that something is derived of, by table.
+_SEARCHED = {"enrolled_agents": SOURCES, "lea_fleet_notes": ("note",)}
 
 #: Whether this role may create what a move makes, and owns what is there already.
 _MAY_MAKE = """
@@ -143,12 +148,23 @@ def _stored(table: Table, rows: Iterable[Row]) -> tuple[Sequence[str], Iterable[
     names = table.columns
     if table.name == "lea_fleet_events":
         return [*names, "xid"], ((*row, _BEFORE_ALL) for row in rows)
-    if table.name == "enrolled_agents":
-        derived = DIALECT.with_keys(dict.fromkeys(names))
-        return [*derived], _with_keys(names, rows)
-    return names, rows
+    sources = _SEARCHED.get(table.name)
+    if sources is None:
+        return names, rows
+    derived = _derived(dict.fromkeys(sources))
+    return [*names, *derived], _with_keys(table, sources, rows)
 
 
-def _with_keys(names: Sequence[str], rows: Iterable[Row]) -> Iterator[Row]:
+def _with_keys(
+    table: Table, sources: Sequence[str], rows: Iterable[Row]
+) -> Iterator[Row]:
+    places = [table.columns.index(name) for name in sources]
     for row in rows:
-        yield tuple(DIALECT.with_keys(dict(zip(names, row))).values())
+        searched = dict(zip(sources, (row[place] for place in places)))
+        yield (*row, *_derived(searched).values())
+
+
+def _derived(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is derived of *columns*, without these."""
+    stored = DIALECT.with_keys(columns)
+    return {name: value for name, value in stored.items() if name not in columns}

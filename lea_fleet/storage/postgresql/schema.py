@@ -24,6 +24,10 @@ from .statements import quoted
 ADDITIONS = {
     ("lea_fleet_tokens", "rotated_by_agent"): "boolean NOT NULL DEFAULT false",
     ("lea_fleet_releases", "enrollment_token"): "bigint",
+    (
+        "lea_fleet_enrollment_tokens",
+        "tags",
+    ): "text COLLATE \"C\" NOT NULL DEFAULT '[]'",
 }
 
 #: Makes the index for searches if the extension pg_trgm is installed. With the table:

@@ -32,6 +32,8 @@ class SqliteDialect:
 
     departed = "status IS NOT 'active'"
 
+    no_json = "json('[]')"
+
     # There is one writer at a time, so that ids are in the order of commits.
     following = Following(commit="'0'", after="id > :id", order="id")
 
@@ -49,6 +51,10 @@ class SqliteDialect:
             for name, condition in flags.items()
         ]
         return f"CAST(json_object({', '.join(pairs)}) AS BLOB)"
+
+    def list_as_json(self, column: str, rows: str, *, order: str) -> str:
+        ordered = f"SELECT {column} FROM {rows} ORDER BY {order}"
+        return f"json((SELECT json_group_array({column}) FROM ({ordered})))"
 
     def contains(self, columns: Iterable[str]) -> str:
         # One call for all columns, joined by NUL, which no search text contains.

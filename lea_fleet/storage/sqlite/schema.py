@@ -22,6 +22,7 @@ ADDITIONS = {
     ("lea_fleet_tokens", "former_id"): "TEXT",
     ("lea_fleet_tokens", "rotated_by_agent"): "INTEGER NOT NULL DEFAULT 0",
     ("lea_fleet_releases", "enrollment_token"): "INTEGER",
+    ("lea_fleet_enrollment_tokens", "tags"): "TEXT NOT NULL DEFAULT '[]'",
 }
 
 

@@ -55,6 +55,7 @@ CREATE TABLE IF NOT EXISTS lea_fleet_tokens (
 CREATE INDEX IF NOT EXISTS lea_fleet_tokens_machine ON lea_fleet_tokens(machine_id);
 
 -- Enrollment tokens, for installers. expires_at is NULL for one that never expires.
+-- tags: those that its machines are given, as a JSON array.
 CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   token_hash TEXT NOT NULL UNIQUE,
@@ -63,7 +64,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_enrollment_tokens (
   expires_at TEXT,
   max_uses INTEGER NOT NULL,
   uses INTEGER NOT NULL DEFAULT 0,
-  revoked_at TEXT
+  revoked_at TEXT,
+  tags TEXT NOT NULL DEFAULT '[]'
 );
 
 -- Tokens of operators with a name. expires_at is NULL for one that never expires;
@@ -128,6 +130,42 @@ CREATE TABLE IF NOT EXISTS lea_fleet_mutes (
   machine_id TEXT PRIMARY KEY,
   muted_until TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- Tags of machines, one of each name: a word, or name=value. by_operator: an operator has
+-- given it, not an enrollment token.
+CREATE TABLE IF NOT EXISTS lea_fleet_tags (
+  machine_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  tag TEXT NOT NULL,
+  by_operator INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (machine_id, name)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lea_fleet_tags_name ON lea_fleet_tags(name, tag);
+
+-- What operators have written down about machines.
+CREATE TABLE IF NOT EXISTS lea_fleet_notes (
+  machine_id TEXT PRIMARY KEY,
+  note TEXT NOT NULL,
+  author TEXT,
+  noted_at TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Machines that an operator is about to act on: those that match the filter, a JSON
+-- object of query parameters. owner: a hash of who has selected them. ids: those of
+-- their rows, as JSON arrays, one for each transaction.
+CREATE TABLE IF NOT EXISTS lea_fleet_selections (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  owner TEXT NOT NULL,
+  filter TEXT NOT NULL,
+  machines INTEGER NOT NULL,
+  expires_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS lea_fleet_selected (
+  selection INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  ids TEXT NOT NULL,
+  PRIMARY KEY (selection, step)
+);
 
 -- Active machines whose agents are told to uninstall themselves; told_at is when one was
 -- first told. Void after any enrollment.
