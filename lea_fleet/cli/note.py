@@ -48,8 +48,9 @@ def note_command(
 ) -> None:
     """Write a note about MACHINE, which search finds.
 
-    It is for operators only, and is erased with the personal data of the machine's
-    user. With the options of flask fleet list, about all machines that they select.
+    Machines and their users do not see it, and it is erased with the personal data of
+    the machine's user. With the options of flask fleet list, about all machines that
+    they select.
 
     \b
     Example: flask fleet note PC-COMPTA-01 --text "Screen is broken"
