@@ -69,31 +69,43 @@ def url(app, operator):
     server.server_close()
 
 
+#: Bodies in place of those whose members depend on each other, or on what is stored.
+FITTING = {
+    "POST /machines/{machine_id}/mute": {"for": "14d"},
+    "POST /machines/{machine_id}/tags": {"add": ["vip"]},
+    "POST /machines/{machine_id}/note": {"text": "Broken"},
+    "POST /selections": {"all": True},
+    "POST /selections/{selection_id}": {"action": "release"},
+    "POST /enrollment-tokens": {"label": "Paris", "tags": ["site=Paris"]},
+    "POST /installer-kit": {
+        "token": INSTALLER_TOKEN,
+        "url": "https://rpa.acme.example",
+    },
+}
+
+
 @schemathesis.hook("before_call")
 def fitting(context, case, kwargs):
     """Make a valid request one that can succeed for this caller.
 
     An operator, unlike an agent, has to name the machine of a heartbeat or uninstall,
-    a ``cursor`` is only valid if this listing has issued it, a mute ends in the future,
-    only an id that a machine can have is blocked, a view has the list's filters, and a
-    kit is for a token that enrolls and a server that can be one.
+    a ``cursor`` is only valid if this listing has issued it, only an id that a machine
+    can have is blocked, and a view has the list's filters.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    if case.operation.label in ("POST /heartbeat", "POST /uninstall"):
+    if case.operation.label in FITTING:
+        case.body, case.media_type = FITTING[case.operation.label], "application/json"
+    elif case.operation.label in ("POST /heartbeat", "POST /uninstall"):
         said = case.body if isinstance(case.body, dict) else {}
         if not (said.get("machine_id") or "").strip():
             case.body = {**said, "machine_id": "PC-1"}
             case.media_type = "application/json"
     elif case.operation.label in ("GET /fleet", "GET /blocks", "GET /refusals"):
         case.query.pop("cursor", None)
-    elif case.operation.label == "POST /machines/{machine_id}/mute":
-        case.body, case.media_type = {"for": "14d"}, "application/json"
+        case.query.pop("tag", None)
     elif case.operation.label == "POST /machines/{machine_id}/block":
         case.path_parameters["machine_id"] = "PC-2"
-    elif case.operation.label == "POST /installer-kit":
-        case.body = {"token": INSTALLER_TOKEN, "url": "https://rpa.acme.example"}
-        case.media_type = "application/json"
     elif case.operation.label == "GET /installer-kit":
         case.query.pop("url", None)
     elif case.operation.label in ("POST /views", "PUT /views/{view_id}"):

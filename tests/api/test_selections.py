@@ -162,7 +162,12 @@ def test_the_oldest_of_too_many_selections_is_forgotten(operator, engine, machin
     "body",
     [
         *({}, {"filter": None}, {"filter": []}, {"filter": {"sort": "machine_id"}}),
-        *({"filter": {}}, {"filter": {"tag": ""}}, {"filter": {"tag": [",", ";"]}}),
+        *(
+            {"filter": {}},
+            {"filter": {}, "ids": [1]},
+            {"filter": {"tag": ""}},
+            {"filter": {"tag": [",", ";"]}},
+        ),
         *({"filter": {"q": "  "}}, {"filter": {"presence": ","}}, {"all": False}),
         *({"filter": {"status": ""}}, {"filter": {"q": "PC", "version": ""}}),
         *({"filters": {"q": "PC"}, "all": True}, {"all": True, "ids": [1]}),

@@ -242,7 +242,10 @@ class SqliteFile(_Database):
 
     def notes(self):
         """Return the names of what notes changes for a move, and of what it noted."""
-        query = "SELECT name FROM sqlite_master WHERE name LIKE 'lea_fleet_not%'"
+        query = (
+            "SELECT name FROM sqlite_master WHERE name LIKE 'lea_fleet_not%'"
+            " AND tbl_name <> 'lea_fleet_notes'"
+        )
         return [name for (name,) in self.execute(query)]
 
     def make_tables(self):

@@ -19,6 +19,7 @@ CODES = {
     404: {
         *("not_found", "unknown_agent"),
         *("unknown_enrollment_token", "unknown_operator", "unknown_view"),
+        "unknown_selection",
     },
     409: {"already_enrolled", "reactivation_refused", "machine_uninstalled"},
     413: {"body_too_large"},

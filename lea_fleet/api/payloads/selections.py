@@ -53,6 +53,8 @@ def selection_payload(body: bytes) -> SelectionPayload:
     is_all = members.boolean("all", default=False)
     ids = _ids(members, sent.get("ids"))
     filter = _texts(members, sent.get("filter"))
+    if members.has("filter") and not filter:
+        members.refuse("filter", "must not be empty")
     if is_all and (ids is not None or filter):
         members.refuse("all", "must not be beside ids or filter")
     elif not is_all and ids is None and not filter:
