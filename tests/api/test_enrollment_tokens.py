@@ -34,6 +34,7 @@ def test_it_is_shown_once_and_listed_without_itself(operator, the_clock):
         "max_uses": 5,
         "uses": 0,
         "revoked_at": None,
+        "tags": [],
     }
     assert {**made.json, "token": None} == {**listed, "state": "active", "token": None}
     assert the_token(operator) == {**listed, "state": "expired"}

@@ -38,8 +38,9 @@ def test_the_lists_are_newest_first_and_the_totals_agree(operator, the_clock):
         "stale": 0,
         "pending": 0,
     }
-    assert fleet["active"][0] == operator.machine("PC-3")
-    assert fleet["uninstalled"][0] == operator.machine("PC-2")
+    written = {"tags": [], "note": None}
+    assert fleet["active"][0] == {**operator.machine("PC-3"), **written}
+    assert fleet["uninstalled"][0] == {**operator.machine("PC-2"), **written}
 
 
 def test_machines_of_one_instant_are_listed_by_id_descending(operator, the_clock):
@@ -166,7 +167,8 @@ def test_one_machine(operator, the_clock):
 
     shown = {"agent": agent.answer["agent"]}
     states = {"block": None, "muted_until": None, "retirement": None}
-    assert response.json == {**shown, **states}
+    written = {"tags": [], "note": None}
+    assert response.json == {**shown, **states, **written}
     assert agent.get("/machines/{9F2C 4é}").json == shown
     assert response.data.isascii()
 

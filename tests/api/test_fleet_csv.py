@@ -33,7 +33,8 @@ def table(response, delimiter=","):
 
 def cells(agent):
     """Return the expected cells of an agent."""
-    return {name: cell(value) for name, value in agent.items()}
+    told = {**agent, "tags": ", ".join(agent["tags"])}
+    return {name: cell(value) for name, value in told.items()}
 
 
 def cell(value):

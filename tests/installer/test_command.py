@@ -24,6 +24,7 @@ import pytest
 from lea_fleet.app.installer_kit import enroll_script, setup_command
 from tests.installer.faulty import answer, bad_gateway, redirect
 from tests.installer.posix import SHELLS, events, row
+from tests.support.processes import heed_interrupts
 from tests.support.api import Api
 
 PROMPT = b"Enrollment token: "
@@ -78,6 +79,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
 
     def read_from(self, content, command=None):

@@ -215,7 +215,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         ok(operator.get("/tags?name=of"))
         ok(operator.request("DELETE", "/machines/PC-1/note"))
         ok(operator.post("/machines/PC-1/note", {"text": "of zoe@example.com"}))
-        operator.installer(tags=["site=lyon"]).enroll("PC-T")
+        operator.installer(tags=["of=zoe@example.com"]).enroll("PC-T")
         zoe = {"name": "zoe@example.com", "role": "operator"}
         token = ok(operator.post("/operators", zoe))["token"]
         ok(Api(operator.client, token).post("/machines/PC-T/note", {"text": "Broken"}))

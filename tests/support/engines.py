@@ -316,7 +316,7 @@ class PostgresqlSchema(_Database):
     busy = psycopg.errors.LockNotAvailable("canceling statement due to lock timeout")
 
     #: How many calls of ours a page of the fleet may take, in how many files.
-    limits_of_page = 148, 25
+    limits_of_page = 155, 25
 
     cleaned = {
         "wal_emptied": None,

@@ -14,7 +14,6 @@ from ...core.limits import (
     DEFAULT_EVENTS,
     DEFAULT_MACHINES,
     DEFAULT_REFUSED,
-    LONGEST_BODY,
     LONGEST_DETAIL,
     MOST_DAYS,
     MOST_EVENTS,
@@ -32,7 +31,7 @@ from ...core.listing import (
 )
 from ...core.refused import CODES, OPERATOR, RefusedFilter
 from ...core.tags import parse_wanted
-from .members import Members, fault_of_text
+from .members import Members
 from .tags import tags_in_text
 
 #: The parameters of a listing besides its filters.
@@ -255,8 +254,6 @@ def _fleet_filter(
 def _value(members: Members, name: str, filter: Declared, sent: str) -> Any:
     """Return the value of a filter, validated by its declared kind."""
     if filter.kind == "exact":  # even blank: an older server may have stored it
-        if fault := fault_of_text(sent, LONGEST_BODY):
-            members.refuse(name, fault)
         return sent
     if filter.kind == "text":
         return members.text(name, LONGEST_DETAIL)

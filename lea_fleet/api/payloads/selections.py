@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...app.bulk import Action, blocking
 from ...core.csv.writing import DELIMITERS
-from ...core.limits import LARGEST_ID, MOST_SELECTED
+from ...core.limits import LARGEST_ID, LONGEST_BODY, MOST_SELECTED
 from ...core.listing import FILTERS, FleetFilter
 from .annotations import note_payload, tags_payload
 from .bodies import (
@@ -17,7 +17,7 @@ from .bodies import (
     mute_payload,
     uninstall_payload,
 )
-from .members import Members, parse_object
+from .members import Members, fault_of_text, parse_object
 from .queries import REPEATABLE, filter_of, single
 
 
@@ -179,6 +179,8 @@ def _texts(members: Members, sent: Any) -> dict[str, str]:
             members.refuse("filter", f"has no member {name[:40]!r}")
         elif not all(isinstance(each, str) for each in listed):
             members.refuse("filter", f"must have text as {name}")
+        elif fault := fault_of_text(",".join(listed), LONGEST_BODY):
+            members.refuse("filter", f"{name} {fault}")
         else:
             texts[name] = ",".join(listed)
     return texts
