@@ -189,6 +189,10 @@ def test_what_selects_nothing_is_refused(operator, machines, body):
         *({"action": "release", "step": 1}, {"action": "release", "step": -1}),
         *({"action": "mute"}, {"action": "tag"}, {"action": "tag", "add": ["a b"]}),
         *({"action": "note"}, {"action": "uninstall", "reason": "x" * 501}),
+        *(
+            {"action": "release", "text": False},
+            {"action": "mute", "for": "1d", "add": 1},
+        ),
     ],
     ids=str,
 )

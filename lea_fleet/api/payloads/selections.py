@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 from ...app.bulk import Action, blocking
 from ...core.csv.writing import DELIMITERS
-from ...core.limits import LARGEST_ID, LONGEST_BODY, MOST_SELECTED
+from ...core.limits import (
+    LARGEST_ID,
+    LONGEST_BODY,
+    LONGEST_NOTE,
+    LONGEST_REASON,
+    MOST_SELECTED,
+)
 from ...core.listing import FILTERS, FleetFilter
 from .annotations import note_payload, tags_payload
 from .bodies import (
@@ -83,6 +89,10 @@ def bulk_payload(body: bytes, now: datetime) -> BulkPayload:
     if name is None:
         members.refuse("action", "is required")
     step = members.integer("step", LARGEST_ID, 0)
+    for field, longest in _TEXTS.items():  # also those that the action does not use
+        members.text(field, longest)
+    for field in ("add", "remove"):
+        members.strings(field)
     members.check()
     return BulkPayload(name or "", _ACTS[name or ""](body, now), step or 0)
 
@@ -150,6 +160,15 @@ _ACTS: dict[str, Callable[[bytes, datetime], Action]] = {
     "mute": _mute,
     "tag": _tag,
     "note": _note,
+}
+
+
+#: The members of an action that are text, and their longest.
+_TEXTS = {
+    "reason": LONGEST_REASON,
+    "until": LONGEST_BODY,
+    "for": LONGEST_BODY,
+    "text": LONGEST_NOTE,
 }
 
 
