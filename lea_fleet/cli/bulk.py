@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..app.bulk import Act, Action, Done, act_on, names_of
+from ..app.bulk import Action, Done, act_on, names_of
 from ..app.repository import AgentRepository
 from ..core.listing import FleetFilter
 from ..core.text import printable
@@ -75,7 +75,7 @@ def selected(
 
 def act_on_selected(
     wanted: FleetFilter,
-    act: Act | Action,
+    action: Action,
     *,
     yes: bool,
     dry_run: bool,
@@ -87,7 +87,6 @@ def act_on_selected(
     In short transactions, each judged anew. Exit code 1 if some were left as they are.
     Raises UsageError if one of the *words*, which are no machines, is one.
     """
-    action = act if isinstance(act, Action) else Action(act)
     total = Done()
     with open_for_change(dry_run) as repository:
         _refuse_machines(repository, words)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from ..app.bulk import Action
 from ..app.repository import AgentRepository
 from ..core import clock
 from ..core.text import printable
@@ -91,7 +92,7 @@ def mute_command(
 
     others = selected(chosen, machine)
     if others is not None:
-        act_on_selected(others, act, yes=yes, dry_run=dry_run, as_json=as_json)
+        act_on_selected(others, Action(act), yes=yes, dry_run=dry_run, as_json=as_json)
         return
     assert machine is not None  # selected() has seen to it
     _change(machine, act, dry_run, as_json)

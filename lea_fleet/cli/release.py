@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..app.bulk import Act
+from ..app.bulk import Action
 from ..app.repository import AgentRepository
 from ..core.refused import RefusedFilter
 from ..core.text import printable
@@ -91,8 +91,8 @@ def release_command(
     if wanted != RefusedFilter():
         raise click.UsageError("--code, --token and --since need --refused.")
     if others is not None:
-        each: Act = _cancel_one if cancel else _release_one
-        act_on_selected(others, each, yes=yes, dry_run=dry_run, as_json=as_json)
+        action = Action(_cancel_one if cancel else _release_one)
+        act_on_selected(others, action, yes=yes, dry_run=dry_run, as_json=as_json)
         return
     with answer() as begin, open_for_change(dry_run) as repository:
         if machine:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..app.bulk import Act
+from ..app.bulk import Action
 from ..app.repository import AgentRepository
 from ..core.text import printable
 from ..storage.attempts import attempts
@@ -57,8 +57,8 @@ def retire_command(
     """
     others = selected(chosen, machine)
     if others is not None:
-        act: Act = _cancel_one if cancel else _retire_one
-        act_on_selected(others, act, yes=yes, dry_run=dry_run, as_json=as_json)
+        action = Action(_cancel_one if cancel else _retire_one)
+        act_on_selected(others, action, yes=yes, dry_run=dry_run, as_json=as_json)
         return
     assert machine is not None  # selected() has seen to it
     with answer() as begin, open_for_change(dry_run) as repository:

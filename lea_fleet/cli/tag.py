@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from flask.cli import with_appcontext
 
+from ..app.bulk import Action
 from ..app.repository import AgentRepository
 from ..core.tags import parse_names, parse_tags
 from ..core.text import printable
@@ -19,22 +20,31 @@ from .consent import changed, dry_run_option, open_for_change, tried
 from .options import json_option, selected_yes_option
 from .output import answer
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 #: Gives a machine tags, or removes some; returns those that it has then.
 _Act = Callable[[AgentRepository, str], "list[str]"]
 
 
+def _words_and_options(metavar: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds what both commands take: MACHINE and other words."""
+    words = click.argument(
+        "words",
+        metavar=metavar,
+        nargs=-1,
+        required=True,
+        shell_complete=machine_ids,
+    )
+
+    def add(command: _Command) -> _Command:
+        options = selected_yes_option(dry_run_option(json_option(command)))
+        return words(bulk_options(options))
+
+    return add
+
+
 @click.command("tag", cls=FleetCommand)
-@click.argument(
-    "words",
-    metavar="[MACHINE] TAG...",
-    nargs=-1,
-    required=True,
-    shell_complete=machine_ids,
-)
-@bulk_options
-@selected_yes_option
-@dry_run_option
-@json_option
+@_words_and_options("[MACHINE] TAG...")
 @with_appcontext
 def tag_command(
     words: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool, **chosen: Any
@@ -58,17 +68,7 @@ def tag_command(
 
 
 @click.command("untag", cls=FleetCommand)
-@click.argument(
-    "words",
-    metavar="[MACHINE] KEY...",
-    nargs=-1,
-    required=True,
-    shell_complete=machine_ids,
-)
-@bulk_options
-@selected_yes_option
-@dry_run_option
-@json_option
+@_words_and_options("[MACHINE] KEY...")
 @with_appcontext
 def untag_command(
     words: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool, **chosen: Any
@@ -119,7 +119,7 @@ def _change(
     others = selected(chosen, machine)
     if others is not None:
         act_on_selected(
-            others, act, yes=yes, dry_run=dry_run, as_json=as_json, words=words
+            others, Action(act), yes=yes, dry_run=dry_run, as_json=as_json, words=words
         )
         return
     assert machine is not None  # selected() has seen to it
