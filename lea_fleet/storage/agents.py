@@ -47,10 +47,9 @@ PRESENCE = f"""CASE WHEN status = 'active' THEN CASE
 AS_TEXT = {name: f"CAST({name} AS TEXT)" for name in COLUMNS} | {"id": "id"}
 _ROW = ", ".join(f"{value} AS {name}" for name, value in AS_TEXT.items())
 
-SELECT = (
-    f"SELECT {_ROW}, {PRESENCE} AS presence, {SUSPECTED} AS suspected_clone"
-    " FROM enrolled_agents"
-)
+#: What agent_of() converts, of rows of ``enrolled_agents``.
+AGENT = f"{_ROW}, {PRESENCE} AS presence, {SUSPECTED} AS suspected_clone"
+SELECT = f"SELECT {AGENT} FROM enrolled_agents"
 _AGENT = (*COLUMNS, "presence", "suspected_clone")
 
 #: Finds the machine by the id as sent or, failing that, in the form of new ids.

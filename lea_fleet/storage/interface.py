@@ -72,7 +72,7 @@ class Dialect(Protocol):
     departed: str
 
     #: The expression for an empty list within agent_as_json().
-    no_json: str
+    empty_list: str
 
     #: Ids of events are not in the order of commits where several transactions write.
     following: Following

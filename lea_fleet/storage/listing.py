@@ -23,7 +23,7 @@ from ..core.listing import (
     write_cursor,
 )
 from ..core.rows import Agent, Listed
-from .agents import AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
+from .agents import AGENT, AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .blocks import Blocks
 from .clones import SUSPECTED
 from .duplicates import former_machines
@@ -35,8 +35,6 @@ from .retirements import RETIRING, Retirements
 from .tags import tagged
 from .tags import as_json as tags_as_json
 from .unit_of_work import BATCH, UnitOfWork
-
-_FROM = " FROM enrolled_agents"
 
 _ARE_ANY = (
     "SELECT EXISTS (SELECT 1 FROM lea_fleet_tags),"
@@ -181,7 +179,7 @@ class Listing:
     def select(self) -> str:
         """The query for each agent and what is written about it, for listed_of()."""
         tags, note = self._written
-        return SELECT.replace(_FROM, f", CAST({tags} AS TEXT), {note}{_FROM}")
+        return f"SELECT {AGENT}, CAST({tags} AS TEXT), {note} FROM enrolled_agents"
 
     @property
     def json_select(self) -> str:
@@ -202,7 +200,7 @@ class Listing:
         unit = self._unit
         tags, notes = unit.session.execute(_ARE_ANY).fetchone()
         return (
-            tags_as_json(unit.dialect) if tags else unit.dialect.no_json,
+            tags_as_json(unit.dialect) if tags else unit.dialect.empty_list,
             NOTE if notes else "CAST(NULL AS TEXT)",
         )
 

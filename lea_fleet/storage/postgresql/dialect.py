@@ -48,7 +48,7 @@ class PostgresqlDialect:
 
     departed = "status <> 'active'"
 
-    no_json = "CAST('[]' AS json)"
+    empty_list = "CAST('[]' AS json)"
 
     following = Following(
         commit="CAST(xid AS text)",

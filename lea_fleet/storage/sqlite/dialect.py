@@ -32,7 +32,7 @@ class SqliteDialect:
 
     departed = "status IS NOT 'active'"
 
-    no_json = "json('[]')"
+    empty_list = "json('[]')"
 
     # There is one writer at a time, so that ids are in the order of commits.
     following = Following(commit="'0'", after="id > :id", order="id")
