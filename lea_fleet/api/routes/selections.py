@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import islice
 
 from flask import Response
 
@@ -14,8 +13,8 @@ from ...auth.guard import acting_repository, caller
 from ...core.limits import MOST_SELECTED
 from ...core.listing import FleetFilter, Page
 from ...core.problems import InvalidField, UnknownSelection
+from ...core.rows import Agent
 from ...core.tokens import hash_token
-from ...storage.agents import Agents
 from ...storage.listing import Listing
 from ...storage.selections import Selection, Selections
 from ...storage.unit_of_work import UnitOfWork
@@ -39,19 +38,21 @@ def select() -> Response:
     """Select machines by row ids and a filter; nothing is done with them yet."""
     wanted = selection_payload(body(current_state()))
     unit = acting_repository().unit
+    listing = Listing(unit)
+    with unit.snapshot():  # others may write while the fleet is read
+        ids = [*listing.names(replace(wanted.wanted, ids=wanted.ids))]
+        first = FleetFilter(ids=frozenset(ids[:_NAMED]))
+        sample = listing.page(first, limit=_NAMED).agents
+    if len(ids) > MOST_SELECTED:
+        message = f"selects more than {MOST_SELECTED} machines"
+        raise InvalidField([{"field": "filter", "message": message}])
     with unit.transaction():
-        names = Listing(unit).names(replace(wanted.wanted, ids=wanted.ids))
-        if len(names) > MOST_SELECTED:
-            message = f"selects more than {MOST_SELECTED} machines"
-            raise InvalidField([{"field": "filter", "message": message}])
-        filter = json.dumps(wanted.filter)
-        selection = Selections(unit).keep(filter, _owner(), [*names])
-        shown = [_shown(unit, name) for name in islice(names.values(), _NAMED)]
+        selection = Selections(unit).keep(json.dumps(wanted.filter), _owner(), ids)
     answer = {
         "id": selection.id,
         "machines": selection.machines,
         "steps": selection.steps,
-        "sample": shown,
+        "sample": [_shown(agent) for agent in sample],
         "expires_at": selection.expires_at,
     }
     return json_response(answer, 201)
@@ -107,8 +108,7 @@ def _owner() -> str:
     return hash_token(caller().credential.encode())
 
 
-def _shown(unit: UnitOfWork, machine_id: str) -> dict[str, str | None]:
-    agent = Agents(unit).require(machine_id)
+def _shown(agent: Agent) -> dict[str, str | None]:
     return {
         "machine_id": agent["machine_id"],
         "hostname": agent["hostname"],
