@@ -111,12 +111,10 @@ class MachineStates:
         for machine_id in sorted(machine_ids):
             self._unit.lock_look(machine_id)
         self._groups = Lookalikes(self._unit).groups(machine_ids)
-        agents, kept = Agents(self._unit), {}
+        kept = {}
         for machine_id in machine_ids:
             for other in self._groups[look(machine_id)]:
-                if other in machine_ids:
-                    continue
-                if agents.require(other)["status"] == "active":
+                if other not in machine_ids and self._is_active(other):
                     kept[machine_id] = other
         return kept
 
@@ -191,11 +189,14 @@ class MachineStates:
         return alike
 
     def _uninstalls(self, machine_id: str, reason: str | None) -> bool:
-        agent = Agents(self._unit).find(machine_id)  # None if its id is not text
-        if agent is None or agent["status"] != "active":
+        if not self._is_active(machine_id):
             return False
         self._uninstall(machine_id, reason)
         return True
+
+    def _is_active(self, machine_id: str) -> bool:
+        agent = Agents(self._unit).find(machine_id)  # None if its id is not text
+        return agent is not None and agent["status"] == "active"
 
     def _require(self, machine_id: str) -> Block:
         block = self.blocks.find(machine_id)

@@ -235,6 +235,18 @@ def test_a_look_alike_that_no_longer_matches_is_not_blocked_unseen(operator, mac
     assert [each["machine_id"] for each in answer["failed"]] == ["PC-1"]
 
 
+@pytest.mark.sqlite
+def test_an_id_that_is_no_text_fails_no_step(operator, engine, machines):
+    """Another program may have stored it; nothing finds such a machine by its id."""
+    engine.execute(
+        "INSERT INTO enrolled_agents (machine_id, enrolled_at)"
+        " VALUES (CAST('pc-1' AS BLOB), '2026-03-02')"
+    )
+    selection = select(operator, filter={"machine_id": "PC-1"})
+
+    assert done(act(operator, selection, "block")) == ["PC-1"]
+
+
 def test_a_step_of_blocks_reads_the_ids_of_the_fleet_once(
     operator, engine, monkeypatch
 ):
