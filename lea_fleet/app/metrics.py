@@ -20,7 +20,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from ..core.limits import MOST_TAGS_REPORTED
 from ..core.listing import ACTIVE_PRESENCES
 from ..core.text import printable
 from ..storage.measures import Measures
@@ -165,9 +164,9 @@ def _by_tag(measured: Measures) -> list[Metric]:
         "Active machines, by key and value of a tag.",
         labels=["key", "value"],
     )
-    for key, counts in measured.tags.items():
-        counted = Counter(dict(counts[:MOST_TAGS_REPORTED]))
-        counted[OTHER] += sum(machines for _, machines in counts[MOST_TAGS_REPORTED:])
+    for key, tagged in measured.tags.items():
+        counted = Counter(tagged.values)
+        counted[OTHER] += tagged.machines - counted.total()
         for value, machines in counted.items():
             family.add_metric([key, printable(value)], machines)
     return [family]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..core.events import ENROLLMENTS
-from ..core.limits import LONGEST_DETAIL, MOST_VERSIONS
+from ..core.limits import LONGEST_DETAIL, MOST_TAGS_REPORTED, MOST_VERSIONS
 from ..core.refused import CODES
 from ..core.tags import value_of
 from .blocks import Blocks
@@ -17,13 +18,19 @@ from .listing import Listing
 from .mutes import Mutes
 from .refused import Refused
 from .retirements import Retirements
-from .tags import Tags
 from .unit_of_work import UnitOfWork
 
 _VERSIONS = f"""
     SELECT substr(CAST(version AS TEXT), 1, {LONGEST_DETAIL}), count(*)
     FROM enrolled_agents WHERE status = 'active'
     GROUP BY 1 ORDER BY 2 DESC, 1 NULLS FIRST LIMIT {MOST_VERSIONS}
+"""
+
+_TAGGED = """FROM lea_fleet_tags JOIN enrolled_agents USING (machine_id)
+    WHERE name = :name AND status = 'active'"""
+_VALUES = f"""
+    SELECT tag, count(*) {_TAGGED}
+    GROUP BY tag ORDER BY 2 DESC, 1 LIMIT {MOST_TAGS_REPORTED}
 """
 
 # No index on the event's name: each enrollment would have to update it.
@@ -35,6 +42,16 @@ _EVENTS = """
 """
 
 
+class Tagged(NamedTuple):
+    """The number of active *machines* with a tag of one name, and of each value.
+
+    *values* are the most frequent ones; that of a word is empty.
+    """
+
+    machines: int
+    values: dict[str, int]
+
+
 @dataclass(frozen=True)
 class Measures:
     """Measurements of the fleet, all from one snapshot.
@@ -43,8 +60,7 @@ class Measures:
     active machines for each version, the most frequent first; the name is empty if the
     version is not known. *enrollments* and *uninstalls* count all events ever recorded,
     *enrollment_tokens* the tokens in each state, *refused* the refused machines by
-    code. *tags* has, for each name that was asked for, the number of active machines of
-    each value, the most frequent first.
+    code. *tags* has each name that was asked for.
     """
 
     totals: dict[str, int]
@@ -58,7 +74,7 @@ class Measures:
     refused: dict[str, int]
     retiring: int
     duplicates: int
-    tags: dict[str, list[tuple[str, int]]]
+    tags: dict[str, Tagged]
 
 
 def measure(unit: UnitOfWork, names: Iterable[str] = ()) -> Measures:
@@ -78,10 +94,11 @@ def measure(unit: UnitOfWork, names: Iterable[str] = ()) -> Measures:
             refused=dict.fromkeys(CODES, 0) | Refused(unit).count_by_code(),
             retiring=len(Retirements(unit).machines()),
             duplicates=Duplicates(unit).count(),
-            tags={name: _tags(unit, name) for name in names},
+            tags={name: _tagged(unit, name) for name in names},
         )
 
 
-def _tags(unit: UnitOfWork, name: str) -> list[tuple[str, int]]:
-    counts = Tags(unit).counts(name)
-    return [(value_of(row["tag"]), row["active"]) for row in counts if row["active"]]
+def _tagged(unit: UnitOfWork, name: str) -> Tagged:
+    execute, asked = unit.session.execute, {"name": name}
+    ((machines,),) = execute(f"SELECT count(*) {_TAGGED}", asked)
+    return Tagged(machines, {value_of(tag): n for tag, n in execute(_VALUES, asked)})

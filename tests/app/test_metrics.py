@@ -28,7 +28,7 @@ from lea_fleet import (
 )
 from lea_fleet.app.counters import ProcessCounters
 from lea_fleet.core.refused import CODES
-from lea_fleet.core.limits import MOST_TAGS_REPORTED, MOST_VERSIONS
+from lea_fleet.core.limits import MOST_TAGS_COUNTED, MOST_TAGS_REPORTED, MOST_VERSIONS
 from tests.support import docs
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, PREFIX, Api, assert_problem
 from tests.support.fleets import fill
@@ -831,6 +831,25 @@ def test_the_values_of_a_tag_are_bounded(make_app, engine):
     counted = [n for name, n in scrape(operator).items() if "by_tag" in name[0]]
 
     assert (len(counted), sum(counted)) == (MOST_TAGS_REPORTED + 1, len(counted) + 4)
+
+
+def test_no_machine_is_left_out_of_the_other_values(make_app, engine):
+    settings = {"LEA_FLEET_METRICS": True, "LEA_FLEET_REPORTED_TAGS": ["site"]}
+    operator = Api(make_app(**settings).test_client(), OPERATOR_TOKEN)
+    operator.get("/fleet")
+    count = MOST_TAGS_COUNTED + 5  # more than are listed
+    fill(engine, ({"machine_id": f"PC-{n}"} for n in range(count)))
+    with engine.connected() as connection:
+        connection.execute("BEGIN")
+        connection.execute(
+            "INSERT INTO lea_fleet_tags (machine_id, name, tag)"
+            " SELECT machine_id, 'site', 'site=' || machine_id FROM enrolled_agents"
+        )
+        connection.execute("COMMIT")
+
+    counted = [n for name, n in scrape(operator).items() if "by_tag" in name[0]]
+
+    assert (len(counted), sum(counted)) == (MOST_TAGS_REPORTED + 1, count)
 
 
 @pytest.mark.parametrize("value", ["a b", ["site=lyon"], ",".join("abcdefghijk")])

@@ -29,6 +29,7 @@ from lea_fleet.storage.ending_tokens import EndingTokens
 from lea_fleet.storage.events import Events
 from lea_fleet.storage.hours import Hours
 from lea_fleet.storage.late_writes import LateWrites
+from lea_fleet.storage.measures import measure
 from lea_fleet.storage.refusals import RefusalCounts
 from lea_fleet.storage.silences import Silences
 from lea_fleet.storage.tables import TABLES, fingerprint, line_of
@@ -265,6 +266,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
             assert repository.listing.page(FleetFilter(), limit=1).next_cursor
             repository.events.after(repository.events.end(), limit=1)
             RefusalCounts(repository.unit).add({"invalid_token": 1})
+            assert measure(repository.unit, ["of"]).tags.keys() == {"of"}
             assert RefusalCounts(repository.unit).totals() == {"invalid_token": 1}
 
     def alerts():
