@@ -3,13 +3,11 @@
 
 import { fitsPath, machinePath, post, remove } from "./api.js";
 import { confirm, showSecret } from "./dialogs.js";
-import { button, el, field, foreign, select } from "./dom.js";
+import { button, field, foreign } from "./dom.js";
+import { muteDays, reasonField, reasonInput } from "./fields.js";
 import { dateTime } from "./format.js";
-import { phrase, t, texts } from "./i18n.js";
+import { phrase, t } from "./i18n.js";
 import { mayChange } from "./who.js";
-
-const LONGEST_REASON = 500;
-const MUTES = [1, 7, 14, 30, 90]; // days
 
 const DANGEROUS = ["cut_off", "uninstall", "block"];
 
@@ -64,11 +62,11 @@ export function allow(machine, enrollment_token, isAlive = false) {
 }
 
 function mute(machine) {
-  const days = select("days", MUTES.map((n) => [`${n}d`, t("list.silent.days", { n })]), "14d");
+  const days = muteDays();
   return ask("mute", machine, {
     extra: field(t("mute.for"), days),
     act: async () => {
-      const { muted_until: until } = await post(machinePath(machine, "/mute"), { for: days.value });
+      const { muted_until: until } = await post(machinePath(machine, "/mute"), { for: `${days.value}d` });
       return said("mute", machine, { until: dateTime(until) });
     },
   });
@@ -127,15 +125,8 @@ async function rotate(machine) {
 }
 
 function becauseOf(name, machine, send) {
-  const reason = el("input", { id: "reason", maxlength: LONGEST_REASON, autocomplete: "off", list: "reasons" });
-  const offered = texts("reason.").map(([, value]) => el("option", { value }));
-  return sending(name, machine, () => send(reason.value), {
-    danger: true,
-    extra: [
-      field(t("uninstall.reason"), reason, t("uninstall.reason.hint")),
-      el("datalist", { id: "reasons" }, offered),
-    ],
-  });
+  const reason = reasonInput();
+  return sending(name, machine, () => send(reason.value), { danger: true, extra: reasonField(reason) });
 }
 
 // Ask, send, and resolve to what is then said of `machine`.

@@ -3,17 +3,14 @@
 import { csv, Failure, post } from "./api.js";
 import { delimiter, save } from "./csv.js";
 import { modal } from "./dialogs.js";
-import { button, el, field, foreign, select } from "./dom.js";
+import { button, el, field, foreign } from "./dom.js";
 import { inOneLine } from "./failures.js";
-import { t, texts } from "./i18n.js";
+import { muteDays, noteArea, reasonField, reasonInput } from "./fields.js";
+import { t } from "./i18n.js";
+import { DANGEROUS } from "./selection.js";
 import { split } from "./tags.js";
 
 const TYPED = 20; // more machines than these are confirmed by typing their number
-const DANGEROUS = ["uninstall", "block"];
-const MUTES = [1, 7, 14, 30, 90]; // days
-const LONGEST_REASON = 500;
-const LONGEST_NOTE = 2000;
-
 const UNCLEAR = ["away", "later"]; // failures after which a step may have been done
 
 // The form fields of each action, what the API is sent, and what is lacking if something is.
@@ -23,7 +20,7 @@ const FORMS = {
   uninstall: reasoned,
   block: reasoned,
   mute: () => {
-    const days = select("days", MUTES.map((n) => [n, t("list.silent.days", { n })]), 14);
+    const days = muteDays();
     const until = () => new Date(Date.now() + days.value * 86_400_000).toISOString();
     return [[field(t("mute.for"), days)], () => ({ until: until() })];
   },
@@ -37,7 +34,7 @@ const FORMS = {
     ];
   },
   note: () => {
-    const text = el("textarea", { id: "note", maxlength: LONGEST_NOTE, rows: 4, required: true });
+    const text = noteArea({ rows: 4, required: true });
     return [[field(t("note.label"), text, t("bulk.note.hint"))], () => ({ text: text.value })];
   },
 };
@@ -210,10 +207,6 @@ function names({ machines: n, sample }) {
 }
 
 function reasoned() {
-  const reason = el("input", { id: "reason", maxlength: LONGEST_REASON, autocomplete: "off", list: "reasons" });
-  const offered = texts("reason.").map(([, value]) => el("option", { value }));
-  return [
-    [field(t("uninstall.reason"), reason, t("uninstall.reason.hint")), el("datalist", { id: "reasons" }, offered)],
-    () => ({ reason: reason.value }),
-  ];
+  const reason = reasonInput();
+  return [reasonField(reason), () => ({ reason: reason.value })];
 }

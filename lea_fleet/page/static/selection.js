@@ -6,7 +6,7 @@ import { wanted } from "./wanted.js";
 
 const ACTIONS = ["release", "tag", "note", "mute", "retire", "uninstall", "block"];
 const MENU = "bulk-actions"; // the id of the menu
-const DANGEROUS = ["uninstall", "block"];
+export const DANGEROUS = ["uninstall", "block"];
 
 export class Selection {
   // `changed` is called when the boxes of the list have to be shown anew, `act` with the

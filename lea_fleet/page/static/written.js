@@ -4,12 +4,11 @@ import { leadsTo } from "./address.js";
 import { fitsPath, machinePath, post, remove } from "./api.js";
 import { confirm } from "./dialogs.js";
 import { button, el, field, foreign } from "./dom.js";
+import { noteArea } from "./fields.js";
 import { timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
 import { keyOf, split } from "./tags.js";
 import { mayChange } from "./who.js";
-
-const LONGEST_NOTE = 2000;
 
 // Tags as links to the list of their machines.
 export function tagLinks(tags) {
@@ -77,7 +76,7 @@ function editTags(machine, tags) {
 }
 
 function editNote(machine, note) {
-  const text = el("textarea", { id: "note", maxlength: LONGEST_NOTE, rows: 5 }, note?.text ?? "");
+  const text = noteArea({ rows: 5 }, note?.text);
   return confirm({
     title: phrase("note.title", { machine: foreign(machine, { class: "named" }) }),
     text: t("note.text"),
