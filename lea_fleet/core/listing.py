@@ -112,6 +112,12 @@ class FleetFilter:
         help="Only machines to be retired whose agents go on.",
         on_page=False,
     )
+    released: bool | None = filter_field(
+        "flag",
+        options=("--released", "--not-released"),
+        help="Only machines that may be re-enrolled once, or that may not.",
+        on_page=False,
+    )
     duplicate: bool | None = filter_field(
         "flag",
         options=("--duplicate", "--not-duplicate"),

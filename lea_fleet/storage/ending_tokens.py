@@ -25,6 +25,10 @@ _TENTH = 10
 class EndingTokens(Repository):
     """Enrollment tokens that installers can use, but not for much longer."""
 
+    def count(self) -> int:
+        """Return the number of tokens that are about to end."""
+        return len(set().union(*self._ending().values()))
+
     def judge(self) -> None:
         """Tell in one transaction which tokens are about to end; once of each."""
         ending = self._ending()

@@ -31,6 +31,7 @@ from .interface import Dialect
 from .intervals import Intervals
 from .mutes import MUTED
 from .notes import NOTE, containing
+from .releases import RELEASED
 from .retirements import RETIRING, Retirements
 from .tags import tagged
 from .tags import as_json as tags_as_json
@@ -95,6 +96,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     "muted": lambda unit, value: (MUTED if value else f"NOT {MUTED}", {}),
     "retiring": lambda unit, value: (RETIRING if value else f"NOT {RETIRING}", {}),
     "ignores_retire": _ignores_retire,
+    "released": lambda unit, value: (RELEASED if value else f"NOT {RELEASED}", {}),
     "duplicate": lambda unit, value: (
         f"machine_id {'IN' if value else 'NOT IN'} ({former_machines(unit.dialect)})",
         {},

@@ -53,6 +53,7 @@ _AFTER = (
 
 #: A machine may have been refused with several tokens.
 _COUNT = f"SELECT code, count(DISTINCT look) {_VALID} GROUP BY code"
+_COUNT_ALL = f"SELECT count(DISTINCT look) {_VALID}"
 _COUNT_SINCE = f"SELECT count(DISTINCT look) {_VALID} AND last_at >= :since"
 
 
@@ -107,6 +108,13 @@ class Refused(Repository):
         """Return the number of refused machines for each code that there is."""
         rows = self._unit.session.execute(_COUNT, self._bounds())
         return {code: machines for code, machines in rows}
+
+    def count(self) -> int:
+        """Return the number of refused machines."""
+        ((machines,),) = self._unit.session.execute(
+            _COUNT_ALL, self._bounds()
+        ).fetchall()
+        return int(machines)
 
     def count_since(self, since: str) -> int:
         """Return the number of machines that were refused since a timestamp."""

@@ -31,6 +31,14 @@ PENDING = f"""last_seen_at IS NULL AND EXISTS (
     AND release.released_until = '{NEVER}'
   )"""
 
+#: The condition for a machine in ``enrolled_agents`` that an operator lets re-enroll.
+RELEASED = f"""(status = 'active' AND EXISTS (
+    SELECT 1 FROM lea_fleet_releases AS release
+    WHERE release.machine_id = enrolled_agents.machine_id
+    AND release.enrolled_at = enrolled_agents.enrolled_at
+    AND release.released_until > :now AND release.released_until < '{NEVER}'
+  ))"""
+
 # A release that already lasts longer is not shortened.
 _ADD = """INSERT INTO lea_fleet_releases
     (machine_id, enrolled_at, released_until, enrollment_token)
@@ -73,6 +81,15 @@ class Releases(Repository):
                 return known
         until = clock.after(self._unit.now, RELEASE_LIFETIME)
         return Release(self._add(agent, until, enrollment_token), enrollment_token)
+
+    def count(self) -> int:
+        """Return how many active machines an operator lets re-enroll."""
+        ((machines,),) = self._unit.session.execute(
+            "SELECT count(*) FROM enrolled_agents WHERE machine_id IN"
+            f" (SELECT machine_id FROM lea_fleet_releases) AND {RELEASED}",
+            {"now": self._unit.timestamp},
+        ).fetchall()
+        return int(machines)
 
     def add_endless(self, agent: Mapping[str, Any]) -> None:
         """Allow an *agent* to re-enroll, without a time limit."""

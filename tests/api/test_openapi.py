@@ -589,6 +589,7 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     check(operator.get("/machines/PC-1/events?limit=1"), "GET", f"{on_machine}/events")
     check(operator.get("/events"), "GET", "/events")
     check(operator.get("/duplicates"), "GET", "/duplicates")
+    check(operator.get("/attention"), "GET", "/attention")
     check(operator.get("/openapi.json"), "GET", "/openapi.json")
     check(operator.get("/metrics"), "GET", "/metrics")
     accepted = {"Accept": "application/openmetrics-text"}

@@ -25,6 +25,7 @@ MATRIX = {
     ("GET", "/fleet/summary"): ("operator",),
     ("GET", "/events"): ("operator",),
     ("GET", "/alerts"): ("operator",),
+    ("GET", "/attention"): ("operator",),
     ("GET", "/duplicates"): ("operator",),
     ("GET", "/machines/PC-1"): ("operator", "agent"),
     ("GET", "/machines/PC-1/events"): ("operator",),

@@ -5,6 +5,7 @@ from ..blueprint import blueprint
 from . import (
     alerts,
     annotations,
+    attention,
     duplicates,
     enrollment,
     enrollment_tokens,
@@ -22,8 +23,9 @@ from . import (
     views,
 )
 
-__all__ = ["blueprint", "errors", "alerts", "annotations", "duplicates", "enrollment"]
+__all__ = ["blueprint", "errors", "alerts", "annotations", "attention", "duplicates"]
 __all__ += [
+    "enrollment",
     "enrollment_tokens",
     "events",
     "fleet",
