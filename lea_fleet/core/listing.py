@@ -70,7 +70,7 @@ class FleetFilter:
     q: str | None = filter_field(
         "text",
         options=("-q", "--search"),
-        help="Only machines with TEXT in id, user, e-mail address, hostname or note.",
+        help="Only machines with TEXT in id, user, hostname, system or note.",
     )
     tag: tuple[str, ...] = filter_field(
         "tags",
@@ -122,6 +122,24 @@ class FleetFilter:
         "flag",
         options=("--duplicate", "--not-duplicate"),
         help="Only machines that another one seems to have replaced, or the others.",
+        on_page=False,
+    )
+    suspected_clone: bool | None = filter_field(
+        "flag",
+        options=("--suspected-clone", "--not-suspected-clone"),
+        help="Only suspected clones, or the others.",
+        on_page=False,
+    )
+    outdated: bool | None = filter_field(
+        "flag",
+        options=("--outdated", "--not-outdated"),
+        help="Only machines with another version than the newest, or the others.",
+        on_page=False,
+    )
+    without_version: bool | None = filter_field(
+        "flag",
+        options=("--without-version", "--with-version"),
+        help="Only machines that have not reported a version, or the others.",
         on_page=False,
     )
     #: The row ids of a selection; None for any.

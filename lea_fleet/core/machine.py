@@ -25,6 +25,9 @@ COLUMNS = (
     "uninstall_reason",
 )
 
+#: The columns that a search looks for text in.
+SEARCHED = ("machine_id", "user_name", "user_email", "user_id", "hostname", "os_info")
+
 #: The columns that identify the computer and its user; changing one is an event.
 IDENTITY = ("hostname", "user_name", "user_email", "user_id")
 

@@ -22,6 +22,7 @@ from ..core.listing import (
     read_cursor,
     write_cursor,
 )
+from ..core.machine import SEARCHED
 from ..core.rows import Agent, Listed
 from .agents import AGENT, AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .blocks import Blocks
@@ -36,11 +37,15 @@ from .retirements import RETIRING, Retirements
 from .tags import tagged
 from .tags import as_json as tags_as_json
 from .unit_of_work import BATCH, UnitOfWork
+from .versions import newest_of, versions
 
 _ARE_ANY = (
     "SELECT EXISTS (SELECT 1 FROM lea_fleet_tags),"
     " EXISTS (SELECT 1 FROM lea_fleet_notes)"
 )
+
+_VERSION = "CAST(version AS TEXT)"
+_NO_VERSION = f"(coalesce({_VERSION}, '') = '')"
 
 #: An SQL condition and its parameters.
 _Condition = tuple[str, dict[str, Any]]
@@ -71,10 +76,18 @@ def _ignores_retire(unit: UnitOfWork, is_wanted: bool) -> _Condition:
     return _among(unit, "unheeding_ids", ids, is_wanted)
 
 
+def _outdated(unit: UnitOfWork, is_wanted: bool) -> _Condition:
+    newest = {
+        f"newest_{n}": version for n, version in enumerate(newest_of(versions(unit)))
+    }
+    known = f"({', '.join(f':{name}' for name in newest)})"
+    outdated = f"NOT {_NO_VERSION} AND {_VERSION} NOT IN {known}" if newest else "false"
+    return outdated if is_wanted else f"NOT ({outdated})", newest
+
+
 @cache
 def _contains(dialect: Dialect) -> str:
-    columns = ("machine_id", "user_name", "user_email", "hostname")
-    return f"({dialect.contains(columns)} OR {containing(dialect)})"
+    return f"({dialect.contains(SEARCHED)} OR {containing(dialect)})"
 
 
 #: The SQL condition of each filter, by its name in core/listing.py. The status is not
@@ -88,7 +101,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     "q": lambda unit, text: (_contains(unit.dialect), {"q": text.casefold()}),
     "tag": lambda unit, tags: tagged(tags),
     "version": lambda unit, version: (
-        "CAST(version AS TEXT) = :version",
+        f"{_VERSION} = :version",
         {"version": version},
     ),
     "silent_for": _silent_for,
@@ -99,6 +112,15 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     "released": lambda unit, value: (RELEASED if value else f"NOT {RELEASED}", {}),
     "duplicate": lambda unit, value: (
         f"machine_id {'IN' if value else 'NOT IN'} ({former_machines(unit.dialect)})",
+        {},
+    ),
+    "suspected_clone": lambda unit, value: (
+        SUSPECTED if value else f"NOT {SUSPECTED}",
+        {},
+    ),
+    "outdated": _outdated,
+    "without_version": lambda unit, value: (
+        _NO_VERSION if value else f"NOT {_NO_VERSION}",
         {},
     ),
 }

@@ -8,8 +8,10 @@ from typing import Any
 from ..core.events import ENROLLMENTS
 from ..core.listing import PRESENCES
 from .agents import in_utc
+from .clones import Clones
 from .listing import Listing
 from .unit_of_work import Repository
+from .versions import outdated_of, versions
 
 _ENROLLED = ", ".join(f"'{event}'" for event in ENROLLMENTS)
 _ENROLLED_AT = in_utc("agent.enrolled_at")
@@ -49,12 +51,6 @@ _BY_DAY = f"""
     ) AS change GROUP BY date
 """
 
-_BY_VERSION = """
-    SELECT CAST(version AS TEXT) AS version, count(*) AS machines
-    FROM enrolled_agents WHERE status = 'active'
-    GROUP BY 1 ORDER BY machines DESC, 1 DESC NULLS LAST
-"""
-
 
 class Summary(Repository):
     """Counts for ``GET /fleet/summary``."""
@@ -62,22 +58,22 @@ class Summary(Repository):
     def of_days(self, days: int) -> dict[str, Any]:
         """Return the totals, and the counts by presence, by version and by day.
 
-        ``by_version`` counts active machines, the most frequent version first.
+        ``by_version`` counts active machines, the most frequent version first;
+        ``outdated`` those that run another one than the newest.
         ``by_day`` has the last *days* in UTC including today, oldest first. All counts
         are from one snapshot.
         """
         with self._unit.snapshot():
             totals = Listing(self._unit).totals()
+            by_version = versions(self._unit)
             return {
                 "totals": totals,
                 "by_presence": {name: totals[name] for name in PRESENCES},
-                "by_version": self._by_version(),
+                "suspected_clones": len(Clones(self._unit).suspects()),
+                "outdated": outdated_of(by_version),
+                "by_version": by_version,
                 "by_day": self._by_day(self._unit.now.date(), days),
             }
-
-    def _by_version(self) -> list[dict[str, Any]]:
-        rows = self._unit.session.execute(_BY_VERSION)
-        return [{"version": name, "machines": count} for name, count in rows]
 
     def _by_day(self, today: date, days: int) -> list[dict[str, Any]]:
         dates = [str(today - timedelta(days=n)) for n in range(days)][::-1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.fleets import ask
+
 
 @pytest.fixture
 def agent(operator, the_clock):
@@ -34,6 +36,9 @@ def test_a_then_b_then_a_again_is_a_suspected_clone(agent, operator, the_clock):
     beat(agent, the_clock, "A")
 
     assert suspected(operator) is True
+    for value, found in (("true", 1), ("false", 0)):
+        assert ask(operator, suspected_clone=value)["totals"]["total"] == found
+    assert ask(operator, "/fleet/summary")["suspected_clones"] == 1
     (event,) = events(operator, "suspected_clone")
     assert event["detail"] == {"hostnames": ["A", "B"]}
     assert event["actor"]["role"] == "agent"

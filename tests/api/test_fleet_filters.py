@@ -72,6 +72,13 @@ def fleet(operator, engine, the_clock):
         ({"silent_for": "60m"}, ["SILENT-1", "LYON-1"]),
         ({"silent_for": "14d"}, ["SILENT-1"]),
         ({"silent_for": "15d"}, []),
+        ({"outdated": "true"}, ["PARIS-1", "GONE-1"]),
+        ({"outdated": "true", "status": "active"}, ["PARIS-1"]),
+        ({"outdated": "false"}, ["SILENT-1", "LYON-1"]),
+        ({"without_version": "true"}, ["SILENT-1"]),
+        ({"without_version": "false"}, ["LYON-1", "PARIS-1", "GONE-1"]),
+        ({"suspected_clone": "true"}, []),
+        ({"suspected_clone": "false", "status": "uninstalled"}, ["GONE-1"]),
         ({"q": "zoé", "status": "active", "version": "1.9.0"}, ["PARIS-1"]),
         ({"presence": "online", "status": "uninstalled"}, []),
         (
@@ -130,7 +137,8 @@ def test_totals_may_be_left_out(fleet):
     ],
 )
 @pytest.mark.parametrize(
-    "column", ["machine_id", "user_name", "user_email", "hostname"]
+    "column",
+    ["machine_id", "user_name", "user_email", "user_id", "hostname", "os_info"],
 )
 def test_case_does_not_matter_in_any_script(operator, engine, column, stored, asked):
     fill(engine, [{"machine_id": "other"}, {"machine_id": "PC-1", column: stored}])
@@ -156,7 +164,7 @@ def test_a_search_does_not_run_from_one_column_into_the_next(operator, engine):
 
 
 odd_text = st.text("aAéÉßẞıİσςΣ%_1é ", max_size=4)
-names = ("user_name", "user_email", "hostname")
+names = ("user_name", "user_email", "user_id", "hostname", "os_info")
 
 
 @settings(
@@ -254,8 +262,8 @@ def test_what_cannot_be_is_a_400_that_names_it(operator, query, fields):
 
 
 parameter_names = st.sampled_from(
-    "machine_id status presence q version silent_for duplicate sort limit cursor totals"
-    " format delimiter days nonsense".split()
+    "machine_id status presence q version silent_for duplicate outdated sort limit cursor"
+    " totals format delimiter days nonsense".split()
 )
 values = st.text(max_size=8) | st.sampled_from(
     "active online stale,offline 7d -version machine_id 5 0 1 csv json comma".split()
@@ -281,3 +289,32 @@ def test_no_query_whatever_is_a_fault_of_the_servers(
 
     if response.status_code != 200:
         assert_problem(response, 400, "invalid_field", "fix_request")
+
+
+@pytest.mark.parametrize("versions", [["2", "10", "9"], ["1.0-b", "1.0-B", "1.0-a"]])
+def test_the_newest_version_is_the_last_in_order(operator, engine, versions):
+    rows = [{"machine_id": f"PC {v}", "version": v} for v in versions]
+    fill(engine, [*rows, {"machine_id": "gone", "version": "99", "status": "left"}])
+    ordered = listed(ask(operator, sort="-version", status="active"))
+    newest = {"10"} if "10" in versions else {"1.0-b", "1.0-B"}
+
+    outdated = listed(ask(operator, outdated="true", status="active"))
+
+    assert {*outdated} == {
+        f"PC {version}" for version in versions if version not in newest
+    }
+    assert {*ordered[: len(newest)]} == {f"PC {version}" for version in newest}
+    assert ask(operator, "/fleet/summary")["outdated"] == len(outdated)
+
+
+def test_no_machine_is_outdated_where_none_has_a_version(operator, engine):
+    """Blank text of another program's is no version."""
+    fill(engine, [{"machine_id": "A"}, {"machine_id": "B", "version": ""}])
+
+    assert listed(ask(operator, outdated="true")) == []
+    assert listed(ask(operator, outdated="false", sort="machine_id")) == ["A", "B"]
+    assert listed(ask(operator, without_version="true", sort="machine_id")) == [
+        "A",
+        "B",
+    ]
+    assert ask(operator, "/fleet/summary")["outdated"] == 0

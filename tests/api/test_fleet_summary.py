@@ -32,6 +32,8 @@ def test_an_empty_fleet(operator, the_clock):
     assert answer == {
         "totals": dict.fromkeys(names, 0),
         "by_presence": dict.fromkeys(PRESENCES, 0),
+        "suspected_clones": 0,
+        "outdated": 0,
         "by_version": [],
         "by_day": [
             {"date": "2026-03-01", "enrollments": 0, "enrolments": 0, "uninstalls": 0},
@@ -165,13 +167,13 @@ def test_what_an_older_server_does_after_us_is_counted_too(operator, engine, the
 
 def test_all_of_it_is_of_one_moment(operator, elsewhere, monkeypatch):
     operator.enroll("PC-1", version="1")
-    by_version = Summary._by_version
+    by_day = Summary._by_day
 
-    def enroll_first(self):
+    def enroll_first(self, *days):
         elsewhere.enroll("PC-2", version="2")
-        return by_version(self)
+        return by_day(self, *days)
 
-    monkeypatch.setattr(Summary, "_by_version", enroll_first)
+    monkeypatch.setattr(Summary, "_by_day", enroll_first)
     answer = summary(operator, days=1)
 
     assert answer["totals"]["total"] == answer["by_day"][0]["enrolments"] == 1

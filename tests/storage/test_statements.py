@@ -248,7 +248,8 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         assert "flask fleet replace PC-5 pc-5" in run("show", "PC-5").output
         assert "SAME USER" in run("show", "PC-6").output
         did("replace", "PC-5", "pc-5")
-        ok(operator.get("/fleet?duplicate=true"))
+        ok(operator.get("/fleet?duplicate=true&outdated=true&without_version=false"))
+        ok(operator.get("/fleet?suspected_clone=true"))
         ok(operator.get("/duplicates"))
         did("export", "--user", "zoe@example.com")
 

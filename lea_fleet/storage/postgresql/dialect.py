@@ -10,14 +10,14 @@ from typing import Any
 
 import psycopg
 
-from ...core.machine import look, stored_form
+from ...core.machine import SEARCHED, look, stored_form
 from ...core.text import sort_key
 from ..interface import Following
 from .errors import is_conflict
 from .session import Session
 
 #: The columns that are searched, and those that listings are sorted by.
-_FOLDED = {"machine_id", "user_name", "user_email", "hostname", "note"}
+_FOLDED = {*SEARCHED, "note"}
 _SORTED = {"machine_id", "user_name", "user_email", "hostname", "version"}
 
 _BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"

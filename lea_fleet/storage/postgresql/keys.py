@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
+from ...core.machine import SEARCHED
 from .dialect import DIALECT
 from .session import Session
 
 #: The columns that keys are made of, and the names of the keys.
-SOURCES = ("machine_id", "user_name", "user_email", "hostname", "version")
+SOURCES = (*SEARCHED, "version")
 _KEYS = sorted(DIALECT.with_keys(dict.fromkeys(SOURCES)).keys() - set(SOURCES))
 
 #: Machines that are read at once, or locked at once.

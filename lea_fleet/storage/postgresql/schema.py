@@ -22,6 +22,8 @@ from .statements import quoted
 #: declarations: word for word as in schema.sql. NOT NULL needs a DEFAULT, which rows of
 #: an older process get. A new table or index needs only its lines in schema.sql.
 ADDITIONS = {
+    ("enrolled_agents", "user_id_folded"): 'text COLLATE "C"',
+    ("enrolled_agents", "os_info_folded"): 'text COLLATE "C"',
     ("lea_fleet_tokens", "rotated_by_agent"): "boolean NOT NULL DEFAULT false",
     ("lea_fleet_releases", "enrollment_token"): "bigint",
     (
@@ -30,9 +32,9 @@ ADDITIONS = {
     ): "text COLLATE \"C\" NOT NULL DEFAULT '[]'",
 }
 
-#: Makes the index for searches if the extension pg_trgm is installed. With the table:
+#: Makes the indexes for searches if the extension pg_trgm is installed. With the table:
 #: in a large one it would take seconds in which no other server can write.
-_SEARCH_INDEX = """DO $$
+_SEARCH_INDEXES = """DO $$
 DECLARE
   space text := (SELECT quote_ident(nspname) FROM pg_catalog.pg_extension
     JOIN pg_catalog.pg_namespace AS n ON n.oid = extnamespace
@@ -43,6 +45,11 @@ BEGIN
       ON {schema}.enrolled_agents USING gin (machine_id_folded %1$s.gin_trgm_ops,
       user_name_folded %1$s.gin_trgm_ops, user_email_folded %1$s.gin_trgm_ops,
       hostname_folded %1$s.gin_trgm_ops)', space);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS lea_fleet_search_more
+      ON {schema}.enrolled_agents USING gin (user_id_folded %1$s.gin_trgm_ops,
+      os_info_folded %1$s.gin_trgm_ops)', space);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS lea_fleet_search_notes
+      ON {schema}.lea_fleet_notes USING gin (note_folded %1$s.gin_trgm_ops)', space);
   END IF;
 END
 $$"""
@@ -204,11 +211,11 @@ def _missing(found: Found, name: str) -> Iterator[str]:
         if of in names or (kind == "COLUMN" and of in lacking):
             yield statement.replace("{schema}", quoted(name))
     if "enrolled_agents" in names:
-        yield _SEARCH_INDEX.replace("{schema}", quoted(name))
+        yield _SEARCH_INDEXES.replace("{schema}", quoted(name))
 
 
 def _statements(name: str) -> list[str]:
-    texts = [*(text for _, _, text in _parts()), _SEARCH_INDEX]
+    texts = [*(text for _, _, text in _parts()), _SEARCH_INDEXES]
     return [text.replace("{schema}", quoted(name)) for text in texts]
 
 

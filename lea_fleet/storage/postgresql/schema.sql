@@ -26,7 +26,9 @@ CREATE TABLE IF NOT EXISTS {schema}.enrolled_agents (
   user_name_key text COLLATE "C",
   user_email_key text COLLATE "C",
   hostname_key text COLLATE "C",
-  version_key text COLLATE "C"
+  version_key text COLLATE "C",
+  user_id_folded text COLLATE "C",
+  os_info_folded text COLLATE "C"
 );
 CREATE INDEX IF NOT EXISTS idx_enrolled_agents_status ON {schema}.enrolled_agents(status);
 

@@ -34,7 +34,7 @@ def test_a_new_fleet_has_the_index(app, admin, operator):
     admin.execute(_EXTENSION)
     operator.enroll("PC-1", user_name="Zoë Straße")
 
-    assert "by an index" in call(app)["search"]["detail"]
+    assert "by indexes" in call(app)["search"]["detail"]
     assert found(operator, "STRASSE") == ["PC-1"]
 
 
@@ -71,7 +71,7 @@ def test_an_extension_that_came_later_is_told_with_the_remedy(
     printed = app.test_cli_runner().invoke(args=["fleet", "schema", "--sql"])
     admin.execute(printed.output.encode())
 
-    assert "by an index" in call(app)["search"]["detail"]
+    assert "by indexes" in call(app)["search"]["detail"]
     assert found(operator, "paris") == ["PC-1"]
 
 
