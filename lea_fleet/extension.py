@@ -58,6 +58,7 @@ class LeaFleet:
         - ``LEA_FLEET_HEARTBEAT_RESOLUTION``: ``15s``.
         - ``LEA_FLEET_STALE_AFTER``: ``14d``; or ``never``.
         - ``LEA_FLEET_REENROLL_SILENT_AFTER``: ``never``.
+        - ``LEA_FLEET_PRESENCE_DAYS``: ``30``.
         - ``LEA_FLEET_BUSY_TIMEOUT``: ``5s``.
         - ``LEA_FLEET_REUSE_CONNECTIONS``: ``True``.
         - ``LEA_FLEET_METRICS``: ``False``.

@@ -21,6 +21,7 @@ from ..storage.events import Events
 from ..storage.heartbeats import Heartbeats
 from ..storage.interface import Session
 from ..storage.listing import Listing
+from ..storage.presence import Presence
 from ..storage.releases import Releases
 from ..storage.replays import Replays
 from ..storage.reuse import TokenReuse
@@ -215,7 +216,7 @@ class AgentRepository:
         if agent is None or rule.is_fresh(agent["last_seen_at"], now):
             return
         with self.unit.transaction(about=agent["machine_id"], durable=False):
-            Heartbeats(self.unit).mark_seen(agent["machine_id"])
+            Heartbeats(self.unit).mark_seen(agent)
 
     def release(self, machine_id: str, *, enrollment_token: int | None = None) -> str:
         """Allow an active machine to be re-enrolled once, by anyone or one token alone.
@@ -241,12 +242,12 @@ class AgentRepository:
 
     def use_token(self, token: AgentToken) -> None:
         """Record the first use of a token, which revokes the tokens it replaces."""
-        with self.unit.transaction(about=token["machine_id"]):
+        machine_id = token["machine_id"]
+        with self.unit.transaction(about=machine_id):
             self.tokens.mark_used(token)
+            Presence(self.unit).note(machine_id)
             if token["state"] == "pending" and self.tokens.revoke_others(token):
-                self.events.add(
-                    "token_revoked", token["machine_id"], because="rotation"
-                )
+                self.events.add("token_revoked", machine_id, because="rotation")
 
     def rotate_token(self, machine_id: str, token: str) -> Agent:
         """Issue a new token to an active machine, and return the agent.

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from ..core.clock import duration_text, parse_duration, parse_lifetime
-from ..core.presence import PresenceRule
+from ..core.presence import PresenceRule, parse_days
 from ..core.server_url import public_url
 from ..core.tags import reported_names
 from . import setting_texts as as_shown
@@ -128,6 +128,10 @@ class Settings:
         "LEA_FLEET_REENROLL_SILENT_AFTER", parse_duration, "never", show=duration_text
     )
 
+    #: For how many days it is kept in which hours each machine was seen, up to 366;
+    #: with 0 it is not, and what there is of it is deleted.
+    presence_days: int = _setting("LEA_FLEET_PRESENCE_DAYS", parse_days, 30)
+
     #: How long a request waits for another writer before it is answered 503.
     busy_timeout: float = _setting(
         "LEA_FLEET_BUSY_TIMEOUT", accepted.timeout, "5s", show=duration_text
@@ -220,6 +224,7 @@ class Settings:
             resolution=self.heartbeat_resolution,
             stale_after=self.stale_after,
             given_up_after=self.reenroll_silent_after,
+            presence_days=self.presence_days,
         )
 
     def shown(self) -> dict[str, str]:

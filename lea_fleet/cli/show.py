@@ -17,6 +17,7 @@ from ..core.text import printable
 from ..storage.clones import Clones
 from ..storage.ignored import Ignored
 from ..storage.lookalikes import Lookalikes
+from ..storage.presence import Presence
 from ..storage.refused import Refused
 from ..storage.releases import NEVER, Release
 from .command import FleetCommand
@@ -71,6 +72,8 @@ def show_command(machine: str, as_json: bool) -> None:
             "refusals": Refused(repository.unit).of(agent["machine_id"]),
             **repository.states.of(agent),
             **repository.annotations.of(agent),
+            "presence_days": repository.unit.rule.presence_days,
+            "days": Presence(repository.unit).days(agent),
             "events": events,
         }
     if as_json:
@@ -111,6 +114,9 @@ def _lines(shown: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
         yield "IGNORED", _ignored(note, now)
     yield "ENROLLED", _time(agent["enrolled_at"], now)
     yield "LAST SEEN", _time(agent["last_seen_at"], now)
+    if shown["presence_days"]:
+        seen, kept = len(shown["days"]), shown["presence_days"]
+        yield "SEEN ON", f"{seen} of the last {kept} days"
     if agent["status"] != "active":
         yield "UNINSTALLED", _time(agent["uninstalled_at"], now)
         yield "REASON", printable(agent["uninstall_reason"] or "-")

@@ -34,7 +34,10 @@ IDENTITY = ("hostname", "user_name", "user_email", "user_id")
 #: The columns with personal data. An installer does not get to see them.
 PERSONAL = ("user_name", "user_email", "user_id", "hostname")
 
-#: A bit for each of them. Files keep these numbers, so that only new ones may follow.
+#: Those of them that name the machine's user.
+USER = ("user_name", "user_email", "user_id")
+
+#: A bit for each of PERSONAL. Files keep these numbers: only new ones may follow.
 _BITS = {name: 1 << number for number, name in enumerate(PERSONAL)}
 
 #: Control characters, and the line and paragraph separators.

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from . import clock, heartbeat_interval
+from .limits import MOST_PRESENCE_DAYS
 
 #: A machine may miss this many intervals before it is offline.
 INTERVALS = 3
@@ -21,7 +22,8 @@ class PresenceRule:
     fleet would send more than *heartbeat_rate* heartbeats a second. A heartbeat within
     *resolution* of the last one that was written need not be written. A machine is
     stale after a silence of *stale_after*, and may be re-enrolled after one of
-    *given_up_after*; None means never.
+    *given_up_after*; None means never. For *presence_days* it is kept in which hours
+    machines were seen; 0 means not at all.
     """
 
     heartbeat_interval: int
@@ -29,6 +31,7 @@ class PresenceRule:
     resolution: float
     stale_after: float | None
     given_up_after: float | None
+    presence_days: int = 30
 
     def interval_for(self, machines: int) -> int:
         """Return the seconds between two heartbeats in a fleet of so many machines."""
@@ -70,6 +73,13 @@ class PresenceRule:
             return False
         return 0 <= silence < self.resolution
 
+    def first_day(self, now: datetime) -> str:
+        """Return the first of the days that are kept at *now*, as YYYY-MM-DD.
+
+        If none are kept, that is tomorrow.
+        """
+        return clock.before(now, 86400 * (self.presence_days - 1))[:10]
+
     def is_given_up(self, agent: Mapping[str, Any], now: datetime) -> bool:
         """Tell whether an active *agent* may be re-enrolled without a release.
 
@@ -79,3 +89,19 @@ class PresenceRule:
             return False
         seen = agent["last_seen_at"] or agent["enrolled_at"]
         return clock.in_utc(seen) <= clock.before(now, self.given_up_after)
+
+
+def parse_days(value: object) -> int:
+    """Return a number of days for which presence is kept. Raises ValueError."""
+    text = str(value).strip()  # True is not a number here
+    if not (text.isascii() and text.isdecimal()) or int(text) > MOST_PRESENCE_DAYS:
+        raise ValueError(f"must be a number of days, 0 to {MOST_PRESENCE_DAYS}")
+    return int(text)
+
+
+def is_new_hour(last_seen_at: str | None, now: datetime) -> bool:
+    """Tell whether a machine *last_seen_at* then was not seen in the hour of *now* yet.
+
+    A timestamp that another program has written in another form is of another hour.
+    """
+    return (last_seen_at or "")[:13] != clock.iso(now)[:13]

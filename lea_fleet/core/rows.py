@@ -216,6 +216,13 @@ class Note(TypedDict):
     noted_at: str
 
 
+class DayOfPresence(TypedDict):
+    """The hours of a day, in UTC, in which a machine was seen: 0 to 23, in order."""
+
+    day: str
+    hours: list[int]
+
+
 class Listed(Agent):
     """A machine of a list; ``note`` is the text of its note, if it has one."""
 

@@ -14,6 +14,7 @@ from .blocks import BLOCKED
 from .clones import SUSPECTED
 from .interface import Dialect
 from .intervals import Intervals
+from .presence import Presence
 from .releases import PENDING
 from .unit_of_work import Repository
 
@@ -185,8 +186,12 @@ class Agents(Repository):
         return _just_written({"id": rows[0][0], **columns})
 
     def reset(self, machine_id: str, details: Mapping[str, str | None]) -> Agent:
-        """Mark a known machine as enrolled again, and return it."""
+        """Mark a known machine as enrolled again, and return it.
+
+        In which hours it was seen before is forgotten.
+        """
         now = self._unit.timestamp
+        Presence(self._unit).forget(machine_id)
         dialect = self._unit.dialect
         given = dialect.with_keys(complete(details))
         values = {**given, "machine_id": machine_id, "now": now}
@@ -200,7 +205,11 @@ class Agents(Repository):
         self._unit.session.execute(_update(dialect), values)
 
     def mark_uninstalled(self, machine_id: str, reason: str | None) -> None:
-        """Mark a machine as uninstalled now. It must exist."""
+        """Mark a machine as uninstalled now. It must exist.
+
+        In which hours it was seen is forgotten.
+        """
+        Presence(self._unit).forget(machine_id)
         self._unit.session.execute(
             _UNINSTALL,
             {"machine_id": machine_id, "reason": reason, "now": self._unit.timestamp},

@@ -13,6 +13,7 @@ from .blocks import Blocks
 from .events import Events
 from .heartbeats import changes
 from .ignored import Ignored
+from .presence import Presence
 from .refused import Refused
 from .unit_of_work import Repository
 
@@ -32,10 +33,12 @@ CARRIED = (
     "lea_fleet_events",
     "lea_fleet_alerts",
     "lea_fleet_silences",
+    "lea_fleet_presence",
 )
 
-#: Alerts also tell of ids that were refused and have never been enrolled.
-_NO_SIGN = "lea_fleet_alerts"
+#: Alerts also tell of ids that were refused and have never been enrolled; presence ends
+#: by itself.
+_NO_SIGN = ("lea_fleet_alerts", "lea_fleet_presence")
 
 
 class Edits(Repository):
@@ -49,7 +52,7 @@ class Edits(Repository):
                 {"machine_id": machine_id},
             ).fetchone()
             for table in ("enrolled_agents", *CARRIED)
-            if table != _NO_SIGN
+            if table not in _NO_SIGN
         )
 
     def edit(
@@ -73,6 +76,7 @@ class Edits(Repository):
         # An operator says nothing for a machine: its agent does not get to see this.
         AgentTokens(self._unit).note_said(agent, 0, stored=said_in(changed))
         Ignored(self._unit).clear(agent, changed)
+        Presence(self._unit).forget_before(agent, changed)
         told = _told(agent, changed)
         if machine_id != old_id:
             AgentTokens(self._unit).note_former_id(old_id)
@@ -85,7 +89,10 @@ class Edits(Repository):
     def _carry(self, old_id: str, new_id: str) -> None:
         carried = {"machine_id": new_id}
         stored = self._unit.dialect.with_keys(carried)
+        Presence(self._unit).carry(old_id, new_id)
         for table in ("enrolled_agents", *CARRIED):
+            if table == "lea_fleet_presence":  # which has no index on the id
+                continue
             columns = stored if table == "enrolled_agents" else carried
             assignments = ", ".join(f"{name} = :{name}" for name in columns)
             self._unit.session.execute(

@@ -25,6 +25,7 @@ from .batches import STEP, Steps, in_steps
 from .blocks import Blocks
 from .events import Events
 from .notes import Notes
+from .presence import Presence
 from .refused import Refused
 from .selections import Selections
 from .tags import Tags
@@ -49,6 +50,7 @@ class Erasure:
         self._refused = Refused(unit)
         self._notes = Notes(unit)
         self._tags = Tags(unit)
+        self._presence = Presence(unit)
         self.done: list[Summary] = []
 
     def known(self, machine_id: str) -> str:
@@ -91,7 +93,8 @@ class Erasure:
         for machine_id in filter(None, machine_ids):
             history = self.history(machine_id)
             known = self.identities(machine_id), self._refused.said_by(machine_id)
-            yield of_machine(machine_id, history, *known, self._written(machine_id))
+            written = self._written(machine_id), self._presence.count(machine_id)
+            yield of_machine(machine_id, history, *known, *written)
 
     def of_person(
         self, email: str, machine_ids: Iterable[str | None]
@@ -104,8 +107,8 @@ class Erasure:
         for machine_id in machine_ids:
             history = self.history(machine_id, email)
             known = self.identities(machine_id), self._refused.said_by(machine_id)
-            written = self._written(machine_id)
-            yield of_person(machine_id, history, *known, email, written)
+            written = self._written(machine_id), self._presence.count(machine_id)
+            yield of_person(machine_id, history, *known, email, *written)
 
     def _written(self, machine_id: str | None) -> Written:
         if machine_id is None:
@@ -230,6 +233,8 @@ class Erasure:
         if plan.takes_note:
             self._notes.remove(machine_id)
         self._tags.erase(machine_id, plan.tags)
+        if plan.presence:
+            self._presence.forget(machine_id)
 
     def _note(self, machine_id: str | None, fields: Iterable[str]) -> None:
         self._events.add("erased", machine_id, fields=sorted(fields))

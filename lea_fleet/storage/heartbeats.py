@@ -9,12 +9,14 @@ from typing import Any
 from ..core import clock
 from ..core.identity import is_fuller, is_same
 from ..core.machine import IDENTITY, said_in
+from ..core.presence import is_new_hour
 from ..core.rows import Agent, AgentToken
 from ..core.text import folded
 from .agent_tokens import LIVE, AgentTokens
 from .budgets import Budget
 from .clones import Clones
 from .events import Events
+from .presence import Presence
 from .unit_of_work import Repository
 
 #: Checks the token again in the statement that writes, as AgentTokens.find() does.
@@ -76,14 +78,26 @@ class Heartbeats(Repository):
             {**stored, "id": machine["id"], "now": self._unit.timestamp},
         )
         self._note_said(machine, details, changed)
+        self._note_presence(machine, changed)
 
-    def mark_seen(self, machine_id: str) -> None:
+    def mark_seen(self, machine: Agent) -> None:
         """Record that a machine was seen, whatever its status."""
         self._unit.session.execute(
             "UPDATE enrolled_agents SET last_seen_at = :now"
             " WHERE machine_id = :machine_id",
-            {"machine_id": machine_id, "now": self._unit.timestamp},
+            {"machine_id": machine["machine_id"], "now": self._unit.timestamp},
         )
+        if machine["status"] == "active":
+            self._note_presence(machine, {})
+
+    def _note_presence(
+        self, machine: Agent | AgentToken, changed: Mapping[str, str]
+    ) -> None:
+        """Record the hour at its first heartbeat, or at the first one of a user."""
+        presence = Presence(self._unit)
+        is_anew = presence.forget_before(machine, changed)
+        if is_anew or is_new_hour(machine["last_seen_at"], self._unit.now):
+            presence.note(machine["machine_id"])
 
     def _note_said(
         self,

@@ -13,6 +13,7 @@ from .agents import AS_TEXT, BY_ID, Agents, by_id
 from .blocks import Blocks
 from .events import Events
 from .heartbeats import changes
+from .presence import Presence
 from .releases import Releases
 from .tags import Tags
 from .unit_of_work import UnitOfWork
@@ -116,6 +117,7 @@ class Imports:
         if outcome not in CHANGES:
             return outcome
         self._agents.update(known["machine_id"], details)
+        Presence(self._unit).forget_before(known, details)
         # What a dead token said would be passed on by a rotation.
         self._tokens.note_said(known, 0, stored=said_in(details))
         if outcome == "adopted":

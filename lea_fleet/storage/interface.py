@@ -74,6 +74,9 @@ class Dialect(Protocol):
     #: The expression for an empty list within agent_as_json().
     empty_list: str
 
+    #: What lets a subquery leave out rows that other transactions are changing.
+    skip_locked: str
+
     #: Ids of events are not in the order of commits where several transactions write.
     following: Following
 

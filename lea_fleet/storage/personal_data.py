@@ -24,6 +24,7 @@ from .erasure import Erasure
 from .naming import machines_naming
 from .notes import Notes
 from .operators import Operators
+from .presence import Presence
 from .tags import Tags
 from .unit_of_work import UnitOfWork
 from .views import Views
@@ -81,6 +82,7 @@ class PersonalData:
             "agent": _row(history, email),
             "tags": tags_of(history, email, Tags(self._unit).of(machine_id)),
             "tokens": [],
+            "presence": [],
             "identities": [
                 {**identity, "value": without_others(identity["value"], email)}
                 for identity in self._identities(machine_id)
@@ -92,6 +94,8 @@ class PersonalData:
             return []
         if history.row is not None and history.holder == email:
             about["tokens"] = self._tokens(machine_id, history.row["enrolled_at"])
+        if history.row is not None and history.is_user(email):
+            about["presence"] = Presence(self._unit).days(history.row)
         return [about]
 
     def _block(

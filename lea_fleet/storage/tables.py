@@ -72,6 +72,7 @@ TABLES = (
     _table("lea_fleet_mutes", "machine_id muted_until"),
     _table("lea_fleet_tags", "machine_id name tag by_operator", width=2),
     _table("lea_fleet_notes", "machine_id note author noted_at"),
+    _table("lea_fleet_presence", "day machine_id hours", width=2),
     _table("lea_fleet_selections", "id owner filter machines expires_at"),
     _table("lea_fleet_selected", "selection step ids", width=2),
     _table("lea_fleet_retirements", "machine_id enrolled_at retired_at told_at"),
@@ -110,7 +111,7 @@ NUMBERED = tuple(table for table in TABLES if table.columns[0] == "id")
 NUMBERS = frozenset(
     "id pending replaced said max_uses uses noted seconds refused events hour machines"
     " counts lowest alert_id attempts enrollment_token rotated_by_agent"
-    " personal shared by_operator selection step".split()
+    " personal shared by_operator selection step hours".split()
 )
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

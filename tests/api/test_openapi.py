@@ -481,6 +481,8 @@ def test_every_answer_is_as_its_schema_says(operator, client, app):
     told = check(agent.post("/heartbeat"), "POST", "/heartbeat")
     assert told.json["retire"] is True
     check(operator.get("/machines/PC-1"), "GET", on_machine)
+    presence = operator.get("/machines/PC-1/presence")
+    check(presence, "GET", f"{on_machine}/presence")
     for number in range(21):
         agent.post("/heartbeat", {"hostname": f"H{number}"})
     copy = Api(client, enrolled.json["api_token"])

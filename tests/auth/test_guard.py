@@ -41,6 +41,7 @@ MATRIX = {
     ("POST", "/machines/PC-1/mute"): ("operator",),
     ("DELETE", "/machines/PC-1/mute"): ("operator",),
     ("POST", "/machines/PC-1/tags"): ("operator",),
+    ("GET", "/machines/PC-1/presence"): ("operator",),
     ("POST", "/machines/PC-1/note"): ("operator",),
     ("DELETE", "/machines/PC-1/note"): ("operator",),
     ("GET", "/tags"): ("operator", "viewer"),

@@ -55,11 +55,12 @@ def admits(role, method, path):
     """The rule: a viewer reads, an operator also writes, an admin makes operators.
 
     What sets machines up is for those who may enroll them; a viewer also saves views of
-    its own. A selection is made by a write, and its maker's alone.
+    its own. A selection is made by a write, and its maker's alone. When a machine was
+    seen, and so its user at work, is for those who work with it.
     """
     if path.startswith("/views"):
         return True
-    if path.startswith(("/selections", "/installer-kit")):
+    if path.startswith(("/selections", "/installer-kit")) or "/presence" in path:
         return role != "viewer"
     if path.startswith("/operators"):
         return role == "admin"

@@ -63,6 +63,7 @@ def test_what_is_known_of_a_person(export, operator, the_clock):
             }
         ],
         "identities": [],
+        "presence": [{"day": "2026-03-02", "hours": [8]}],
     }
 
 

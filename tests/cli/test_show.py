@@ -58,6 +58,7 @@ def test_the_screen(run, operator, the_clock, monkeypatch):
         "VERSION      1.4.0",
         "ENROLLED     2026-03-02 08:00:00, 6 min ago",
         "LAST SEEN    2026-03-02 08:01:00, 5 min ago",
+        "SEEN ON      1 of the last 30 days",
         "TOKEN        first used 2026-03-02 08:01:00",
         "RELEASED     until 2026-03-03 08:06:00",
         "",

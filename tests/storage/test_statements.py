@@ -208,6 +208,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         ok(operator.uninstall("PC-7"))
         ok(operator.post("/machines/PC-1/mute", {"for": "1d"}))
         ok(operator.get("/machines/PC-1"))
+        ok(operator.get("/machines/PC-1/presence"))
         ok(operator.request("DELETE", "/machines/PC-1/mute"))
         ok(operator.post("/machines/PC-1/tags", {"add": ["of=zoe@example.com", "a"]}))
         ok(operator.post("/machines/PC-1/tags", {"remove": ["a"]}))

@@ -43,8 +43,11 @@ _ADDRESS = r"127\.0\.0\.1:\d+"
 _TOKEN = r"lea_(?:agent|enroll|operator)_[\w-]{43}"
 _TIMESTAMP = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?)?"
 _INTERVAL = r'(?<="heartbeat_interval":)\d+|(?<="heartbeat_interval": )\d+'
+_HOURS = r'(?<="hours":)\[[\d,]+\]'
 _DATABASE = r"(?:/[\w.-]+)+/data/databases/rpa_data\.db"
-_VARIES = re.compile(f"{_DATABASE}|{_ADDRESS}|{_TOKEN}|{_TIMESTAMP}|{_INTERVAL}")
+_VARIES = re.compile(
+    "|".join((_DATABASE, _ADDRESS, _TOKEN, _TIMESTAMP, _INTERVAL, _HOURS))
+)
 _AGE = re.compile(r"\b(now|\d+ (s|min|h|d) ago)$", re.MULTILINE)
 
 

@@ -176,7 +176,7 @@ _NEVER_NULL = ("lea_fleet_selections", "expires_at")
 _NUMBERS = {
     *("said", "max_uses", "uses", "seconds", "refused", "events"),
     *("hour", "machines", "counts", "lowest", "alert_id", "attempts"),
-    *("enrollment_token", "selection", "step"),
+    *("enrollment_token", "selection", "step", "hours"),
 }
 _UNIQUE = {"machine_id", "token_hash"}
 _MAY_BE_NULL = {

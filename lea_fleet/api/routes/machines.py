@@ -20,6 +20,7 @@ from ...auth.guard import (
 )
 from ...auth.principals import Principal, visible_to
 from ...core import clock
+from ...core.presence import is_new_hour
 from ...core.privacy.hiding import hide, hide_event
 from ...core.problems import TooManyRotations
 from ...core.rows import Agent, KnownMachine
@@ -27,6 +28,7 @@ from ...core.tokens import new_agent_token
 from ...storage.budgets import Budget
 from ...storage.heartbeats import Heartbeats, changes, unsaid
 from ...storage.ignored import Ignored
+from ...storage.presence import Presence
 from ...storage.retirements import Retirements
 from ..blueprint import blueprint
 from ..intervals import ask_interval, decide_interval
@@ -54,9 +56,9 @@ def heartbeat() -> Response:
         or unsaid(machine, sent.details)
         or (ignored and not Ignored(get_unit(state)).is_noted(machine, ignored))
     )
-    interval = state.interval.next(now)
-    if news or not state.rule.is_fresh(machine["last_seen_at"], now):
-        if news or not _touched(principal, state, now):
+    interval, last = state.interval.next(now), machine["last_seen_at"]
+    if news or not state.rule.is_fresh(last, now):
+        if news or is_new_hour(last, now) or not _touched(principal, state, now):
             _record(machine_id, sent.details, ignored)
         outcome, learn = "written", decide_interval
     else:
@@ -119,6 +121,20 @@ def machine(machine_id: str) -> Response:
             written = hide(written)
         shown |= states | written
     return json_response(shown)
+
+
+@blueprint.get("/machines/<machine_id>/presence")
+def presence(machine_id: str) -> Response:
+    """Show in which hours of the last days a machine was seen."""
+    repository = acting_repository()
+    agent = repository.require(machine_id)
+    return json_response(
+        {
+            "machine_id": agent["machine_id"],
+            "presence_days": repository.unit.rule.presence_days,
+            "days": Presence(repository.unit).days(agent),
+        }
+    )
 
 
 @blueprint.get("/machines/<machine_id>/events")

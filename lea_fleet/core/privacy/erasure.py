@@ -64,7 +64,8 @@ class Plan:
     *columns* of the row become null, *events* replace the stored ones, *identities*
     and *tags* are deleted, and so are the reason of a block if *takes_block*, the note
     if *takes_note* and its author if *takes_author*; what *refused* machines have said
-    becomes null. *fields* names the kinds of data that are erased.
+    becomes null. *presence* is the number of days of its presence, all of which are
+    deleted, or 0. *fields* names the kinds of data that are erased.
     *enrolled_at* is copied from the row; *is_active* tells whether it is active.
     """
 
@@ -79,6 +80,7 @@ class Plan:
     takes_author: bool = False
     tags: list[str] = field(default_factory=list)
     refused: list[Said] = field(default_factory=list)
+    presence: int = 0
     fields: set[str] = field(default_factory=set)
 
     @property
@@ -97,6 +99,7 @@ class Plan:
             "lea_fleet_refused": len(self.refused),
             "lea_fleet_notes": int(self.takes_note or self.takes_author),
             "lea_fleet_tags": len(self.tags),
+            "lea_fleet_presence": self.presence,
         }
         return {table: count for table, count in counted.items() if count}
 
@@ -105,6 +108,11 @@ class Plan:
         self.refused = [each for each in refused if each.fields]
         for each in self.refused:
             self.fields |= each.fields
+
+    def add_presence(self, days: int) -> None:
+        """Delete the *days* of the machine's presence, if there are any."""
+        self.presence = days
+        self.fields |= {"presence"} if days else set()
 
     def summary(self) -> Summary:
         """Return a summary of the plan, without the values that are erased."""
@@ -130,6 +138,7 @@ def of_machine(
     identities: Sequence[Identity],
     refused: Sequence[Said],
     written: Written = Written(),
+    presence: int = 0,
 ) -> Plan:
     """Plan to erase all personal data of a machine, of every user that it had.
 
@@ -144,6 +153,7 @@ def of_machine(
     _plan_written(plan, redaction, written, is_theirs=True)
     plan.fields |= {name for name, _ in identities}
     plan.add_refused(refused)
+    plan.add_presence(presence)
     return plan
 
 
@@ -154,6 +164,7 @@ def of_person(
     refused: Sequence[Said],
     email: str,
     written: Written = Written(),
+    presence: int = 0,
 ) -> Plan:
     """Plan to erase the data of the person with that *email*, for whom *history* is.
 
@@ -190,6 +201,7 @@ def of_person(
         for each in refused
         if history.holder == email or is_named("hostname", folded(each.hostname))
     )
+    plan.add_presence(presence if history.is_user(email) else 0)
     return plan
 
 

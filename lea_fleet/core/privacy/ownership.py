@@ -16,7 +16,7 @@ from ..event_details import members, side
 from ..event_types import Holds
 from ..events import ENROLLMENTS, EVENTS, IdentityChanged
 from ..identity import is_same
-from ..machine import PERSONAL
+from ..machine import PERSONAL, USER
 from ..text import folded, folded_all
 from .addresses import names
 from .redaction import Redaction
@@ -72,6 +72,15 @@ class History:
     def holder(self) -> str:
         """The current user by the row: a folded e-mail, or an empty string."""
         return self._who(self.row[_EMAIL]) if self.row else ""
+
+    def is_user(self, email: str) -> bool:
+        """Return whether that person is the current user, by any column of the row.
+
+        Where another one's e-mail is stored, the other columns do not tell.
+        """
+        if self.holder or self.row is None:
+            return self.holder == email
+        return any(names(self.row[name], email) for name in USER)
 
     def of(self, email: str) -> frozenset[str]:
         """Return the values reported while that person may have had it, folded."""

@@ -49,6 +49,7 @@ class PostgresqlDialect:
     departed = "status <> 'active'"
 
     empty_list = "CAST('[]' AS json)"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
 
     following = Following(
         commit="CAST(xid AS text)",

@@ -33,8 +33,9 @@ class SqliteDialect:
     departed = "status IS NOT 'active'"
 
     empty_list = "json('[]')"
+    skip_locked = ""  # there is one writer at a time
 
-    # There is one writer at a time, so that ids are in the order of commits.
+    # For the same reason, ids are in the order of commits.
     following = Following(commit="'0'", after="id > :id", order="id")
 
     #: SQLite's own state, so that a BEGIN by the host counts too.

@@ -150,6 +150,16 @@ CREATE TABLE IF NOT EXISTS lea_fleet_notes (
   noted_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- In which hours of a day, in UTC, a machine was seen: a bit for each of them, from 1 for
+-- the first. It is kept for LEA_FLEET_PRESENCE_DAYS, and void before the machine's
+-- enrolled_at.
+CREATE TABLE IF NOT EXISTS lea_fleet_presence (
+  day TEXT NOT NULL,
+  machine_id TEXT NOT NULL,
+  hours INTEGER NOT NULL,
+  PRIMARY KEY (day, machine_id)
+) WITHOUT ROWID;
+
 -- Machines that an operator is about to act on: those that match the filter, a JSON
 -- object of query parameters. owner: a hash of who has selected them. ids: those of
 -- their rows, as JSON arrays, one for each transaction.

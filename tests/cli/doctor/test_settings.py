@@ -142,6 +142,7 @@ def test_the_doctor_shows_every_setting_and_no_secret(make_app, fleet, engine):
         " LEA_FLEET_ISSUE=agent, LEA_FLEET_HEARTBEAT_INTERVAL=1m,"
         " LEA_FLEET_HEARTBEAT_RATE=200.0, LEA_FLEET_HEARTBEAT_RESOLUTION=15s,"
         " LEA_FLEET_STALE_AFTER=14d, LEA_FLEET_REENROLL_SILENT_AFTER=never,"
+        " LEA_FLEET_PRESENCE_DAYS=30,"
         " LEA_FLEET_BUSY_TIMEOUT=5s, LEA_FLEET_REUSE_CONNECTIONS=True,"
         " LEA_FLEET_METRICS=False, LEA_FLEET_METRICS_TOKEN=not set,"
         " LEA_FLEET_REPORTED_TAGS=not set,"
