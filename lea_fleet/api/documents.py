@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Any, NamedTuple
 
+from ..core.csv.forms import Form
 from ..core.csv.writing import write_events, write_table
 from ..core.event_filter import EventFilter
 from ..core.listing import STATUSES, Page, PageReader, Rows
@@ -69,7 +70,7 @@ def fleet_as_json(
 
 
 def fleet_as_csv(
-    unit: UnitOfWork, page: Page, *, delimiter: str, hides: bool = False
+    unit: UnitOfWork, page: Page, *, form: Form, hides: bool = False
 ) -> Document:
     """Write a listing as CSV for a spreadsheet; see :mod:`core.csv.writing`.
 
@@ -80,7 +81,7 @@ def fleet_as_csv(
     reader = PageReader(partial(listing.batches, listing.select), page)
     with spooled() as file, unit.snapshot():
         agents: Iterable[Mapping[str, Any]] = map(listed_of, reader.rows())
-        write_table(file, map(hide, agents) if hides else agents, delimiter)
+        write_table(file, map(hide, agents) if hides else agents, form)
         next_cursor = listing.next_cursor(reader, page.wanted)
     return Document(file, next_cursor)
 
@@ -91,7 +92,7 @@ def events_as_csv(
     *,
     limit: int | None,
     before: int | None,
-    delimiter: str,
+    form: Form,
     hides: bool = False,
 ) -> Document:
     """Write events as CSV for a spreadsheet: a page, or all if there is no *limit*.
@@ -105,7 +106,7 @@ def events_as_csv(
             found: Iterable[Event] = events.each(wanted, before=before)
         else:
             found, next_event = events.find(wanted, limit=limit, before=before)
-        write_events(file, map(hide_event, found) if hides else found, delimiter)
+        write_events(file, map(hide_event, found) if hides else found, form)
     return Document(file, None if next_event is None else str(next_event))
 
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from flask.cli import with_appcontext
 
 from ..api.documents import events_as_csv
+from ..core.csv.forms import Form
 from ..core.event_filter import EventFilter
 from ..core.events import EVENTS
 from ..core.limits import DEFAULT_EVENTS, MOST_EVENTS_PRINTED
@@ -152,7 +153,7 @@ def events_command(
         Follower(wanted, line, kept).run(begin, wait)
     elif as_csv:
         most = limit if is_limited else None
-        _print_csv(wanted, most, "semicolon" if semicolon else "comma")
+        _print_csv(wanted, most, Form("semicolon" if semicolon else "comma"))
     else:
         _list(wanted, limit, as_json, jsonl)
 
@@ -171,10 +172,10 @@ def _list(wanted: EventFilter, limit: int, as_json: bool, jsonl: bool) -> None:
         say_events(events)
 
 
-def _print_csv(wanted: EventFilter, limit: int | None, delimiter: str) -> None:
+def _print_csv(wanted: EventFilter, limit: int | None, form: Form) -> None:
     with open_listing() as repository:
         document = events_as_csv(
-            repository.unit, wanted, limit=limit, before=None, delimiter=delimiter
+            repository.unit, wanted, limit=limit, before=None, form=form
         )
     with document.file as file:
         pour(file)

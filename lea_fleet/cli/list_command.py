@@ -15,6 +15,7 @@ from flask.cli import with_appcontext
 
 from ..api.documents import fleet_as_csv
 from ..app.repository import AgentRepository
+from ..core.csv.forms import Form
 from ..core import clock
 from ..core.limits import MOST_MACHINES_PRINTED
 from ..core.listing import (
@@ -140,7 +141,7 @@ def list_machines(
         watch(partial(_frame, page), interval or INTERVAL)
         return
     if as_csv or semicolon:
-        _print_csv(page, "semicolon" if semicolon else "comma")
+        _print_csv(page, Form("semicolon" if semicolon else "comma"))
         return
     with open_listing() as repository:
         agents, totals = _read(repository, page)
@@ -196,9 +197,9 @@ def _marks(repository: AgentRepository) -> Marks:
     return Marks(signs, repository.states.marks())
 
 
-def _print_csv(page: Page, delimiter: str) -> None:
+def _print_csv(page: Page, form: Form) -> None:
     with open_listing() as repository:
-        document = fleet_as_csv(repository.unit, page, delimiter=delimiter)
+        document = fleet_as_csv(repository.unit, page, form=form)
     with document.file as file:
         pour(file)
 

@@ -11,6 +11,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..core import clock
+from ..core.csv.forms import Form
 from ..core.csv.writing import write_rows
 from ..core.limits import LARGEST_ID
 from ..core.refused import CODES, OPERATOR, RELEASABLE, RefusedFilter
@@ -112,7 +113,7 @@ def refused_command(
     if as_json:
         say_json({"refusals": refused})
     elif as_csv or semicolon:
-        _print_csv(refused, "semicolon" if semicolon else "comma")
+        _print_csv(refused, Form("semicolon" if semicolon else "comma"))
     else:
         say_refused(refused)
 
@@ -158,8 +159,8 @@ def _row(refused: RefusedMachine, now: datetime) -> list[str]:
     ]
 
 
-def _print_csv(refused: Sequence[RefusedMachine], delimiter: str) -> None:
+def _print_csv(refused: Sequence[RefusedMachine], form: Form) -> None:
     file: IO[bytes]
     with SpooledTemporaryFile(_IN_MEMORY) as file:
-        write_rows(file, _COLUMNS, refused, delimiter)
+        write_rows(file, _COLUMNS, refused, form)
         pour(file)

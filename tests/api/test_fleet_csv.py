@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lea_fleet.api import documents as spool
+from lea_fleet.core.csv.forms import HEADINGS
 from lea_fleet.core.temporary import TemporaryFile
 from lea_fleet.core.machine import DETAILS
 from lea_fleet.storage.listing import Listing
@@ -84,6 +86,67 @@ def test_excel_in_french_gets_semicolons(fleet):
 
     assert table(response, ";") == table(fleet.get("/fleet?format=csv"))
     assert response.data.startswith(codecs.BOM_UTF8 + b"id;machine_id;")
+
+
+@pytest.mark.parametrize(
+    ("language", "headings"),
+    [
+        ("en", ["Machine", "User", "Enrolled (UTC)", "Uninstalled (UTC)", "Tags"]),
+        ("fr", ["Machine", "Utilisateur", "Enrôlement (UTC)", "Désinstallation (UTC)"]),
+    ],
+)
+def test_people_get_headings_in_their_language_and_dates(fleet, language, headings):
+    fleet.post("/machines/PC-2/note", {"text": "2026-03-02T08:00:00+00:00"})
+    plain = fleet.get("/fleet?format=csv&delimiter=semicolon")
+
+    response = fleet.get(f"/fleet?format=csv&delimiter=semicolon&language={language}")
+
+    assert set(headings) <= set(table(response, ";")[0])
+    for line, known in zip(table(response, ";"), table(plain, ";")):
+        for value, (name, before) in zip(line.values(), known.items()):
+            if before and name.endswith("_at"):
+                before = datetime.fromisoformat(before).strftime("%Y-%m-%d %H:%M:%S")
+            assert value == before
+    assert "2026-03-17 08:00:00" in response.text
+
+
+def test_french_takes_semicolons_unless_told_otherwise(fleet):
+    for query, character in ("", ";"), ("&delimiter=comma", ","):
+        response = fleet.get(f"/fleet?format=csv&language=fr{query}")
+        assert response.text.startswith(f"\ufeffN°{character}Machine{character}")
+    assert fleet.get("/fleet?format=csv&language=en").text[1:].startswith("Number,")
+
+
+def test_every_column_has_a_heading_in_each_language(fleet):
+    plain = [
+        fleet.get(path).text[1:].splitlines()[0].split(",")
+        for path in ("/fleet?format=csv", "/events?format=csv")
+    ]
+    known = {name for names in plain for name in names}
+
+    for headings in HEADINGS.values():
+        assert headings.keys() == known
+        for names in plain:
+            assert len({headings[name] for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("2026-03-02T08:15:00.123456+00:00", "2026-03-02 08:15:00"),
+        ("2026-03-02T08:15:00+02:00", "2026-03-02 06:15:00"),
+        ("2026-03-02 08:15:00", "2026-03-02 08:15:00"),
+        ("yesterday", "yesterday"),
+        ("=1+1", "'=1+1"),
+    ],
+)
+def test_a_date_is_in_utc_and_what_is_none_stays(operator, engine, stored, shown):
+    operator.enroll("PC-1")
+    engine.execute("UPDATE enrolled_agents SET last_seen_at = ?", stored)
+
+    (line,) = table(operator.get("/fleet?format=csv&language=en"))
+
+    assert line["Last seen (UTC)"] == shown
 
 
 def test_parameters_choose_its_machines_as_those_of_the_json(fleet):

@@ -157,6 +157,7 @@ def test_pages_follow_each_other_and_new_events_do_not_move_them(fleet):
         {"cursor": "0"},
         {"format": "xml"},
         {"delimiter": "tab"},
+        {"language": "de"},
         {"before": "5"},
         {"actor": ["cli", "host"]},
     ],
@@ -194,6 +195,15 @@ def test_as_csv_it_has_all_events_for_a_spreadsheet(fleet, monkeypatch):
     again = fleet.get("/events?format=csv&delimiter=semicolon&limit=2")
     assert table(again, ";") == lines[:2]
     assert "cursor=" in again.headers["Link"]
+
+
+def test_for_people_it_has_headings_and_dates(fleet):
+    known, *_ = table(fleet.get("/events?format=csv"))
+
+    line, *_ = table(fleet.get("/events?format=csv&language=fr"), ";")
+
+    assert line["Date (UTC)"] == known["at"][:19].replace("T", " ")
+    assert (line["Événement"], line["N°"]) == (known["event"], known["id"])
 
 
 def test_no_cell_is_a_formula(app, operator):

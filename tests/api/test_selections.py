@@ -9,7 +9,7 @@ import pytest
 from lea_fleet.core import clock
 from lea_fleet.core.limits import BULK_STEP, MOST_SELECTIONS
 from lea_fleet.storage.lookalikes import Lookalikes
-from tests.support.api import Api, assert_problem
+from tests.support.api import Api, assert_invalid, assert_problem
 from tests.support.fleets import fill
 
 
@@ -283,6 +283,14 @@ def test_a_selection_is_exported_as_csv(operator, machines):
     assert response.mimetype == "text/csv"
     lines = response.text.splitlines()
     assert [line.split(";")[1] for line in lines] == ["machine_id", "PC-2"]
+
+
+def test_an_export_for_people_is_in_their_language(operator, machines):
+    selection = select(operator, filter={"q": "pc-2"})
+    path = f"/selections/{selection['id']}/csv"
+
+    assert operator.get(f"{path}?language=fr").text[1:].startswith("N°;Machine;")
+    assert_invalid(operator.get(f"{path}?language=de"), "language")
 
 
 def test_a_token_that_is_revoked_between_two_steps_changes_nothing_more(

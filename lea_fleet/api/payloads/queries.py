@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.csv.writing import DELIMITERS
+from ...core.csv.forms import DELIMITERS, HEADINGS, Form
 from ...core.event_filter import EventFilter
 from ...core.events import EVENTS
 from ...core.limits import (
@@ -34,8 +34,11 @@ from ...core.tags import parse_wanted
 from .members import Members
 from .tags import tags_in_text
 
+#: The parameters of a CSV file.
+CSV = ("delimiter", "language")
+
 #: The parameters of a listing besides its filters.
-_LISTING = ("sort", "limit", "cursor", "totals", "format", "delimiter")
+_LISTING = ("sort", "limit", "cursor", "totals", "format", *CSV)
 
 #: The parameters of the history.
 _HISTORY = (
@@ -47,7 +50,7 @@ _HISTORY = (
     "limit",
     "cursor",
     "format",
-    "delimiter",
+    *CSV,
 )
 
 #: Filters that may be given several times.
@@ -70,7 +73,7 @@ class HistoryQuery:
     limit: int | None
     before: int | None
     format: str | None
-    delimiter: str
+    form: Form
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class FleetQuery:
     page: Page
     with_totals: bool
     format: str | None
-    delimiter: str
+    form: Form
 
 
 def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
@@ -115,7 +118,8 @@ def fleet_query(parameters: Mapping[str, Sequence[str]]) -> FleetQuery:
         page=_page(members, _fleet_filter(members, joined)),
         with_totals=members.choice("totals", ("0", "1")) != "0",
         format=members.choice("format", ("json", "csv")),
-        delimiter=members.choice("delimiter", DELIMITERS) or "comma",
+        # Most listings are not CSV: they need not pay for its parameters.
+        form=Form() if joined.keys().isdisjoint(CSV) else csv_form(members),
     )
     members.check()
     return query
@@ -165,7 +169,7 @@ def history_query(parameters: Mapping[str, Sequence[str]]) -> HistoryQuery:
         limit=members.digits("limit", most=MOST_EVENTS),
         before=members.digits("cursor"),
         format=members.choice("format", ("json", "csv")),
-        delimiter=members.choice("delimiter", DELIMITERS) or "comma",
+        form=csv_form(members),
     )
     members.check()
     return query
@@ -236,6 +240,13 @@ def summary_query(parameters: Mapping[str, Sequence[str]]) -> int:
     days = members.digits("days", most=MOST_DAYS)
     members.check()
     return days or DEFAULT_DAYS
+
+
+def csv_form(members: Members) -> Form:
+    """Return the form of a CSV file; Excel in French expects semicolons."""
+    language = members.choice("language", HEADINGS)
+    usual = "semicolon" if language == "fr" else "comma"
+    return Form(members.choice("delimiter", DELIMITERS) or usual, language)
 
 
 def _fleet_filter(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ...app.bulk import Action, blocking
-from ...core.csv.writing import DELIMITERS
+from ...core.csv.forms import Form
 from ...core.limits import (
     LARGEST_ID,
     LONGEST_BODY,
@@ -24,7 +24,7 @@ from .bodies import (
     uninstall_payload,
 )
 from .members import Members, fault_of_text, parse_object
-from .queries import REPEATABLE, filter_of, single
+from .queries import CSV, REPEATABLE, csv_form, filter_of, single
 
 
 class SelectionPayload(NamedTuple):
@@ -97,15 +97,15 @@ def bulk_payload(body: bytes, now: datetime) -> BulkPayload:
     return BulkPayload(name or "", _ACTS[name or ""](body, now), step or 0)
 
 
-def export_query(parameters: Mapping[str, Sequence[str]]) -> str:
-    """Validate the *parameters* of an export; return the name of its delimiter.
+def export_query(parameters: Mapping[str, Sequence[str]]) -> Form:
+    """Validate the *parameters* of an export; return the form of its file.
 
     Raises InvalidField for one that is not valid.
     """
-    members = single(parameters, "delimiter")
-    delimiter = members.choice("delimiter", DELIMITERS) or "comma"
+    members = single(parameters, *CSV)
+    form = csv_form(members)
     members.check()
-    return delimiter
+    return form
 
 
 def _release(body: bytes, now: datetime) -> Action:

@@ -32,7 +32,7 @@ def history() -> Response:
             query.wanted,
             limit=query.limit,
             before=query.before,
-            delimiter=query.delimiter,
+            form=query.form,
             hides=hides,
         )
         cursor = document.next_cursor

@@ -26,9 +26,7 @@ def fleet() -> Response:
     hides = hides_personal() and hides_personal(asks_for_personal(wanted))
     unit = get_unit(current_state())
     if query.format == "csv" or (query.format is None and prefers_csv()):
-        document = fleet_as_csv(
-            unit, query.page, delimiter=query.delimiter, hides=hides
-        )
+        document = fleet_as_csv(unit, query.page, form=query.form, hides=hides)
         response = csv_response(document.file, "fleet")
     else:
         document = fleet_as_json(

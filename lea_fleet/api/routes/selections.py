@@ -87,11 +87,11 @@ def act(selection_id: str) -> Response:
 @blueprint.get("/selections/<selection_id>/csv")
 def export(selection_id: str) -> Response:
     """Export the machines of a selection as CSV, whatever has changed since."""
-    delimiter = export_query(parameters())
+    form = export_query(parameters())
     unit = acting_repository().unit
     selection = _required(unit, numbered(selection_id))
     wanted = FleetFilter(ids=frozenset(Selections(unit).ids(selection.id)))
-    document = fleet_as_csv(unit, Page(wanted), delimiter=delimiter)
+    document = fleet_as_csv(unit, Page(wanted), form=form)
     return csv_response(document.file, "fleet")
 
 

@@ -11,9 +11,7 @@ from typing import IO, Any
 from ..machine import COLUMNS
 from ..rows import Event
 from ..tags import join_tags
-
-#: Delimiters between two cells, by name; Excel in French expects semicolons.
-DELIMITERS = {"comma": ",", "semicolon": ";"}
+from .forms import DELIMITERS, Form, date
 
 _HEADING = (*COLUMNS, "presence", "suspected_clone", "tags", "note")
 
@@ -33,36 +31,34 @@ _FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 def write_table(
-    file: IO[bytes], agents: Iterable[Mapping[str, Any]], delimiter: str
+    file: IO[bytes], agents: Iterable[Mapping[str, Any]], form: Form
 ) -> None:
     """Write a heading and a line for each of *agents* (RFC 4180), in UTF-8.
-
-    *delimiter* is one of DELIMITERS.
 
     The file begins with a byte order mark: without it Excel assumes Windows-1252. A
     cell that would be a formula gets an apostrophe before it. A NUL, which only an
     older server may have stored, is replaced: Python 3.10 cannot write it, and Excel
     cannot read it.
     """
-    _write(file, _HEADING, map(_line, agents), delimiter)
+    _write(file, _HEADING, map(_line, agents), form)
 
 
-def write_events(file: IO[bytes], events: Iterable[Event], delimiter: str) -> None:
+def write_events(file: IO[bytes], events: Iterable[Event], form: Form) -> None:
     """Write a heading and a line for each of *events*, as :func:`write_table` does.
 
     The detail is one cell of JSON.
     """
-    _write(file, _EVENT_HEADING, map(_cells, events), delimiter)
+    _write(file, _EVENT_HEADING, map(_cells, events), form)
 
 
 def write_rows(
     file: IO[bytes],
     heading: Sequence[str],
     rows: Iterable[Mapping[str, Any]],
-    delimiter: str,
+    form: Form,
 ) -> None:
     """Write the members that *heading* names of each of *rows*, in the same way."""
-    _write(file, heading, ([row[name] for name in heading] for row in rows), delimiter)
+    _write(file, heading, ([row[name] for name in heading] for row in rows), form)
 
 
 def _line(agent: Mapping[str, Any]) -> list[Any]:
@@ -87,14 +83,18 @@ def _write(
     file: IO[bytes],
     heading: Sequence[str],
     rows: Iterable[Iterable[Any]],
-    delimiter: str,
+    form: Form,
 ) -> None:
     file.write(codecs.BOM_UTF8)
     text = codecs.getwriter("utf-8")(file, "replace")
-    lines = csv.writer(text, delimiter=DELIMITERS[delimiter])
-    lines.writerow(heading)
+    lines = csv.writer(text, delimiter=DELIMITERS[form.delimiter])
+    lines.writerow(form.heading(heading))
+    times = form.times_in(heading)
     for row in rows:
-        lines.writerow([protected(value) for value in row])
+        cells = [protected(value) for value in row]
+        for place in times:
+            cells[place] = date(cells[place])
+        lines.writerow(cells)
 
 
 def protected(value: Any) -> Any:

@@ -6,7 +6,7 @@ import { modal } from "./dialogs.js";
 import { button, el, field, foreign } from "./dom.js";
 import { inOneLine } from "./failures.js";
 import { muteDays, noteArea, reasonField, reasonInput } from "./fields.js";
-import { t } from "./i18n.js";
+import { language, t } from "./i18n.js";
 import { DANGEROUS } from "./selection.js";
 import { split } from "./tags.js";
 
@@ -51,7 +51,7 @@ export async function actOnAll(name, chosen) {
 // Download the machines as CSV.
 export async function exportAll(chosen) {
   const { id } = await post("/selections", chosen);
-  save(await csv(`/selections/${id}/csv`, { delimiter: delimiter() }));
+  save(await csv(`/selections/${id}/csv`, { delimiter: delimiter(), language: language() }));
 }
 
 // Its parts, one after the other: the question; the steps; the question again, if a step

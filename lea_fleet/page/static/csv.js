@@ -12,7 +12,7 @@ export function csvButton(path, query, say) {
     download.textContent = t("list.csv.busy");
     say("");
     try {
-      const file = await csv(path, { ...query(), limit: "", cursor: "", format: "csv", delimiter: delimiter() });
+      const file = await csv(path, { ...query(), limit: "", cursor: "", format: "csv", delimiter: delimiter(), language: language() });
       save(file);
       say(t("list.csv.done", { name: file.name }));
     } catch (failure) {

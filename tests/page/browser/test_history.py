@@ -46,7 +46,7 @@ def test_filters_are_in_the_address_and_of_the_download(fleet, sign_in):
         page.get_by_role("button", name="Download CSV").click()
     text = download.value.path().read_text("utf-8-sig")
     (row,) = csv.DictReader(io.StringIO(text))
-    assert row["machine_id"] == "PC-1"
+    assert row["Machine"] == "PC-1"
 
     page.get_by_label("By", exact=True).fill("nobody")
     expect(page.get_by_text("There are no such events.")).to_be_visible()
