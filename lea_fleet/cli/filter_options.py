@@ -9,7 +9,9 @@ import click
 from click.core import ParameterSource
 
 from ..core.filters import Declared
+from ..core.limits import LARGEST_ID
 from ..core.listing import FILTERS, STATUSES, FleetFilter
+from .completion import token_ids
 from .options import DurationType, checked_text, wanted_tags
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -31,6 +33,9 @@ def _option(name: str, filter: Declared) -> Callable[[_Command], _Command]:
         return click.option(names, name, is_flag=True, default=None, help=filter.help)
     elif filter.kind == "tags":
         kind = {"multiple": True, "metavar": "TAG", "callback": wanted_tags}
+    elif filter.kind == "number":
+        kind = {"type": click.IntRange(1, LARGEST_ID), "metavar": "ID"}
+        kind["shell_complete"] = token_ids
     elif filter.kind == "duration":
         kind = {"type": DurationType(), "metavar": "DURATION"}
     else:

@@ -7,8 +7,10 @@ from dataclasses import Field, field
 from typing import Any, Literal, NamedTuple
 
 #: The type of a filter's value: exact text, even blank; text; one of several words;
-#: any of several words; a duration; true or false; all of several tags.
-Kind = Literal["exact", "text", "choice", "choices", "duration", "flag", "tags"]
+#: any of several words; a duration; true or false; all of several tags; a row's id.
+Kind = Literal[
+    "exact", "text", "choice", "choices", "duration", "flag", "tags", "number"
+]
 
 
 class Declared(NamedTuple):

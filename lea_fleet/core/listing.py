@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from .cursors import decoded, encoded
 from .filters import Declared, declared_by, filter_field
-from .limits import LONGEST_DURATION
+from .limits import LARGEST_ID, LONGEST_DURATION
 from .tags import parse_wanted
 
 Status = Literal["active", "uninstalled"]
@@ -142,6 +142,12 @@ class FleetFilter:
         help="Only machines that have not reported a version, or the others.",
         on_page=False,
     )
+    enrollment_token: int | None = filter_field(
+        "number",
+        options=("--enrollment-token",),
+        help="Only machines last enrolled with the enrollment token of this id.",
+        on_page=False,
+    )
     #: The row ids of a selection; None for any.
     ids: frozenset[int] | None = None
     sort: str = NEWEST_FIRST
@@ -157,6 +163,9 @@ class FleetFilter:
             raise ValueError("silent_for must be seconds, 36500 days at most.")
         if self.tag and self.tag != parse_wanted(self.tag):
             raise ValueError("tag must be a tuple of tags in lower case.")
+        token = self.enrollment_token
+        if token is not None and not 1 <= token <= LARGEST_ID:
+            raise ValueError("enrollment_token must be the id of one.")
         for name in FLAGS:
             if getattr(self, name) not in (None, True, False):
                 raise ValueError(f"{name} must be True or False.")
@@ -188,8 +197,6 @@ def is_sort(text: str) -> bool:
     """Tell whether *text* is a valid sort order: one of SORTS, or ``-`` and one."""
     return text.removeprefix("-") in SORTS
 
-
-# Cursors
 
 #: The types of a sort key, as a cursor names them.
 KINDS = ("text", "blob", "integer", "real", "null")

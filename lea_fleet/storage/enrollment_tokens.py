@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from ..core import clock
+from ..core.events import ENROLLMENTS
 from ..core.limits import LONGEST_DURATION, MOST_ENROLLMENT_TOKEN_USES, MOST_TAGS
 from ..core.problems import (
     EnrollmentTokenExhausted,
@@ -42,6 +43,30 @@ _INSERT = (
     " (token_hash, label, created_at, expires_at, max_uses, tags)"
     " VALUES (:token_hash, :label, :now, :expires_at, :max_uses, :tags) RETURNING id"
 )
+
+# The events say it, of which those of present enrollments are never pruned. The index
+# lea_fleet_events_enrolled has this very condition; an actor begins with its role and
+# its enrollment token (auth/credentials.py: actor_of). With OR, SQLite would read the
+# whole index.
+_ENROLLED = f"""SELECT machine_id, at FROM lea_fleet_events
+  WHERE event IN ({", ".join(f"'{event}'" for event in ENROLLMENTS)})"""
+_ENROLLED_WITH = f"""(machine_id, enrolled_agents.enrolled_at) IN (
+    {_ENROLLED} AND actor = :enrolled_by
+    UNION ALL {_ENROLLED} AND actor >= :enrolled_from AND actor < :enrolled_until
+  )"""
+
+
+def enrolled_with(token_id: int) -> tuple[str, dict[str, Any]]:
+    """Return the condition for machines whose present enrollment was with that token.
+
+    With it come its parameters.
+    """
+    actor = f'{{"role": "installer", "enrollment_token": {token_id}'
+    return _ENROLLED_WITH, {
+        "enrolled_by": f"{actor}}}",
+        "enrolled_from": f"{actor},",
+        "enrolled_until": f"{actor}-",  # the character after the comma
+    }
 
 
 class EnrollmentTokens(Repository):

@@ -28,6 +28,7 @@ from .agents import AGENT, AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .blocks import Blocks
 from .clones import SUSPECTED
 from .duplicates import former_machines
+from .enrollment_tokens import enrolled_with
 from .interface import Dialect
 from .intervals import Intervals
 from .mutes import MUTED
@@ -110,6 +111,7 @@ CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
     "retiring": lambda unit, value: (RETIRING if value else f"NOT {RETIRING}", {}),
     "ignores_retire": _ignores_retire,
     "released": lambda unit, value: (RELEASED if value else f"NOT {RELEASED}", {}),
+    "enrollment_token": lambda unit, token_id: enrolled_with(token_id),
     "duplicate": lambda unit, value: (
         f"machine_id {'IN' if value else 'NOT IN'} ({former_machines(unit.dialect)})",
         {},

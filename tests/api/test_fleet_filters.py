@@ -254,6 +254,9 @@ def test_rows_of_any_type_and_encoding_are_found(operator, engine, parameters, l
         ("format=xml", ["format"]),
         ("delimiter=tab", ["delimiter"]),
         ("language=de", ["language"]),
+        ("enrollment_token=0", ["enrollment_token"]),
+        ("enrollment_token=one", ["enrollment_token"]),
+        (f"enrollment_token={2**63}", ["enrollment_token"]),
         ("page=2", ["page"]),
         ("status=lost&sort=id&limit=x", ["sort", "status", "limit"]),
     ],
@@ -263,8 +266,9 @@ def test_what_cannot_be_is_a_400_that_names_it(operator, query, fields):
 
 
 parameter_names = st.sampled_from(
-    "machine_id status presence q version silent_for duplicate outdated sort limit cursor"
-    " totals format delimiter language days nonsense".split()
+    "machine_id status presence q version silent_for duplicate outdated"
+    " enrollment_token sort limit cursor totals format delimiter language days"
+    " nonsense".split()
 )
 values = st.text(max_size=8) | st.sampled_from(
     "active online stale,offline 7d -version machine_id 5 0 1 csv json comma".split()

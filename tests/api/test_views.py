@@ -106,7 +106,7 @@ def test_what_a_view_selects_is_what_the_list_does(admin):
 
 
 def test_every_filter_of_the_list_can_be_saved(admin):
-    texts = {"duration": "14d", "flag": "true"}
+    texts = {"duration": "14d", "flag": "true", "number": "3"}
     sent = "&".join(
         f"{name}={texts.get(each.kind) or ([*each.choices] or ['x'])[0]}"
         for name, each in FILTERS.items()

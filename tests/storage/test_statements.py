@@ -200,6 +200,7 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         cursor = ok(operator.get("/blocks?limit=1"))["next_cursor"]
         ok(operator.get(f"/blocks?cursor={cursor}"))
         ok(operator.get("/fleet?blocked=true&muted=false"))
+        ok(operator.get("/fleet?enrollment_token=1"))
         agent = operator.enroll("PC-7")
         ok(operator.post("/machines/PC-7/retire"))
         ok(agent.heartbeat())

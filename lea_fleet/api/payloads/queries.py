@@ -41,17 +41,7 @@ CSV = ("delimiter", "language")
 _LISTING = ("sort", "limit", "cursor", "totals", "format", *CSV)
 
 #: The parameters of the history.
-_HISTORY = (
-    "event",
-    "machine_id",
-    "actor",
-    "since",
-    "until",
-    "limit",
-    "cursor",
-    "format",
-    *CSV,
-)
+_HISTORY = (*"event machine_id actor since until limit cursor format".split(), *CSV)
 
 #: Filters that may be given several times.
 REPEATABLE = {
@@ -276,6 +266,8 @@ def _value(members: Members, name: str, filter: Declared, sent: str) -> Any:
         return tags_in_text(members, name, parse_wanted)
     if filter.kind == "flag":
         return members.flag(name)
+    if filter.kind == "number":
+        return members.digits(name)
     return members.silence(name)
 
 

@@ -232,6 +232,8 @@ CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_events (
 );
 CREATE INDEX IF NOT EXISTS lea_fleet_events_commits ON {schema}.lea_fleet_events(xid, id);
 CREATE INDEX IF NOT EXISTS lea_fleet_events_machine ON {schema}.lea_fleet_events(machine_id, id);
+CREATE INDEX IF NOT EXISTS lea_fleet_events_enrolled ON {schema}.lea_fleet_events(actor)
+  WHERE event IN ('enrolled', 'reactivated', 'reenrolled');
 
 CREATE TABLE IF NOT EXISTS {schema}.lea_fleet_pruned (
   date text COLLATE "C" NOT NULL,

@@ -272,6 +272,8 @@ CREATE TABLE IF NOT EXISTS lea_fleet_events (
   detail TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS lea_fleet_events_machine ON lea_fleet_events(machine_id, id);
+CREATE INDEX IF NOT EXISTS lea_fleet_events_enrolled ON lea_fleet_events(actor)
+  WHERE event IN ('enrolled', 'reactivated', 'reenrolled');
 
 -- How many events of each day and name have been pruned, so that totals stay the same.
 CREATE TABLE IF NOT EXISTS lea_fleet_pruned (
