@@ -17,7 +17,7 @@ from ..core.limits import (
     LONGEST_DETAIL,
     MOST_ENROLLMENT_TOKEN_USES,
 )
-from ..core.rows import EnrollmentToken
+from ..core.rows import ENROLLMENT_TOKEN_STATES, EnrollmentToken
 from ..core.text import printable
 from ..storage.attempts import attempts
 from .command import FleetCommand, FleetGroup
@@ -158,16 +158,21 @@ def create_command(
 
 
 @token_group.command("list", cls=FleetCommand)
+@click.option(
+    "--state",
+    type=click.Choice(ENROLLMENT_TOKEN_STATES),
+    help="Only tokens in this state: those that are active enroll machines.",
+)
 @json_option
 @with_appcontext
-def list_command(as_json: bool) -> None:
+def list_command(state: str | None, as_json: bool) -> None:
     """List the enrollment tokens, newest first.
 
     \b
-    Example: flask fleet token list
+    Example: flask fleet token list --state active
     """
     with open_listing() as repository:
-        listed = repository.enrollment_tokens.list()
+        listed = repository.enrollment_tokens.list(state)
     if as_json:
         say_json({"enrollment_tokens": listed})
         return
@@ -175,7 +180,7 @@ def list_command(as_json: bool) -> None:
         ("ID", "LABEL", "CREATED", "EXPIRES", "USES", "STATE", "TAGS"),
         [_row(token) for token in listed],
         fixed={0, 2, 3, 4, 5},
-        empty="No enrollment tokens.",
+        empty=f"No {state.replace('_', ' ') + ' ' if state else ''}enrollment tokens.",
     )
 
 

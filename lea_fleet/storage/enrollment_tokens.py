@@ -72,9 +72,13 @@ def enrolled_with(token_id: int) -> tuple[str, dict[str, Any]]:
 class EnrollmentTokens(Repository):
     """Enrollment tokens. create() and revoke() open a transaction, use() needs one."""
 
-    def list(self) -> list[EnrollmentToken]:
-        """Return all enrollment tokens, newest first."""
-        return self._select("ORDER BY id DESC")
+    def list(self, state: str | None = None) -> list[EnrollmentToken]:
+        """Return the enrollment tokens, newest first.
+
+        Those in one *state* of ENROLLMENT_TOKEN_STATES, or all.
+        """
+        listed = self._select("ORDER BY id DESC")
+        return [token for token in listed if state in (None, token["state"])]
 
     def count_by_state(self) -> dict[str, int]:
         """Return the number of enrollment tokens in each state."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid, assert_problem
@@ -213,3 +215,46 @@ def test_where_machines_share_a_token_only_an_operator_enrolls(make_app):
 
     assert_problem(response, 403, "insufficient_scope")
     assert operator.enroll("PC-1").token == OPERATOR_TOKEN
+
+
+# Those in one state
+
+
+@pytest.fixture
+def in_each_state(operator, the_clock):
+    """Return the ids of a token in each state."""
+    operator.installer(expires="1h")
+    the_clock.advance(hours=1)
+    operator.installer(max_uses=1).enroll("PC-1")
+    operator.installer()
+    operator.request("DELETE", "/enrollment-tokens/3")
+    operator.installer()
+    return {"expired": 1, "used_up": 2, "revoked": 3, "active": 4}
+
+
+def test_those_in_one_state_are_listed_alone(operator, in_each_state):
+    for state, number in in_each_state.items():
+        listed = operator.get(f"/enrollment-tokens?state={state}").json
+        assert [each["id"] for each in listed["enrollment_tokens"]] == [number]
+    for query in ("", "?state=", "?color=red"):
+        listed = operator.get(f"/enrollment-tokens{query}").json["enrollment_tokens"]
+        assert [each["id"] for each in listed] == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("query", ["state=valid", "state=active&state=expired"])
+def test_a_state_that_there_is_not_is_refused(operator, query):
+    assert_invalid(operator.get(f"/enrollment-tokens?{query}"), "state")
+
+
+def test_the_command_lists_those_in_one_state(run, in_each_state):
+    assert run("token", "list", "--state", "active").stdout.splitlines()[1][0] == "4"
+    listed = json.loads(run("token", "list", "--state", "used_up", "--json").stdout)
+    assert [each["id"] for each in listed["enrollment_tokens"]] == [2]
+    assert run("token", "list", "--state", "valid").exit_code == 2
+
+
+def test_the_command_says_that_none_is_in_that_state(run, operator):
+    operator.installer()
+
+    told = run("token", "list", "--state", "used_up").stdout
+    assert told == "No used up enrollment tokens.\n"

@@ -363,7 +363,7 @@ def provoke(client, operator, host, engine, monkeypatch, the_clock):
                 return to(operator, data=b"[]", content_type="application/json")
             case "invalid_field" if method == "GET":
                 operator.enroll("PC-1")
-                return to(operator, query_string={"nothing": "1"})
+                return to(operator, query_string={"nothing": "1", "state": "none"})
             case "invalid_field":
                 wrong = {"machine_id": 7, "max_uses": 0, "reason": 7, "for": 7}
                 wrong |= {"enrollment_token": -1, "add": [7], "text": 7, "ids": [7.5]}

@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 from ...core import clock
 from ...core.limits import (
-    ENROLLMENT_TOKEN_LIFETIME,
-    ENROLLMENT_TOKEN_USES,
     LARGEST_ID,
     LONGEST_DETAIL,
     LONGEST_REASON,
-    MOST_ENROLLMENT_TOKEN_USES,
     OPERATOR_LIFETIME,
 )
 from ...core.machine import stored_form
@@ -22,7 +19,7 @@ from ...core.refused import OPERATOR
 from ...core.rows import OPERATOR_ROLES
 from ...core.tags import parse_tags
 from .members import Members, parse_object
-from .tags import tags_in, tags_in_text
+from .tags import tags_in_text
 
 
 @dataclass(frozen=True)
@@ -51,16 +48,6 @@ class HeartbeatPayload(NamedTuple):
     machine_id: str | None
     details: dict[str, str | None]
     ignored: list[dict[str, str]]
-
-
-@dataclass(frozen=True)
-class EnrollmentTokenPayload:
-    """*lifetime* is in seconds; None means that the token never expires."""
-
-    label: str
-    lifetime: float | None
-    max_uses: int
-    tags: tuple[str, ...]
 
 
 def enroll_payload(body: bytes, key: str | None) -> EnrollPayload:
@@ -170,24 +157,6 @@ def no_payload(body: bytes) -> None:
     Raises InvalidJson.
     """
     parse_object(body)
-
-
-def enrollment_token_payload(body: bytes) -> EnrollmentTokenPayload:
-    """Validate the *body* of a request for a new enrollment token.
-
-    Raises InvalidJson and InvalidField.
-    """
-    members = Members(parse_object(body))
-    payload = EnrollmentTokenPayload(
-        members.text("label", LONGEST_DETAIL) or "",
-        members.duration("expires", default=ENROLLMENT_TOKEN_LIFETIME),
-        members.number(
-            "max_uses", default=ENROLLMENT_TOKEN_USES, most=MOST_ENROLLMENT_TOKEN_USES
-        ),
-        tags_in(members, "tags", parse_tags),
-    )
-    members.check()
-    return payload
 
 
 class KitPayload(NamedTuple):

@@ -9,8 +9,12 @@ from ...auth.guard import acting_repository, admits, hides_personal
 from ...core import tokens
 from ...core.privacy.hiding import hide
 from ..blueprint import blueprint
-from ..payloads.bodies import enrollment_token_payload, no_payload
-from ..requests import body, numbered
+from ..payloads.bodies import no_payload
+from ..payloads.enrollment_tokens import (
+    enrollment_token_payload,
+    enrollment_tokens_query,
+)
+from ..requests import body, numbered, parameters
 from ..responses import json_response
 
 
@@ -18,7 +22,8 @@ from ..responses import json_response
 @admits("operator", "viewer")
 def list_enrollment_tokens() -> Response:
     """List the enrollment tokens, newest first, without the secrets."""
-    listed = acting_repository().enrollment_tokens.list()
+    state = enrollment_tokens_query(parameters())
+    listed = acting_repository().enrollment_tokens.list(state)
     shown = [*map(hide, listed)] if hides_personal() else listed
     return json_response({"enrollment_tokens": shown})
 
