@@ -17,15 +17,13 @@ class Declared(NamedTuple):
     """The declaration of a filter, without its name.
 
     *choices* are the words that it accepts, *options* the names of the command's option
-    (empty if it has none), *help* is the help of that option, and *on_page* tells
-    whether the page has a control for it.
+    (empty if it has none), and *help* is the help of that option.
     """
 
     kind: Kind
     choices: Collection[str] = ()
     options: tuple[str, ...] = ()
     help: str = ""
-    on_page: bool = True
 
 
 def filter_field(kind: Kind, default: Any = None, **declared: Any) -> Any:

@@ -38,6 +38,11 @@ SORTS = (
     "user_email",
     "hostname",
     "version",
+    "user_id",
+    "os_info",
+    "presence",
+    "uninstalled_at",
+    "uninstall_reason",
 )
 
 NEWEST_FIRST = "-enrolled_at"
@@ -52,13 +57,12 @@ class FleetFilter:
     seconds. *sort* is one of SORTS, with ``-`` before it for descending.
     """
 
-    machine_id: str | None = filter_field("exact", on_page=False)
+    machine_id: str | None = filter_field("exact")
     status: Status | None = filter_field(
         "choice",
         choices=STATUSES,
         options=("--status",),
         help="Which machines to list.",
-        on_page=False,
     )
     presence: tuple[str, ...] = filter_field(
         "choices",
@@ -92,61 +96,51 @@ class FleetFilter:
         "flag",
         options=("--blocked", "--not-blocked"),
         help="Only machines that are blocked, or that are not.",
-        on_page=False,
     )
     muted: bool | None = filter_field(
         "flag",
         options=("--muted", "--not-muted"),
         help="Only machines that are muted, or that are not.",
-        on_page=False,
     )
     retiring: bool | None = filter_field(
         "flag",
         options=("--retiring", "--not-retiring"),
         help="Only machines that are to be retired, or that are not.",
-        on_page=False,
     )
     ignores_retire: bool | None = filter_field(
         "flag",
         options=("--ignores-retire",),
         help="Only machines to be retired whose agents go on.",
-        on_page=False,
     )
     released: bool | None = filter_field(
         "flag",
         options=("--released", "--not-released"),
         help="Only machines that may be re-enrolled once, or that may not.",
-        on_page=False,
     )
     duplicate: bool | None = filter_field(
         "flag",
         options=("--duplicate", "--not-duplicate"),
         help="Only machines that another one seems to have replaced, or the others.",
-        on_page=False,
     )
     suspected_clone: bool | None = filter_field(
         "flag",
         options=("--suspected-clone", "--not-suspected-clone"),
         help="Only suspected clones, or the others.",
-        on_page=False,
     )
     outdated: bool | None = filter_field(
         "flag",
         options=("--outdated", "--not-outdated"),
         help="Only machines with another version than the newest, or the others.",
-        on_page=False,
     )
     without_version: bool | None = filter_field(
         "flag",
         options=("--without-version", "--with-version"),
         help="Only machines that have not reported a version, or the others.",
-        on_page=False,
     )
     enrollment_token: int | None = filter_field(
         "number",
         options=("--enrollment-token",),
         help="Only machines last enrolled with the enrollment token of this id.",
-        on_page=False,
     )
     #: The row ids of a selection; None for any.
     ids: frozenset[int] | None = None

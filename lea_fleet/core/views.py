@@ -17,6 +17,7 @@ COLUMNS = (
     "machine_id",
     "user_name",
     "user_email",
+    "user_id",
     "hostname",
     "os_info",
     "version",

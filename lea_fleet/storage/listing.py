@@ -35,6 +35,7 @@ from .mutes import MUTED
 from .notes import NOTE, containing
 from .releases import RELEASED
 from .retirements import RETIRING, Retirements
+from .sorting import sort_keys
 from .tags import tagged
 from .tags import as_json as tags_as_json
 from .unit_of_work import BATCH, UnitOfWork
@@ -232,11 +233,11 @@ class Listing:
 
     def position(self, status: Status, row_id: int, wanted: FleetFilter) -> Position:
         """Return the position of the row with that id in the order of *wanted*."""
-        key = _keys(self._unit.dialect)[wanted.sort_name]
+        key = sort_keys(self._unit.dialect)[wanted.sort_name]
         kind, value = self._unit.session.execute(
             f"SELECT {self._unit.dialect.key_as_bytes(key)} FROM enrolled_agents"
             " WHERE id = :id",
-            {"id": row_id},
+            {**self._presence_limits(), "id": row_id},
         ).fetchone()
         return Position(status, kind, value or b"", row_id)
 
@@ -255,7 +256,7 @@ class Listing:
         whose rows listed_of() converts, or :attr:`json_select`.
         """
         dialect = self._unit.dialect
-        key = _keys(dialect)[wanted.sort_name]
+        key = sort_keys(dialect)[wanted.sort_name]
         order, beyond = ("DESC", "<") if wanted.descending else ("ASC", ">")
         where, values = self._where(wanted, status)
         if after is not None:
@@ -268,12 +269,16 @@ class Listing:
             values["limit"] = limit
         return dialect.batches(self._unit.session, query, values, BATCH)
 
+    def _presence_limits(self) -> dict[str, str]:
+        """Return the parameters of PRESENCE: the same for both statuses and totals."""
+        if self._limits is None:
+            self._limits = self._unit.limits(Intervals(self._unit).longest_in_use())
+        return self._limits
+
     def _where(self, wanted: FleetFilter, status: Status | None) -> _Condition:
         """Return the WHERE condition, and its parameters and those of PRESENCE."""
         unit = self._unit
-        if self._limits is None:  # the same for both statuses and for the totals
-            self._limits = unit.limits(Intervals(unit).longest_in_use())
-        values: dict[str, Any] = {**self._limits}
+        values: dict[str, Any] = {**self._presence_limits()}
         # Any other status counts as uninstalled, as in PRESENCE. The conditions must be
         # word for word those of the indexes lea_fleet_listing and lea_fleet_departed.
         conditions = {
@@ -308,15 +313,3 @@ def _select_json(dialect: Dialect, tags: str, note: str) -> str:
         {**AS_TEXT, "presence": PRESENCE, **written}, {"suspected_clone": SUSPECTED}
     )
     return f"SELECT id, {agent} AS body FROM enrolled_agents"
-
-
-@cache
-def _keys(dialect: Dialect) -> dict[str, str]:
-    """Return the sort expression of each order.
-
-    None is ever NULL, which a cursor could not be compared with. The table is named
-    because a bare enrolled_at would be SELECT's cast column, which has no index.
-    """
-    names = ("machine_id", "user_name", "user_email", "hostname", "version")
-    keys = {name: dialect.sort_key(name) for name in names}
-    return {"enrolled_at": "enrolled_agents.enrolled_at", "last_seen_at": SEEN} | keys

@@ -220,7 +220,8 @@ def happen(operator, action, number, order):
     machine_id = f"PC-{number}"
     if action == "heartbeat":
         operator.post("/heartbeat", {"machine_id": machine_id})
-        return {machine_id} if "seen" in order else set()
+        is_by_it = "seen" in order or "presence" in order
+        return {machine_id} if is_by_it else set()
     if action == "uninstall":
         operator.uninstall(machine_id)
         return {machine_id}
@@ -478,3 +479,51 @@ def calls_of_page(operator, limit):
         sys.setprofile(before)
     assert len(listed(page.json)) == limit and page.json["next_cursor"]
     return files
+
+
+# By what is seldom sorted by
+
+
+@pytest.mark.parametrize("column", ["user_id", "os_info", "uninstall_reason"])
+def test_machines_are_sorted_by_other_texts(operator, engine, column):
+    values = ["b", "A", None, "a 2", "a 10"]
+    rows = [{"machine_id": str(n), column: value} for n, value in enumerate(values)]
+    fill(engine, rows)
+
+    def found(sort):
+        shown = pages(operator, limit=2, sort=sort)
+        return [row[column] for page in shown for row in page["active"]]
+
+    assert found(column) == [None, "A", "a 10", "a 2", "b"]
+    assert found(f"-{column}") == ["b", "a 2", "a 10", "A", None]
+
+
+def test_machines_are_sorted_by_presence_and_by_when_they_left(
+    operator, engine, the_clock
+):
+    now = the_clock.now()
+
+    def ago(**duration):
+        return clock.iso(now - timedelta(**duration))
+
+    seen = {"stale": ago(days=20), "online": ago(seconds=1), "offline": ago(days=1)}
+    gone = {"first": ago(days=3), "last": ago(days=1), "unknown": None}
+    left = {"status": "uninstalled"}
+    fill(
+        engine,
+        [
+            *({"machine_id": n, "last_seen_at": at} for n, at in seen.items()),
+            *(
+                {"machine_id": n, "uninstalled_at": at, **left}
+                for n, at in gone.items()
+            ),
+        ],
+    )
+
+    assert listed(ask(operator, status="active", sort="presence")) == [
+        "online",
+        "offline",
+        "stale",
+    ]
+    by_date = ask(operator, status="uninstalled", sort="-uninstalled_at")
+    assert listed(by_date) == ["last", "first", "unknown"]

@@ -56,19 +56,20 @@ def test_each_filter_with_an_option_is_one_of_the_command():
         assert options.get(name) == (list(filter.options) or None), name
 
 
-def test_the_page_has_each_filter_that_is_for_it_and_no_other():
-    on_page = [name for name, filter in FILTERS.items() if filter.on_page]
-
-    assert list_in("address.js", "LISTING") == [*on_page, "sort"]
-    filters = PAGE.joinpath("filters.js").read_text("utf-8")
-    assert [name for name in on_page if not re.search(rf"\b{name}\b", filters)] == []
+def test_the_page_has_each_filter_and_no_other():
+    assert list_in("address.js", "LISTING") == [*FILTERS, "sort"]
+    for language in ("en", "fr"):
+        texts = PAGE.joinpath(f"{language}.js").read_text("utf-8")
+        named = {*re.findall(r'"filter\.(\w+)', texts)} - {"remove", "not"}
+        assert named == {*FILTERS} - {"presence"}
 
 
 @pytest.mark.parametrize(
-    ("name", "known"), [("PRESENCES", PRESENCES), ("SORTS", SORTS)]
+    ("file", "name", "known"),
+    [("filters.js", "PRESENCES", PRESENCES), ("more.js", "SORTS", SORTS)],
 )
-def test_the_page_offers_every_choice(name, known):
-    assert sorted(list_in("filters.js", name)) == sorted(known)
+def test_the_page_offers_every_choice(file, name, known):
+    assert sorted(list_in(file, name)) == sorted(known)
 
 
 def test_the_page_has_every_column_of_a_view_and_no_other():

@@ -119,7 +119,7 @@ def machine(machine_id: str) -> Response:
         if hides_personal():
             states["block"] = states["block"] and hide(states["block"])
             written = hide(written)
-        shown |= states | written
+        shown |= states | written | {"token": repository.tokens.dates(agent)}
     return json_response(shown)
 
 

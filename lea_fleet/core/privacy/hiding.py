@@ -37,7 +37,7 @@ def names_somebody(tag: str) -> bool:
 def asks_for_personal(wanted: FleetFilter) -> bool:
     """Tell whether a listing searches personal data, or is filtered or sorted by it."""
     is_by_tag = any(map(names_somebody, wanted.tag))
-    return wanted.q is not None or wanted.sort_name in PERSONAL or is_by_tag
+    return wanted.q is not None or wanted.sort_name in _HIDDEN or is_by_tag
 
 
 def hide_event(event: Event) -> Event:
