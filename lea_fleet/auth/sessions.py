@@ -11,6 +11,8 @@ page could read the answer. A link to this site, which opens a page of its own, 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from flask import request
 
 from ..app.state import FleetUser, current_state
@@ -48,12 +50,12 @@ def signed_in_operator() -> Principal | None:
     return operator_of("admin", None if vouched is True else _stored(vouched))
 
 
-def is_operator_signed_in() -> bool:
-    """Tell whether a signed-in operator reads this page."""
+def who_is_signed_in() -> Literal["operator", "other", "nobody"]:
+    """Return who reads this page: an operator, another user of the host, or nobody."""
     try:
-        return signed_in_operator() is not None
+        return "nobody" if signed_in_operator() is None else "operator"
     except InsufficientScope:
-        return False
+        return "other"
 
 
 def _stored(name: str) -> str:

@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule
 
 from ..app.settings import ConfigurationError
 from ..app.state import current_state
-from ..auth.sessions import is_operator_signed_in
+from ..auth.sessions import who_is_signed_in
 from .assets import MIMETYPES, assets, current_version, document
 
 #: No inline code, no other origin, no framing, and no text interpreted as markup.
@@ -124,13 +124,15 @@ def _add_routes(state: BlueprintSetupState) -> None:
 
 
 def page(name: str) -> Response:
-    """Return the page, with the API's path and whether an operator is signed in."""
+    """Return the page, with what its scripts must know before they ask the API."""
     state = current_state()
     root = request.root_path.rstrip("/")
     html = document(
         api=quote(root + state.url_prefix),
         assets=quote(f"{root}{state.settings.page}/assets/{current_version()}"),
-        signed_in="yes" if is_operator_signed_in() else "no",
+        signed_in=who_is_signed_in(),
+        host=quote(f"{root}/"),
+        stale_after=str(state.settings.stale_after or ""),
     )
     return _send(html, "text/html", "private, no-cache")
 

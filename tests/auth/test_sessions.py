@@ -349,7 +349,7 @@ def test_a_token_counts_whoever_is_signed_in_without_the_role(roles):
 
 
 def test_the_hosts_views_and_the_page_tell_them_apart_too(roles):
-    for user, status, signed_in in [("zoe", 200, "yes"), ("clerk", 403, "no")]:
+    for user, status, signed_in in [("zoe", 200, "operator"), ("clerk", 403, "other")]:
         client = browser_of(roles, user).client
         assert client.get("/robots").status_code == status
         page = client.get("/fleet")

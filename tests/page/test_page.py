@@ -76,7 +76,7 @@ def make_host(engine):
 def test_anybody_gets_the_page_and_all_that_it_loads(client, engine):
     page = page_of(client)
 
-    assert (page.api, page.signed_in) == (PREFIX, "no")
+    assert (page.api, page.signed_in) == (PREFIX, "nobody")
     assert len(page.links) > 4
     for link in page.links:
         assert client.get(link).status_code == 200
@@ -272,15 +272,15 @@ def test_it_does_not_ask_for_a_token_where_the_host_knows_the_operator(make_host
     LeaFleet(app).operator_loader(lambda: session.get("user"))
     client = app.test_client()
 
-    assert page_of(client).signed_in == "no"
+    assert page_of(client).signed_in == "nobody"
     with client.session_transaction() as cookie:
         cookie["user"] = "zoe"
-    assert page_of(client).signed_in == "yes"
+    assert page_of(client).signed_in == "operator"
     assert "zoe" not in client.get("/fleet").text
 
 
 def test_the_page_knows_every_presence():
-    """By name, by color, as a filter and, but for uninstalled, in the bar."""
+    """By name, by color, as a filter and, but for uninstalled, in the strip."""
     read = {file.name: file.read_text("utf-8") for file in STATIC.iterdir()}
     for name in PRESENCES:
         for language in ("en.js", "fr.js"):
@@ -289,6 +289,7 @@ def test_the_page_knows_every_presence():
         assert f".dot.{name} {{" in read["base.css"]
         assert f'"{name}"' in read["filters.js"]
     for name in ACTIVE_PRESENCES:
-        assert f'"{name}"' in read["overview.js"]
-        assert f".stack .{name} {{" in read["parts.css"]
-        assert f"{{{name}}}" in read["en.js"] and f"{{{name}}}" in read["fr.js"]
+        assert f'"{name}"' in read["strip.js"]
+        assert (
+            f'"strip.{name}":' in read["en.js"] and f'"strip.{name}":' in read["fr.js"]
+        )

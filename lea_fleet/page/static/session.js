@@ -2,7 +2,12 @@
 
 const KEPT = "lea_fleet_token";
 
-let throughHost = document.documentElement.dataset.signedIn === "yes";
+const { signedIn, host } = document.documentElement.dataset;
+
+// The address of the host's own pages.
+export const HOST = host;
+
+let throughHost = signedIn === "operator";
 
 export function token() {
   return sessionStorage.getItem(KEPT);
@@ -10,6 +15,15 @@ export function token() {
 
 export function isSignedIn() {
   return token() !== null || throughHost;
+}
+
+// Whether a user is signed in to the host who is not an operator of the fleet.
+export function isStranger() {
+  return signedIn === "other";
+}
+
+export function isThroughHost() {
+  return throughHost && token() === null;
 }
 
 export function signIn(text) {

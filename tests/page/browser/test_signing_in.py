@@ -7,8 +7,8 @@ import re
 import pytest
 from flask import Flask, redirect, session
 
-from lea_fleet import LeaFleet
-from tests.page.browser.chromium import expect
+from lea_fleet import FleetUser, LeaFleet
+from tests.page.browser.chromium import expect, faults
 from tests.support.api import OPERATOR_TOKEN
 
 
@@ -54,7 +54,7 @@ def test_a_wrong_token_is_told_what_to_do(fleet, tab):
     expect(page.get_by_label("Operator token")).to_be_focused()
     visit.expect_refusals()
     fill_in(page, OPERATOR_TOKEN)
-    expect(page.get_by_text("No machines are enrolled yet")).to_be_visible()
+    expect(page.get_by_text("Your first machine in three steps")).to_be_visible()
 
 
 def test_a_machines_token_is_told_that_it_is_one(fleet, tab):
@@ -88,7 +88,11 @@ def host(serve, database):
         LEA_FLEET_PAGE="/ops/park",
     )
     fleet = LeaFleet(app, url_prefix="/rpa/agents")
-    fleet.operator_loader(lambda: session.get("user"))
+
+    @fleet.operator_loader
+    def signed_in():
+        user = session.get("user")
+        return FleetUser(user, None) if user == "clerk" else user
 
     @app.get("/login/<user>")
     def login(user):
@@ -108,10 +112,10 @@ def test_who_is_signed_in_to_the_host_needs_no_token(host, tab):
     page.goto(host.url.replace("/ops/park", "/login/zoe"))
 
     page.get_by_role("link", name="PC-1").click()
-    page.get_by_role("button", name="Uninstall", exact=True).click()
-    page.get_by_role("button", name="Uninstall PC-1").click()
+    page.get_by_role("button", name="Remove from the fleet").click()
+    page.get_by_role("button", name="Remove PC-1").click()
 
-    expect(page.get_by_text("PC-1 has been uninstalled.")).to_be_visible()
+    expect(page.get_by_text("PC-1 has been removed from the fleet.")).to_be_visible()
     expect(page.get_by_text(re.compile("by zoe from 127"))).to_be_visible()
     assert all("authorization" not in request.headers for request in sent)
     writes = [request for request in sent if request.method == "POST"]
@@ -122,10 +126,37 @@ def test_a_session_that_ends_is_told_what_to_do(host, tab):
     visit = tab(host)
     page = visit.page
     page.goto(host.url.replace("/ops/park", "/login/zoe"))
-    expect(page.get_by_text("No machines are enrolled yet")).to_be_visible()
+    expect(page.get_by_text("Your first machine in three steps")).to_be_visible()
     visit.context.clear_cookies()
 
     page.get_by_role("button", name="Refresh").click()
 
     expect(page.get_by_role("alert")).to_contain_text("no longer signed in")
     visit.expect_refusals()
+
+
+def test_a_user_of_the_host_who_is_no_operator_is_told_so(host, tab):
+    page = tab(host).open()
+    expect(page.get_by_label("Operator token")).to_be_focused()
+
+    page.goto(host.url.replace("/ops/park", "/login/clerk"))
+
+    heading = page.get_by_role("heading", name="You are not an operator of the fleet")
+    expect(heading).to_be_visible()
+    expect(page.get_by_label("Operator token")).to_be_hidden()
+    back = page.get_by_role("link", name="Back to the application")
+    expect(back).to_have_attribute("href", "/")
+    assert faults(page) == []
+    page.get_by_role("button", name="Use an operator token").click()
+    page.get_by_label("Operator token").fill(OPERATOR_TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your first machine in three steps")).to_be_visible()
+
+
+def test_who_is_signed_in_to_the_host_finds_the_way_back(host, tab):
+    page = tab(host).page
+    page.goto(host.url.replace("/ops/park", "/login/zoe"))
+
+    expect(page.get_by_text("Signed in as zoe")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to the application")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
