@@ -22,8 +22,10 @@ def addressed(serve, database):
     return serve(create_app({**settings, "LEA_FLEET_PUBLIC_URL": ADDRESS}))
 
 
-def made(page):
+def made(page, label="Paris"):
     """Create a token; return the dialog that shows it."""
+    page.get_by_role("button", name="Create a token").click()
+    page.get_by_label("Label").fill(label)
     page.get_by_role("button", name="Create token").click()
     return page.get_by_role("dialog", name="New enrollment token")
 
@@ -42,9 +44,10 @@ def test_a_token_is_made_and_enrolls_and_is_revoked(fleet, sign_in):
     page = sign_in(fleet)
     page.get_by_role("link", name="Create an enrollment token").click()
     expect(page.get_by_text("There are no enrollment tokens yet")).to_be_visible()
-    page.get_by_label("Description").fill("Paris <b>")
+    page.get_by_role("button", name="Create a token").click()
+    page.get_by_label("Label").fill("Paris <b>")
     page.get_by_label("Valid for").select_option("30d")
-    page.get_by_label("Maximum uses").fill("2")
+    page.get_by_label("Maximum number of machines").fill("2")
     page.get_by_role("button", name="Create token").click()
     token = page.get_by_label("Token", exact=True).input_value()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -66,7 +69,11 @@ def test_a_token_is_made_and_enrolls_and_is_revoked(fleet, sign_in):
     expect(page.get_by_role("dialog")).to_contain_text("Revoke token 1, Paris <b>?")
     page.get_by_role("button", name="Revoke token 1", exact=True).click()
 
+    expect(row).to_have_count(0)
+    expect(page.get_by_text("No token is valid at the moment.")).to_be_visible()
+    page.get_by_label("Also those that are no longer valid").check()
     expect(row).to_contain_text("Revoked")
+    expect(row.get_by_role("button")).to_have_count(0)
     refused = installer.post("/enroll", {"machine_id": "PC-2"})
     assert refused.json["code"] == "token_revoked"
     page.get_by_role("link", name="Machines").click()
@@ -75,7 +82,12 @@ def test_a_token_is_made_and_enrolls_and_is_revoked(fleet, sign_in):
 
 def test_a_number_that_cannot_be_is_refused_where_it_stands(fleet, sign_in):
     page = sign_in(fleet, "?view=tokens")
-    uses = page.get_by_label("Maximum uses")
+    page.get_by_role("button", name="Create a token").click()
+    page.get_by_role("button", name="Create token").click()
+    expect(page.get_by_text("Enter a label")).to_be_visible()
+    expect(page.get_by_label("Label")).to_be_focused()
+    page.get_by_label("Label").fill("Paris")
+    uses = page.get_by_label("Maximum number of machines")
     for wrong in ("0", "-1", "many", "1.5", "1000001", ""):
         uses.fill(wrong)
         page.get_by_role("button", name="Create token").click()
@@ -88,6 +100,35 @@ def test_a_number_that_cannot_be_is_refused_where_it_stands(fleet, sign_in):
     expect(page.get_by_role("dialog", name="New enrollment token")).to_be_visible()
     (made,) = fleet.operator.get("/enrollment-tokens").json["enrollment_tokens"]
     assert made["max_uses"] == 1000
+
+
+def test_a_token_without_end_is_asked_about_once_more(fleet, sign_in):
+    page = sign_in(fleet, "?view=tokens")
+    page.get_by_role("button", name="Create a token").click()
+    page.get_by_label("Label").fill("For ever")
+    page.get_by_label("Valid for").select_option("never")
+    page.get_by_role("button", name="Create token").click()
+    question = page.get_by_role("dialog", name="Create a token that never expires?")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    assert fleet.operator.get("/enrollment-tokens").json == {"enrollment_tokens": []}
+
+    question.get_by_role("button", name="Create it without expiry").click()
+
+    expect(page.get_by_role("dialog", name="New enrollment token")).to_be_visible()
+    (made,) = fleet.operator.get("/enrollment-tokens").json["enrollment_tokens"]
+    assert made["expires_at"] is None
+
+
+def test_a_token_leads_to_the_machines_that_it_has_enrolled(fleet, sign_in):
+    fleet.operator.enroll("PC-0")
+    fleet.operator.installer(label="Paris", max_uses=10).enroll("PC-1")
+    page = sign_in(fleet, "?view=tokens")
+
+    page.get_by_role("link", name="1 of 10").click()
+
+    expect(page.locator("a.machine")).to_have_count(1)
+    expect(page.get_by_role("link", name="PC-1", exact=True)).to_be_visible()
+    expect(page.locator(".chip")).to_have_text("Enrolled with token 1")
 
 
 # What it is for
@@ -182,7 +223,7 @@ def test_a_viewer_is_offered_neither(addressed, tab):
     page = tab(addressed).open("?view=tokens", token=token)
 
     expect(page.get_by_role("cell", name="Paris")).to_be_visible()
-    expect(page.get_by_role("button", name="Create token")).to_be_hidden()
+    expect(page.get_by_role("button", name="Create a token")).to_be_hidden()
     for word in ("ZIP", "sudo", ADDRESS):
         assert word not in page.content()
 
@@ -196,9 +237,11 @@ def test_both_dialogs_look_right_and_axe_finds_no_fault(
     options = {"color_scheme": scheme, "locale": locale}
     options["viewport"] = {"width": width, "height": 800}
     page = sign_in(fleet, "?view=tokens", **options)
-    page.locator("form.new-token button").click()
+    page.locator("[data-key=create]").click()
+    page.locator("#label").fill("Paris")
+    page.locator("dialog .primary").click()
     dialog = page.get_by_role("dialog")
-    confirm = dialog.locator("form button")
+    confirm = dialog.locator(".setup form button")
     expect(confirm).to_be_visible()
     assert faults(page) == [] and overflow(page) <= 0
     shoot(page, f"setup-question-{locale}-{scheme}-{width}")
