@@ -3,7 +3,7 @@
 
 import { fitsPath, machinePath, post, remove } from "./api.js";
 import { confirm, showSecret } from "./dialogs.js";
-import { button, field, foreign } from "./dom.js";
+import { button, el, field, foreign } from "./dom.js";
 import { muteDays, reasonField, reasonInput } from "./fields.js";
 import { dateTime } from "./format.js";
 import { phrase, t } from "./i18n.js";
@@ -11,16 +11,19 @@ import { mayChange } from "./who.js";
 
 const DANGEROUS = ["cut_off", "uninstall", "block"];
 
-// The buttons for a machine. `released` says whether it may be re-enrolled, `states` what
+// The buttons for a machine, each with what it does and does not do. `released` says whether it may be re-enrolled, `states` what
 // was decided about it; `done` is called with a message after an action.
 export function actionButtons(agent, states, released, done) {
   const { machine_id: machine } = agent;
-  return offered(agent, states, released).map(([name, act]) =>
-    button(t(name), async () => {
+  return offered(agent, states, released).map(([name, act]) => {
+    const line = `${name}-line`;
+    const how = { class: DANGEROUS.includes(name) ? "danger-quiet" : "", "aria-describedby": line, data: { key: name } };
+    const run = async () => {
       const said = await act(machine);
       if (said) done(said);
-    }, { class: DANGEROUS.includes(name) ? "danger-quiet" : "", data: { key: name } }),
-  );
+    };
+    return el("li", {}, button(t(name), run, how), el("p", { class: "under", id: line }, t(`${name}.line`)));
+  });
 }
 
 function offered({ machine_id: machine, status }, states, released) {

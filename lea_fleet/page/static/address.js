@@ -4,7 +4,29 @@
 import { filtersOf } from "./saved.js";
 
 // The filters of the list and its order: if one changes, the first page is shown.
-export const LISTING = ["presence", "q", "tag", "version", "silent_for", "sort"];
+export const LISTING = [
+  "machine_id",
+  "status",
+  "presence",
+  "q",
+  "tag",
+  "version",
+  "silent_for",
+  "blocked",
+  "muted",
+  "retiring",
+  "ignores_retire",
+  "released",
+  "duplicate",
+  "suspected_clone",
+  "outdated",
+  "without_version",
+  "enrollment_token",
+  "sort",
+];
+
+// All of them without a value.
+export const NOTHING = Object.fromEntries(LISTING.map((name) => [name, ""]));
 
 // The filters of the history, likewise.
 export const HISTORY = ["event", "actor", "since"];
@@ -27,18 +49,10 @@ export function state() {
   return isPlain(all) ? { ...all, ...ofView(all.saved) } : all;
 }
 
-// The filters of a saved view for which the page has controls, and the order; undefined
-// if it cannot be used.
+// The filters of a saved view and the order; undefined if it cannot be used.
 export function ofView(id) {
   const parameters = filtersOf(id);
   return parameters && read(parameters, LISTING);
-}
-
-// The other filters of the saved view in the address, each with its values.
-export function others() {
-  const parameters = filtersOf(state().saved) ?? new URLSearchParams();
-  const names = [...new Set(parameters.keys())].filter((name) => !LISTING.includes(name));
-  return Object.fromEntries(names.map((name) => [name, parameters.getAll(name)]));
 }
 
 // Return the URL of the current state with `changes`.
@@ -78,12 +92,15 @@ export function kept() {
 
 // The attributes of a link that goes there without reloading the page.
 export function leadsTo(changes) {
-  const click = (event) => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+  const open = (event) => {
+    const isElsewhere = event.metaKey || event.ctrlKey || event.shiftKey || event.button === 1;
+    if (event.altKey || event.button > 1) return;
     event.preventDefault();
-    go(changes);
+    // A tab that this one opens has its sign-in; one that the browser opens has not.
+    if (isElsewhere) window.open(link(changes));
+    else go(changes);
   };
-  return { href: link(changes), on: { click } };
+  return { href: link(changes), on: { click: open, auxclick: open } };
 }
 
 // Leave out what the saved view says. Where all its filters are cleared, it is not meant.
@@ -91,7 +108,7 @@ function shortened(next) {
   const said = ofView(next.saved);
   if (said === undefined) return next;
   if (LISTING.every((name) => next[name] === said[name])) {
-    return { ...next, ...Object.fromEntries(LISTING.map((name) => [name, ""])) };
+    return { ...next, ...NOTHING };
   }
   return isPlain(next) ? { ...next, saved: "" } : next;
 }

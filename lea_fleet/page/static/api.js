@@ -22,6 +22,13 @@ export class Failure extends Error {
   }
 }
 
+let changed = 0;
+
+// How often this page has changed something on the server.
+export function changes() {
+  return changed;
+}
+
 export const get = (path, options) => json("GET", path, options);
 export const post = (path, body = {}) => json("POST", path, { body });
 export const put = (path, body) => json("PUT", path, { body });
@@ -92,7 +99,10 @@ async function send(method, path, { query = {}, body, signal } = {}) {
     throw new Failure("away");
   }
   readClock(response.headers.get("Date"));
-  if (response.ok && !isPage(response)) return response;
+  if (response.ok && !isPage(response)) {
+    if (method !== "GET") changed += 1;
+    return response;
+  }
   throw await failure(response);
 }
 

@@ -7,7 +7,7 @@ import { t } from "./i18n.js";
 const HEIGHT = 208; // pixels, as all that follows
 const TOP = 12;
 const BOTTOM = 24; // for the days
-const LEFT = 36; // for the numbers
+const DIGIT = 7.5; // the width of one
 const GAP = 0.3; // of a column
 const WEEK = 7;
 
@@ -86,7 +86,8 @@ function draw(days, width) {
   const up = nice(Math.max(...days.map((each) => each.enrollments))) || (down ? 0 : 2);
   const unit = (HEIGHT - TOP - BOTTOM) / (up + down);
   const zero = TOP + up * unit;
-  const step = (width - LEFT) / days.length;
+  const left = 12 + DIGIT * Math.max(number(up).length, number(down).length); // for the numbers
+  const step = (width - left) / days.length;
   const sum = (name) => days.reduce((total, each) => total + each[name], 0);
   const drawing = svg("svg", {
     width,
@@ -101,16 +102,16 @@ function draw(days, width) {
   for (const [value, y] of marks(up, down, zero, unit)) {
     const shape = value === 0 ? "zero" : "grid";
     drawing.append(
-      svg("line", { class: shape, x1: LEFT, x2: width, y1: y, y2: y }),
-      svg("text", { class: "number", x: LEFT - 8, y: y + 4 }, number(value)),
+      svg("line", { class: shape, x1: left, x2: width, y1: y, y2: y }),
+      svg("text", { class: "number", x: left - 8, y: y + 4 }, number(value)),
     );
   }
   days.forEach((each, index) => {
-    drawing.append(column(each, LEFT + index * step, step, zero, unit));
+    drawing.append(column(each, left + index * step, step, zero, unit));
     if ((days.length - 1 - index) % WEEK === 0) {
       // The last label, today, is aligned with the right edge.
       const last = index === days.length - 1;
-      const x = last ? width : LEFT + (index + 0.5) * step;
+      const x = last ? width : left + (index + 0.5) * step;
       const at = { class: last ? "day last" : "day", x, y: HEIGHT - 4 };
       drawing.append(svg("text", at, day(each.date)));
     }
@@ -144,13 +145,8 @@ function marks(up, down, zero, unit) {
   return found;
 }
 
-// Round up to 2, 4, 10, 20, 40, 100 …, which can be halved; 0 stays 0.
+// Round up to a number of two digits and zeros that can be halved; 0 stays 0.
 function nice(most) {
-  if (most === 0) return 0;
-  let size = 1;
-  for (;;) {
-    for (const factor of [2, 4, 6]) if (most <= factor * size) return factor * size;
-    size *= 10;
-    if (most <= size) return size;
-  }
+  const unit = 2 * 10 ** Math.max(0, Math.floor(Math.log10(most || 1)) - 1);
+  return Math.ceil(most / unit) * unit;
 }

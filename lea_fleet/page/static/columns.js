@@ -9,6 +9,7 @@ const COLUMNS = [
   "machine_id",
   "user_name",
   "user_email",
+  "user_id",
   "hostname",
   "os_info",
   "version",
@@ -29,6 +30,11 @@ export function columns() {
   return named ? valid(named.split(",")) : otherwise();
 }
 
+// Whether nobody has chosen other columns than those that there are at first.
+export function areUsual() {
+  return areSame(columns(), USUAL);
+}
+
 // Whether other columns are shown than those of the saved view in the address.
 export function areChanged() {
   return !areSame(columns(), otherwise());
@@ -38,13 +44,7 @@ export function areChanged() {
 export class ColumnChooser {
   constructor() {
     this.boxes = [];
-    this.choice = el("fieldset");
-    this.element = el(
-      "details",
-      { class: "columns", on: { toggle: () => this.#onToggle() } },
-      el("summary", {}, t("columns")),
-      this.choice,
-    );
+    this.element = el("fieldset", { class: "columns" });
   }
 
   showState() {
@@ -52,14 +52,14 @@ export class ColumnChooser {
     for (const box of this.boxes) box.checked = shown.includes(box.value);
   }
 
-  // The boxes are there while they are seen: their labels are also those of filters.
-  #onToggle() {
-    const offered = this.element.open ? COLUMNS.slice(1) : [];
+  // Make the boxes, or remove them.
+  offer(isSeen) {
+    const offered = isSeen ? COLUMNS.slice(1) : [];
     this.boxes = offered.map((name) =>
       el("input", { type: "checkbox", value: name, on: { change: () => this.#onChange() } }),
     );
-    this.choice.replaceChildren(
-      el("legend", { class: "unseen" }, t("columns.shown")),
+    this.element.replaceChildren(
+      el("legend", {}, t("columns")),
       ...this.boxes.map((box) => el("label", { class: "check" }, box, t(`column.${box.value}`))),
     );
     this.showState();

@@ -26,7 +26,7 @@ export default {
   "event.token_rotated": "New token issued",
   "event.token_revoked": "Token revoked",
   "event.token_reused": "Replaced token used again",
-  "event.identity_changed": "Hostname or user changed",
+  "event.identity_changed": "Details changed",
   "event.suspected_clone": "Suspected clone",
   "event.not_recorded": "Further events not recorded",
   "event.erased": "Personal data erased",

@@ -1,6 +1,7 @@
 // Form fields of what is done with one machine, and with many.
 
 import { el, field, select } from "./dom.js";
+import { durationOf } from "./format.js";
 import { t, texts } from "./i18n.js";
 
 const LONGEST_REASON = 500;
@@ -22,7 +23,7 @@ export function reasonField(input) {
 
 // For how many days to mute.
 export function muteDays() {
-  return select("days", MUTES.map((n) => [n, t("list.silent.days", { n })]), 14);
+  return select("days", MUTES.map((n) => [n, durationOf(`${n}d`)]), 14);
 }
 
 export function noteArea(attributes, text = "") {

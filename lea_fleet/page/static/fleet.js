@@ -5,11 +5,11 @@ import { Failure } from "./api.js";
 import { button, el, visible } from "./dom.js";
 import { tick } from "./format.js";
 import { Freshness } from "./freshness.js";
-import { need, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { languageSwitch } from "./languages.js";
-import { MachinePanel } from "./machine.js";
 import { MachinesView } from "./machines.js";
-import { token } from "./session.js";
+import { loadPanel, loadView, OTHERS } from "./on_demand.js";
+import { HOST, isThroughHost, token } from "./session.js";
 import * as who from "./who.js";
 
 const EVERY = 30_000; // milliseconds
@@ -17,28 +17,24 @@ const EVERY = 30_000; // milliseconds
 // Failures that require signing in again.
 const IDENTITY = ["token", "session", "scope"];
 
-// The views that are loaded when they are first opened.
-const LOADED = {
-  attention: async (refresh) => new (await import("./attention.js")).AttentionView(refresh),
-  history: async () => new (await import("./history.js")).HistoryView(),
-  tokens: async () => new (await import("./tokens.js")).TokensView(),
-  operators: async () => new (await import("./operators.js")).OperatorsView(),
-};
-
 // Show the fleet. `start` rebuilds the page, `leave` goes to the sign-in. Returns a
 // function that stops the refresh.
 export function showFleet(start, leave) {
   const freshness = new Freshness(() => refresh());
   const views = { machines: new MachinesView(() => refresh()) };
-  const panel = new MachinePanel(() => refresh());
+  const status = el("section", { class: "status-line", "aria-label": t("status") });
   const main = el("main", { id: "content", tabindex: "-1" });
   const nav = el("nav", { "aria-label": t("nav") });
+  const toList = el("a", { class: "skip", href: "#list" }, t("skip.list"));
   const person = el("span", { class: "person" });
   let asked = new AbortController();
-  let shown = null;
+  let panel = null;
+  let shown = null; // the name of the view
+  let isShown = false; // whether all is shown that the address says
 
   document.body.replaceChildren(
     el("a", { class: "skip", href: "#content" }, t("skip")),
+    toList,
     el(
       "header",
       { class: "bar" },
@@ -49,30 +45,36 @@ export function showFleet(start, leave) {
         el("span", {}, t("title")),
       ),
       nav,
-      freshness.element,
       person,
       languageSwitch(start),
+      isThroughHost() && el("a", { class: "button quiet", href: HOST }, t("host.back")),
       token() !== null && button(t("sign_out"), () => leave(), { class: "quiet" }),
     ),
-    freshness.banner,
+    status,
     main,
-    panel.element,
   );
 
   function offered() {
-    const others = Object.keys(LOADED).filter((each) => each !== "operators" || who.mayMakeOperators());
+    const others = OTHERS.filter((each) => each !== "operators" || who.mayMakeOperators());
     return ["machines", ...others];
   }
 
-  // Show what the address says; its view is loaded before, if that has not been done.
+  // Show what the address says; what that needs is loaded before.
   async function showState() {
-    const { view } = state();
+    const { view, machine } = state();
     const name = offered().includes(view) ? view : "machines";
-    if (!(name in views)) {
-      await need("others");
-      views[name] = await LOADED[name](() => refresh());
-    }
-    if (state().view === view) show(name);
+    if (!(name in views)) views[name] = await loadView(name, () => refresh());
+    if (machine && panel === null) await openPanel();
+    if (state().view !== view) return;
+    show(name);
+    isShown = true;
+  }
+
+  async function openPanel() {
+    const made = await loadPanel(() => refresh(), (machine) => views[shown].beside?.(machine) ?? []);
+    if (panel !== null) return;
+    panel = made;
+    document.body.append(panel.element);
   }
 
   function show(name) {
@@ -80,6 +82,8 @@ export function showFleet(start, leave) {
     person.textContent = who.name() === null ? "" : t("signed_in", { name: visible(who.name()) });
     if (name !== shown) main.replaceChildren(views[name].element);
     shown = name;
+    placeStatus();
+    toList.hidden = name !== "machines";
     nav.replaceChildren(
       ...offered().map((each) =>
         el(
@@ -89,10 +93,15 @@ export function showFleet(start, leave) {
         ),
       ),
     );
-    panel.show(machine);
+    panel?.show(machine);
     const title = name === "machines" ? t("title") : t(`title.${name}`);
     document.title = machine ? t("title.machine", { machine: visible(machine) }) : title;
     views[name].showState();
+  }
+
+  function placeStatus() {
+    const place = views[shown].status ?? status;
+    if (freshness.element.parentElement !== place) place.append(freshness.element);
   }
 
   // Request all data shown from the server again.
@@ -102,27 +111,26 @@ export function showFleet(start, leave) {
     const { signal } = asked;
     freshness.asking();
     try {
+      if (!isShown) await showState();
       if (!who.isKnown()) {
         await who.learn(signal);
         await showState();
       }
-      await Promise.all([views[shown].refresh(signal), panel.refresh(signal)]);
-      if (!signal.aborted) freshness.answered();
+      await Promise.all([views[shown].refresh(signal), panel?.refresh(signal)]);
+      if (signal.aborted) return;
+      freshness.answered();
+      placeStatus();
     } catch (failure) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
       if (IDENTITY.includes(failure.kind)) return leave(failure);
       freshness.failed(failure);
-      panel.failed(failure);
+      panel?.failed(failure);
     }
   }
 
-  const onChange = async () => {
-    try {
-      await showState();
-    } catch {
-      return freshness.failed(new Failure("away")); // the view could not be loaded
-    }
+  const onChange = () => {
+    isShown = false;
     refresh();
   };
   const onVisible = () => {

@@ -51,10 +51,10 @@ export function day(iso, style = { day: "numeric", month: "short" }) {
 }
 
 // The age of a timestamp, such as "5 minutes ago".
-export function ago(iso) {
+export function ago(iso, style = "long") {
   const seconds = (Date.parse(iso) - serverTime()) / 1000;
   if (!Number.isFinite(seconds)) return String(iso);
-  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
+  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style });
   for (const [unit, length, least] of UNITS) {
     if (Math.abs(seconds) >= length * least) {
       return relative.format(Math.trunc(seconds / length), unit);
@@ -78,6 +78,22 @@ export function tick() {
     const text = ago(shown.dataset.ago);
     if (shown.textContent !== text) shown.textContent = text;
   }
+}
+
+// A duration of the API, such as 14d.
+export function durationOf(text) {
+  const name = { s: "second", m: "minute", h: "hour", d: "day" }[text.at(-1)];
+  return inUnit(Number.parseInt(text, 10), name, "long");
+}
+
+// Seconds, in days or hours, as short as possible.
+export function shortDuration(seconds) {
+  const days = seconds / 86400;
+  return Number.isInteger(days) ? inUnit(days, "day", "short") : inUnit(Math.round(days * 24), "hour", "short");
+}
+
+function inUnit(value, unit, unitDisplay) {
+  return value.toLocaleString(locale(), { style: "unit", unit, unitDisplay });
 }
 
 function dated(iso, style) {

@@ -26,7 +26,7 @@ export default {
   "event.token_rotated": "Nouveau jeton créé",
   "event.token_revoked": "Jeton révoqué",
   "event.token_reused": "Jeton remplacé réutilisé",
-  "event.identity_changed": "Nom d’hôte ou utilisateur modifié",
+  "event.identity_changed": "Informations modifiées",
   "event.suspected_clone": "Clone présumé",
   "event.not_recorded": "Événements suivants non enregistrés",
   "event.erased": "Données personnelles effacées",

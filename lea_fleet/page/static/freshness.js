@@ -13,13 +13,19 @@ export class Freshness {
     this.refresh = refresh;
     this.at = null;
     this.said = el("span", {});
+    this.short = el("span", { class: "short", "aria-hidden": "true" });
     this.button = button("", refresh, {
       class: "icon refresh",
       "aria-label": t("refresh"),
       title: t("refresh"),
     });
-    this.element = el("div", { class: "freshness" }, this.said, this.button);
     this.banner = el("div", { class: "banner", role: "alert" });
+    this.element = el(
+      "div",
+      { class: "freshness" },
+      el("div", { class: "age" }, this.said, this.short, this.button),
+      this.banner,
+    );
   }
 
   asking() {
@@ -33,8 +39,7 @@ export class Freshness {
     this.#done();
   }
 
-  // The old data stays visible, with its age, which is red: whoever has scrolled down does
-  // not see the banner.
+  // The old data stays visible, with its age, which is red.
   failed(failure) {
     this.element.classList.add("failed");
     const notice = explain(failure);
@@ -54,6 +59,7 @@ export class Freshness {
 
   tick() {
     this.said.textContent = this.at === null ? t("loading") : t("updated", { when: this.#when() });
+    this.short.textContent = this.at === null ? "" : this.#when("narrow");
     const old = this.banner.querySelector(".old");
     if (old) old.textContent = this.#old();
   }
@@ -67,8 +73,8 @@ export class Freshness {
     return t("failure.old", { when: this.#when() });
   }
 
-  #when() {
+  #when(style) {
     const age = serverTime() - this.at;
-    return age < NOW ? t("updated.now") : ago(new Date(this.at).toISOString());
+    return age < NOW ? t("updated.now") : ago(new Date(this.at).toISOString(), style);
   }
 }

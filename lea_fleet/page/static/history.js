@@ -4,6 +4,7 @@ import { go, goSoon, HISTORY, kept, leadsTo, state } from "./address.js";
 import { get } from "./api.js";
 import { csvButton } from "./csv.js";
 import { button, el, field, foreign, replaceKeepingFocus, select } from "./dom.js";
+import { durationOf } from "./format.js";
 import { t, texts } from "./i18n.js";
 import { eventItem } from "./timeline.js";
 import { seesPersonal } from "./who.js";
@@ -127,9 +128,5 @@ function events() {
 }
 
 function periods() {
-  const label = (period) => {
-    const unit = period.endsWith("h") ? "hours" : "days";
-    return t(`history.since.${unit}`, { n: parseInt(period, 10) });
-  };
-  return [["", t("list.silent.any")], ...PERIODS.map((each) => [each, label(each)])];
+  return [["", t("history.since.any")], ...PERIODS.map((each) => [each, durationOf(each)])];
 }

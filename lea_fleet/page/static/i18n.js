@@ -4,9 +4,8 @@ const KEPT = "lea_fleet_language";
 
 export const LANGUAGES = { en: "English", fr: "Français" };
 
-// The files of a language that are loaded: the texts of the page and of the actions on
-// machines, and the words for events, alerts and refusals.
-const parts = new Set(["", "_actions", "_events", "_views"]);
+// The files of a language that are loaded: the texts of the first screen.
+const parts = new Set(["", "_views"]);
 
 let chosen = kept() ?? preferred();
 let catalogue = await load(chosen);
@@ -27,16 +26,18 @@ export async function speak(code) {
   localStorage.setItem(KEPT, code);
 }
 
-// Load the texts of one more file, for what is not on the first screen.
-export async function need(part) {
-  if (parts.has(`_${part}`)) return;
-  parts.add(`_${part}`);
-  catalogue = await load(chosen);
+// Load the texts of more files, for what is not on the first screen.
+export async function need(...more) {
+  const lacking = more.map((part) => `_${part}`).filter((part) => !parts.has(part));
+  if (lacking.length === 0) return;
+  const texts = await load(chosen, lacking);
+  for (const part of lacking) parts.add(part);
+  catalogue = { ...catalogue, ...texts };
 }
 
 // Only one language is loaded.
-async function load(code) {
-  const files = await Promise.all([...parts].map((part) => import(`./${code}${part}.js`)));
+async function load(code, wanted = parts) {
+  const files = await Promise.all([...wanted].map((part) => import(`./${code}${part}.js`)));
   return Object.assign({}, ...files.map((file) => file.default));
 }
 

@@ -1,19 +1,19 @@
 // A page of the list. The server filters, sorts and counts.
 
 import { go, kept, leadsTo, state } from "./address.js";
-import { columns } from "./columns.js";
+import { areUsual, columns } from "./columns.js";
 import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
 import { timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
-import { tagLinks } from "./written.js";
 import { Selection } from "./selection.js";
+import { tagLinks } from "./tags.js";
 import { clear, LIMIT, maySortBy, query } from "./wanted.js";
 import { mayChange } from "./who.js";
 
-const UNSORTED = ["os_info", "presence", "uninstalled_at", "uninstall_reason", "tags", "note"];
+const UNSORTED = ["tags", "note"];
 const MANY = 6; // columns, above which all are of the same width
-const DATES = ["last_seen_at", "enrolled_at"];
+const DATES = ["last_seen_at", "enrolled_at", "uninstalled_at"];
 
 export class MachineList {
   // `act` is called with the name of an action and with the machines that are selected.
@@ -33,7 +33,6 @@ export class MachineList {
     this.element = el(
       "div",
       { class: "listing" },
-      this.selection.element,
       this.table,
       this.nothing,
       this.pages,
@@ -49,8 +48,8 @@ export class MachineList {
     this.element.classList.toggle("old", this.answered !== asked);
   }
 
-  // Show a page of a listing; `everyone` is the number of all machines.
-  show(listing, everyone) {
+  // Show a page of a listing.
+  show(listing) {
     const agents = [...listing.active, ...listing.uninstalled];
     this.answered = JSON.stringify(query());
     this.element.classList.remove("old");
@@ -58,7 +57,7 @@ export class MachineList {
     this.agents = agents;
     this.selection.show(agents, listing.totals.total);
     this.#fill();
-    this.nothing.replaceChildren(...(agents.length ? [] : nothing(everyone)));
+    this.nothing.replaceChildren(...(agents.length ? [] : nothing()));
     replaceKeepingFocus(this.pages, paging(listing));
   }
 
@@ -74,6 +73,7 @@ export class MachineList {
     this.table.classList.toggle("selectable", mayChange());
     const shown = columns();
     this.table.classList.toggle("many", shown.length > MANY);
+    this.table.classList.toggle("usual", areUsual());
     replaceKeepingFocus(this.heads, box, shown.map(head));
   }
 }
@@ -109,10 +109,14 @@ function row(agent, box) {
   const classes = (name) => (name === "version" && !agent.version ? "version none" : name);
   return el(
     "tr",
-    { role: "row", class: agent.status === "active" ? "" : "gone" },
+    { role: "row", class: rowClass(agent) },
     box,
     shown.map((name) => cell(classes(name), CELLS[name](agent, shown))),
   );
+}
+
+function rowClass({ machine_id: machine, status }) {
+  return [status === "active" ? "" : "gone", machine === state().machine ? "open" : ""].join(" ").trim();
 }
 
 // What a column shows of a machine. A detail that has no column of its own is under
@@ -122,14 +126,14 @@ const CELLS = {
     el(
       "a",
       { ...leadsTo({ machine: agent.machine_id }), class: "machine", data: { key: agent.machine_id } },
-      foreign(agent.machine_id, { class: "clamp" }),
+      foreign(agent.machine_id, { class: "cut" }),
     ),
     cloneMark(agent),
-    !shown.includes("hostname") && under(agent.hostname),
-    !shown.includes("tags") && tags(agent),
+    !shown.includes("hostname") && !isName(agent.hostname, agent) && under(agent.hostname),
   ],
   user_name: (agent, shown) => [text(agent.user_name), !shown.includes("user_email") && under(agent.user_email)],
   user_email: (agent) => text(agent.user_email),
+  user_id: (agent) => text(agent.user_id),
   hostname: (agent) => text(agent.hostname),
   os_info: (agent) => text(agent.os_info),
   version: (agent) => text(agent.version),
@@ -142,12 +146,16 @@ const CELLS = {
   note: (agent) => text(agent.note),
 };
 
+function isName(hostname, { machine_id: machine }) {
+  return hostname?.toLowerCase() === machine.toLowerCase();
+}
+
 function tags(agent) {
   return agent.tags.length > 0 && el("span", { class: "tags" }, tagLinks(agent.tags));
 }
 
 function text(value) {
-  return foreign(value ?? t("none"), { class: "clamp" });
+  return foreign(value ?? t("none"), { class: "cut" });
 }
 
 function under(value) {
@@ -162,7 +170,7 @@ function paging({ totals, next_cursor: cursor }) {
   const here = state().cursor;
   const open = (changes, before) => {
     go(changes, { keep: { before } });
-    document.querySelector(".machines").scrollIntoView({ block: "start" });
+    document.getElementById("list").scrollIntoView({ block: "start" });
   };
   const previous = () =>
     open({ cursor: before.at(-1), page: page > 2 ? page - 1 : "" }, before.slice(0, -1));
@@ -181,14 +189,10 @@ function paging({ totals, next_cursor: cursor }) {
   ];
 }
 
-function nothing(everyone) {
-  const empty = everyone === 0;
-  const about = empty ? "list.empty" : "list.none";
+function nothing() {
   return [
-    el("h3", {}, t(`${about}.title`)),
-    el("p", {}, t(`${about}.do`)),
-    empty
-      ? el("a", { ...leadsTo({ view: "tokens" }), class: "button primary" }, t("list.empty.action"))
-      : button(t("list.clear"), clear, { class: "primary" }),
+    el("h3", {}, t("list.none.title")),
+    el("p", {}, t("list.none.do")),
+    button(t("list.clear"), clear, { class: "primary" }),
   ];
 }

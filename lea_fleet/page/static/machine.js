@@ -1,31 +1,45 @@
 // One machine: its details, history and actions.
 
 import { actionButtons } from "./actions.js";
-import { go } from "./address.js";
+import { go, link, NOTHING } from "./address.js";
 import { fitsPath, get, machinePath } from "./api.js";
+import { copyButton } from "./copy.js";
 import { button, el, focusOn, foreign, replaceKeepingFocus } from "./dom.js";
 import { explain, inOneLine } from "./failures.js";
 import { dateTime, serverTime, time, timeAgo } from "./format.js";
-import { t } from "./i18n.js";
+import { seenHours } from "./hours.js";
+import { phrase, t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
 import { stateBadges, stateNotices } from "./states.js";
 import { written } from "./written.js";
+import { mayChange } from "./who.js";
 import { NEVER, eventItem, releasedUntil } from "./timeline.js";
 
 const EVENTS = 20;
+
+// Where the panel is beside the list.
+const ROOMY = matchMedia("(min-width: 1440px)");
+
+// The address of the panel alone: others have no business with the filters of the list.
+const ALONE = { view: "", saved: "", columns: "", cursor: "", page: "", ...NOTHING };
+const COPIED = ["hostname", "user_email"];
 const TEXTS = ["hostname", "user_name", "user_email", "user_id", "version", "os_info"];
 
 export class MachinePanel {
-  // `refresh` requests all data shown from the server again.
-  constructor(refresh) {
+  // `refresh` requests all data shown from the server again; `beside` returns the machines
+  // before and after one in the list.
+  constructor(refresh, beside) {
     this.refreshAll = refresh;
+    this.beside = beside;
     this.machine = "";
     this.heading = el("h2", { id: "machine-title", tabindex: "-1" });
+    this.ways = el("div", { class: "ways" });
     this.marks = el("p", { class: "marks" });
     this.said = el("div", { role: "status" });
     this.fault = el("div", { role: "alert" });
     this.facts = el("div", {});
-    this.actions = el("div", { class: "actions" });
+    this.hours = el("div", {});
+    this.actions = el("ul", { class: "deeds" });
     this.story = el("ol", { class: "story" });
     this.more = el("p", {});
     this.element = el(
@@ -33,15 +47,19 @@ export class MachinePanel {
       {
         class: "panel",
         "aria-labelledby": "machine-title",
-        on: { close: () => this.#onClose(), click: (event) => this.#onClick(event) },
+        on: {
+          close: () => this.#onClose(),
+          click: (event) => this.#onClick(event),
+          keydown: (event) => this.#onKey(event),
+        },
       },
       el(
         "div",
         { class: "panel-body" },
         el(
-          "header",
-          {},
-          el("p", { class: "over" }, t("machine")),
+          "div",
+          { class: "panel-head" },
+          this.ways,
           button("", () => this.element.close(), {
             class: "icon close",
             "aria-label": t("close"),
@@ -53,6 +71,7 @@ export class MachinePanel {
         this.fault,
         this.said,
         this.facts,
+        this.hours,
         this.actions,
         el("h3", {}, t("machine.story")),
         this.story,
@@ -73,12 +92,40 @@ export class MachinePanel {
     this.heading.replaceChildren(foreign(machine));
     this.limit = EVENTS;
     this.loading = true;
-    for (const part of [this.fault, this.marks, this.said, this.actions, this.story, this.more]) {
+    for (const part of [this.fault, this.marks, this.said, this.hours, this.actions, this.story, this.more]) {
       part.replaceChildren();
     }
     this.facts.replaceChildren(el("p", { class: "hint" }, t("loading")));
-    if (!this.element.open) this.element.showModal();
-    this.heading.focus();
+    if (!this.element.open) this.#open();
+    this.#showWays();
+    this.heading.focus({ preventScroll: true });
+  }
+
+  // Beside the list where there is room for both, else above it.
+  #open() {
+    if (ROOMY.matches) this.element.show();
+    else this.element.showModal();
+    document.body.classList.toggle("beside", ROOMY.matches);
+  }
+
+  // To the machines before and after this one, and what copies its id and its link.
+  #showWays() {
+    const [before, after] = this.beside(this.machine);
+    const way = (name, machine) =>
+      button("", () => go({ machine }), {
+        class: `icon ${name}`,
+        "aria-label": t(`machine.${name}`),
+        title: t(`machine.${name}`),
+        disabled: machine === undefined,
+        data: { key: name },
+      });
+    replaceKeepingFocus(
+      this.ways,
+      way("before", before),
+      way("after", after),
+      copyButton(t("machine.copy.id"), () => this.machine, "word"),
+      copyButton(t("machine.copy.link"), () => new URL(link(ALONE), location.href).href, "word"),
+    );
   }
 
   async refresh(signal) {
@@ -87,21 +134,24 @@ export class MachinePanel {
     const query = { machine_id: machine, totals: 0 }; // which finds it whatever its name
     const { active, uninstalled } = await get("/fleet", { query, signal });
     const [agent] = [...active, ...uninstalled];
-    const [states, story] = agent ? await this.#more(machine, signal) : [];
+    const [states, story, presence] = agent ? await this.#more(machine, signal) : [];
     if (signal?.aborted || machine !== this.machine) return;
     this.loading = false;
     this.fault.replaceChildren();
-    if (agent) this.#fill(agent, states, story);
-    else this.#fillUnknown();
+    this.#showWays();
+    if (!agent) return this.#fillUnknown();
+    this.#fill(agent, states, story);
+    this.hours.replaceChildren(...(presence ? seenHours(presence) : []));
   }
 
-  // What was decided about a machine, and its events.
+  // What was decided about a machine, its events, and when it was seen.
   async #more(machine, signal) {
     if (!fitsPath(machine)) return [{}, { events: [], next_cursor: null }];
     const query = { limit: this.limit };
     return Promise.all([
       get(machinePath(machine, ""), { signal }),
       get(machinePath(machine, "/events"), { query, signal }),
+      mayChange() && get(machinePath(machine, "/presence"), { signal }),
     ]);
   }
 
@@ -118,11 +168,14 @@ export class MachinePanel {
     const isActive = agent.status === "active";
     const marks = [badge(agent.presence), cloneMark(agent) || "", ...stateBadges(states)];
     this.marks.replaceChildren(...marks);
+    // What has just been said of an action is not said again.
+    const decided = this.said.firstChild
+      ? []
+      : [until && isActive ? el("p", { class: "notice" }, letThrough(until)) : "", ...stateNotices(states)];
     this.facts.replaceChildren(
       agent.suspected_clone ? el("p", { class: "notice" }, t("machine.clone.do")) : "",
-      until && isActive ? el("p", { class: "notice" }, letThrough(until)) : "",
-      ...stateNotices(states),
-      facts(agent),
+      ...decided,
+      facts(agent, states),
       states.tags ? written(agent, states, (said) => this.#say(said)) : "",
     );
     replaceKeepingFocus(
@@ -153,7 +206,7 @@ export class MachinePanel {
         el("p", {}, t("machine.unknown.do")),
       ),
     );
-    for (const part of [this.marks, this.actions, this.story, this.more]) {
+    for (const part of [this.marks, this.hours, this.actions, this.story, this.more]) {
       part.replaceChildren();
     }
   }
@@ -172,13 +225,19 @@ export class MachinePanel {
     }
   }
 
-  // A click outside the panel closes it.
+  // A click outside the panel closes it, unless it is beside the list.
   #onClick(event) {
-    if (event.target === this.element) this.element.close();
+    if (event.target === this.element && this.element.matches(":modal")) this.element.close();
+  }
+
+  // The browser closes a modal panel itself.
+  #onKey(event) {
+    if (event.key === "Escape" && !this.element.matches(":modal")) this.element.close();
   }
 
   #onClose() {
     const before = this.machine;
+    document.body.classList.remove("beside");
     if (before === "") return;
     this.machine = "";
     go({ machine: "" });
@@ -191,13 +250,22 @@ function letThrough(until) {
   return t("machine.released", { until: dateTime(until) });
 }
 
-function facts(agent) {
+function facts(agent, { token }) {
   const list = el("dl", {});
-  const add = (name, value) => list.append(el("dt", {}, t(`machine.${name}`)), el("dd", {}, value));
-  for (const name of TEXTS) if (agent[name]) add(name, foreign(agent[name]));
+  const add = (name, ...value) => list.append(el("dt", {}, t(`machine.${name}`)), el("dd", {}, ...value));
+  const copy = (name) => COPIED.includes(name) && [" ", copyButton(t(`machine.copy.${name}`), () => agent[name])];
+  for (const name of TEXTS) if (agent[name]) add(name, [foreign(agent[name]), copy(name)]);
   for (const name of ["last_seen_at", "enrolled_at", "uninstalled_at"]) {
     if (agent[name]) add(name, [time(agent[name]), " (", timeAgo(agent[name]), ")"]);
   }
+  if (token !== undefined && agent.status === "active") add("token", tokenState(token));
   if (agent.uninstall_reason) add("uninstall_reason", foreign(agent.uninstall_reason));
   return list;
+}
+
+function tokenState(token) {
+  if (token === null) return t("token.none");
+  const { first_used_at: used, rotated_at: rotated } = token;
+  if (rotated !== null) return phrase("token.rotated", { when: timeAgo(rotated) });
+  return used === null ? t("token.unused") : phrase("token.used", { when: time(used) });
 }

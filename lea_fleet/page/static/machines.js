@@ -1,14 +1,17 @@
-// The machines view: overview, filters and list.
+// The machines view: the strip, what to do, the toolbar and the list.
 
 import { state } from "./address.js";
 import { Failure, get } from "./api.js";
 import { el } from "./dom.js";
 import { inOneLine } from "./failures.js";
-import { Filters } from "./filters.js";
+import { Foldable } from "./foldable.js";
 import { need, t } from "./i18n.js";
 import { MachineList } from "./list.js";
-import { Overview } from "./overview.js";
 import { isKnown } from "./saved.js";
+import { Start } from "./start.js";
+import { Strip } from "./strip.js";
+import { ToDo } from "./todo.js";
+import { Toolbar } from "./toolbar.js";
 import { SavedViews } from "./views.js";
 import { query } from "./wanted.js";
 
@@ -17,37 +20,54 @@ export class MachinesView {
   constructor(refresh) {
     this.refreshAll = refresh;
     this.said = el("div", { class: "said", role: "status" });
-    this.overview = new Overview();
+    this.strip = new Strip();
+    this.foldable = new Foldable();
+    this.todo = new ToDo();
     this.views = new SavedViews();
-    this.filters = new Filters();
+    this.start = new Start();
     this.list = new MachineList((name, chosen) => this.#act(name, chosen));
-    this.element = el(
+    this.toolbar = new Toolbar(this.views, this.list.selection.element);
+    this.fleet = el(
       "div",
       { class: "view" },
-      el("h1", { class: "unseen" }, t("nav.machines")),
-      this.overview.element,
+      el("div", { class: "figures" }, this.strip.element, this.foldable.button),
+      this.foldable.place,
+      this.todo.element,
       el(
         "section",
-        { class: "card machines", "aria-label": t("list.title") },
-        this.views.element,
-        this.filters.element,
+        { class: "machines", id: "list", tabindex: "-1", "aria-label": t("list.title") },
+        this.toolbar.element,
         this.said,
         this.list.element,
       ),
     );
+    this.element = el("div", {}, el("h1", { class: "unseen" }, t("nav.machines")), this.start.element, this.fleet);
   }
 
   showState() {
     this.views.showState();
-    this.filters.showState();
+    this.strip.showState();
+    this.toolbar.showState();
     this.list.showState();
+  }
+
+  // Where the age of the data is shown, if it is in the toolbar.
+  get status() {
+    return this.fleet.hidden ? undefined : this.toolbar.status;
+  }
+
+  // The machines before and after one in the list, if there are any.
+  beside(machine) {
+    const names = this.list.agents.map((agent) => agent.machine_id);
+    const at = names.indexOf(machine);
+    return at < 0 ? [] : [names[at - 1], names[at + 1]];
   }
 
   // Act on all machines that are selected. It is loaded when it is needed.
   async #act(name, chosen) {
     this.said.replaceChildren();
     try {
-      const [{ actOnAll, exportAll }] = await Promise.all([import("./bulk.js"), need("bulk")]);
+      const [{ actOnAll, exportAll }] = await Promise.all([import("./bulk.js"), need("actions", "bulk")]);
       if (name === "csv") return await exportAll(chosen);
       if (!(await actOnAll(name, chosen))) return;
       this.list.selection.clear();
@@ -71,8 +91,16 @@ export class MachinesView {
       learning,
     ]);
     if (signal.aborted) return;
-    this.overview.show(summary);
-    this.filters.show(summary, listing.totals);
-    this.list.show(listing, summary.totals.total);
+    const isEmpty = summary.totals.total === 0;
+    this.start.element.hidden = !isEmpty;
+    this.fleet.hidden = isEmpty;
+    if (isEmpty) return this.start.show();
+    this.strip.show(summary);
+    this.foldable.show(summary);
+    this.toolbar.show(summary, listing.totals);
+    this.list.show(listing);
+    this.todo.show(summary);
+    await this.todo.refresh(signal);
+    if (!signal.aborted) this.todo.show(summary);
   }
 }

@@ -5,7 +5,7 @@ import { sending } from "./actions.js";
 import { showSecret } from "./dialogs.js";
 import { button, el, field, foreign, replaceKeepingFocus, select } from "./dom.js";
 import { explain } from "./failures.js";
-import { time, timeAgo } from "./format.js";
+import { durationOf, time, timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
 import { item } from "./items.js";
 
@@ -107,6 +107,6 @@ export class OperatorsView {
 }
 
 function lifetimes() {
-  const days = [1, 7, 30, 90, 365].map((n) => [`${n}d`, t("list.silent.days", { n })]);
+  const days = [1, 7, 30, 90, 365].map((n) => [`${n}d`, durationOf(`${n}d`)]);
   return [...days, ["never", t("tokens.never")]];
 }

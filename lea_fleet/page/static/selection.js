@@ -127,14 +127,6 @@ export class Selection {
   // What is selected, as the API takes it. Beside the ids are the filters, so that a machine
   // that they no longer find is left alone.
   #chosen() {
-    const ids = this.isAll ? {} : { ids: [...this.ids] };
-    const filter = Object.fromEntries(Object.entries(wanted()).map(([name, value]) => [name, single(value)]));
-    if (Object.keys(filter).length > 0) return { ...ids, filter };
-    return this.isAll ? { all: true } : ids;
+    return { ...(this.isAll ? {} : { ids: [...this.ids] }), filter: wanted() };
   }
-}
-
-// The value alone if there is only one: not every filter takes a list.
-function single(value) {
-  return Array.isArray(value) && value.length === 1 ? value[0] : value;
 }

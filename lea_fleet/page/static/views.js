@@ -1,40 +1,19 @@
-// The saved views above the list: to choose, save, change, share and delete.
+// The saved views of the list: to choose, save, change, share and delete.
 
-import { sending } from "./actions.js";
-import { go, LISTING, ofView, others, state } from "./address.js";
-import { post, put, remove } from "./api.js";
-import { areChanged, ColumnChooser, columns } from "./columns.js";
-import { confirm } from "./dialogs.js";
-import { button, el, field, foreign, replaceKeepingFocus, select, visible } from "./dom.js";
-import { phrase, t } from "./i18n.js";
+import { go, LISTING, NOTHING, ofView, state } from "./address.js";
+import { areChanged } from "./columns.js";
+import { button, el, replaceKeepingFocus, select, visible } from "./dom.js";
+import { need, t } from "./i18n.js";
 import * as saved from "./saved.js";
 import { mayChange, mayMakeOperators } from "./who.js";
-
-const LONGEST = 64;
-const NOTHING = Object.fromEntries(LISTING.map((name) => [name, ""]));
 
 export class SavedViews {
   constructor() {
     this.choice = select("saved", [["", t("views.none")]], "", (id) => open(id));
-    this.chooser = new ColumnChooser();
-    this.actions = el("div", { class: "actions" });
+    this.choice.setAttribute("aria-label", t("views"));
+    this.actions = el("div", { class: "view-actions" });
     this.notice = el("p", { class: "notice bad", role: "status", hidden: true });
-    this.also = el("p", { class: "hint", hidden: true });
     this.said = el("p", { class: "said", role: "status" });
-    this.element = el(
-      "div",
-      { class: "views" },
-      el(
-        "div",
-        { class: "row" },
-        field(t("views"), this.choice),
-        this.actions,
-        this.chooser.element,
-      ),
-      this.notice,
-      this.also,
-      this.said,
-    );
   }
 
   async refresh(signal) {
@@ -51,9 +30,8 @@ export class SavedViews {
     const { saved: id } = state();
     const view = saved.view(id);
     this.#offer(view ? id : "");
-    this.chooser.showState();
     const buttons = [
-      button(t("views.save"), () => this.#save(), { data: { key: "views.save" } }),
+      button(t("views.save"), () => this.#act("save"), { data: { key: "views.save" } }),
       ...(view && mayEdit(view) ? this.#buttons(view) : []),
     ];
     replaceKeepingFocus(this.actions, buttons);
@@ -62,9 +40,6 @@ export class SavedViews {
     this.notice.hidden = !isUnknown && fault === null;
     const why = isUnknown ? t("views.unknown") : t("views.fault", { fault: visible(fault ?? "") });
     if (this.notice.textContent !== why) this.notice.textContent = this.notice.hidden ? "" : why;
-    const more = Object.entries(others()).flatMap(([name, values]) => values.map((value) => `${name}=${value}`));
-    this.also.hidden = more.length === 0;
-    this.also.replaceChildren(...(more.length ? phrase("views.also", { filters: foreign(more.join(", ")) }) : []));
   }
 
   #offer(chosen) {
@@ -87,101 +62,33 @@ export class SavedViews {
   }
 
   #buttons(view) {
-    const named = (name, act, attributes) =>
-      button(t(name), act, { ...attributes, "aria-label": `${t(name)}: ${label(view)}`, data: { key: name } });
+    const named = (name, action, attributes) =>
+      button(t(name), () => this.#act(action, view), {
+        ...attributes,
+        "aria-label": `${t(name)}: ${label(view)}`,
+        data: { key: name },
+      });
     return [
-      isChanged(view) && named("views.update", () => this.#update(view)),
-      named("views.edit", () => this.#edit(view)),
-      named("views.delete", () => this.#delete(view), { class: "danger-quiet" }),
+      isChanged(view) && named("views.update", "update"),
+      named("views.edit", "edit"),
+      named("views.delete", "remove", { class: "danger-quiet" }),
     ].filter(Boolean);
   }
 
-  async #save() {
-    const form = new Form("", false, mayChange());
-    const made = await confirm({
-      title: t("views.save.title"),
-      text: t("views.save.text"),
-      label: t("views.save.do"),
-      extra: form.element,
-      act: () => post("/views", { ...form.values(), filters: filtersNow(), columns: columns() }),
-    });
-    if (made) await this.#shown(made, "views.save.done");
-  }
-
-  async #edit(view) {
-    const form = new Form(view.name, view.shared, view.own && mayChange());
-    const { filters, columns: kept } = view;
-    const made = await confirm({
-      title: phrase("views.edit.title", { name: foreign(view.name) }),
-      text: t("views.edit.text"),
-      label: t("views.edit.do"),
-      extra: form.element,
-      act: () => put(`/views/${view.id}`, { ...form.values(), filters, columns: kept }),
-    });
-    if (!made) return;
-    await saved.learn();
-    this.#say("views.update.done", made);
-    this.showState();
-  }
-
-  async #update(view) {
-    const { name, shared } = view;
-    const send = () => put(`/views/${view.id}`, { name, shared, filters: filtersNow(), columns: columns() });
-    const how = { text: t(shared ? "views.update.shared" : "views.update.text") };
-    const done = await sending("views.update", name, send, how);
-    if (done) await this.#shown(view, "views.update.done");
-  }
-
-  async #delete(view) {
-    const send = () => remove(`/views/${view.id}`);
-    const how = { text: t(view.shared ? "views.delete.shared" : "views.delete.text"), danger: true };
-    const done = await sending("views.delete", view.name, send, how);
+  // Do something with a view, or save a new one. What that needs is loaded then.
+  async #act(action, view) {
+    const [actions] = await Promise.all([import("./view_actions.js"), need("actions")]);
+    const done = await actions[action](view);
     if (!done) return;
     await saved.learn();
-    open("");
-    this.said.replaceChildren(...done);
-  }
-
-  // Show a view as it is stored now.
-  async #shown(view, text) {
-    await saved.learn();
-    open(String(view.id), { replace: true });
-    this.#say(text, view);
-  }
-
-  #say(text, { name }) {
-    this.said.replaceChildren(...phrase(text, { machine: foreign(name) }));
-  }
-}
-
-// The name of a view and, for those who may, whether it is shared.
-class Form {
-  constructor(name, shared, maySayShared) {
-    this.name = el("input", { id: "view-name", maxlength: LONGEST, required: true, autocomplete: "off", value: name });
-    this.shared = el("input", { id: "view-shared", type: "checkbox", checked: shared });
-    this.element = [
-      field(t("views.name"), this.name),
-      maySayShared && el("label", { class: "check" }, this.shared, t("views.share")),
-    ];
-  }
-
-  values() {
-    return { name: this.name.value, shared: this.shared.checked };
+    if (done.shown !== undefined) open(done.shown, { replace: action !== "remove" });
+    this.said.replaceChildren(...done.said);
+    this.showState();
   }
 }
 
 function open(id, how) {
   go({ ...NOTHING, ...ofView(id), saved: id, columns: "" }, how);
-}
-
-// What the list shows now, as a view keeps it.
-function filtersNow() {
-  const parameters = new URLSearchParams();
-  const all = { ...state(), ...others() };
-  for (const name of [...LISTING, ...Object.keys(others())]) {
-    for (const value of [all[name]].flat()) if (value !== "") parameters.append(name, value);
-  }
-  return parameters.toString();
 }
 
 function isChanged(view) {

@@ -1,25 +1,30 @@
 // The query for the list, from the URL.
 
-import { go, LISTING, others, state } from "./address.js";
+import { go, LISTING, NOTHING, state } from "./address.js";
 import { seesPersonal } from "./who.js";
 
-const PERSONAL = ["user_name", "user_email", "hostname"];
+const PERSONAL = ["user_name", "user_email", "user_id", "hostname", "uninstall_reason"];
 
 // Machines per page.
 export const LIMIT = 50;
 
-// The parameters for the API.
-export function query() {
-  const { cursor, ...all } = state();
-  const chosen = Object.fromEntries(LISTING.map((name) => [name, all[name]]));
-  return { ...others(), ...chosen, cursor, limit: LIMIT };
+// The filters that are chosen, with their values.
+export function chosen() {
+  const { sort, ...filters } = listing();
+  return Object.entries(filters).filter(([, value]) => value !== "");
 }
 
-// The filters alone, those that are set.
+// The filters for the API: only active machines, unless others are asked for.
 export function wanted() {
-  const { sort, ...filters } = Object.fromEntries(LISTING.map((name) => [name, state()[name]]));
-  const chosen = Object.entries(filters).filter(([, value]) => value !== "");
-  return { ...others(), ...Object.fromEntries(chosen) };
+  const filters = Object.fromEntries(chosen());
+  const isAny = "presence" in filters || "machine_id" in filters;
+  return isAny ? filters : { status: "active", ...filters };
+}
+
+// The parameters for the API.
+export function query() {
+  const { cursor, sort } = state();
+  return { ...wanted(), sort, cursor, limit: LIMIT };
 }
 
 // Whether the list may be sorted so by whoever is signed in.
@@ -28,5 +33,10 @@ export function maySortBy(sort) {
 }
 
 export function clear() {
-  go({ saved: "", ...Object.fromEntries(LISTING.map((name) => [name, ""])) });
+  go({ saved: "", ...NOTHING });
+}
+
+function listing() {
+  const all = state();
+  return Object.fromEntries(LISTING.map((name) => [name, all[name]]));
 }

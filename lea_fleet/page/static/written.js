@@ -1,21 +1,13 @@
 // What operators have written about a machine: its tags, and a note.
 
-import { leadsTo } from "./address.js";
 import { fitsPath, machinePath, post, remove } from "./api.js";
 import { confirm } from "./dialogs.js";
 import { button, el, field, foreign } from "./dom.js";
 import { noteArea } from "./fields.js";
 import { timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
-import { keyOf, split } from "./tags.js";
+import { keyOf, split, tagLinks } from "./tags.js";
 import { mayChange } from "./who.js";
-
-// Tags as links to the list of their machines.
-export function tagLinks(tags) {
-  return tags.map((tag) =>
-    el("a", { ...leadsTo({ view: "", machine: "", tag }), class: "tag" }, foreign(tag)),
-  );
-}
 
 // The section about a machine; `done` is called with a message after a change.
 export function written(agent, { tags, note }, done) {

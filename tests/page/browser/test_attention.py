@@ -159,10 +159,12 @@ def test_a_machine_that_was_replaced_is_uninstalled(fleet, open_view, engine):
     pair = section(page, "Replaced machines").get_by_role("listitem")
     expect(pair).to_contain_text("OLD was replaced by NEW")
 
-    pair.get_by_role("button", name="Uninstall the former: OLD").click()
-    page.get_by_role("button", name="Uninstall OLD", exact=True).click()
+    pair.get_by_role("button", name="Remove the former: OLD").click()
+    page.get_by_role("button", name="Remove OLD", exact=True).click()
 
-    expect(page.get_by_text("OLD has been uninstalled as replaced.")).to_be_visible()
+    expect(
+        page.get_by_text("OLD has been removed from the fleet as replaced.")
+    ).to_be_visible()
     expect(pair).to_have_count(0)
     assert fleet.operator.machine("OLD")["status"] == "uninstalled"
     assert fleet.events("NEW") == ["replaced"]

@@ -80,9 +80,11 @@ def test_all_that_the_filter_finds_are_confirmed_by_their_number(crowd, sign_in)
     page.get_by_label("Select the whole page").check()
     bar(page).get_by_role("button", name="Select all 100 found").click()
     expect(bar(page)).to_contain_text("100 machines selected")
-    act(page, "Uninstall")
+    act(page, "Remove from the fleet")
 
-    confirm = dialog(page).get_by_role("button", name="Uninstall (100 machines)")
+    confirm = dialog(page).get_by_role(
+        "button", name="Remove from the fleet (100 machines)"
+    )
     expect(dialog(page).get_by_role("button", name="Cancel")).to_be_focused()
     confirm.click()
     expect(dialog(page).get_by_role("alert")).to_contain_text("100")
@@ -117,7 +119,7 @@ def test_a_filter_that_changes_ends_the_selection(crowd, sign_in):
     page = sign_in(crowd)
     page.get_by_label("Select PC-003").check()
 
-    page.get_by_role("button", name="Online", exact=True).click()
+    page.locator("[data-key=strip-online]").click()
 
     expect(bar(page)).to_be_hidden()
 
@@ -130,13 +132,13 @@ def test_selected_machines_are_downloaded(crowd, sign_in):
 
     text = downloading.value.path().read_text("utf-8-sig")
     assert [line.split(",")[1] for line in text.splitlines()] == [
-        "machine_id",
+        "Machine",
         "PC-003",
     ]
 
 
 def test_machines_are_tagged_and_found_by_their_tag(crowd, sign_in):
-    page = sign_in(crowd)
+    page = sign_in(crowd, "?columns=machine_id,tags")
     page.get_by_label("Select PC-003").check()
     act(page, "Tag")
     dialog(page).get_by_label("Add tags").fill("Site=Lyon, vip")
@@ -235,7 +237,9 @@ def test_lines_of_a_saved_view_are_selected_with_its_filters(crowd, sign_in):
     expect(dialog(page)).to_contain_text("Done for 1 machine.")
 
 
-def test_a_selection_without_filters_sends_none(crowd, sign_in, selections):
+def test_a_selection_without_filters_is_of_the_active_machines(
+    crowd, sign_in, selections
+):
     page = sign_in(crowd)
     asked = selections(page)
     page.get_by_label("Select PC-003").check()
@@ -246,8 +250,8 @@ def test_a_selection_without_filters_sends_none(crowd, sign_in, selections):
     act(page, "Uninstall by its agent")
 
     expect(dialog(page)).to_contain_text("PC-000")
-    assert [list(each) for each in asked] == [["ids"], ["all"]]
-    assert asked[1] == {"all": True}
+    assert [list(each) for each in asked] == [["ids", "filter"], ["filter"]]
+    assert [each["filter"] for each in asked] == [{"status": "active"}] * 2
 
 
 @pytest.fixture
@@ -464,7 +468,7 @@ def test_every_action_can_be_reached(crowd, sign_in, width, height, machines):
 def test_the_open_menu_outlives_a_refresh(crowd, tab):
     visit = tab(crowd)
     visit.page.clock.install()
-    page = visit.open("?q=PC-00", token=OPERATOR_TOKEN)
+    page = visit.open("?q=PC-00&columns=machine_id,tags", token=OPERATOR_TOKEN)
     page.get_by_label("Select PC-003").check()
     bar(page).get_by_text("Actions").click()
     item = bar(page).get_by_role("button", name="Write note", exact=True)

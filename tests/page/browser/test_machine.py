@@ -35,11 +35,11 @@ def test_its_story_is_told_the_newest_first(fleet, sign_in):
 
     page = sign_in(fleet, "?machine=PC-1")
 
-    story = panel(page, "PC-1").get_by_role("listitem")
+    story = panel(page, "PC-1").locator(".story > li")
     expect(story).to_have_count(4)
     told = story.all_inner_texts()
     events = [text.splitlines()[0] for text in told]
-    assert events[1:] == ["Uninstalled", "Hostname or user changed", "Enrolled"]
+    assert events[1:] == ["Uninstalled", "Details changed", "Enrolled"]
     assert "Enrolled again after an uninstall" in told[0]
     assert "Uninstalled" in told[1] and "Reason: PC replaced" in told[1]
     assert "by the operator from 127.0.0.1" in told[1]
@@ -54,7 +54,7 @@ def test_a_long_story_is_shown_to_its_beginning(fleet, sign_in):
         fleet.operator.post("/machines/PC-1/release")
         fleet.operator.request("DELETE", "/machines/PC-1/release")
     page = sign_in(fleet, "?machine=PC-1")
-    story = panel(page, "PC-1").get_by_role("listitem")
+    story = panel(page, "PC-1").locator(".story > li")
     expect(story).to_have_count(20)
 
     page.get_by_role("button", name="Show older events").click()
@@ -67,9 +67,9 @@ def test_a_long_story_is_shown_to_its_beginning(fleet, sign_in):
 def test_it_is_uninstalled_once_that_is_confirmed_by_its_name(fleet, sign_in):
     agent = fleet.operator.enroll("PC-1")
     page = sign_in(fleet, "?machine=PC-1")
-    uninstall = page.get_by_role("button", name="Uninstall", exact=True)
+    uninstall = page.get_by_role("button", name="Remove from the fleet")
     uninstall.click()
-    question = page.get_by_role("dialog", name="Uninstall PC-1?")
+    question = page.get_by_role("dialog", name="Remove PC-1 from the fleet?")
     expect(question).to_be_visible()
     question.get_by_role("button", name="Cancel").click()
     expect(uninstall).to_be_focused()
@@ -81,9 +81,9 @@ def test_it_is_uninstalled_once_that_is_confirmed_by_its_name(fleet, sign_in):
     page.keyboard.press("Enter")
     expect(question).to_be_visible()
     assert agent.heartbeat().status_code == 200
-    question.get_by_role("button", name="Uninstall PC-1").click()
+    question.get_by_role("button", name="Remove PC-1").click()
 
-    expect(page.get_by_text("PC-1 has been uninstalled.")).to_be_visible()
+    expect(page.get_by_text("PC-1 has been removed from the fleet.")).to_be_visible()
     expect(page.get_by_text("Reason: Sold <b>")).to_be_visible()
     expect(uninstall).to_have_count(0)
     assert agent.heartbeat().json["code"] == "agent_uninstalled"
@@ -159,10 +159,10 @@ def test_a_name_is_text_whatever_it_is(fleet, sign_in, engine, machine_id):
 
     page = sign_in(fleet)
     page.locator("a.machine").click()
-    page.get_by_role("button", name="Uninstall", exact=True).click()
+    page.get_by_role("button", name="Remove from the fleet").click()
     page.locator("dialog.question .danger").click()
 
-    expect(page.get_by_text("has been uninstalled.")).to_be_visible()
+    expect(page.get_by_text("has been removed from the fleet.")).to_be_visible()
     rows = engine.execute("SELECT machine_id, status FROM enrolled_agents")
     assert rows == [(machine_id, "uninstalled")]
     assert page.locator("img, script:not([src])").count() == 0
@@ -186,9 +186,9 @@ def test_500_characters_and_an_override_spoil_no_line(fleet, sign_in, engine):
         overflow = "document.documentElement.scrollWidth - innerWidth"
         assert page.evaluate(overflow) <= 0
         page.get_by_role("link", name="WWW").click()
-        expect(page.get_by_role("button", name="Uninstall", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Remove from the fleet")).to_be_visible()
         assert page.evaluate("document.querySelector('dialog').scrollWidth") <= width
-        page.get_by_role("button", name="Uninstall", exact=True).click()
+        page.get_by_role("button", name="Remove from the fleet").click()
         question = page.locator("dialog.question")
         assert question.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0
 
@@ -199,10 +199,10 @@ def test_a_name_that_fits_no_path_can_still_be_uninstalled(fleet, sign_in, engin
 
     expect(page.get_by_text("cannot be used in a URL")).to_be_visible()
     expect(page.get_by_role("button", name="New token")).to_have_count(0)
-    page.get_by_role("button", name="Uninstall", exact=True).click()
-    page.get_by_role("button", name="Uninstall a/../b").click()
+    page.get_by_role("button", name="Remove from the fleet").click()
+    page.get_by_role("button", name="Remove a/../b").click()
 
-    expect(page.get_by_text("a/../b has been uninstalled.")).to_be_visible()
+    expect(page.get_by_text("a/../b has been removed from the fleet.")).to_be_visible()
 
 
 def test_a_machine_that_is_not_there_says_so(fleet, sign_in):
@@ -292,11 +292,28 @@ def test_reasons_are_offered(fleet, sign_in):
     assert offered == ["PC replaced", "Stolen or lost", "Sold", "Its user has left"]
 
 
-def test_a_server_that_is_away_is_said_in_the_panel(fleet, tab):
+def test_a_panel_that_cannot_be_loaded_opens_once_the_server_is_back(fleet, tab):
     fleet.operator.enroll("PC-1")
     visit = tab(fleet)
     page = visit.open(token=OPERATOR_TOKEN)
     expect(page.locator(".freshness")).to_contain_text("just now")
+    visit.context.set_offline(True)
+    page.get_by_role("link", name="PC-1", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("The server does not respond.")
+
+    visit.context.set_offline(False)
+    page.get_by_role("button", name="Try again now").click()
+
+    expect(panel(page, "PC-1").locator(".story")).to_contain_text("Enrolled")
+    visit.expect_refusals()
+
+
+def test_a_server_that_is_away_is_said_in_the_panel(fleet, tab):
+    fleet.operator.enroll("PC-1")
+    visit = tab(fleet)
+    page = visit.open("?machine=PC-1", token=OPERATOR_TOKEN)
+    expect(panel(page, "PC-1").locator(".story")).to_contain_text("Enrolled")
+    page.keyboard.press("Escape")
     visit.context.set_offline(True)
 
     page.get_by_role("link", name="PC-1", exact=True).click()
@@ -306,6 +323,6 @@ def test_a_server_that_is_away_is_said_in_the_panel(fleet, tab):
     expect(shown).not_to_contain_text("Loading")
     visit.context.set_offline(False)
     shown.get_by_role("button", name="Try again now").click()
-    expect(shown.get_by_role("listitem")).to_contain_text("Enrolled")
+    expect(shown.locator(".story")).to_contain_text("Enrolled")
     expect(shown.get_by_role("alert")).to_be_empty()
     visit.expect_refusals()
