@@ -121,7 +121,7 @@ def fleet(engine, operator, app):
         (["fl"], ["fleet"]),
         (["fleet", "rel"], ["release"]),
         (["fleet", "token", ""], ["create", "list", "revoke"]),
-        (["fleet", "release", "--wi"], ["--without-token"]),
+        (["fleet", "release", "--without-t"], ["--without-token"]),
         (["fleet", "list", "--status", ""], ["active", "uninstalled", "all"]),
         (["fleet", "list", "--presence", "st"], ["stale"]),
         (["fleet", "list", "--sort", "mach"], ["machine_id"]),

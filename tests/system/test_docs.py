@@ -274,7 +274,7 @@ def test_a_login_of_the_hosts_stands_before_the_page(host):
     assert client.get("/ops/fleet").location == "/login"
     with client.session_transaction() as session:
         session["admin"] = "zoe"
-    assert 'data-signed-in="yes"' in client.get("/ops/fleet").text
+    assert 'data-signed-in="operator"' in client.get("/ops/fleet").text
     assert client.get(f"{PREFIX}/fleet").status_code == 200
 
 
