@@ -21,7 +21,8 @@ from ..core.problems import DatabaseUnavailable
 from ..core.rows import Event
 from ..core.temporary import REMEDY, TemporaryFile
 from ..storage.events import Events
-from ..storage.listing import Listing, listed_of
+from ..storage.listed import listed_of
+from ..storage.listing import Listing
 from ..storage.unit_of_work import UnitOfWork
 
 #: Bytes of a document that are kept in memory; a larger one goes to a file.
@@ -66,6 +67,8 @@ def fleet_as_json(
         for name, value in members.items():
             file.write(f',"{name}":{_encode(value)}'.encode())
         file.write(b"}\n")
+    if listing.is_behind:
+        unit.dialect.catch_up(unit.session)
     return Document(file, next_cursor)
 
 

@@ -31,7 +31,8 @@ from ..core.listing import (
 from ..core.rows import Agent, Listed
 from ..core.text import printable
 from ..storage.duplicates import Duplicates
-from ..storage.listing import Listing, listed_of
+from ..storage.listed import listed_of
+from ..storage.listing import Listing
 from ..storage.lookalikes import Lookalikes
 from .command import FleetCommand
 from .completion import sorts

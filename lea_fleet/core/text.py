@@ -48,6 +48,12 @@ def contains(name: bytes, part: str) -> bool:
     return part in name.decode("utf-8", "replace").casefold()
 
 
+def searched_text(*parts: bytes | None) -> str:
+    """Return the *parts* as :func:`contains` compares them, in one text without NUL."""
+    texts = [part.decode("utf-8", "replace").casefold() for part in parts if part]
+    return "\x1f".join(texts).replace("\0", "\x1f")
+
+
 def fold_key(name: bytes | None) -> str:
     """Return a name in bytes as :func:`folded` does; None as empty text."""
     if name is None:

@@ -203,6 +203,7 @@ class Agents(Repository):
         dialect = self._unit.dialect
         values = {**dialect.with_keys(complete(details)), "machine_id": machine_id}
         self._unit.session.execute(_update(dialect), values)
+        dialect.note_change(self._unit.session, machine_id)
 
     def mark_uninstalled(self, machine_id: str, reason: str | None) -> None:
         """Mark a machine as uninstalled now. It must exist.

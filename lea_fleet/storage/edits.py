@@ -99,6 +99,7 @@ class Edits(Repository):
                 f"UPDATE {table} SET {assignments} WHERE machine_id = :old_id",
                 {**columns, "old_id": old_id},
             )
+        self._unit.dialect.note_change(self._unit.session, new_id)
 
 
 def _told(agent: Agent, changed: Mapping[str, str]) -> dict[str, Any]:

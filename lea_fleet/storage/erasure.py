@@ -204,6 +204,8 @@ class Erasure:
             acts.clear()
 
     def _erase_row(self, plan: Plan) -> None:
+        if plan.machine_id is not None:
+            self._unit.dialect.forget(self._unit.session, plan.machine_id)
         if plan.columns and plan.enrolled_at is not None:
             columns = self._unit.dialect.with_keys(dict.fromkeys(plan.columns))
             nothing = ", ".join(f"{name} = NULL" for name in columns)

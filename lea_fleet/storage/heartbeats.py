@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core import clock
 from ..core.identity import is_fuller, is_same
-from ..core.machine import IDENTITY, said_in
+from ..core.machine import IDENTITY, SEARCHED, said_in
 from ..core.presence import is_new_hour
 from ..core.rows import Agent, AgentToken
 from ..core.text import folded
@@ -77,6 +77,8 @@ class Heartbeats(Repository):
             " WHERE id = :id",
             {**stored, "id": machine["id"], "now": self._unit.timestamp},
         )
+        if not changed.keys().isdisjoint(SEARCHED):
+            self._unit.dialect.note_change(self._unit.session, machine["machine_id"])
         self._note_said(machine, details, changed)
         self._note_presence(machine, changed)
 

@@ -60,6 +60,17 @@ class Following(NamedTuple):
     order: str
 
 
+class Found(NamedTuple):
+    """The ids of rows among which are all that a search finds.
+
+    None if no index tells, or if they are many: then all rows are to be read.
+    *is_behind* is whether the index lacks much of what it should have.
+    """
+
+    ids: list[int] | None
+    is_behind: bool = False
+
+
 class Dialect(Protocol):
     """The SQL fragments and transaction commands that differ between engines.
 
@@ -97,6 +108,24 @@ class Dialect(Protocol):
 
     def contains(self, columns: Iterable[str]) -> str:
         """Return a condition: one of *columns* contains ``:q``, ignoring case."""
+
+    def find(self, session: Any, text: str) -> Found:
+        """Return among which rows are all that contain the case-folded *text*."""
+
+    def catch_up(self, session: Any) -> None:
+        """Bring the index that find() uses up to date, as far as that is quick.
+
+        Nothing within a transaction. Searches find everything without it.
+        """
+
+    def note_change(self, session: Any, machine_id: str) -> None:
+        """Record that what a machine is searched by has changed.
+
+        Not needed for one that is new or enrolled anew.
+        """
+
+    def forget(self, session: Any, machine_id: str) -> None:
+        """Delete what the engine keeps to find a machine by text that is erased."""
 
     def integers_in(self, parameter: str) -> str:
         """Return a query for the integers of a *parameter*, a JSON array."""

@@ -114,6 +114,7 @@ class LateWrites(Repository):
         self._unit.session.execute(
             f"UPDATE enrolled_agents SET {given} WHERE machine_id = :machine_id", stored
         )
+        self._unit.dialect.note_change(self._unit.session, machine["machine_id"])
         return "updated"
 
     def _remember(self, id: int, machine: dict[str, Any]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ..core import clock
 from ..core.listing import (
@@ -23,7 +23,7 @@ from ..core.listing import (
     write_cursor,
 )
 from ..core.machine import SEARCHED
-from ..core.rows import Agent, Listed
+from ..core.rows import Agent
 from .agents import AGENT, AS_TEXT, PRESENCE, SEEN, SELECT, agent_of
 from .blocks import Blocks
 from .clones import SUSPECTED
@@ -31,23 +31,15 @@ from .duplicates import former_machines
 from .enrollment_tokens import enrolled_with
 from .interface import Dialect
 from .intervals import Intervals
+from .listed import select_json, written
 from .mutes import MUTED
-from .notes import NOTE, containing
+from .notes import containing
 from .releases import RELEASED
 from .retirements import RETIRING, Retirements
 from .sorting import sort_keys
 from .tags import tagged
-from .tags import as_json as tags_as_json
 from .unit_of_work import BATCH, UnitOfWork
-from .versions import newest_of, versions
-
-_ARE_ANY = (
-    "SELECT EXISTS (SELECT 1 FROM lea_fleet_tags),"
-    " EXISTS (SELECT 1 FROM lea_fleet_notes)"
-)
-
-_VERSION = "CAST(version AS TEXT)"
-_NO_VERSION = f"(coalesce({_VERSION}, '') = '')"
+from .versions import NO_VERSION, VERSION, newest_of, versions
 
 #: An SQL condition and its parameters.
 _Condition = tuple[str, dict[str, Any]]
@@ -69,6 +61,10 @@ def _among(unit: UnitOfWork, name: str, ids: list[int], is_wanted: bool) -> _Con
     return among if is_wanted else f"NOT {among}", {name: json.dumps(ids)}
 
 
+def _whether(condition: str, is_wanted: bool) -> _Condition:
+    return condition if is_wanted else f"NOT {condition}", {}
+
+
 def _blocked(unit: UnitOfWork, is_wanted: bool) -> _Condition:
     return _among(unit, "blocked_ids", Blocks(unit).row_ids(), is_wanted)
 
@@ -83,49 +79,36 @@ def _outdated(unit: UnitOfWork, is_wanted: bool) -> _Condition:
         f"newest_{n}": version for n, version in enumerate(newest_of(versions(unit)))
     }
     known = f"({', '.join(f':{name}' for name in newest)})"
-    outdated = f"NOT {_NO_VERSION} AND {_VERSION} NOT IN {known}" if newest else "false"
+    outdated = f"NOT {NO_VERSION} AND {VERSION} NOT IN {known}" if newest else "false"
     return outdated if is_wanted else f"NOT ({outdated})", newest
 
 
 @cache
-def _contains(dialect: Dialect) -> str:
-    return f"({dialect.contains(SEARCHED)} OR {containing(dialect)})"
+def _contains(dialect: Dialect, few: bool) -> str:
+    return f"({dialect.contains(SEARCHED)} OR {containing(dialect, few)})"
 
 
 #: The SQL condition of each filter, by its name in core/listing.py. The status is not
 #: here, since each status is a list of its own.
 CONDITIONS: dict[str, Callable[[UnitOfWork, Any], _Condition]] = {
-    "machine_id": lambda unit, value: (
-        "machine_id = :machine_id",
-        {"machine_id": value},
-    ),
+    "machine_id": lambda unit, id: ("machine_id = :machine_id", {"machine_id": id}),
     "presence": _presence,
-    "q": lambda unit, text: (_contains(unit.dialect), {"q": text.casefold()}),
+    "q": lambda unit, text: (_contains(unit.dialect, False), {"q": text.casefold()}),
     "tag": lambda unit, tags: tagged(tags),
-    "version": lambda unit, version: (
-        f"{_VERSION} = :version",
-        {"version": version},
-    ),
+    "version": lambda unit, value: (f"{VERSION} = :version", {"version": value}),
     "silent_for": _silent_for,
     "blocked": _blocked,
-    "muted": lambda unit, value: (MUTED if value else f"NOT {MUTED}", {}),
-    "retiring": lambda unit, value: (RETIRING if value else f"NOT {RETIRING}", {}),
+    "muted": lambda unit, value: _whether(MUTED, value),
+    "retiring": lambda unit, value: _whether(RETIRING, value),
     "ignores_retire": _ignores_retire,
-    "released": lambda unit, value: (RELEASED if value else f"NOT {RELEASED}", {}),
+    "released": lambda unit, value: _whether(RELEASED, value),
     "enrollment_token": lambda unit, token_id: enrolled_with(token_id),
-    "duplicate": lambda unit, value: (
-        f"machine_id {'IN' if value else 'NOT IN'} ({former_machines(unit.dialect)})",
-        {},
+    "duplicate": lambda unit, value: _whether(
+        f"machine_id IN ({former_machines(unit.dialect)})", value
     ),
-    "suspected_clone": lambda unit, value: (
-        SUSPECTED if value else f"NOT {SUSPECTED}",
-        {},
-    ),
+    "suspected_clone": lambda unit, value: _whether(SUSPECTED, value),
     "outdated": _outdated,
-    "without_version": lambda unit, value: (
-        _NO_VERSION if value else f"NOT {_NO_VERSION}",
-        {},
-    ),
+    "without_version": lambda unit, value: _whether(NO_VERSION, value),
 }
 
 
@@ -142,6 +125,9 @@ class Listing:
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
         self._limits: dict[str, str] | None = None
+        self._searches: dict[str, _Condition] = {}
+        #: Whether the index that a search has used lacks much; see Dialect.catch_up().
+        self.is_behind = False
 
     def totals(self, wanted: FleetFilter = WHOLE_FLEET) -> dict[str, int]:
         """Count the machines by status and by presence, and in ``total``."""
@@ -205,7 +191,7 @@ class Listing:
     @property
     def select(self) -> str:
         """The query for each agent and what is written about it, for listed_of()."""
-        tags, note = self._written
+        tags, note = written(self._unit)
         return f"SELECT {AGENT}, CAST({tags} AS TEXT), {note} FROM enrolled_agents"
 
     @property
@@ -216,20 +202,7 @@ class Listing:
         rows, dicts and ``jsonify``. The bytes are not valid UTF-8 if another program
         stored text that is not.
         """
-        return _select_json(self._unit.dialect, *self._written)
-
-    @property
-    def _written(self) -> tuple[str, str]:
-        """The expressions for the tags and the note of an agent.
-
-        A fleet without any does not pay for them.
-        """
-        unit = self._unit
-        tags, notes = unit.session.execute(_ARE_ANY).fetchone()
-        return (
-            tags_as_json(unit.dialect) if tags else unit.dialect.empty_list,
-            NOTE if notes else "CAST(NULL AS TEXT)",
-        )
+        return select_json(self._unit.dialect, *written(self._unit))
 
     def position(self, status: Status, row_id: int, wanted: FleetFilter) -> Position:
         """Return the position of the row with that id in the order of *wanted*."""
@@ -279,13 +252,7 @@ class Listing:
         """Return the WHERE condition, and its parameters and those of PRESENCE."""
         unit = self._unit
         values: dict[str, Any] = {**self._presence_limits()}
-        # Any other status counts as uninstalled, as in PRESENCE. The conditions must be
-        # word for word those of the indexes lea_fleet_listing and lea_fleet_departed.
-        conditions = {
-            "active": ["status = 'active'"],
-            "uninstalled": [unit.dialect.departed],
-            None: ["true"],
-        }[status]
+        conditions = []
         if wanted.ids is not None:
             text, more = _among(unit, "selected_ids", [*wanted.ids], True)
             conditions.append(text)
@@ -293,23 +260,29 @@ class Listing:
         for name, condition in CONDITIONS.items():
             value = getattr(wanted, name)
             if value is not None and value != ():
-                text, more = condition(unit, value)
+                if name == "q":  # the same for both statuses and for the totals
+                    text, more = self._searches.get(value) or self._search(value)
+                else:
+                    text, more = condition(unit, value)
                 conditions.append(text)
                 values |= more
-        return " AND ".join(conditions), values
+        # Others count as uninstalled, as in PRESENCE. Word for word the conditions of
+        # lea_fleet_listing, but for some rows, and of lea_fleet_departed.
+        are_some = "selected_ids" in values or "found_ids" in values
+        by_status = {
+            "active": "status || '' = 'active'" if are_some else "status = 'active'",
+            "uninstalled": unit.dialect.departed,
+            None: "true",
+        }[status]
+        return " AND ".join([by_status, *conditions]), values
 
-
-def listed_of(row: Sequence[Any]) -> Listed:
-    """Convert a *row* of :attr:`Listing.select` to a machine of a list."""
-    *agent, tags, note = row
-    written = {"tags": json.loads(tags), "note": note}
-    return cast(Listed, {**agent_of(agent), **written})
-
-
-@cache
-def _select_json(dialect: Dialect, tags: str, note: str) -> str:
-    written = {"tags": tags, "note": note}
-    agent = dialect.agent_as_json(
-        {**AS_TEXT, "presence": PRESENCE, **written}, {"suspected_clone": SUSPECTED}
-    )
-    return f"SELECT id, {agent} AS body FROM enrolled_agents"
+    def _search(self, text: str) -> _Condition:
+        """Return the condition for machines in which *text* is found."""
+        unit = self._unit
+        where, values = CONDITIONS["q"](unit, text)
+        ids, self.is_behind = unit.dialect.find(unit.session, values["q"])
+        if ids is not None:
+            among, more = _among(unit, "found_ids", ids, True)
+            where = f"{among} AND {_contains(unit.dialect, True)}"
+            values |= more
+        return self._searches.setdefault(text, (where, values))

@@ -28,12 +28,16 @@ def _set(dialect: Dialect) -> str:
 
 
 @cache
-def containing(dialect: Dialect) -> str:
-    """Return the condition for machines whose note contains ``:q``."""
-    found = (
-        f"SELECT machine_id FROM lea_fleet_notes WHERE {dialect.contains(('note',))}"
-    )
-    return f"machine_id IN ({found})"
+def containing(dialect: Dialect, few: bool) -> str:
+    """Return the condition for machines whose note contains ``:q``.
+
+    It reads all notes once, or those of *few* machines.
+    """
+    contains = dialect.contains(("note",))
+    if few:
+        own = "lea_fleet_notes.machine_id = enrolled_agents.machine_id"
+        return f"EXISTS (SELECT 1 FROM lea_fleet_notes WHERE {own} AND {contains})"
+    return f"machine_id IN (SELECT machine_id FROM lea_fleet_notes WHERE {contains})"
 
 
 class Notes(Repository):
@@ -60,6 +64,7 @@ class Notes(Repository):
             "noted_at": self._unit.timestamp,
         }
         self._unit.session.execute(_set(dialect), written)
+        dialect.note_change(self._unit.session, machine_id)
 
     def remove(self, machine_id: str) -> None:
         """Delete the note about a machine, if there is one."""
@@ -67,6 +72,7 @@ class Notes(Repository):
             "DELETE FROM lea_fleet_notes WHERE machine_id = :machine_id",
             {"machine_id": machine_id},
         )
+        self._unit.dialect.note_change(self._unit.session, machine_id)
 
     def all(self) -> Iterator[tuple[str, str, str | None]]:
         """Yield each machine with a note, the note and its author."""

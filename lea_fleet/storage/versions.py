@@ -8,8 +8,13 @@ from typing import Any
 from ..core.text import sort_key
 from .unit_of_work import UnitOfWork
 
-_BY_VERSION = """
-    SELECT CAST(version AS TEXT) AS version, count(*) AS machines
+VERSION = "CAST(version AS TEXT)"
+
+#: The condition for a machine that has reported none.
+NO_VERSION = f"(coalesce({VERSION}, '') = '')"
+
+_BY_VERSION = f"""
+    SELECT {VERSION} AS version, count(*) AS machines
     FROM enrolled_agents WHERE status = 'active'
     GROUP BY 1 ORDER BY machines DESC, 1 DESC NULLS LAST
 """

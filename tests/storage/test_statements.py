@@ -32,6 +32,7 @@ from lea_fleet.storage.late_writes import LateWrites
 from lea_fleet.storage.measures import measure
 from lea_fleet.storage.refusals import RefusalCounts
 from lea_fleet.storage.silences import Silences
+from lea_fleet.storage.sqlite import search
 from lea_fleet.storage.tables import TABLES, fingerprint, line_of
 from lea_fleet.storage.unit_of_work import UnitOfWork
 from lea_fleet.storage.views import Views
@@ -115,8 +116,9 @@ def statements(engine, monkeypatch):
 
 
 @pytest.fixture
-def live(app, operator, monitor, run, the_clock, tmp_path):
+def live(app, operator, monitor, run, the_clock, tmp_path, monkeypatch):
     """Let a fleet live, until everything has happened in it that may."""
+    monkeypatch.setattr(search, "_IS_WORTH_IT", "SELECT 1")
     file = tmp_path / "machines.csv"
     key = {"Idempotency-Key": "lost"}
 
@@ -252,6 +254,8 @@ def live(app, operator, monitor, run, the_clock, tmp_path):
         did("replace", "PC-5", "pc-5")
         ok(operator.get("/fleet?duplicate=true&outdated=true&without_version=false"))
         ok(operator.get("/fleet?suspected_clone=true"))
+        for _ in range(2):  # without an index of SQLite's, and with it
+            ok(operator.get("/fleet?q=zoe"))
         ok(operator.get("/duplicates"))
         did("export", "--user", "zoe@example.com")
 

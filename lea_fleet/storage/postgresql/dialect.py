@@ -12,7 +12,8 @@ import psycopg
 
 from ...core.machine import SEARCHED, look, stored_form
 from ...core.text import sort_key
-from ..interface import Following
+from ..interface import Following, Found
+from .candidates import candidates
 from .errors import is_conflict
 from .session import Session
 
@@ -82,6 +83,17 @@ class PostgresqlDialect:
             f"{name}_folded LIKE '%' || {pattern} || '%' ESCAPE '!'" for name in columns
         ]
         return f"({' OR '.join(found)})"
+
+    def find(self, session: Session, text: str) -> Found:
+        return Found(candidates(session, text, self))
+
+    def catch_up(self, session: Session) -> None:
+        return  # the server keeps its indexes up to date
+
+    def note_change(self, session: Session, machine_id: str) -> None:
+        return  # with_keys() has what is stored beside each column
+
+    forget = note_change
 
     def integers_in(self, parameter: str) -> str:
         values = f"json_array_elements_text(CAST(:{parameter} AS json))"

@@ -18,6 +18,7 @@ from .connection import Connection
 from .dialect import dialect_for
 from .dry_run import copy_for_dry_run
 from .move_source import SqliteSource, is_noting
+from .indexing import count_wrong, purge, rewrite
 from .permissions import refuse_to_shut_out_owner
 from .purge import empty_wal, vacuum
 from .schema import script
@@ -75,17 +76,17 @@ class SqliteAdministration:
 
     def clean(self, session: Connection, vacuuming: bool) -> Cleaning:
         """Empty the WAL, and with *vacuuming* rewrite the file."""
-        fault = None
+        fault, vacuumed = self._purged(session), False
         if vacuuming:
             try:
                 vacuum(session, self._path)
+                vacuumed = True
             except DatabaseProblem as problem:
                 fault = (
                     f"Erased, but the file could not be rewritten: {problem.detail}"
                     " Run the same command again."
                 )
         emptied = empty_wal(session, self._busy_timeout)
-        vacuumed = vacuuming and fault is None
         return Cleaning(
             # "log_emptied" was the only name of "wal_emptied" once.
             {"wal_emptied": emptied, "log_emptied": emptied, "vacuumed": vacuumed},
@@ -98,6 +99,17 @@ class SqliteAdministration:
             ),
             fault if emptied else _NOT_EMPTIED,
         )
+
+    def _purged(self, session: Connection) -> str | None:
+        """Remove what was erased from the index for searches; return what failed."""
+        try:
+            purge(session)
+        except (sqlite3.Error, DatabaseProblem) as error:
+            return (
+                f"Erased, but the index for searches could not be rewritten: {error}."
+                " Run the same command again."
+            )
+        return None
 
     def refuse_backup(self, file: Path) -> None:
         """Refuse nothing: SQLite copies a database while it is in use."""
@@ -122,8 +134,8 @@ class SqliteAdministration:
             return end_interrupted(source)
 
     def wrong_keys(self, session: sqlite3.Connection) -> int:
-        return 0  # none are stored
+        return count_wrong(session)
 
     def rewrite_keys(self, session: sqlite3.Connection) -> int:
-        """Rewrite nothing: queries compute what they search and sort by."""
-        return 0
+        """Mend the index for searches, or make it; no other keys are stored."""
+        return rewrite(session)

@@ -12,6 +12,8 @@ from typing import Any
 from ...core.clock import in_utc
 from ...core.text import contains, fold_key, sort_key
 from ..interface import Following
+from .indexing import catch_up
+from .search import find, forget, joined, note_change
 from .transactions import begin_writing, leave_queue, write_once
 
 #: The sort key of a cursor; a column may hold any type.
@@ -22,6 +24,9 @@ _FROM_BYTES = {
     "real": "CAST(:after_key AS REAL)",
     "null": "NULL",
 }
+
+#: Seconds that a search waits for the lock to bring the index up to date.
+_PATIENCE = 0.05
 
 #: No method of its own, so that no heartbeat pays for another call.
 _unchanged: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
@@ -59,8 +64,16 @@ class SqliteDialect:
 
     def contains(self, columns: Iterable[str]) -> str:
         # One call for all columns, joined by NUL, which no search text contains.
-        searched = " || char(0) || ".join([f"coalesce({name}, '')" for name in columns])
-        return f"lea_fleet_contains(CAST({searched} AS BLOB), :q)"
+        return f"lea_fleet_contains({joined(columns)}, :q)"
+
+    find = staticmethod(find)
+    note_change = staticmethod(note_change)
+    forget = staticmethod(forget)
+
+    def catch_up(self, session: sqlite3.Connection) -> None:
+        if hasattr(session, "busy_timeout"):  # not a connection that the host opened
+            with self.patience(session, _PATIENCE):
+                catch_up(session)
 
     def integers_in(self, parameter: str) -> str:
         return f"SELECT value FROM json_each(:{parameter})"

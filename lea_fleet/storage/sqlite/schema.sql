@@ -160,6 +160,19 @@ CREATE TABLE IF NOT EXISTS lea_fleet_presence (
   PRIMARY KEY (day, machine_id)
 ) WITHOUT ROWID;
 
+-- Up to which machines lea_fleet_search was brought, if there is that index (search.py):
+-- a virtual table of FTS5, which a search makes where SQLite has that. And the machines
+-- that were changed since.
+CREATE TABLE IF NOT EXISTS lea_fleet_indexed (
+  id INTEGER PRIMARY KEY,
+  mark TEXT NOT NULL,
+  mark_id INTEGER NOT NULL,
+  compared_to INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS lea_fleet_unindexed (
+  machine_id TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
 -- Machines that an operator is about to act on: those that match the filter, a JSON
 -- object of query parameters. owner: a hash of who has selected them. ids: those of
 -- their rows, as JSON arrays, one for each transaction.

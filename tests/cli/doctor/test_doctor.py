@@ -45,6 +45,7 @@ ENGINES = {
         "sqlite",
         "tables",
         "triggers",
+        "search",
         "move",
         "write_lock",
     ],

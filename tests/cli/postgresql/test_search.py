@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lea_fleet.storage.postgresql import candidates
+from lea_fleet.storage.postgresql.dialect import DIALECT
 from tests.cli.doctor.calling import STRONG_TOKEN, call
 from tests.support.api import Api
 from tests.support.postgresql import new_database
@@ -50,6 +52,47 @@ def test_the_index_is_used(app, admin, operator, schema):
     )
 
     assert any("lea_fleet_search" in line for (line,) in plan)
+
+
+@pytest.mark.parametrize(
+    ("index", "row", "q"),
+    [
+        ("lea_fleet_search_more", {"user_id": "S-1-5-21-77"}, "1-5-2"),
+        ("lea_fleet_search_more", {"os_info": "Windows 11"}, "dows 1"),
+        ("lea_fleet_search_notes", {}, "broken"),
+    ],
+)
+def test_each_searched_column_has_an_index(app, admin, operator, schema, index, row, q):
+    admin.execute(_EXTENSION)
+    operator.enroll("PC-1", **row)
+    if not row:
+        operator.post("/machines/PC-1/note", {"text": "Is broken"})
+    admin.execute(f"SET search_path = {schema}, public")
+    admin.execute("SET enable_seqscan = off")
+    plans = []
+    for query in candidates._finding(DIALECT):
+        query = query.replace("%", "%%").replace(":most", "9").replace(":q", "%(q)s")
+        plans += admin.execute(f"EXPLAIN {query}", {"q": q}).fetchall()
+
+    assert any(index in line for (line,) in plans)
+    assert found(operator, q) == ["PC-1"]
+
+
+def test_what_is_found_in_notes_and_in_columns_is_found_once(app, operator):
+    for name in ("PC-1", "PC-2"):
+        operator.enroll(name, hostname="BROKEN" if name == "PC-1" else None)
+        operator.post(f"/machines/{name}/note", {"text": "Is broken"})
+
+    assert found(operator, "broken") == ["PC-1", "PC-2"]
+
+
+def test_many_are_found_without_asking_for_each(app, operator, monkeypatch):
+    monkeypatch.setattr(candidates, "_MOST", 1)
+    for name in ("PC-1", "PC-2", "PC-3"):
+        operator.enroll(name)
+
+    assert found(operator, "pc-") == ["PC-1", "PC-2", "PC-3"]
+    assert found(operator, "pc-2") == ["PC-2"]
 
 
 def test_without_the_extension_all_machines_are_read(app, operator):

@@ -15,6 +15,7 @@ from ..files import is_writable
 from ..move_source import is_noting
 from ..moving import read_mark
 from ..schema import foreign_tables, missing_columns, missing_tables
+from ..search import search_check
 from .files import RUN_AS_SERVER
 from .lockers import lockers
 from .reading import BROKEN, Reading
@@ -42,6 +43,7 @@ def database_checks(reading: Reading, busy_timeout: float, quick: bool) -> Check
         "sqlite": lambda: sqlite_version(sqlite3.sqlite_version_info),
         "tables": lambda: _tables(reading.session),
         "triggers": lambda: _triggers(reading.session),
+        "search": lambda: search_check(reading.session),
         "move": lambda: _move(reading.session),
         "write_lock": lambda: _write_lock(reading, busy_timeout),
     }
