@@ -62,6 +62,14 @@ def make_fleet(path, machines):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def make_search_index(path):
+    """Index the fleet for searches, as its first ones do."""
+    from lea_fleet.storage.sqlite.indexing import rewrite  # not in an older commit's
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        rewrite(connection)
+
+
 def _enrolled_at(number, now):
     return (now - timedelta(days=30) + timedelta(seconds=number)).isoformat()
 
