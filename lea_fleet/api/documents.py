@@ -15,7 +15,8 @@ from typing import IO, Any, NamedTuple
 from ..core.csv.forms import Form
 from ..core.csv.writing import write_events, write_table
 from ..core.event_filter import EventFilter
-from ..core.listing import STATUSES, Page, PageReader, Rows
+from ..core.listing import STATUSES
+from ..core.pages import Page, PageReader, Rows
 from ..core.privacy.hiding import hide, hide_event
 from ..core.problems import DatabaseUnavailable
 from ..core.rows import Event

@@ -24,10 +24,9 @@ from ..core.listing import (
     SORTS,
     STATUSES,
     FleetFilter,
-    Page,
-    PageReader,
     is_sort,
 )
+from ..core.pages import Page, PageReader
 from ..core.rows import Agent, Listed
 from ..core.text import printable
 from ..storage.duplicates import Duplicates

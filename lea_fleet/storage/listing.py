@@ -13,15 +13,10 @@ from ..core.listing import (
     STATUSES,
     WHOLE_FLEET,
     FleetFilter,
-    Page,
-    PageReader,
-    Position,
-    Rows,
     Status,
     is_sort,
-    read_cursor,
-    write_cursor,
 )
+from ..core.pages import Page, PageReader, Position, Rows, read_cursor, write_cursor
 from ..core.machine import SEARCHED
 from ..core.rows import Agent
 from .agents import AGENT, AS_TEXT, PRESENCE, SEEN, SELECT, agent_of

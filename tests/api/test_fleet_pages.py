@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import lea_fleet
 from lea_fleet.core import clock
-from lea_fleet.core.listing import KINDS, SORTS, FleetFilter, Position, write_cursor
+from lea_fleet.core.listing import SORTS, FleetFilter
+from lea_fleet.core.pages import KINDS, Position, write_cursor
 from lea_fleet.storage.listing import Listing
 from lea_fleet.storage.sqlite.dialect import add_functions
 from tests.support.api import OPERATOR_TOKEN, Api, assert_invalid

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
-from lea_fleet.core.listing import WHOLE_FLEET, Position, write_cursor
+from lea_fleet.core.listing import WHOLE_FLEET
+from lea_fleet.core.pages import Position, write_cursor
 from tests.benchmarks import load
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.fleet import hostname_of, make_fleet

@@ -201,7 +201,8 @@ def live(app, operator, monitor, run, the_clock, tmp_path, monkeypatch):
         ok(operator.post("/machines/PC-8/block"))
         cursor = ok(operator.get("/blocks?limit=1"))["next_cursor"]
         ok(operator.get(f"/blocks?cursor={cursor}"))
-        ok(operator.get("/fleet?blocked=true&muted=false"))
+        ok(operator.get("/fleet?blocked=true&muted=false&released=true"))
+        ok(operator.get("/attention"))
         ok(operator.get("/fleet?enrollment_token=1"))
         agent = operator.enroll("PC-7")
         ok(operator.post("/machines/PC-7/retire"))

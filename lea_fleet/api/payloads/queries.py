@@ -21,14 +21,8 @@ from ...core.limits import (
     MOST_REFUSED_SHOWN,
 )
 from ...core.filters import Declared
-from ...core.listing import (
-    FILTERS,
-    NEWEST_FIRST,
-    FleetFilter,
-    Page,
-    is_sort,
-    read_cursor,
-)
+from ...core.listing import FILTERS, NEWEST_FIRST, FleetFilter, is_sort
+from ...core.pages import Page, read_cursor
 from ...core.refused import CODES, OPERATOR, RefusedFilter
 from ...core.tags import parse_wanted
 from .members import Members

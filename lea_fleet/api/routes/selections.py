@@ -11,7 +11,8 @@ from ...app.bulk import act_on, names_of
 from ...app.state import current_state
 from ...auth.guard import acting_repository, caller
 from ...core.limits import MOST_SELECTED
-from ...core.listing import FleetFilter, Page
+from ...core.listing import FleetFilter
+from ...core.pages import Page
 from ...core.problems import InvalidField, UnknownSelection
 from ...core.rows import Agent
 from ...core.tokens import hash_token
