@@ -57,6 +57,9 @@ MOST_MACHINES = 1000
 DEFAULT_DAYS = 30
 MOST_DAYS = 365
 
+#: Seconds after which a run of ``flask fleet notify`` is missed.
+RUN_MISSED = 3600
+
 #: Events and alerts that are looked at to tell how many wait at a destination: 0.12 s.
 MOST_WAITING = 10_000
 

@@ -90,7 +90,7 @@ def test_an_imported_machine_that_is_awaited_is_no_open_release(operator, engine
     assert (names("true"), names("false")) == (["PC-1"], ["PC-2"])
 
 
-def test_messages_that_cannot_be_delivered_are_counted(make_app, operator, the_clock):
+def test_messages_that_nobody_delivers_are_counted(make_app, operator, the_clock):
     operator.enroll("PC-1")
     with receiving() as receiver:
         app = make_app(**receiver.settings)
@@ -107,3 +107,9 @@ def test_messages_that_cannot_be_delivered_are_counted(make_app, operator, the_c
         assert notified() == 1
         the_clock.advance(hours=1)
         assert notified() == 0
+
+        operator.enroll("PC-3")
+        waits = Api(app.test_client(), OPERATOR_TOKEN)
+        assert waits.get("/attention").json["messages"] == 0
+        the_clock.advance(hours=1, seconds=1)
+        assert waits.get("/attention").json["messages"] == 1

@@ -10,7 +10,8 @@ from ...app.database import get_unit
 from ...app.settings import Settings
 from ...app.state import current_state
 from ...auth.guard import admits
-from ...core.limits import MOST_WAITING
+from ...core import clock
+from ...core.limits import MOST_WAITING, RUN_MISSED
 from ...storage.attention import Attention
 from ...storage.unit_of_work import UnitOfWork
 from ..blueprint import blueprint
@@ -33,9 +34,10 @@ def attention() -> Response:
 
 
 def _undelivered(unit: UnitOfWork, settings: Settings) -> int:
-    """Return how many messages wait at destinations whose last delivery failed."""
+    """Return how many messages wait where the last delivery failed, or nobody runs."""
+    missed = clock.before(unit.now, RUN_MISSED)
     return sum(
         waiting(unit, channel, row, most=MOST_WAITING)
         for channel, row in destinations(unit, settings)
-        if row is not None and row["failing_since"] is not None
+        if row is not None and (row["failing_since"] or row["looked_at"] < missed)
     )

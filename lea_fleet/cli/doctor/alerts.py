@@ -9,12 +9,10 @@ from ...alerts.run import destinations
 from ...app.settings import Settings
 from ...core import clock
 from ...core.findings import Checks, Verdict, ok, warning
+from ...core.limits import RUN_MISSED
 from ...core.rows import Destination
 from ...core.text import printable
 from ...storage.unit_of_work import UnitOfWork
-
-#: Seconds after which a run of the command is missed.
-_HOUR = 3600
 
 _RUN = "Let `flask fleet notify` run every minute: see alerts.rst."
 
@@ -33,7 +31,7 @@ def _alerts(settings: Settings, unit: UnitOfWork) -> Verdict:
         return warning(f"never run for {', '.join(missing)}", _RUN)
     found = [(each, row) for each, row in expected if row is not None]
     looked = min(row["looked_at"] for _, row in found)
-    if looked < clock.before(unit.now, _HOUR):
+    if looked < clock.before(unit.now, RUN_MISSED):
         return warning(f"`flask fleet notify` last ran at {_time(looked)}", _RUN)
     failing = [(each.place, row) for each, row in found if row["fault"]]
     told = [
