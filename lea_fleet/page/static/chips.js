@@ -3,8 +3,12 @@
 import { go } from "./address.js";
 import { button, el, replaceKeepingFocus, visible } from "./dom.js";
 import { durationOf } from "./format.js";
-import { t } from "./i18n.js";
+import { has, t } from "./i18n.js";
+import { presenceNames } from "./presence.js";
 import { chosen, clear } from "./wanted.js";
+
+// The filters whose text names their value; the others are true or false.
+const VALUED = ["machine_id", "q", "tag", "version", "enrollment_token"];
 
 export class Chips {
   constructor() {
@@ -34,11 +38,12 @@ export class Chips {
   }
 }
 
+// An address may have any value: what cannot be, the server refuses, and it can be removed.
 function labelOf(name, value) {
-  if (value === "true") return t(`filter.${name}`);
-  if (value === "false") return t("filter.not", { filter: t(`filter.${name}`) });
-  if (name === "presence") return value.split(",").map((each) => t(`presence.${each}`)).join(", ");
-  if (name === "status") return t(`filter.status.${value}`);
-  const shown = name === "silent_for" ? durationOf(value) : visible(value);
-  return t(`filter.${name}`, { value: shown });
+  if (name === "presence") return presenceNames(value);
+  if (name === "status") return has(`filter.status.${value}`) ? t(`filter.status.${value}`) : visible(value);
+  if (name === "silent_for") return t("filter.silent_for", { value: durationOf(value) });
+  if (VALUED.includes(name)) return t(`filter.${name}`, { value: visible(value) });
+  const filter = t(`filter.${name}`);
+  return value === "false" ? t("filter.not", { filter }) : filter;
 }

@@ -5,6 +5,7 @@ import { Failure, get } from "./api.js";
 import { el, select, visible } from "./dom.js";
 import { durationOf } from "./format.js";
 import { t } from "./i18n.js";
+import { presenceNames } from "./presence.js";
 import { seesPersonal } from "./who.js";
 
 const PRESENCES = ["online", "offline", "stale", "pending", "uninstalled"];
@@ -55,7 +56,7 @@ export class Filters {
     const { q, presence, tag, version, silent_for } = state();
     this.search.hidden = !seesPersonal();
     if (this.search.value.trim() !== q) this.search.value = q;
-    offer(this.presence, presence, (value) => value.split(",").map((each) => t(`presence.${each}`)).join(", "));
+    offer(this.presence, presence, presenceNames);
     this.#offerVersions(version);
     offer(this.silence, silent_for, durationOf);
     this.tag.value = tag;

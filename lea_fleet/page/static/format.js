@@ -1,6 +1,6 @@
 // Numbers, dates and durations in the reader's locale and time zone.
 
-import { el } from "./dom.js";
+import { el, visible } from "./dom.js";
 import { locale } from "./i18n.js";
 
 // Units, with their length in seconds and the minimum number to use the unit for:
@@ -80,10 +80,11 @@ export function tick() {
   }
 }
 
-// A duration of the API, such as 14d.
+// A duration of the API, such as 14d. What is none, as an address may have, stays as it is.
 export function durationOf(text) {
-  const name = { s: "second", m: "minute", h: "hour", d: "day" }[text.at(-1)];
-  return inUnit(Number.parseInt(text, 10), name, "long");
+  const [, value, letter] = /^([\d.]+)([smhd])$/.exec(text) ?? [];
+  const unit = { s: "second", m: "minute", h: "hour", d: "day" }[letter];
+  return unit ? inUnit(Number(value), unit, "long") : visible(text);
 }
 
 // Seconds, in days or hours, as short as possible.

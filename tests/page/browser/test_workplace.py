@@ -342,6 +342,40 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(troubled, tab):
     expect(page.get_by_role("button", name="Allow")).to_have_count(0)
 
 
+# Addresses that nobody has chosen
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("presence=nonsense", "nonsense"),
+        ("status=nonsense", "nonsense"),
+        ("silent_for=nonsense", "Not seen for nonsense"),
+        ("enrollment_token=nonsense", "Enrolled with token nonsense"),
+    ],
+)
+def test_a_filter_that_there_is_not_is_told_and_can_be_removed(
+    troubled, tab, address, said
+):
+    visit = tab(troubled)
+    page = visit.open(f"?{address}", token=OPERATOR_TOKEN)
+    expect(page.get_by_role("alert")).to_contain_text("has refused the request")
+    expect(page.locator(".chip")).to_have_text(said)
+    visit.expect_refusals()
+
+    page.locator(".chip").click()
+
+    is_ready(page)
+    expect(page.locator(".chip")).to_have_count(0)
+
+
+@pytest.mark.parametrize("word", ["true", "false"])
+def test_a_search_for_a_truth_value_is_a_search(troubled, sign_in, word):
+    page = sign_in(troubled, f"?q={word}")
+
+    expect(page.locator(".chip")).to_have_text(f"\u201c{word}\u201d")
+
+
 # The chart
 
 
