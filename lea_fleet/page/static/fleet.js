@@ -22,7 +22,7 @@ const IDENTITY = ["token", "session", "scope"];
 export function showFleet(start, leave) {
   const freshness = new Freshness(() => refresh());
   const views = { machines: new MachinesView(() => refresh()) };
-  const status = el("section", { class: "status-line", "aria-label": t("status") });
+  const status = el("section", { class: "status-line", "aria-label": t("status") }, freshness.element);
   const main = el("main", { id: "content", tabindex: "-1" });
   const nav = el("nav", { "aria-label": t("nav") });
   const toList = el("a", { class: "skip", href: "#list" }, t("skip.list"));
@@ -123,9 +123,11 @@ export function showFleet(start, leave) {
     } catch (failure) {
       if (signal.aborted) return;
       if (!(failure instanceof Failure)) throw failure;
-      if (IDENTITY.includes(failure.kind)) return leave(failure);
-      freshness.failed(failure);
-      panel?.failed(failure);
+      const judged = await judge(failure, signal);
+      if (signal.aborted) return;
+      if (IDENTITY.includes(judged.kind)) return leave(judged);
+      freshness.failed(judged);
+      panel?.failed(judged);
     }
   }
 
@@ -148,6 +150,18 @@ export function showFleet(start, leave) {
     timers.forEach(clearInterval);
     document.removeEventListener("visibilitychange", onVisible);
   };
+}
+
+// Who is an operator stays signed in where one request is refused: a link may search for
+// personal data, which not every viewer sees.
+async function judge(failure, signal) {
+  if (failure.kind !== "scope" || !who.isKnown()) return failure;
+  try {
+    await who.learn(signal);
+  } catch (other) {
+    return other instanceof Failure && !IDENTITY.includes(other.kind) ? other : failure;
+  }
+  return new Failure("refused", failure);
 }
 
 function tab(view) {

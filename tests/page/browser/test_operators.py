@@ -107,6 +107,20 @@ def test_a_viewer_without_personal_data_is_made_and_works(fleet, tab, sign_in):
     expect(page.get_by_label("By", exact=True)).to_be_hidden()
 
 
+@pytest.mark.parametrize("link", ["?q=PC", "?sort=user_name"])
+def test_a_link_that_asks_for_personal_data_signs_nobody_out(fleet, tab, link):
+    fleet.operator.enroll("PC-1", user_name="Zoé")
+    body = {"name": "Audit", "role": "viewer", "personal": False}
+    made = fleet.operator.post("/operators", body).json
+    visit = tab(fleet)
+    page = visit.open(link, token=made["token"])
+
+    expect(page.get_by_role("alert")).to_contain_text("shown no personal data")
+    visit.expect_refusals()
+    page.goto(fleet.url)
+    expect(page.get_by_role("link", name="PC-1", exact=True)).to_be_visible()
+
+
 @pytest.mark.parametrize("role", ["operator", "admin"])
 def test_only_an_admin_is_offered_the_operators(fleet, open_as, role):
     fleet.operator.enroll("PC-1")
