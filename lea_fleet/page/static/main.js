@@ -14,6 +14,7 @@ let stop = () => {};
 function start(reason) {
   stop();
   follow(() => {});
+  document.body.classList.remove("beside"); // the panel goes with the page
   document.documentElement.lang = language();
   document.title = t("title");
   stop = isSignedIn() ? showFleet(start, leave) : showSignIn(start, reason);

@@ -245,6 +245,24 @@ def test_rows_may_be_compact_and_stay_so(troubled, sign_in):
     assert row.bounding_box()["height"] == pytest.approx(32, abs=1)
 
 
+def test_no_box_covers_the_head_below_which_it_scrolls(troubled, sign_in):
+    page = sign_in(troubled)
+    is_ready(page)
+    page.locator("tbody tr").nth(40).scroll_into_view_if_needed()
+
+    covered = page.evaluate("""() => {
+          const head = document.querySelector("th.select").getBoundingClientRect();
+          const boxes = [...document.querySelectorAll("tbody .select input")];
+          const box = boxes.find((each) =>
+            each.getBoundingClientRect().bottom > head.top);
+          scrollBy(0, box.getBoundingClientRect().top - head.top - 4);
+          const { left, right, top, bottom } = box.getBoundingClientRect();
+          const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+          return document.elementFromPoint(x, y).closest("th") !== null;
+        }""")
+    assert covered
+
+
 # The panel
 
 
@@ -292,6 +310,16 @@ def test_the_panel_is_beside_the_list_where_there_is_room(troubled, sign_in):
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)
     expect(page.get_by_role("link", name="NEW-7", exact=True)).to_be_focused()
+
+
+def test_the_room_beside_the_panel_is_given_back_at_the_sign_out(troubled, sign_in):
+    page = sign_in(troubled, "?machine=NEW-8", viewport={"width": 1440, "height": 900})
+    expect(page.get_by_role("heading", name="NEW-8")).to_be_focused()
+
+    page.get_by_role("button", name="Sign out").click()
+
+    box = page.locator("main.card").bounding_box()
+    assert box["x"] + box["width"] / 2 == pytest.approx(720, abs=10)
 
 
 def test_the_panel_says_what_became_of_the_token(fleet, sign_in):
