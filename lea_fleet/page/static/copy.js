@@ -5,7 +5,7 @@ import { t } from "./i18n.js";
 
 const SAID = 2000; // milliseconds
 
-// `look` is "icon", or "word" to show the label.
+// A button and what is said of it. `look` is "icon", or "word" to show the label.
 export function copyButton(label, text, look = "icon") {
   const said = el("span", { class: "unseen", role: "status" });
   const say = (word, result) => {
@@ -14,12 +14,8 @@ export function copyButton(label, text, look = "icon") {
     setTimeout(() => [(said.textContent = ""), delete copy.dataset.result], SAID);
   };
   const onClick = async () => {
-    try {
-      await navigator.clipboard.writeText(text());
-      say(t("secret.copied"), "copied");
-    } catch {
-      say(t("secret.failed"), "failed");
-    }
+    if (await copyText(text(), copy)) say(t("secret.copied"), "copied");
+    else say(t("secret.failed"), "failed");
   };
   const copy = button(look === "word" ? label : "", onClick, {
     class: `copier quiet ${look}`,
@@ -27,6 +23,28 @@ export function copyButton(label, text, look = "icon") {
     title: label,
     data: { key: label },
   });
-  copy.append(said);
-  return copy;
+  return [copy, said];
+}
+
+// Copy a text; resolves to whether that was possible. Browsers keep their clipboard from
+// pages without HTTPS: there, the text is selected in a field beside `place`.
+export async function copyText(text, place) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copySelected(text, place);
+  }
+}
+
+function copySelected(text, place) {
+  const before = document.activeElement;
+  const copied = el("textarea", { class: "unseen", readonly: true }, text);
+  place.after(copied);
+  copied.focus({ preventScroll: true });
+  copied.select();
+  const isDone = document.execCommand("copy");
+  copied.remove();
+  before?.focus({ preventScroll: true });
+  return isDone;
 }

@@ -1,6 +1,7 @@
 // Confirmation dialogs, and dialogs that show a secret once.
 
 import { Failure } from "./api.js";
+import { copyText } from "./copy.js";
 import { button, el, focusOn } from "./dom.js";
 import { inOneLine } from "./failures.js";
 import { t } from "./i18n.js";
@@ -87,13 +88,9 @@ export function showSecret(title, secret, more) {
 export function copyable(control, label, attributes = {}) {
   const said = el("p", { class: "said", role: "status" });
   const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(control.value);
-      said.textContent = t("secret.copied");
-    } catch {
-      control.select();
-      said.textContent = t("secret.failed");
-    }
+    const isDone = await copyText(control.value, control);
+    said.textContent = t(isDone ? "secret.copied" : "secret.failed");
+    if (!isDone) control.select();
   };
   return [el("div", { class: "copy" }, control, button(label, copy, attributes)), said];
 }

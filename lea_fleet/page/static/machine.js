@@ -159,8 +159,11 @@ export class MachinePanel {
   failed(failure) {
     if (this.machine === "") return;
     if (this.loading) this.facts.replaceChildren();
-    const retry = button(t("failure.retry"), () => this.refreshAll());
-    this.fault.replaceChildren(explain(failure), retry);
+    // Screen readers would read out an unchanged alert every time.
+    if (this.fault.firstChild?.dataset.kind === failure.kind) return;
+    const notice = explain(failure);
+    notice.dataset.kind = failure.kind;
+    this.fault.replaceChildren(notice, button(t("failure.retry"), () => this.refreshAll()));
   }
 
   #fill(agent, states, { events, next_cursor: older }) {
@@ -172,7 +175,8 @@ export class MachinePanel {
     const decided = this.said.firstChild
       ? []
       : [until && isActive ? el("p", { class: "notice" }, letThrough(until)) : "", ...stateNotices(states)];
-    this.facts.replaceChildren(
+    replaceKeepingFocus(
+      this.facts,
       agent.suspected_clone ? el("p", { class: "notice" }, t("machine.clone.do")) : "",
       ...decided,
       facts(agent, states),
@@ -218,9 +222,11 @@ export class MachinePanel {
   }
 
   async #ask() {
+    const { machine } = this;
     try {
       await this.refresh();
     } catch (failure) {
+      if (machine !== this.machine) return;
       this.said.replaceChildren(el("p", { class: "notice bad" }, inOneLine(failure)));
     }
   }

@@ -296,6 +296,35 @@ def test_the_panel_copies_what_others_ask_for(troubled, sign_in):
         assert page.evaluate("navigator.clipboard.readText()") == text
 
 
+def test_it_copies_without_https_too(troubled, sign_in):
+    page = sign_in(troubled, "?machine=PC-10")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("""() => {
+          window.clipboard = navigator.clipboard;
+          Object.defineProperty(navigator, "clipboard", { value: undefined });
+        }""")
+
+    page.get_by_role("button", name="Copy ID").click()
+
+    expect(page.locator(".copier[data-result=copied]")).to_be_visible()
+    assert page.evaluate("clipboard.readText()") == "PC-10"
+    expect(page.get_by_role("button", name="Copy ID")).to_be_focused()
+
+
+def test_a_refresh_of_the_panel_takes_the_focus_from_nothing(troubled, sign_in):
+    page = sign_in(troubled, "?machine=PC-10")
+    edit = page.get_by_role("button", name="Edit tags")
+    edit.focus()
+    page.evaluate("""() => {
+          window.before = document.activeElement;
+          document.querySelector(".refresh").click();
+        }""")
+
+    page.wait_for_function("!before.isConnected")
+
+    expect(edit).to_be_focused()
+
+
 def test_the_panel_is_beside_the_list_where_there_is_room(troubled, sign_in):
     page = sign_in(troubled, viewport={"width": 1440, "height": 900})
     is_ready(page)
