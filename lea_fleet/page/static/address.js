@@ -72,6 +72,11 @@ export function goSoon(changes, milliseconds) {
   timer = setTimeout(() => go({}, { replace: true }), milliseconds);
 }
 
+// Whether goSoon() waits with a change of that name.
+export function isWaiting(name) {
+  return name in waiting;
+}
+
 // Go there; `replace` replaces the current history entry. The state kept beside the URL
 // stays unless the listing changes.
 export function go(wanted, { replace = false, keep } = {}) {
@@ -131,4 +136,9 @@ function isAnother(changes) {
   return [...LISTING, ...HISTORY].some((name) => name in changes);
 }
 
-window.addEventListener("popstate", () => listener());
+// What waits was meant for the entry that the reader has left.
+window.addEventListener("popstate", () => {
+  clearTimeout(timer);
+  waiting = {};
+  listener();
+});

@@ -4,6 +4,7 @@ import { go, state } from "./address.js";
 import { el } from "./dom.js";
 import { t } from "./i18n.js";
 import { view } from "./saved.js";
+import { maySee } from "./who.js";
 
 const COLUMNS = [
   "machine_id",
@@ -54,7 +55,7 @@ export class ColumnChooser {
 
   // Make the boxes, or remove them.
   offer(isSeen) {
-    const offered = isSeen ? COLUMNS.slice(1) : [];
+    const offered = isSeen ? COLUMNS.slice(1).filter(maySee) : [];
     this.boxes = offered.map((name) =>
       el("input", { type: "checkbox", value: name, on: { change: () => this.#onChange() } }),
     );

@@ -1,6 +1,6 @@
 // The controls of the toolbar that filter the list.
 
-import { go, goSoon, state } from "./address.js";
+import { go, goSoon, isWaiting, state } from "./address.js";
 import { Failure, get } from "./api.js";
 import { el, select, visible } from "./dom.js";
 import { durationOf } from "./format.js";
@@ -49,13 +49,12 @@ export class Filters {
       this.tag,
       this.tags,
     );
-    document.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
   showState() {
     const { q, presence, tag, version, silent_for } = state();
     this.search.hidden = !seesPersonal();
-    if (this.search.value.trim() !== q) this.search.value = q;
+    if (this.search.value.trim() !== q && !isWaiting("q")) this.search.value = q;
     offer(this.presence, presence, presenceNames);
     this.#offerVersions(version);
     offer(this.silence, silent_for, durationOf);
@@ -89,9 +88,10 @@ export class Filters {
     }
   }
 
-  #onKey(event) {
+  // The slash leads to the search, if it may be used, unless it is typed in a field.
+  onKey(event) {
     const isTyping = event.target.closest("input, select, textarea, dialog") !== null;
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || isTyping || !this.search.isConnected) return;
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || isTyping || this.search.hidden) return;
     event.preventDefault();
     this.search.focus();
   }

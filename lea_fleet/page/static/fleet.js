@@ -138,9 +138,11 @@ export function showFleet(start, leave) {
   const onVisible = () => {
     if (!document.hidden && freshness.isOlderThan(EVERY)) refresh();
   };
+  const onKey = (event) => views[shown]?.onKey?.(event);
   follow(onChange);
   onChange();
   document.addEventListener("visibilitychange", onVisible);
+  document.addEventListener("keydown", onKey);
   const timers = [
     setInterval(() => document.hidden || refresh(), EVERY),
     setInterval(() => [tick(), freshness.tick()], 1000),
@@ -149,6 +151,7 @@ export function showFleet(start, leave) {
     asked.abort();
     timers.forEach(clearInterval);
     document.removeEventListener("visibilitychange", onVisible);
+    document.removeEventListener("keydown", onKey);
   };
 }
 

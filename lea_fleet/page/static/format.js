@@ -13,6 +13,13 @@ const UNITS = [
   ["minute", 60, 1],
 ];
 
+// Units of a setting, in seconds.
+const LENGTHS = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
 // How far the server's clock is ahead of this one, in milliseconds.
 let ahead = 0;
 
@@ -87,10 +94,10 @@ export function durationOf(text) {
   return unit ? inUnit(Number(value), unit, "long") : visible(text);
 }
 
-// Seconds, in days or hours, as short as possible.
+// Seconds, in the largest unit that needs no fraction, as short as possible.
 export function shortDuration(seconds) {
-  const days = seconds / 86400;
-  return Number.isInteger(days) ? inUnit(days, "day", "short") : inUnit(Math.round(days * 24), "hour", "short");
+  const [unit, length] = LENGTHS.find(([, length]) => seconds % length === 0) ?? ["second", 1];
+  return inUnit(seconds / length, unit, "short");
 }
 
 function inUnit(value, unit, unitDisplay) {

@@ -51,6 +51,10 @@ export class MachinesView {
     this.list.showState();
   }
 
+  onKey(event) {
+    if (!this.fleet.hidden) this.toolbar.filters.onKey(event);
+  }
+
   // Where the age of the data is shown, if it is in the toolbar.
   get status() {
     return this.fleet.hidden ? undefined : this.toolbar.status;

@@ -75,7 +75,8 @@ class Form {
   }
 
   #number() {
-    return Number(this.uses.value.replace(/[\s\u00a0\u202f,]/g, ""));
+    const digits = this.uses.value.replace(/[\s\u00a0\u202f,]/g, "");
+    return /^\d+$/.test(digits) ? Number(digits) : NaN; // 1.000 is not 1
   }
 }
 

@@ -1,7 +1,7 @@
 // What an empty fleet shows: how its first machine comes.
 
 import { leadsTo } from "./address.js";
-import { el } from "./dom.js";
+import { el, replaceKeepingFocus } from "./dom.js";
 import { t } from "./i18n.js";
 import { mayChange } from "./who.js";
 
@@ -13,10 +13,12 @@ export class Start {
   }
 
   show() {
-    const link = el("a", { ...leadsTo({ view: "tokens" }), class: "button primary" }, t("start.token.action"));
+    const leads = { ...leadsTo({ view: "tokens" }), class: "button primary", data: { key: "start" } };
+    const link = el("a", leads, t("start.token.action"));
     const step = (name) =>
       el("li", {}, el("h3", {}, t(`start.${name}`)), el("p", {}, t(`start.${name}.how`)), name === "token" && mayChange() && link);
-    this.element.replaceChildren(
+    replaceKeepingFocus(
+      this.element,
       el("h2", { id: "start-title" }, t("start.title")),
       el("ol", {}, STEPS.map(step)),
     );

@@ -19,17 +19,17 @@ export class Strip {
     this.element = el(
       "div",
       { class: "strip", role: "group", "aria-label": t("strip") },
-      figure("active", () => go({ presence: "", suspected_clone: "", outdated: "" })),
+      figure("active", () => go({ status: "", presence: "", suspected_clone: "", outdated: "" })),
       PRESENCES.map((name) => figure(name, () => togglePresence(name))),
       Object.keys(FLAGS).map((name) => figure(name, () => toggleFlag(name))),
     );
   }
 
   showState() {
-    const { presence, suspected_clone, outdated } = state();
+    const { status, presence, suspected_clone, outdated } = state();
     const flags = { suspected_clone, outdated };
     const isPressed = (name) => {
-      if (name === "active") return [presence, suspected_clone, outdated].every((value) => value === "");
+      if (name === "active") return ["", "active"].includes(status) && [presence, suspected_clone, outdated].every((value) => value === "");
       return name in FLAGS ? flags[name] === "true" : presence.split(",").includes(name);
     };
     for (const [name, { button }] of this.figures) {

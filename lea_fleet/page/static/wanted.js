@@ -1,9 +1,7 @@
 // The query for the list, from the URL.
 
 import { go, LISTING, NOTHING, state } from "./address.js";
-import { seesPersonal } from "./who.js";
-
-const PERSONAL = ["user_name", "user_email", "user_id", "hostname", "uninstall_reason"];
+import { maySee } from "./who.js";
 
 // Machines per page.
 export const LIMIT = 50;
@@ -29,7 +27,7 @@ export function query() {
 
 // Whether the list may be sorted so by whoever is signed in.
 export function maySortBy(sort) {
-  return seesPersonal() || !PERSONAL.includes(sort.replace("-", ""));
+  return maySee(sort.replace("-", ""));
 }
 
 export function clear() {

@@ -3,6 +3,9 @@
 
 import { get } from "./api.js";
 
+// The columns of the list that are personal, or in which somebody may be named.
+const PERSONAL = ["user_name", "user_email", "user_id", "hostname", "uninstall_reason", "note"];
+
 let self = null;
 
 export async function learn(signal) {
@@ -29,6 +32,11 @@ export function mayChange() {
 // Whether names and e-mail addresses are shown, and may be searched for and sorted by.
 export function seesPersonal() {
   return self?.personal ?? true;
+}
+
+// Whether a column of the list has anything for whoever is signed in.
+export function maySee(column) {
+  return seesPersonal() || !PERSONAL.includes(column);
 }
 
 export function mayMakeOperators() {

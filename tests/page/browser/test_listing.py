@@ -138,6 +138,21 @@ def test_what_was_typed_is_not_lost_where_a_filter_follows_at_once(page):
     assert "q=pc-7712" in page.url and "presence=online" in page.url
 
 
+def test_what_was_typed_is_not_lost_where_the_page_is_drawn_again(page):
+    kept = page.evaluate("""async () => {
+          const { src } = document.querySelector("script[src]");
+          const { Filters } = await import(src.replace("main.js", "filters.js"));
+          const filters = new Filters();
+          filters.search.value = "pc-77123";
+          filters.search.dispatchEvent(new Event("input"));
+          filters.showState();
+          return filters.search.value;
+        }""")
+
+    assert kept == "pc-77123"
+    expect(page.get_by_label("Search")).to_have_value("pc-77123")
+
+
 def test_the_slash_key_leads_to_the_search_but_is_typed_in_a_field(page):
     page.keyboard.press("/")
     expect(page.get_by_label("Search")).to_be_focused()
@@ -234,7 +249,7 @@ def test_what_fits_is_downloaded_for_a_spreadsheet(page):
 
     assert re.fullmatch(r"fleet-[\d-]{10}\.csv", download.value.suggested_filename)
     lines = download.value.path().read_text("utf-8-sig").splitlines()
-    assert len(lines) == 12 and lines[0].startswith("id,machine_id")
+    assert len(lines) == 12 and lines[0].startswith("Number,Machine,")
 
 
 def test_nothing_that_fits_says_what_to_do(page):
