@@ -2,7 +2,9 @@
 // they are open.
 
 import { button, el } from "./dom.js";
+import { explain } from "./failures.js";
 import { need, t } from "./i18n.js";
+import { loaded } from "./on_demand.js";
 
 const KEPT = "lea_fleet_statistics";
 const PLACE = "statistics";
@@ -25,11 +27,22 @@ export class Foldable {
     this.place.hidden = !this.isOpen;
     if (!this.isOpen) return;
     if (this.statistics === null) {
-      const [{ Statistics }] = await Promise.all([import("./statistics.js"), need("statistics")]);
+      const parts = await this.#load();
+      if (parts === undefined) return;
+      const [{ Statistics }] = parts;
       this.statistics ??= new Statistics();
       this.place.replaceChildren(this.statistics.element);
     }
     this.statistics.show(summary);
+  }
+
+  // Resolves to nothing, and says so, if the server is away; the next refresh tries again.
+  async #load() {
+    try {
+      return await loaded(Promise.all([import("./statistics.js"), need("statistics")]));
+    } catch (failure) {
+      this.place.replaceChildren(explain(failure));
+    }
   }
 
   #toggle() {

@@ -7,6 +7,7 @@ import { inOneLine } from "./failures.js";
 import { Foldable } from "./foldable.js";
 import { need, t } from "./i18n.js";
 import { MachineList } from "./list.js";
+import { loaded } from "./on_demand.js";
 import { isKnown } from "./saved.js";
 import { Start } from "./start.js";
 import { Strip } from "./strip.js";
@@ -71,7 +72,8 @@ export class MachinesView {
   async #act(name, chosen) {
     this.said.replaceChildren();
     try {
-      const [{ actOnAll, exportAll }] = await Promise.all([import("./bulk.js"), need("actions", "bulk")]);
+      const parts = Promise.all([import("./bulk.js"), need("actions", "bulk")]);
+      const [{ actOnAll, exportAll }] = await loaded(parts);
       if (name === "csv") return await exportAll(chosen);
       if (!(await actOnAll(name, chosen))) return;
       this.list.selection.clear();

@@ -11,10 +11,23 @@ import { split } from "./tags.js";
 const MOST_USES = 1_000_000;
 const NEVER = "never";
 
-// Create one, and show it; resolves when it has been copied, or the operator cancels.
+// Create one, and show it; resolves to whether one was created, once it has been copied.
 export async function createToken() {
   const form = new Form();
-  const made = await confirm({
+  let made;
+  let token;
+  // Whoever does not confirm comes back to the form.
+  do {
+    made = await askFor(form);
+    token = made === "ask" ? await confirmEndless(form) : made;
+  } while (made === "ask" && !token);
+  if (!token) return false;
+  await showSecret(phrase("tokens.made", { label: foreign(token.label) }), token.token, setupPart(token.token));
+  return true;
+}
+
+function askFor(form) {
+  return confirm({
     title: t("tokens.new"),
     text: t("tokens.new.text"),
     label: t("tokens.create"),
@@ -22,9 +35,6 @@ export async function createToken() {
     lacks: () => form.lack(),
     act: () => (form.isEndless ? "ask" : form.send()),
   });
-  const token = made === "ask" ? await confirmEndless(form) : made;
-  if (!token) return;
-  await showSecret(phrase("tokens.made", { label: foreign(token.label) }), token.token, setupPart(token.token));
 }
 
 function confirmEndless(form) {

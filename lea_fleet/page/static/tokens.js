@@ -4,8 +4,10 @@ import { leadsTo, NOTHING } from "./address.js";
 import { get, remove } from "./api.js";
 import { confirm } from "./dialogs.js";
 import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
+import { explain } from "./failures.js";
 import { time, timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
+import { loaded } from "./on_demand.js";
 import { mayChange } from "./who.js";
 
 const COLUMNS = ["id", "label", "state", "uses", "expires", "created", "action"];
@@ -92,9 +94,12 @@ export class TokensView {
   // The dialog is loaded when it is needed.
   async #create() {
     this.said.replaceChildren();
-    const { createToken } = await import("./new_token.js");
-    await createToken();
-    await this.refresh();
+    try {
+      const { createToken } = await loaded(import("./new_token.js"));
+      if (await createToken()) await this.refresh();
+    } catch (failure) {
+      this.said.replaceChildren(explain(failure));
+    }
   }
 
   async #revoke({ id, label }) {

@@ -3,7 +3,9 @@
 import { go, LISTING, NOTHING, ofView, state } from "./address.js";
 import { areChanged } from "./columns.js";
 import { button, el, replaceKeepingFocus, select, visible } from "./dom.js";
+import { inOneLine } from "./failures.js";
 import { need, t } from "./i18n.js";
+import { loaded } from "./on_demand.js";
 import * as saved from "./saved.js";
 import { mayChange, mayMakeOperators } from "./who.js";
 
@@ -77,13 +79,17 @@ export class SavedViews {
 
   // Do something with a view, or save a new one. What that needs is loaded then.
   async #act(action, view) {
-    const [actions] = await Promise.all([import("./view_actions.js"), need("actions")]);
-    const done = await actions[action](view);
-    if (!done) return;
-    await saved.learn();
-    if (done.shown !== undefined) open(done.shown, { replace: action !== "remove" });
-    this.said.replaceChildren(...done.said);
-    this.showState();
+    try {
+      const [actions] = await loaded(Promise.all([import("./view_actions.js"), need("actions")]));
+      const done = await actions[action](view);
+      if (!done) return;
+      this.said.replaceChildren(...done.said);
+      await saved.learn();
+      if (done.shown !== undefined) open(done.shown, { replace: action !== "remove" });
+      this.showState();
+    } catch (failure) {
+      this.said.replaceChildren(inOneLine(failure));
+    }
   }
 }
 

@@ -88,7 +88,7 @@ def test_a_number_that_cannot_be_is_refused_where_it_stands(fleet, sign_in):
     expect(page.get_by_label("Label")).to_be_focused()
     page.get_by_label("Label").fill("Paris")
     uses = page.get_by_label("Maximum number of machines")
-    for wrong in ("0", "-1", "many", "1.5", "1000001", ""):
+    for wrong in ("0", "-1", "many", "1.5", "1.000", "1000001", ""):
         uses.fill(wrong)
         page.get_by_role("button", name="Create token").click()
         expect(page.get_by_text("from 1 to 1,000,000")).to_be_visible()
@@ -112,6 +112,9 @@ def test_a_token_without_end_is_asked_about_once_more(fleet, sign_in):
     expect(question.get_by_role("button", name="Cancel")).to_be_focused()
     assert fleet.operator.get("/enrollment-tokens").json == {"enrollment_tokens": []}
 
+    question.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Label")).to_have_value("For ever")
+    page.get_by_role("button", name="Create token").click()
     question.get_by_role("button", name="Create it without expiry").click()
 
     expect(page.get_by_role("dialog", name="New enrollment token")).to_be_visible()

@@ -381,6 +381,21 @@ def test_a_server_that_is_away_is_said_in_the_bar_wherever_one_has_scrolled(
     visit.expect_refusals()
 
 
+def test_a_server_that_is_away_is_said_where_a_part_of_the_page_is_missing(fleet, tab):
+    fleet.operator.enroll("PC-1")
+    visit = tab(fleet)
+    page = visit.open("?view=tokens", token=OPERATOR_TOKEN)
+    create = page.get_by_role("button", name="Create a token")
+    expect(create).to_be_visible()
+    visit.context.set_offline(True)
+
+    create.click()
+
+    said = page.get_by_role("status").filter(has_text="does not respond")
+    expect(said).to_be_visible()
+    visit.expect_refusals()
+
+
 # Roles
 
 
