@@ -4,7 +4,7 @@ export default {
   "bulk.text.release": "For PCs that were reinstalled and have lost their tokens. Setup may be run once for each of them within 24 hours; its old token then stops working.",
   "bulk.text.uninstall": "Their tokens stop working immediately, and their agents can no longer report. The program stays on the PCs; the machines and their history are kept, and only a new enrollment reactivates them.",
   "bulk.text.retire": "Each agent is told at its next heartbeat, and uninstalls its machine itself. Until then, nothing changes.",
-  "bulk.text.block": "They are uninstalled immediately, and no setup can bring them back until they are unblocked. The program stays on the PCs.",
+  "bulk.text.block": "They are removed from the fleet immediately, and no setup can bring them back until they are unblocked. The program stays on the PCs.",
   "bulk.text.mute": "Nobody is alerted about them for a while, such as during a holiday. It ends by itself.",
   "bulk.text.tag": "Tags are words, or key=value such as site=lyon. They stay when a machine is enrolled again; one takes the place of another with the same key.",
   "bulk.text.note": "It is not shown to the users of the machines. Search finds it, and it is erased with the personal data of a machine’s user.",

@@ -57,7 +57,7 @@ export default {
   "detail.operators_token": "With the operator’s token only",
   "detail.hostnames": "Reported hostnames: {names}",
   "detail.kind": "There were too many of: {kind}",
-  "detail.label": "Description: {label}",
+  "detail.label": "Label: {label}",
   "detail.name": "Name: {name}",
   "detail.role": "Role: {role}",
   "role.viewer": "viewer, may only read",

@@ -57,7 +57,7 @@ export default {
   "detail.operators_token": "Uniquement avec le jeton d’opérateur",
   "detail.hostnames": "Noms d’hôte déclarés : {names}",
   "detail.kind": "Il y en avait trop : {kind}",
-  "detail.label": "Description : {label}",
+  "detail.label": "Libellé : {label}",
   "detail.name": "Nom : {name}",
   "detail.role": "Rôle : {role}",
   "role.viewer": "lecteur, peut seulement consulter",

@@ -26,7 +26,7 @@ def test_it_shows_what_happened_to_all_and_who_did_it(fleet, sign_in):
     expect(lines(page).nth(0)).to_contain_text("Uninstalled")
     expect(lines(page).nth(0)).to_contain_text("Reason: sold")
     expect(lines(page).nth(2)).to_contain_text("by an installer with token 1")
-    expect(lines(page).nth(3)).to_contain_text("Description: Paris <b>")
+    expect(lines(page).nth(3)).to_contain_text("Label: Paris <b>")
     lines(page).nth(0).get_by_role("link", name="PC-2").click()
     expect(page.get_by_role("dialog")).to_contain_text("PC-2")
     page.keyboard.press("Escape")
@@ -49,7 +49,7 @@ def test_filters_are_in_the_address_and_of_the_download(fleet, sign_in):
     assert row["Machine"] == "PC-1"
 
     page.get_by_label("By", exact=True).fill("nobody")
-    expect(page.get_by_text("There are no such events.")).to_be_visible()
+    expect(page.get_by_text("No events match.")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()
     expect(lines(page)).to_have_count(4)
     page.go_back()

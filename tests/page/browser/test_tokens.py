@@ -71,7 +71,7 @@ def test_a_token_is_made_and_enrolls_and_is_revoked(fleet, sign_in):
 
     expect(row).to_have_count(0)
     expect(page.get_by_text("No token is valid at the moment.")).to_be_visible()
-    page.get_by_label("Also those that are no longer valid").check()
+    page.get_by_label("Show those that are no longer valid").check()
     expect(row).to_contain_text("Revoked")
     expect(row.get_by_role("button")).to_have_count(0)
     refused = installer.post("/enroll", {"machine_id": "PC-2"})
