@@ -22,8 +22,8 @@ class PresenceRule:
     fleet would send more than *heartbeat_rate* heartbeats a second. A heartbeat within
     *resolution* of the last one that was written need not be written. A machine is
     stale after a silence of *stale_after*, and may be re-enrolled after one of
-    *given_up_after*; None means never. For *presence_days* it is kept in which hours
-    machines were seen; 0 means not at all.
+    *given_up_after*; None means never. The hours in which machines were seen are kept
+    for *presence_days*; 0 means not at all.
     """
 
     heartbeat_interval: int

@@ -11,8 +11,9 @@ import { mayChange } from "./who.js";
 
 const DANGEROUS = ["cut_off", "uninstall", "block"];
 
-// The buttons for a machine, each with what it does and does not do. `released` says whether it may be re-enrolled, `states` what
-// was decided about it; `done` is called with a message after an action.
+// The buttons for a machine, each with what it does and does not do. `released` says
+// whether it may be re-enrolled, `states` what was decided about it; `done` is called with
+// a message after an action.
 export function actionButtons(agent, states, released, done) {
   const { machine_id: machine } = agent;
   return offered(agent, states, released).map(([name, act]) => {

@@ -199,7 +199,6 @@ export default {
   "machine.uninstalled_at": "Uninstalled",
   "machine.uninstall_reason": "Reason",
   "machine.clone.do": "Two computers seem to share this machine’s identity, perhaps because a disk was copied. Give one of them another machine ID and run its setup again.",
-  "machine.actions": "Actions",
   "machine.story": "History",
   "machine.story.more": "Show older events",
   "machine.story.none": "There are no events for this machine, because an older server has enrolled it.",

@@ -199,7 +199,6 @@ export default {
   "machine.uninstalled_at": "Désinstallation",
   "machine.uninstall_reason": "Motif",
   "machine.clone.do": "Deux ordinateurs semblent partager l’identité de cette machine, peut-être à la suite de la copie d’un disque. Donnez à l’un d’eux un autre identifiant de machine et relancez son installation.",
-  "machine.actions": "Actions",
   "machine.story": "Historique",
   "machine.story.more": "Afficher les événements plus anciens",
   "machine.story.none": "Aucun événement pour cette machine : elle a été enrôlée par un serveur plus ancien.",
