@@ -128,7 +128,7 @@ class Settings:
         "LEA_FLEET_REENROLL_SILENT_AFTER", parse_duration, "never", show=duration_text
     )
 
-    #: For how many days it is kept in which hours each machine was seen, up to 366;
+    #: For how many days the hours are kept in which each machine was seen, up to 366;
     #: with 0 it is not, and what there is of it is deleted.
     presence_days: int = _setting("LEA_FLEET_PRESENCE_DAYS", parse_days, 30)
 

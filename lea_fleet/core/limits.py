@@ -176,7 +176,7 @@ IGNORED_NOTED = _HOUR
 #: The longest heartbeat interval, which a very large fleet gets.
 LONGEST_HEARTBEAT_INTERVAL = _DAY
 
-#: The most days for which it is kept in which hours a machine was seen.
+#: The most days for which the hours are kept in which a machine was seen.
 MOST_PRESENCE_DAYS = 366
 
 #: How long events are kept at least.

@@ -46,6 +46,12 @@ def test_everything_is_said_in_both_languages():
         assert type(wording) is type(french[key]), key
 
 
+def test_french_punctuation_is_not_parted_from_its_word():
+    for key, wording in catalogue("fr").items():
+        forms = wording.values() if isinstance(wording, dict) else [wording]
+        assert not [form for form in forms if re.search(" [:;?!»]|« ", form)], key
+
+
 def test_every_text_is_there_and_none_is_left_over():
     """A key is written out in the code or in a list, or put together in the code."""
     code = sources()
