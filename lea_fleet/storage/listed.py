@@ -13,22 +13,22 @@ from .clones import SUSPECTED
 from .interface import Dialect
 from .notes import NOTE
 from .tags import as_json
-from .unit_of_work import UnitOfWork
 
-_ARE_ANY = (
+#: Whether any machine has tags, and any a note.
+ARE_ANY = (
     "SELECT EXISTS (SELECT 1 FROM lea_fleet_tags),"
     " EXISTS (SELECT 1 FROM lea_fleet_notes)"
 )
 
 
-def written(unit: UnitOfWork) -> tuple[str, str]:
+@cache
+def written(dialect: Dialect, tags: bool, notes: bool) -> tuple[str, str]:
     """Return the expressions for the tags and the note of an agent.
 
-    A fleet without any does not pay for them.
+    A fleet without any *tags* or *notes* does not pay for them.
     """
-    tags, notes = unit.session.execute(_ARE_ANY).fetchone()
     return (
-        as_json(unit.dialect) if tags else unit.dialect.empty_list,
+        as_json(dialect) if tags else dialect.empty_list,
         NOTE if notes else "CAST(NULL AS TEXT)",
     )
 

@@ -26,7 +26,7 @@ from .duplicates import former_machines
 from .enrollment_tokens import enrolled_with
 from .interface import Dialect
 from .intervals import Intervals
-from .listed import select_json, written
+from .listed import ARE_ANY, select_json, written
 from .mutes import MUTED
 from .notes import containing
 from .releases import RELEASED
@@ -186,7 +186,7 @@ class Listing:
     @property
     def select(self) -> str:
         """The query for each agent and what is written about it, for listed_of()."""
-        tags, note = written(self._unit)
+        tags, note = self._written()
         return f"SELECT {AGENT}, CAST({tags} AS TEXT), {note} FROM enrolled_agents"
 
     @property
@@ -197,7 +197,12 @@ class Listing:
         rows, dicts and ``jsonify``. The bytes are not valid UTF-8 if another program
         stored text that is not.
         """
-        return select_json(self._unit.dialect, *written(self._unit))
+        return select_json(self._unit.dialect, *self._written())
+
+    def _written(self) -> tuple[str, str]:
+        """Return the expressions for the tags and the note of an agent."""
+        are_any = self._unit.session.execute(ARE_ANY).fetchone()
+        return written(self._unit.dialect, *are_any)
 
     def position(self, status: Status, row_id: int, wanted: FleetFilter) -> Position:
         """Return the position of the row with that id in the order of *wanted*."""

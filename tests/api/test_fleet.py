@@ -168,7 +168,8 @@ def test_one_machine(operator, the_clock):
     shown = {"agent": agent.answer["agent"]}
     states = {"block": None, "muted_until": None, "retirement": None}
     written = {"tags": [], "note": None}
-    assert response.json == {**shown, **states, **written}
+    issued = {"issued_at": the_clock.iso(), "first_used_at": None, "rotated_at": None}
+    assert response.json == {**shown, **states, **written, "token": issued}
     assert agent.get("/machines/{9F2C 4é}").json == shown
     assert response.data.isascii()
 

@@ -380,7 +380,7 @@ def test_a_cursor_that_was_made_up_is_a_place_and_no_more(
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_made_up_cursor_of_no_place_is_refused(operator, monkeypatch, place):
     monkeypatch.setattr(
-        "lea_fleet.core.listing._digest", lambda told, wanted: b"12345678"
+        "lea_fleet.core.pages._digest", lambda told, wanted: b"12345678"
     )
     head = bytearray(
         base64.urlsafe_b64decode(
