@@ -102,7 +102,7 @@ def _record(
         Heartbeats(repository.unit).see(machine, details)
         notes = Ignored(repository.unit)
         notes.clear(machine, changes(machine, details))
-        if ignored:
+        if ignored and not notes.is_noted(machine, ignored):
             notes.note(machine, ignored)
 
 
