@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..core.listing import FleetFilter
 from .agent_tokens import LIVE_TOKEN
 from .agents import in_utc
 from .clones import Clones
 from .duplicates import Duplicates
 from .ending_tokens import EndingTokens
+from .listing import Listing
 from .refused import Refused
 from .releases import RELEASE, Releases
 from .unit_of_work import Repository
@@ -26,6 +28,10 @@ _NO_TOKEN = f"""
     WHERE status = 'active' AND NOT EXISTS ({LIVE_TOKEN})
     AND NOT EXISTS ({RELEASE}) ORDER BY id
 """
+
+
+#: Nobody waits for those that are muted.
+_STALE = FleetFilter(status="active", presence=("stale",), muted=False)
 
 
 class Ahead(NamedTuple):
@@ -48,9 +54,10 @@ class Attention(Repository):
         unit = self._unit
         with unit.snapshot():
             return {
-                "refused": Refused(unit).count(),
+                "refused": Refused(unit).count_waiting(),
                 "suspected_clones": len(Clones(unit).suspects()),
                 "duplicates": Duplicates(unit).count(),
+                "stale": Listing(unit).totals(_STALE)["stale"],
                 "enrollment_tokens": EndingTokens(unit).count(),
                 "releases": Releases(unit).count(),
             }

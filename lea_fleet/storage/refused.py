@@ -53,7 +53,7 @@ _AFTER = (
 
 #: A machine may have been refused with several tokens.
 _COUNT = f"SELECT code, count(DISTINCT look) {_VALID} GROUP BY code"
-_COUNT_ALL = f"SELECT count(DISTINCT look) {_VALID}"
+_COUNT_WAITING = f"SELECT count(DISTINCT look) {_VALID} AND released_until IS NULL"
 _COUNT_SINCE = f"SELECT count(DISTINCT look) {_VALID} AND last_at >= :since"
 
 
@@ -109,10 +109,10 @@ class Refused(Repository):
         rows = self._unit.session.execute(_COUNT, self._bounds())
         return {code: machines for code, machines in rows}
 
-    def count(self) -> int:
-        """Return the number of refused machines."""
+    def count_waiting(self) -> int:
+        """Return the number of refused machines that no operator lets in yet."""
         ((machines,),) = self._unit.session.execute(
-            _COUNT_ALL, self._bounds()
+            _COUNT_WAITING, self._bounds()
         ).fetchall()
         return int(machines)
 

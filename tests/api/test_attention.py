@@ -28,14 +28,23 @@ def test_nothing_needs_anybody_in_a_calm_fleet(operator, counted):
     assert counted() == {}
 
 
-def test_a_refused_machine_is_counted_until_it_is_enrolled(operator, counted):
+def test_a_stale_machine_is_counted_unless_it_is_muted(operator, counted, the_clock):
+    operator.enroll("PC-1")
+    the_clock.advance(days=15)
+    assert counted() == {"stale": 1}
+
+    operator.post("/machines/PC-1/mute", {"for": "1d"})
+    assert counted() == {}
+
+
+def test_a_refused_machine_is_counted_until_it_is_released(operator, counted):
     installer = operator.installer()
     installer.enroll("PC-1")
     assert installer.post("/enroll", {"machine_id": "PC-1"}).status_code == 409
     assert counted() == {"refused": 1}
 
     operator.post("/machines/PC-1/release")
-    assert counted() == {"refused": 1, "releases": 1}
+    assert counted() == {"releases": 1}
 
     installer.enroll("PC-1")
     assert counted() == {}

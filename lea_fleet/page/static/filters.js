@@ -68,7 +68,8 @@ export class Filters {
   }
 
   #offerVersions(chosen) {
-    const wanted = ["", ...new Set([...this.versions, chosen].filter(Boolean))];
+    const names = [...new Set([...this.versions, chosen].filter(Boolean))];
+    const wanted = ["", ...names.sort(newestFirst)];
     const offered = [...this.version.options].map((option) => option.value);
     if (JSON.stringify(wanted) !== JSON.stringify(offered)) {
       const option = (value) =>
@@ -95,6 +96,12 @@ export class Filters {
     event.preventDefault();
     this.search.focus();
   }
+}
+
+const { compare } = new Intl.Collator("en", { numeric: true });
+
+function newestFirst(version, other) {
+  return compare(other, version);
 }
 
 function choice(name, label, options) {

@@ -20,12 +20,12 @@ const IDENTITY = ["token", "session", "scope"];
 // Show the fleet. `start` rebuilds the page, `leave` goes to the sign-in. Returns a
 // function that stops the refresh.
 export function showFleet(start, leave) {
-  const freshness = new Freshness(() => refresh());
+  const freshness = new Freshness(() => [views[shown]?.expire?.(), refresh()]);
   const views = { machines: new MachinesView(() => refresh()) };
   const status = el("section", { class: "status-line", "aria-label": t("status") }, freshness.element);
   const main = el("main", { id: "content", tabindex: "-1" });
   const nav = el("nav", { "aria-label": t("nav") });
-  const toList = el("a", { class: "skip", href: "#list" }, t("skip.list"));
+  const toList = skip("list", "skip.list");
   const person = el("span", { class: "person" });
   let asked = new AbortController();
   let panel = null;
@@ -33,7 +33,7 @@ export function showFleet(start, leave) {
   let isShown = false; // whether all is shown that the address says
 
   document.body.replaceChildren(
-    el("a", { class: "skip", href: "#content" }, t("skip")),
+    skip("content", "skip"),
     toList,
     el(
       "header",
@@ -170,4 +170,13 @@ async function judge(failure, signal) {
 function tab(view) {
   const shown = view === "machines" ? "" : view;
   return leadsTo({ view: shown, machine: "", cursor: "", page: "" });
+}
+
+// A link past what comes before. The address stays: going there would be another page.
+function skip(id, text) {
+  const click = (event) => {
+    event.preventDefault();
+    document.getElementById(id).focus();
+  };
+  return el("a", { class: "skip", href: `#${id}`, on: { click } }, t(text));
 }

@@ -13,7 +13,7 @@ export class Freshness {
     this.refresh = refresh;
     this.at = null;
     this.said = el("span", {});
-    this.short = el("span", { class: "short", "aria-hidden": "true" });
+    this.short = el("span", { class: "short" });
     this.button = button("", refresh, {
       class: "icon refresh",
       "aria-label": t("refresh"),

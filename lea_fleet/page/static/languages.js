@@ -6,7 +6,11 @@ import { LANGUAGES, language, speak, t } from "./i18n.js";
 // `rebuild` renders the page again.
 export function languageSwitch(rebuild) {
   const choose = async (code) => {
-    await speak(code);
+    try {
+      await speak(code);
+    } catch {
+      return; // the server is away, which the bar says
+    }
     rebuild();
     document.querySelector(`[lang="${code}"][aria-pressed]`)?.focus();
   };

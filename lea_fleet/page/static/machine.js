@@ -32,7 +32,7 @@ export class MachinePanel {
     this.refreshAll = refresh;
     this.beside = beside;
     this.machine = "";
-    this.heading = el("h2", { id: "machine-title", tabindex: "-1" });
+    this.heading = el("h2", { id: "machine-title", tabindex: "-1", "aria-live": "polite" });
     this.ways = el("div", { class: "ways" });
     this.marks = el("p", { class: "marks" });
     this.said = el("div", { role: "status" });
@@ -98,7 +98,8 @@ export class MachinePanel {
     this.facts.replaceChildren(el("p", { class: "hint" }, t("loading")));
     if (!this.element.open) this.#open();
     this.#showWays();
-    this.heading.focus({ preventScroll: true });
+    // Whoever steps from machine to machine goes on doing so.
+    if (!this.ways.contains(document.activeElement)) this.heading.focus({ preventScroll: true });
   }
 
   // Beside the list where there is room for both, else above it.

@@ -28,21 +28,24 @@ export class MachinesView {
     this.start = new Start();
     this.list = new MachineList((name, chosen) => this.#act(name, chosen));
     this.toolbar = new Toolbar(this.views, this.list.selection.element);
+    this.figures = el("div", { class: "figures" }, this.strip.element, this.foldable.button);
     this.fleet = el(
+      "section",
+      { class: "machines", id: "list", tabindex: "-1", "aria-label": t("list.title") },
+      this.toolbar.element,
+      this.said,
+      this.list.element,
+    );
+    this.element = el(
       "div",
       { class: "view" },
-      el("div", { class: "figures" }, this.strip.element, this.foldable.button),
+      el("h1", { class: "unseen" }, t("nav.machines")),
+      this.figures,
       this.foldable.place,
       this.todo.element,
-      el(
-        "section",
-        { class: "machines", id: "list", tabindex: "-1", "aria-label": t("list.title") },
-        this.toolbar.element,
-        this.said,
-        this.list.element,
-      ),
+      this.start.element,
+      this.fleet,
     );
-    this.element = el("div", {}, el("h1", { class: "unseen" }, t("nav.machines")), this.start.element, this.fleet);
   }
 
   showState() {
@@ -97,16 +100,26 @@ export class MachinesView {
       learning,
     ]);
     if (signal.aborted) return;
+    this.#show(summary, listing);
+    await this.todo.refresh(signal);
+  }
+
+  // Whoever asks for a refresh means what is to do, too.
+  expire() {
+    this.todo.expire();
+  }
+
+  #show(summary, listing) {
     const isEmpty = summary.totals.total === 0;
     this.start.element.hidden = !isEmpty;
-    this.fleet.hidden = isEmpty;
-    if (isEmpty) return this.start.show();
+    for (const part of [this.figures, this.fleet]) part.hidden = isEmpty;
+    if (isEmpty) {
+      this.foldable.place.hidden = true;
+      return this.start.show();
+    }
     this.strip.show(summary);
     this.foldable.show(summary);
     this.toolbar.show(summary, listing.totals);
     this.list.show(listing);
-    this.todo.show(summary);
-    await this.todo.refresh(signal);
-    if (!signal.aborted) this.todo.show(summary);
   }
 }

@@ -15,7 +15,7 @@ const LEADS = {
   refused: { view: "attention" },
   suspected_clones: { ...LIST, suspected_clone: "true" },
   duplicates: { view: "attention" },
-  stale: { ...LIST, presence: "stale" },
+  stale: { ...LIST, presence: "stale", muted: "false" },
   enrollment_tokens: { view: "tokens" },
   releases: { ...LIST, released: "true" },
   messages: { view: "attention" },
@@ -23,7 +23,6 @@ const LEADS = {
 
 export class ToDo {
   constructor() {
-    this.counts = {};
     this.items = el("ul", {});
     this.element = el(
       "section",
@@ -33,17 +32,18 @@ export class ToDo {
     );
   }
 
+  // Count anew at the next refresh, however soon that is.
+  expire() {
+    this.at = -Infinity;
+  }
+
   async refresh(signal) {
     const isKnown = this.changes === changes() && performance.now() - this.at < EVERY;
     if (isKnown) return;
     const [before, at] = [changes(), performance.now()];
     const counts = await get("/attention", { signal });
     if (signal.aborted) return;
-    Object.assign(this, { counts, at, changes: before });
-  }
-
-  show({ totals }) {
-    const counts = { ...this.counts, stale: totals.stale };
+    Object.assign(this, { at, changes: before });
     const items = Object.keys(LEADS).filter((name) => counts[name] > 0);
     this.element.hidden = items.length === 0;
     replaceKeepingFocus(this.items, items.map((name) => item(name, counts[name])));
