@@ -65,7 +65,7 @@ def test_a_calm_fleet_says_so(fleet, open_view):
 
     expect(page).to_have_title("Attention – Fleet")
     expect(page.get_by_text("Nothing needs your attention.")).to_be_visible()
-    expect(page.get_by_role("region")).to_have_count(1)
+    expect(page.locator("section.card")).to_have_count(1)
     expect(section(page, "Alerts")).to_contain_text("Nobody is alerted.")
 
 

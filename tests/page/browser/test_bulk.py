@@ -106,8 +106,12 @@ def test_what_changed_meanwhile_is_listed_and_left_alone(crowd, sign_in):
     page = sign_in(crowd, "?q=PC-00")
     page.get_by_label("Select the whole page").check()
     act(page, "Allow re-enrollment")
+    release = dialog(page).get_by_role(
+        "button", name="Allow re-enrollment (10 machines)"
+    )
+    expect(release).to_be_visible()
     crowd.operator.uninstall("PC-005")
-    dialog(page).get_by_role("button", name="Allow re-enrollment (10 machines)").click()
+    release.click()
 
     expect(dialog(page)).to_contain_text("Done for 9 machines.")
     expect(dialog(page)).to_contain_text("1 machine was left as it is:")

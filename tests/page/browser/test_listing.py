@@ -193,17 +193,17 @@ def test_a_machine_in_another_tab_needs_no_other_sign_in(many, page):
 
 def test_pages_follow_one_another_and_lead_back(page):
     first = shown(page)
-    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next", exact=True).click()
     expect(page.get_by_text("Page 2 of 1,960")).to_be_visible()
     second = shown(page)
-    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next", exact=True).click()
     expect(page.get_by_text("Page 3 of 1,960")).to_be_visible()
     third = shown(page)
     page.reload()
     expect(page.get_by_text("Page 3 of 1,960")).to_be_visible()
     assert shown(page) == third
 
-    page.get_by_role("button", name="Previous").click()
+    page.get_by_role("button", name="Previous", exact=True).click()
     expect(page.get_by_text("Page 2 of 1,960")).to_be_visible()
     assert shown(page) == second
     page.get_by_role("button", name="First page").click()
@@ -213,7 +213,7 @@ def test_pages_follow_one_another_and_lead_back(page):
 
 
 def test_a_panel_that_is_opened_leaves_the_page_of_the_list_where_it_is(page):
-    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next", exact=True).click()
     expect(page.get_by_text("Page 2 of 1,960")).to_be_visible()
     second = shown(page)
 
@@ -222,7 +222,7 @@ def test_a_panel_that_is_opened_leaves_the_page_of_the_list_where_it_is(page):
 
     expect(page.get_by_role("link", name=second[0], exact=True)).to_be_focused()
     assert shown(page) == second
-    expect(page.get_by_role("button", name="Previous")).to_be_enabled()
+    expect(page.get_by_role("button", name="Previous", exact=True)).to_be_enabled()
 
 
 def test_a_column_orders_the_list(page):
