@@ -10,7 +10,7 @@ import { dateTime, serverTime, time, timeAgo } from "./format.js";
 import { seenHours } from "./hours.js";
 import { phrase, t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
-import { stateBadges, stateNotices } from "./states.js";
+import { blockNotice, stateBadges, stateNotices } from "./states.js";
 import { written } from "./written.js";
 import { mayChange } from "./who.js";
 import { NEVER, eventItem, releasedUntil } from "./timeline.js";
@@ -179,6 +179,7 @@ export class MachinePanel {
     replaceKeepingFocus(
       this.facts,
       agent.suspected_clone ? el("p", { class: "notice" }, t("machine.clone.do")) : "",
+      states.block ? blockNotice(states.block) : "",
       ...decided,
       facts(agent, states),
       states.tags ? written(agent, states, (said) => this.#say(said)) : "",

@@ -12,15 +12,15 @@ export function stateBadges({ block, muted_until: muted, retirement }) {
   ].filter(Boolean);
 }
 
-export function stateNotices({ block, muted_until: muted, retirement }) {
+// Since when a machine is blocked, and why.
+export function blockNotice({ blocked_at: at, reason }) {
+  const since = phrase("state.blocked.since", { when: time(at) });
+  const why = reason ? [" ", phrase("detail.reason", { reason: foreign(reason) })] : [];
+  return el("p", { class: "notice" }, since, why);
+}
+
+export function stateNotices({ muted_until: muted, retirement }) {
   const notices = [];
-  if (block) {
-    const { blocked_at: at, reason } = block;
-    notices.push([
-      phrase("state.blocked.since", { when: time(at) }),
-      reason ? [" ", phrase("detail.reason", { reason: foreign(reason) })] : [],
-    ]);
-  }
   if (muted) notices.push(t("state.muted.until", { until: dateTime(muted) }));
   if (retirement) {
     const { told_at: told } = retirement;
