@@ -246,6 +246,9 @@ def test_it_is_muted_for_a_while_and_that_is_taken_back(fleet, sign_in):
     page.get_by_role("button", name="Mute PC-1", exact=True).click()
 
     expect(page.get_by_text("PC-1 is muted until")).to_be_visible()
+    expect(panel(page, "PC-1").locator(".marks")).to_contain_text("Muted")
+    expect(page.get_by_text("nobody is alerted about it")).to_have_count(0)
+    page.reload()
     expect(page.get_by_text("nobody is alerted about it")).to_be_visible()
     until = fleet.operator.get("/machines/PC-1").json["muted_until"]
     assert clock.after(clock.now(), 29 * 86400) < until
@@ -260,7 +263,7 @@ def test_its_agent_is_told_to_uninstall_it_and_that_is_taken_back(fleet, sign_in
 
     press(page, "Uninstall by its agent", "Have PC-1 uninstalled")
 
-    expect(page.get_by_text("will be told to uninstall")).to_be_visible()
+    expect(page.get_by_text("The agent of PC-1 will be told")).to_be_visible()
     assert agent.heartbeat().json["retire"] is True
     page.reload()
     expect(page.get_by_text("has not done so yet")).to_be_visible()
@@ -276,6 +279,7 @@ def test_it_is_cut_off_where_somebody_else_may_have_its_token(fleet, sign_in):
     press(page, "Cut off", "Cut off PC-1")
 
     expect(page.get_by_text("Run its setup again before")).to_be_visible()
+    page.reload()
     expect(page.get_by_text("May be re-enrolled once until")).to_be_visible()
     assert agent.heartbeat().json["code"] == "token_revoked"
 
