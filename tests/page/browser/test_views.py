@@ -84,7 +84,7 @@ def test_a_view_is_saved_chosen_changed_renamed_shared_and_deleted(fleet, sign_i
     expect(chosen(page)).to_have_text("Second <b>")
     (view,) = stored(fleet.operator)
     assert (view["filters"], view["shared"]) == ("version=2.0&sort=machine_id", False)
-    assert page.url.endswith(f"?saved={view['id']}")
+    page.wait_for_url(lambda url: url.endswith(f"?saved={view['id']}"))
     assert shown(page) == ["PC-2", "PC-3"]
     expect(page.get_by_role("button", name="Save changes")).to_have_count(0)
 
@@ -95,7 +95,7 @@ def test_a_view_is_saved_chosen_changed_renamed_shared_and_deleted(fleet, sign_i
     more(page, "Save changes: Second <b>")
     page.get_by_role("button", name="Save the changes").click()
     expect(page.get_by_text("Second <b> has been changed.")).to_be_visible()
-    assert page.url.endswith("?saved=1")
+    page.wait_for_url(lambda url: url.endswith("?saved=1"))
     changed = "presence=online&version=2.0&sort=machine_id"
     assert stored(fleet.operator)[0]["filters"] == changed
 
@@ -311,7 +311,7 @@ def test_other_columns_are_a_change_of_the_view(fleet, sign_in):
     page.get_by_role("button", name="Save the changes").click()
 
     expect(page.get_by_text("Second has been changed.")).to_be_visible()
-    assert page.url.endswith("?saved=1")
+    page.wait_for_url(lambda url: url.endswith("?saved=1"))
     (view,) = stored(fleet.operator)
     assert view["columns"] == ["version", "machine_id", "presence"]
     page.get_by_label("Saved view").select_option("")
