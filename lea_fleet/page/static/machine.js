@@ -135,7 +135,7 @@ export class MachinePanel {
     const query = { machine_id: machine, totals: 0 }; // which finds it whatever its name
     const { active, uninstalled } = await get("/fleet", { query, signal });
     const [agent] = [...active, ...uninstalled];
-    const [states, story, presence] = agent ? await this.#more(machine, signal) : [];
+    const [states, story, presence] = agent ? await this.#more(agent, signal) : [];
     if (signal?.aborted || machine !== this.machine) return;
     this.loading = false;
     this.fault.replaceChildren();
@@ -146,13 +146,13 @@ export class MachinePanel {
   }
 
   // What was decided about a machine, its events, and when it was seen.
-  async #more(machine, signal) {
+  async #more({ machine_id: machine, status }, signal) {
     if (!fitsPath(machine)) return [{}, { events: [], next_cursor: null }];
     const query = { limit: this.limit };
     return Promise.all([
       get(machinePath(machine, ""), { signal }),
       get(machinePath(machine, "/events"), { query, signal }),
-      mayChange() && get(machinePath(machine, "/presence"), { signal }),
+      mayChange() && status === "active" && get(machinePath(machine, "/presence"), { signal }),
     ]);
   }
 
