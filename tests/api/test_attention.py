@@ -121,4 +121,5 @@ def test_messages_that_nobody_delivers_are_counted(make_app, operator, the_clock
         waits = Api(app.test_client(), OPERATOR_TOKEN)
         assert waits.get("/attention").json["messages"] == 0
         the_clock.advance(hours=1, seconds=1)
+        await_followers(app)
         assert waits.get("/attention").json["messages"] == 1
