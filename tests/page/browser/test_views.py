@@ -181,6 +181,7 @@ def test_a_viewer_saves_views_of_its_own_and_shares_none(fleet, tab, someone):
     expect(chosen(page)).to_have_text("Mine")
     assert {each["name"] for each in stored(viewer)} == {"Mine", "Shared"}
     more(page, "Rename or share")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
     expect(page.get_by_label("Share it with everybody")).to_have_count(0)
     page.keyboard.press("Escape")
     more(page, "Delete view")
