@@ -112,6 +112,10 @@ export class MachinePanel {
   // To the machines before and after this one, and what copies its id and its link.
   #showWays() {
     const [before, after] = this.beside(this.machine);
+    // A button that has just copied says so until it is replaced.
+    const told = JSON.stringify([this.machine, before, after]);
+    if (told === this.told) return;
+    this.told = told;
     const way = (name, machine) =>
       button("", () => go({ machine }), {
         class: `icon ${name}`,
