@@ -22,20 +22,19 @@ RELEASE = (
     " AND release.enrolled_at = agent.enrolled_at"
 )
 
+_OF_MACHINE = """SELECT 1 FROM lea_fleet_releases AS release
+    WHERE release.machine_id = enrolled_agents.machine_id
+    AND release.enrolled_at = enrolled_agents.enrolled_at"""
+
 #: The condition for a machine in ``enrolled_agents`` that was imported and has never
 #: come: its installer may claim it.
 PENDING = f"""last_seen_at IS NULL AND EXISTS (
-    SELECT 1 FROM lea_fleet_releases AS release
-    WHERE release.machine_id = enrolled_agents.machine_id
-    AND release.enrolled_at = enrolled_agents.enrolled_at
-    AND release.released_until = '{NEVER}'
+    {_OF_MACHINE} AND release.released_until = '{NEVER}'
   )"""
 
 #: The condition for a machine in ``enrolled_agents`` that an operator lets re-enroll.
 RELEASED = f"""(status = 'active' AND EXISTS (
-    SELECT 1 FROM lea_fleet_releases AS release
-    WHERE release.machine_id = enrolled_agents.machine_id
-    AND release.enrolled_at = enrolled_agents.enrolled_at
+    {_OF_MACHINE}
     AND release.released_until > :now AND release.released_until < '{NEVER}'
   ))"""
 
