@@ -9,6 +9,9 @@ import { t } from "./i18n.js";
 const PRESENCES = ["online", "offline", "stale", "pending"];
 const FLAGS = { suspected_clone: "suspected_clones", outdated: "outdated" };
 
+// The filters of all figures but the first, which is pressed if none of them is set.
+const NONE = { presence: "", suspected_clone: "", outdated: "" };
+
 // The silence after which a machine is stale, in seconds; NaN for never.
 const STALE_AFTER = Number.parseFloat(document.documentElement.dataset.staleAfter);
 
@@ -19,18 +22,18 @@ export class Strip {
     this.element = el(
       "div",
       { class: "strip", role: "group", "aria-label": t("strip") },
-      figure("active", () => go({ status: "", presence: "", suspected_clone: "", outdated: "" })),
+      figure("active", () => go({ status: "", ...NONE })),
       PRESENCES.map((name) => figure(name, () => togglePresence(name))),
       Object.keys(FLAGS).map((name) => figure(name, () => toggleFlag(name))),
     );
   }
 
   showState() {
-    const { status, presence, suspected_clone, outdated } = state();
-    const flags = { suspected_clone, outdated };
+    const all = state();
+    const isNone = ["", "active"].includes(all.status) && Object.keys(NONE).every((name) => all[name] === "");
     const isPressed = (name) => {
-      if (name === "active") return ["", "active"].includes(status) && [presence, suspected_clone, outdated].every((value) => value === "");
-      return name in FLAGS ? flags[name] === "true" : presence.split(",").includes(name);
+      if (name === "active") return isNone;
+      return name in FLAGS ? all[name] === "true" : all.presence.split(",").includes(name);
     };
     for (const [name, { button }] of this.figures) {
       button.setAttribute("aria-pressed", String(isPressed(name)));
