@@ -28,6 +28,9 @@ export const LISTING = [
 // All of them without a value.
 export const NOTHING = Object.fromEntries(LISTING.map((name) => [name, ""]));
 
+// The list without any of them, nor a saved view.
+export const UNFILTERED = { saved: "", ...NOTHING };
+
 // The filters of the history, likewise.
 export const HISTORY = ["event", "actor", "since"];
 

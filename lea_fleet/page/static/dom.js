@@ -45,6 +45,11 @@ export function button(label, onClick, attributes = {}) {
   return el("button", { type: "button", ...attributes, on: { click: onClick } }, label);
 }
 
+// A cell of a list.
+export function cell(name, ...content) {
+  return el("td", { role: "cell", class: name }, el("span", { class: "cell" }, ...content));
+}
+
 // A field with its label, for a form.
 export function field(label, control, hint) {
   const hintId = hint && `${control.id}-hint`;

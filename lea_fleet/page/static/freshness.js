@@ -1,7 +1,7 @@
 // The age of the data shown, and the failure that prevents a refresh.
 
 import { button, el } from "./dom.js";
-import { explain } from "./failures.js";
+import { tell } from "./failures.js";
 import { ago, serverTime } from "./format.js";
 import { t } from "./i18n.js";
 
@@ -42,14 +42,8 @@ export class Freshness {
   // The old data stays visible, with its age, which is red.
   failed(failure) {
     this.element.classList.add("failed");
-    const notice = explain(failure);
-    if (this.at !== null) notice.append(el("p", { class: "old" }, this.#old()));
-    notice.append(button(t("failure.retry"), this.refresh));
-    // Screen readers would read out an unchanged alert every time.
-    if (this.banner.firstChild?.dataset.kind !== failure.kind) {
-      notice.dataset.kind = failure.kind;
-      this.banner.replaceChildren(notice);
-    }
+    const old = this.at === null ? "" : el("p", { class: "old" }, this.#old());
+    tell(this.banner, failure, this.refresh, old);
     this.#done();
   }
 

@@ -2,7 +2,7 @@
 
 import { go, kept, leadsTo, state } from "./address.js";
 import { areUsual, columns } from "./columns.js";
-import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
+import { button, cell, el, foreign, replaceKeepingFocus } from "./dom.js";
 import { timeAgo } from "./format.js";
 import { t } from "./i18n.js";
 import { badge, cloneMark } from "./presence.js";
@@ -76,10 +76,6 @@ export class MachineList {
     this.table.classList.toggle("usual", areUsual());
     replaceKeepingFocus(this.heads, box, shown.map(head));
   }
-}
-
-function cell(name, ...content) {
-  return el("td", { role: "cell", class: name }, el("span", { class: "cell" }, ...content));
 }
 
 function head(name) {

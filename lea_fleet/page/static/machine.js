@@ -1,11 +1,11 @@
 // One machine: its details, history and actions.
 
 import { actionButtons } from "./actions.js";
-import { go, link, NOTHING } from "./address.js";
+import { go, link, UNFILTERED } from "./address.js";
 import { fitsPath, get, machinePath } from "./api.js";
 import { copyButton } from "./copy.js";
 import { button, el, focusOn, foreign, replaceKeepingFocus } from "./dom.js";
-import { explain, inOneLine } from "./failures.js";
+import { inOneLine, tell } from "./failures.js";
 import { dateTime, serverTime, time, timeAgo } from "./format.js";
 import { seenHours } from "./hours.js";
 import { phrase, t } from "./i18n.js";
@@ -21,7 +21,7 @@ const EVENTS = 20;
 const ROOMY = matchMedia("(min-width: 1440px)");
 
 // The address of the panel alone: others have no business with the filters of the list.
-const ALONE = { view: "", saved: "", columns: "", cursor: "", page: "", ...NOTHING };
+const ALONE = { view: "", columns: "", cursor: "", page: "", ...UNFILTERED };
 const COPIED = ["hostname", "user_email"];
 const TEXTS = ["hostname", "user_name", "user_email", "user_id", "version", "os_info"];
 
@@ -164,11 +164,7 @@ export class MachinePanel {
   failed(failure) {
     if (this.machine === "") return;
     if (this.loading) this.facts.replaceChildren();
-    // Screen readers would read out an unchanged alert every time.
-    if (this.fault.firstChild?.dataset.kind === failure.kind) return;
-    const notice = explain(failure);
-    notice.dataset.kind = failure.kind;
-    this.fault.replaceChildren(notice, button(t("failure.retry"), () => this.refreshAll()));
+    tell(this.fault, failure, () => this.refreshAll());
   }
 
   #fill(agent, states, { events, next_cursor: older }) {

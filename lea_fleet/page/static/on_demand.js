@@ -25,7 +25,8 @@ export async function loadPanel(refresh, beside) {
   return new MachinePanel(refresh, beside);
 }
 
-// What a promise of files resolves to, such as that of import(). Raises a Failure if they cannot be loaded.
+// What a promise of files resolves to, such as that of import(). Raises a Failure if they
+// cannot be loaded.
 export async function loaded(promise) {
   try {
     return await promise;

@@ -1,7 +1,7 @@
 // Statistics, which are loaded when they are opened: the versions that are installed, and
 // the enrollments and uninstalls of the last days.
 
-import { leadsTo, NOTHING } from "./address.js";
+import { leadsTo, UNFILTERED } from "./address.js";
 import { Chart } from "./chart.js";
 import { el, foreign, replaceKeepingFocus, svg } from "./dom.js";
 import { number, percent } from "./format.js";
@@ -41,7 +41,7 @@ function versions({ by_version: counted, totals }) {
 
 function nameOf(version) {
   const filter = version === null ? { without_version: "true" } : { version };
-  const link = { ...leadsTo({ ...NOTHING, saved: "", ...filter }), data: { key: version ?? "" } };
+  const link = { ...leadsTo({ ...UNFILTERED, ...filter }), data: { key: version ?? "" } };
   return el("a", link, version === null ? t("statistics.versions.unknown") : foreign(version));
 }
 

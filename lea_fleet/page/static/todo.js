@@ -1,6 +1,6 @@
 // What needs an operator, above the list: only what there is, each a link to it.
 
-import { leadsTo, NOTHING } from "./address.js";
+import { leadsTo, UNFILTERED } from "./address.js";
 import { changes, get } from "./api.js";
 import { el, replaceKeepingFocus } from "./dom.js";
 import { number } from "./format.js";
@@ -10,7 +10,7 @@ import { t } from "./i18n.js";
 // milliseconds, or after the operator has changed something.
 const EVERY = 300_000;
 
-const LIST = { view: "", machine: "", saved: "", ...NOTHING };
+const LIST = { view: "", machine: "", ...UNFILTERED };
 const LEADS = {
   refused: { view: "attention" },
   suspected_clones: { ...LIST, suspected_clone: "true" },

@@ -1,9 +1,9 @@
 // The enrollment tokens: those that are valid, or all.
 
-import { leadsTo, NOTHING } from "./address.js";
+import { leadsTo, UNFILTERED } from "./address.js";
 import { get, remove } from "./api.js";
 import { confirm } from "./dialogs.js";
-import { button, el, foreign, replaceKeepingFocus } from "./dom.js";
+import { button, cell, el, foreign, replaceKeepingFocus } from "./dom.js";
 import { explain } from "./failures.js";
 import { time, timeAgo } from "./format.js";
 import { phrase, t } from "./i18n.js";
@@ -128,14 +128,10 @@ function head(name) {
   return el("th", { scope: "col", role: "columnheader" }, t(`tokens.column.${name}`));
 }
 
-function cell(name, ...content) {
-  return el("td", { role: "cell", class: name }, el("span", { class: "cell" }, ...content));
-}
-
 // How many machines it has enrolled: a bar, and a link to those that still are.
 function usage({ id, uses, max_uses: most }) {
   const text = t("tokens.used", { uses, most });
-  const machines = { view: "", machine: "", saved: "", ...NOTHING, enrollment_token: String(id) };
+  const machines = { view: "", machine: "", ...UNFILTERED, enrollment_token: String(id) };
   const bar = el("meter", { value: uses, max: most, high: most * NEARLY, optimum: 0, "aria-label": text });
   return [uses > 0 ? el("a", { ...leadsTo(machines), data: { key: `uses-${id}` } }, text) : text, bar];
 }

@@ -1,6 +1,6 @@
 // The query for the list, from the URL.
 
-import { go, LISTING, NOTHING, state } from "./address.js";
+import { go, LISTING, state, UNFILTERED } from "./address.js";
 import { maySee } from "./who.js";
 
 // Machines per page.
@@ -31,7 +31,7 @@ export function maySortBy(sort) {
 }
 
 export function clear() {
-  go({ saved: "", ...NOTHING });
+  go(UNFILTERED);
 }
 
 function listing() {
