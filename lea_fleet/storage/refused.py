@@ -53,7 +53,8 @@ _AFTER = (
 
 #: A machine may have been refused with several tokens.
 _COUNT = f"SELECT code, count(DISTINCT look) {_VALID} GROUP BY code"
-_COUNT_WAITING = f"SELECT count(DISTINCT look) {_VALID} AND released_until IS NULL"
+_COUNT_WAITING = f"""SELECT count(DISTINCT look) {_VALID} AND released_until IS NULL
+  AND look NOT IN (SELECT look FROM lea_fleet_blocks)"""
 _COUNT_SINCE = f"SELECT count(DISTINCT look) {_VALID} AND last_at >= :since"
 
 
@@ -110,7 +111,7 @@ class Refused(Repository):
         return {code: machines for code, machines in rows}
 
     def count_waiting(self) -> int:
-        """Return the number of refused machines that no operator lets in yet."""
+        """Return the number of refused machines that no operator lets in or blocks."""
         ((machines,),) = self._unit.session.execute(
             _COUNT_WAITING, self._bounds()
         ).fetchall()

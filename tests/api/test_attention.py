@@ -50,6 +50,19 @@ def test_a_refused_machine_is_counted_until_it_is_released(operator, counted):
     assert counted() == {}
 
 
+def test_a_refused_machine_is_not_counted_while_it_is_blocked(operator, counted):
+    installer = operator.installer()
+    operator.request("DELETE", "/enrollment-tokens/1")
+    installer.post("/enroll", {"machine_id": "pc-1"})
+    assert counted() == {"refused": 1}
+
+    operator.post("/machines/PC-1/block")
+    assert counted() == {}
+
+    operator.request("DELETE", "/machines/PC-1/block")
+    assert counted() == {"refused": 1}
+
+
 def test_a_suspected_clone_is_counted(operator, counted):
     agent = operator.enroll("PC-1", hostname="PARIS-1")
     for name in ("PARIS-2", "PARIS-1", "PARIS-2"):

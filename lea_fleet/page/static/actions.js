@@ -49,8 +49,8 @@ function uninstall(machine) {
   return becauseOf("uninstall", machine, (reason) => post("/uninstall", { machine_id: machine, reason }));
 }
 
-function block(machine) {
-  return becauseOf("block", machine, (reason) => post(machinePath(machine, "/block"), { reason }));
+export function block(machine, how = {}) {
+  return becauseOf("block", machine, (reason) => post(machinePath(machine, "/block"), { reason }), how);
 }
 
 // Let a machine be enrolled once more; with the id of an enrollment token, only with that
@@ -128,9 +128,10 @@ async function rotate(machine) {
   return [t("event.token_rotated")];
 }
 
-function becauseOf(name, machine, send) {
+function becauseOf(name, machine, send, how = {}) {
   const reason = reasonInput();
-  return sending(name, machine, () => send(reason.value), { danger: true, extra: reasonField(reason) });
+  const asked = { danger: true, extra: reasonField(reason), ...how };
+  return sending(name, machine, () => send(reason.value), asked);
 }
 
 // Ask, send, and resolve to what is then said of `machine`.

@@ -123,6 +123,7 @@ export default {
   "refused.operators_token": "with the operator’s token",
   "refused.released": "Re-enrollment allowed",
   "refused.alive": "Still alive",
+  "refused.block": "No setup can enroll it until it is unblocked. It stays in this list, but is no longer under “To do”.",
   "refused.all": {"one": "Allow {n} machine once", "other": "Allow {n} machines once"},
   "refused.all.rest": " and {n} more"
 };

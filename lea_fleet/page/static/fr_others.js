@@ -123,6 +123,7 @@ export default {
   "refused.operators_token": "avec le jeton d’opérateur",
   "refused.released": "Réenrôlement autorisé",
   "refused.alive": "Toujours en contact",
+  "refused.block": "Aucune installation ne peut l’enrôler tant qu’elle n’est pas débloquée. Elle reste dans cette liste, mais n’est plus comptée sous « À faire ».",
   "refused.all": {"one": "Autoriser {n} machine une fois", "other": "Autoriser {n} machines une fois"},
   "refused.all.rest": " et {n} autres"
 };

@@ -1,6 +1,6 @@
 // Machines whose enrollment was refused: a section of the attention view.
 
-import { allow, unblock } from "./actions.js";
+import { allow, block, unblock } from "./actions.js";
 import { leadsTo } from "./address.js";
 import { Failure, fitsPath, machinePath, post } from "./api.js";
 import { confirm } from "./dialogs.js";
@@ -53,8 +53,16 @@ function buttons(refusal, act) {
     const action = () => allow(machine, tokenOf(refusal), refusal.still_alive);
     return [actionButton(t("release"), machine, act, action)];
   }
-  if (!["enrollment_token_exhausted", "token_expired", "token_revoked"].includes(code)) return [];
-  return [el("a", { ...leadsTo({ view: "tokens" }), class: "button" }, t("tokens.new"))];
+  const needsToken = ["enrollment_token_exhausted", "token_expired", "token_revoked"].includes(code);
+  return [
+    needsToken && el("a", { ...leadsTo({ view: "tokens" }), class: "button" }, t("tokens.new")),
+    refusal.agent_status !== "active" && actionButton(t("block"), machine, act, keepOut),
+  ];
+}
+
+// Block a machine that is not in the fleet.
+function keepOut(machine) {
+  return block(machine, { text: t("refused.block") });
 }
 
 function mark({ released_until: released, still_alive: isAlive, agent_status: status, code }) {

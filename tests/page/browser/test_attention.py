@@ -131,6 +131,25 @@ def test_what_could_not_be_allowed_is_named(fleet, tab):
     visit.expect_refusals()
 
 
+def test_one_that_is_not_to_come_in_is_blocked_and_no_longer_to_do(fleet, sign_in):
+    installer = fleet.operator.installer()
+    fleet.operator.enroll("PC-1")
+    fleet.operator.request("DELETE", "/enrollment-tokens/1")
+    assert installer.post("/enroll", {"machine_id": "PC-9"}).status_code == 401
+    page = sign_in(fleet)
+    page.get_by_role("link", name="1 refused machine").click()
+
+    page.get_by_role("button", name="Block: PC-9").click()
+    question = page.get_by_role("dialog", name="Block PC-9?")
+    expect(question).to_contain_text("no longer under “To do”")
+    question.get_by_role("button", name="Block PC-9").click()
+
+    expect(page.get_by_text("PC-9 has been blocked.")).to_be_visible()
+    page.get_by_role("link", name="Machines").click()
+    expect(page.locator(".machines .list")).to_contain_text("PC-1")
+    expect(page.locator(".todo")).to_be_hidden()
+
+
 def test_a_stolen_one_that_tries_to_come_back_is_seen_and_unblocked(fleet, open_view):
     installer = fleet.operator.installer()
     installer.enroll("PC-1")
