@@ -46,7 +46,8 @@ export class More {
 
   showState() {
     this.sort.value = state().sort;
-    for (const option of this.sort.options) option.hidden = !maySortBy(option.value);
+    // Safari shows an option that is hidden.
+    for (const option of this.sort.options) option.hidden = option.disabled = !maySortBy(option.value);
     this.columns.showState();
   }
 
