@@ -32,7 +32,7 @@ export const NOTHING = Object.fromEntries(LISTING.map((name) => [name, ""]));
 export const UNFILTERED = { saved: "", ...NOTHING };
 
 // The filters of the history, likewise.
-export const HISTORY = ["event", "actor", "since"];
+export const HISTORY = ["event", "about", "actor", "since", "until"];
 
 const NAMES = ["view", "machine", "saved", "columns", ...LISTING, ...HISTORY, "cursor", "page"];
 

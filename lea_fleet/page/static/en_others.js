@@ -3,6 +3,8 @@ export default {
   "history.event": "Event",
   "history.event.any": "All events",
   "history.actor": "By",
+  "history.about": "Machine",
+  "history.until": "Until",
   "history.since": "In the last",
   "history.since.any": "Any time",
   "history.none": "No events match.",

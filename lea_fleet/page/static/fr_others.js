@@ -3,6 +3,8 @@ export default {
   "history.event": "Événement",
   "history.event.any": "Tous les événements",
   "history.actor": "Par",
+  "history.about": "Machine",
+  "history.until": "Jusqu’au",
   "history.since": "Au cours de",
   "history.since.any": "Indifférent",
   "history.none": "Aucun événement ne correspond.",

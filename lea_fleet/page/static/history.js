@@ -18,15 +18,9 @@ export class HistoryView {
   constructor() {
     this.event = select("event", events(), "", (event) => go({ event }));
     this.since = select("since", periods(), "", (since) => go({ since }));
-    this.actor = el("input", {
-      id: "actor",
-      type: "search",
-      maxlength: 255,
-      autocomplete: "off",
-      spellcheck: "false",
-      list: "roles",
-      on: { input: () => this.#onInput() },
-    });
+    this.until = el("input", { id: "until", type: "date", on: { change: () => go({ until: this.until.value }) } });
+    this.about = searchField("about");
+    this.actor = searchField("actor", { list: "roles" });
     this.acting = field(t("history.actor"), this.actor);
     this.clear = button(t("list.clear"), clear, { class: "quiet clear" });
     this.said = el("p", { class: "said", role: "status" });
@@ -45,9 +39,11 @@ export class HistoryView {
           "form",
           { class: "row", role: "search", on: { submit: (event) => event.preventDefault() } },
           field(t("history.event"), this.event),
+          field(t("history.about"), this.about),
           this.acting,
           el("datalist", { id: "roles" }, ROLES.map((value) => el("option", { value }))),
           field(t("history.since"), this.since),
+          field(t("history.until"), this.until),
           this.clear,
           csvButton("/events", query, (said) => (this.said.textContent = said)),
         ),
@@ -63,7 +59,10 @@ export class HistoryView {
     const all = state();
     this.event.value = all.event;
     this.since.value = all.since;
-    if (this.actor.value.trim() !== all.actor) this.actor.value = all.actor;
+    this.until.value = all.until;
+    for (const input of [this.about, this.actor]) {
+      if (input.value.trim() !== all[input.id]) input.value = all[input.id];
+    }
     this.clear.hidden = [...HISTORY, "cursor"].every((name) => all[name] === "");
     this.story.classList.toggle("old", this.answered !== JSON.stringify(query()));
   }
@@ -79,16 +78,34 @@ export class HistoryView {
     this.nothing.hidden = page.events.length > 0;
     replaceKeepingFocus(this.pages, paging(page.next_cursor));
   }
+}
 
-  #onInput() {
-    goSoon({ actor: this.actor.value.trim() }, PAUSE);
-  }
+// A field of the filter with that name, which is applied soon after it was typed.
+function searchField(name, attributes = {}) {
+  const input = el("input", {
+    id: name,
+    type: "search",
+    maxlength: 255,
+    autocomplete: "off",
+    spellcheck: "false",
+    on: { input: () => goSoon({ [name]: input.value.trim() }, PAUSE) },
+    ...attributes,
+  });
+  return input;
 }
 
 // The parameters for the API.
 function query() {
-  const { cursor, ...all } = state();
-  return { ...Object.fromEntries(HISTORY.map((name) => [name, all[name]])), cursor };
+  const { event, about, actor, since, until, cursor } = state();
+  return { event, machine_id: about, actor, since, until: endOf(until), cursor };
+}
+
+// The end of a day where the reader is; what is no day is left for the API to refuse.
+function endOf(day) {
+  const end = new Date(`${day}T00:00`);
+  if (Number.isNaN(end.valueOf())) return day;
+  end.setDate(end.getDate() + 1);
+  return end.toISOString();
 }
 
 function clear() {

@@ -56,6 +56,28 @@ def test_filters_are_in_the_address_and_of_the_download(fleet, sign_in):
     expect(page.get_by_label("By", exact=True)).to_have_value("nobody")
 
 
+def test_it_is_of_one_machine_and_of_the_days_until_a_date(fleet, sign_in, engine):
+    for number in range(3):
+        fleet.operator.enroll(f"PC-{number}")
+    engine.execute(
+        "UPDATE lea_fleet_events SET at = '2026-03-02T12:00:00+00:00'"
+        " WHERE machine_id = 'PC-1'"
+    )
+    fleet.operator.uninstall("PC-1")
+    page = sign_in(fleet, "?view=history")
+
+    page.get_by_label("Machine").fill("PC-1")
+    expect(lines(page)).to_have_count(2)
+    page.get_by_label("Until").fill("2026-03-02")
+    expect(lines(page)).to_have_count(1)
+    expect(lines(page)).to_contain_text("Enrolled")
+    page.get_by_label("Until").fill("2026-03-01")
+    expect(page.get_by_text("No events match.")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
+    expect(lines(page)).to_have_count(4)
+    expect(page.get_by_label("Machine")).to_have_value("")
+
+
 def test_older_events_are_a_page_further(fleet, sign_in):
     for number in range(60):
         fleet.operator.enroll(f"PC-{number}")
