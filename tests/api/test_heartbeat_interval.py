@@ -154,7 +154,7 @@ def test_a_clock_set_back_does_not_stop_the_counting(operator, the_clock):
 
 
 def test_a_fresh_beat_is_answered_while_another_process_writes(
-    worker, the_clock, engine
+    begun, worker, the_clock, engine
 ):
     operator = worker(LEA_FLEET_BUSY_TIMEOUT="0s", LEA_FLEET_HEARTBEAT_RESOLUTION="60s")
     (agent,) = enroll(operator, 1)

@@ -306,7 +306,7 @@ def test_a_refusal_on_the_hosts_own_routes_is_counted_too(make_app, risen):
     }
 
 
-def test_a_busy_database_is_counted_wherever_it_shows(make_app, engine, risen):
+def test_a_busy_database_is_counted_wherever_it_shows(begun, make_app, engine, risen):
     app = make_app(
         LEA_FLEET_METRICS=True,
         LEA_FLEET_METRICS_TOKEN=MONITOR_TOKEN,

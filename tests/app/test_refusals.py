@@ -227,15 +227,14 @@ def test_requests_that_are_not_refused_never_come_here(
 
 
 def test_a_503_storm_of_many_machines_is_two_lines(
-    make_app, engine, lines, timers, monkeypatch
+    make_app, engine, elsewhere, lines, timers, monkeypatch
 ):
+    token = elsewhere.enroll().token  # its first use has to be written
     app = make_app(LEA_FLEET_BUSY_TIMEOUT="0s")
     app.get("/mine")(agent_required(lambda: "yours"))
     refusals = app.extensions["lea_fleet"].refusals
     monkeypatch.setattr(refusals, "_now", lambda: timers.now)
     client = app.test_client()
-    operator = Api(client, OPERATOR_TOKEN)
-    token = operator.enroll().token  # its first use has to be written
     with engine.being_written():
         for number in range(100):
             request = {

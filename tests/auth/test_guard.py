@@ -322,7 +322,7 @@ def test_one_code_alone_ends_an_identity():
     assert ends == {"agent_uninstalled": 401}
 
 
-def test_a_locked_database_costs_nobody_the_identity(make_app, engine):
+def test_a_locked_database_costs_nobody_the_identity(begun, make_app, engine):
     client = make_app(LEA_FLEET_BUSY_TIMEOUT="0s").test_client()
     agent = Api(client, OPERATOR_TOKEN).enroll("PC-1")
 

@@ -344,7 +344,7 @@ def test_an_operator_needs_no_database(operator, browser, without_database):
     assert browser.get("/all").status_code == 200
 
 
-def test_a_database_that_is_locked_costs_nobody_the_identity(make_host, engine):
+def test_a_database_that_is_locked_costs_nobody_the_identity(begun, make_host, engine):
     app = make_host(LEA_FLEET_BUSY_TIMEOUT="0s")
     agent = own(Api(app.test_client(), OPERATOR_TOKEN).enroll("PC-1"))
 

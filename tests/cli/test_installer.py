@@ -294,7 +294,9 @@ def test_a_disk_that_fills_up_leaves_nothing_and_no_token(
     assert not folder.exists() and not listed(operator)
 
 
-def test_a_database_that_is_locked_leaves_no_file(make_app, write, folder, engine):
+def test_a_database_that_is_locked_leaves_no_file(
+    begun, make_app, write, folder, engine
+):
     app = make_app(LEA_FLEET_BUSY_TIMEOUT="0s")
     Api(app.test_client(), OPERATOR_TOKEN).installer()
 

@@ -90,7 +90,7 @@ def test_a_write_is_read_committed_whatever_an_administrator_has_set(
     assert now == "read committed"
 
 
-def test_without_patience_a_statement_still_has_a_minute(make_app):
+def test_without_patience_a_statement_still_has_a_minute(begun, make_app):
     app = make_app(LEA_FLEET_BUSY_TIMEOUT="0s")
     with app.app_context():
         session = get_host_repository().unit.session
