@@ -173,8 +173,7 @@ def ensure_schema(driver: Connection[Any], name: str) -> None:
         # Another process may have created them while this one waited for the lock.
         found = look(driver, name)
         if not found.is_complete:
-            for statement in _missing(found, name):
-                driver.execute(statement)
+            driver.execute(";".join(_missing(found, name)))
         driver.execute("COMMIT")
     except BaseException:
         driver.rollback()
@@ -183,8 +182,7 @@ def ensure_schema(driver: Connection[Any], name: str) -> None:
 
 def make_tables(driver: Connection[Any], name: str) -> None:
     """Create all our tables and functions in the empty schema *name*."""
-    for statement in _statements(name):
-        driver.execute(statement)
+    driver.execute(";".join(_statements(name)))
 
 
 def script(name: str, role: str | None) -> str:
