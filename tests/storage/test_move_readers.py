@@ -50,8 +50,9 @@ def test_a_fleet_moves_away_while_it_is_read(moving, reading):
     assert rows_of(moving[0]) == rows_of(moving[1])
 
 
-def test_a_reader_that_ends_does_not_keep_the_notes(moving, reading, monkeypatch):
-    reading()
+@pytest.fixture
+def reading_at_first(reading, monkeypatch):
+    """Read the schema until somebody has failed to drop the notes."""
     drop = PostgresqlSource._drop_notes
 
     def drop_or_end(side):
@@ -62,6 +63,25 @@ def test_a_reader_that_ends_does_not_keep_the_notes(moving, reading, monkeypatch
             raise
 
     monkeypatch.setattr(PostgresqlSource, "_drop_notes", drop_or_end)
+    return reading
+
+
+def test_a_reader_that_ends_does_not_keep_the_notes(moving, reading_at_first):
+    reading_at_first()
+
+    moved(*moving)
+
+    assert moving[0].notes() == []
+
+
+def test_a_reader_that_ends_is_not_in_the_way_after_a_killed_move(
+    moving, reading_at_first, postgresql_schema
+):
+    settings = postgresql_schema.settings
+    place = settings["LEA_FLEET_DATABASE_URL"], settings["LEA_FLEET_DATABASE_SCHEMA"]
+    with PostgresqlSource(*place) as killed:
+        killed.begin_noting()
+    reading_at_first()
 
     moved(*moving)
 

@@ -57,17 +57,13 @@ class PostgresqlSource(PostgresqlSide):
         return self.snapshot()
 
     def begin_noting(self) -> None:
-        with self.transaction():
-            self.lock_tables()
-            self._drop_notes()
-            self.run(_MAKE_NOTES)
-            self.run(_NOTE)
-            for table in filter(_is_noted, TABLES):
-                self.driver.execute(
-                    "CREATE TRIGGER lea_fleet_noting AFTER INSERT OR UPDATE OR DELETE"
-                    f" ON {self.qualified(table.name)} FOR EACH ROW EXECUTE FUNCTION"
-                    f" {self.qualified('lea_fleet_note')}('{_key_of(table)}')"
-                )
+        triggers = [
+            "CREATE TRIGGER lea_fleet_noting AFTER INSERT OR UPDATE OR DELETE"
+            f" ON {self.qualified(table.name)} FOR EACH ROW EXECUTE FUNCTION"
+            f" {self.qualified('lea_fleet_note')}('{_key_of(table)}')"
+            for table in filter(_is_noted, TABLES)
+        ]
+        self._replace_notes(_MAKE_NOTES, _NOTE, *triggers)
 
     def take_noted(self) -> dict[str, list[Row]]:
         rows = self.driver.execute(
@@ -81,19 +77,7 @@ class PostgresqlSource(PostgresqlSide):
         return {source: [*keys] for source, keys in noted.items()}
 
     def end_noting(self) -> None:
-        """Again, if somebody reads: a trigger is dropped only from an idle table."""
-        for is_last in TRIES:
-            are_locked = False
-            try:
-                with self.transaction():
-                    self.lock_tables()  # which tries again itself
-                    are_locked = True
-                    self.run(BRIEFLY)
-                    self._drop_notes()
-                return
-            except BUSY:
-                if is_last or not are_locked:
-                    raise
+        self._replace_notes()
 
     def close(self, mark: Mark) -> None:
         self.write_mark(mark)
@@ -129,6 +113,26 @@ class PostgresqlSource(PostgresqlSide):
             self.run("DELETE FROM {schema}.lea_fleet_moves WHERE state <> 'open'")
             self.run("DROP TABLE IF EXISTS {schema}.lea_fleet_moved")
         self.drop_closed()
+
+    def _replace_notes(self, *statements: str) -> None:
+        """Drop what notes changes, and run *statements*, while nobody writes.
+
+        Again, if somebody reads: a trigger is dropped only from an idle table.
+        """
+        for is_last in TRIES:
+            are_locked = False
+            try:
+                with self.transaction():
+                    self.lock_tables()  # which tries again itself
+                    are_locked = True
+                    self.run(BRIEFLY)
+                    self._drop_notes()
+                    for statement in statements:
+                        self.run(statement)
+                return
+            except BUSY:
+                if is_last or not are_locked:
+                    raise
 
     def _drop_notes(self) -> None:
         self.run("DROP FUNCTION IF EXISTS {schema}.lea_fleet_note() CASCADE")
