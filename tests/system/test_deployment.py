@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,18 +28,23 @@ def page():
 
 
 @pytest.fixture
-def place(tmp_path, page):
-    """The folders of the page, below one of the test; its settings are there."""
+def place(page):
+    """The folders of the page, below one of the test; its settings are there.
+
+    In /tmp, since the path of a socket has at most 107 bytes.
+    """
     section = docs.section(page, "A service on Linux (systemd)")
     settings, unit = docs.blocks(section, "ini")
-    (tmp_path / "srv/rpa/data/databases").mkdir(parents=True)
-    (tmp_path / "srv/rpa/.venv").mkdir()
-    (tmp_path / "srv/rpa/.venv/bin").symlink_to(PROGRAMS)
-    (tmp_path / "run/lea-fleet").mkdir(parents=True)
-    (tmp_path / "etc/lea-fleet").mkdir(parents=True)
-    (tmp_path / "etc/lea-fleet/environment").write_text(here(tmp_path, settings))
-    (tmp_path / "lea-fleet.service").write_text(here(tmp_path, unit))
-    return tmp_path
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    (folder / "srv/rpa/data/databases").mkdir(parents=True)
+    (folder / "srv/rpa/.venv").mkdir()
+    (folder / "srv/rpa/.venv/bin").symlink_to(PROGRAMS)
+    (folder / "run/lea-fleet").mkdir(parents=True)
+    (folder / "etc/lea-fleet").mkdir(parents=True)
+    (folder / "etc/lea-fleet/environment").write_text(here(folder, settings))
+    (folder / "lea-fleet.service").write_text(here(folder, unit))
+    yield folder
+    shutil.rmtree(folder)
 
 
 def here(folder, text):
