@@ -176,10 +176,12 @@ def test_nothing_is_left_of_a_program_that_took_too_long(windows):
 
 def processes_of(windows):
     """Return the processes that see the work folder of this Windows."""
+    # What is mounted is named from the root of its file system.
+    work = str(Path(*windows.work.parts[-4:]))
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it came to its end
-            if str(windows.work) in (process / "mountinfo").read_text():
+            if work in (process / "mountinfo").read_text():
                 found.append(process.name)
     return found
 
