@@ -22,6 +22,7 @@ const ROOMY = matchMedia("(min-width: 1440px)");
 
 // The address of the panel alone: others have no business with the filters of the list.
 const ALONE = { view: "", columns: "", cursor: "", page: "", ...UNFILTERED };
+const WAYS = ["before", "after"]; // in the order of `beside`
 const COPIED = ["hostname", "user_email"];
 const TEXTS = ["hostname", "user_name", "user_email", "user_id", "version", "os_info"];
 
@@ -33,7 +34,7 @@ export class MachinePanel {
     this.beside = beside;
     this.machine = "";
     this.heading = el("h2", { id: "machine-title", tabindex: "-1", "aria-live": "polite" });
-    this.ways = el("div", { class: "ways" });
+    this.ways = WAYS.map((name) => this.#way(name));
     this.marks = el("p", { class: "marks" });
     this.said = el("div", { role: "status" });
     this.fault = el("div", { role: "alert" });
@@ -59,7 +60,13 @@ export class MachinePanel {
         el(
           "div",
           { class: "panel-head" },
-          this.ways,
+          el(
+            "div",
+            { class: "ways" },
+            this.ways,
+            copyButton(t("machine.copy.id"), () => this.machine, "word"),
+            copyButton(t("machine.copy.link"), () => new URL(link(ALONE), location.href).href, "word"),
+          ),
           button("", () => this.element.close(), {
             class: "icon close",
             "aria-label": t("close"),
@@ -96,10 +103,12 @@ export class MachinePanel {
       part.replaceChildren();
     }
     this.facts.replaceChildren(el("p", { class: "hint" }, t("loading")));
-    if (!this.element.open) this.#open();
+    const isOpen = this.element.open;
+    if (!isOpen) this.#open();
     this.#showWays();
     // Whoever steps from machine to machine goes on doing so.
-    if (!this.ways.contains(document.activeElement)) this.heading.focus({ preventScroll: true });
+    const isOnItsWay = isOpen && document.activeElement.matches(".ways button:enabled");
+    if (!isOnItsWay) this.heading.focus({ preventScroll: true });
   }
 
   // Beside the list where there is room for both, else above it.
@@ -109,28 +118,19 @@ export class MachinePanel {
     document.body.classList.toggle("beside", ROOMY.matches);
   }
 
-  // To the machines before and after this one, and what copies its id and its link.
+  // A button to the machine before or after this one.
+  #way(name) {
+    return button("", () => go({ machine: this.beside(this.machine)[WAYS.indexOf(name)] }), {
+      class: `icon ${name}`,
+      "aria-label": t(`machine.${name}`),
+      title: t(`machine.${name}`),
+      data: { key: name },
+    });
+  }
+
   #showWays() {
-    const [before, after] = this.beside(this.machine);
-    // A button that has just copied says so until it is replaced.
-    const told = JSON.stringify([this.machine, before, after]);
-    if (told === this.told) return;
-    this.told = told;
-    const way = (name, machine) =>
-      button("", () => go({ machine }), {
-        class: `icon ${name}`,
-        "aria-label": t(`machine.${name}`),
-        title: t(`machine.${name}`),
-        disabled: machine === undefined,
-        data: { key: name },
-      });
-    replaceKeepingFocus(
-      this.ways,
-      way("before", before),
-      way("after", after),
-      copyButton(t("machine.copy.id"), () => this.machine, "word"),
-      copyButton(t("machine.copy.link"), () => new URL(link(ALONE), location.href).href, "word"),
-    );
+    const beside = this.beside(this.machine);
+    this.ways.forEach((way, index) => (way.disabled = beside[index] === undefined));
   }
 
   async refresh(signal) {

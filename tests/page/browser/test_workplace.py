@@ -319,6 +319,7 @@ def test_it_copies_without_https_too(troubled, sign_in):
 
     page.get_by_role("button", name="Copy ID").click()
 
+    expect(page.locator(".copier[data-result=copied]")).to_be_visible()
     comes(page, "clipboard.readText()", "PC-10")
     expect(page.get_by_role("button", name="Copy ID")).to_be_focused()
 
