@@ -27,8 +27,12 @@ _ARGUMENTS = (
     "--disable-sync",
 )
 
-#: What Chromium logs if a server refuses a request or is not running.
+#: What Chromium logs if a server refuses a request or is not running: without the
+#: request, and maybe after the page has told its reader.
 _REFUSED = "Failed to load resource"
+
+#: Why a request failed that the page itself has ended.
+_ENDED = "net::ERR_ABORTED"
 
 
 def why_there_is_no_browser():
@@ -56,7 +60,11 @@ class Tab:
         self.url = url
         self.requests = []
         self.complaints = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
+        self._refused = []
+        self._excused = []
+        self.page.on("request", lambda request: self.requests.append(request))
+        self.page.on("response", self._on_response)
+        self.page.on("requestfailed", self._on_failure)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._on_console)
 
@@ -73,18 +81,31 @@ class Tab:
         self.context.close()
         origin = "/".join(self.url.split("/")[:3]) + "/"
         own = (origin, f"blob:{origin}")
-        assert [url for url in self.requests if not url.startswith(own)] == []
+        asked = [request.url for request in self.requests]
+        assert [url for url in asked if not url.startswith(own)] == []
         assert self.complaints == []
-
-    def _on_console(self, message):
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+        assert self._unexpected() == []
 
     def expect_refusals(self):
-        """Remove the complaints about refused requests; fail if there is none."""
-        others = [text for text in self.complaints if _REFUSED not in text]
-        assert len(others) < len(self.complaints)
-        self.complaints[:] = others
+        """Excuse the requests sent until now; fail if none has been refused."""
+        assert self._unexpected() != []
+        # Those without a response too: a page may ask for several things at once.
+        self._excused = list(self.requests)
+
+    def _unexpected(self):
+        return [each.url for each in self._refused if each not in self._excused]
+
+    def _on_response(self, response):
+        if response.status >= 400:
+            self._refused.append(response.request)
+
+    def _on_failure(self, request):
+        if request.failure != _ENDED:
+            self._refused.append(request)
+
+    def _on_console(self, message):
+        if message.type in ("error", "warning") and _REFUSED not in message.text:
+            self.complaints.append(message.text)
 
 
 def faults(page):

@@ -229,7 +229,7 @@ def test_an_imported_machine_that_never_came_was_never_seen(fleet, sign_in):
 
 
 def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
-    """The tests above can fail: axe reports faults, and so does the content policy."""
+    """These tests can fail: by axe, the content policy and requests refused."""
     visit = tab(fleet)
     page = visit.open()
     assert faults(page) == []
@@ -240,6 +240,11 @@ def test_what_is_not_fit_or_not_allowed_is_noticed(fleet, tab):
     assert "label" in [fault.split(":")[0] for fault in faults(page)]
     assert any("Content Security Policy" in text for text in visit.complaints)
     visit.complaints.clear()
+
+    page.evaluate("fetch('/nothing')")
+    with pytest.raises(AssertionError):
+        visit.close()
+    visit.expect_refusals()
 
 
 @pytest.mark.parametrize("language", ["en-GB", "fr-FR"])
