@@ -108,6 +108,11 @@ class Tab:
             self.complaints.append(message.text)
 
 
+def await_answer(page):
+    """Wait until the page shows all that it has asked for to begin with."""
+    expect(page.locator(".freshness")).to_contain_text("just now")
+
+
 def faults(page):
     """Return what axe finds wrong with the page, each with its element."""
     # In the middle of an animation, half-transparent colors fail the contrast check.

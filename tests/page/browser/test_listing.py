@@ -218,6 +218,7 @@ def test_a_panel_that_is_opened_leaves_the_page_of_the_list_where_it_is(page):
     second = shown(page)
 
     page.get_by_role("link", name=second[0], exact=True).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
 
     expect(page.get_by_role("link", name=second[0], exact=True)).to_be_focused()

@@ -13,7 +13,7 @@ from lea_fleet.app.database import get_host_repository, get_repository
 from lea_fleet.core import clock
 from lea_fleet.storage.alerts import Alerts
 from lea_fleet.storage.imports import Imports
-from tests.page.browser.chromium import expect, faults, overflow, shoot
+from tests.page.browser.chromium import await_answer, expect, faults, overflow, shoot
 from tests.support.api import OPERATOR_TOKEN
 
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -112,7 +112,7 @@ def test_every_view_is_fit_for_everybody(busy, sign_in, view, scheme, width):
     path, act = VIEWS[view]
     viewport = {"width": width, "height": 900 if width > 360 else 740}
     page = sign_in(busy, path, viewport=viewport, color_scheme=scheme)
-    expect(page.locator(".freshness")).to_contain_text("just now")
+    await_answer(page)
 
     act(page)
 
@@ -296,6 +296,7 @@ def test_it_refreshes_by_itself_and_says_how_old_it_is(busy, tab):
     page = visit.open(token=OPERATOR_TOKEN)
     expect(page.locator("a.machine")).to_have_count(2)
     page.get_by_role("link", name="PC-2").focus()
+    await_answer(page)
     busy.operator.enroll("PC-4")
 
     page.clock.run_for(20_000)
@@ -310,6 +311,7 @@ def test_a_server_that_is_away_is_said_and_found_again(busy, tab):
     visit = tab(busy)
     page = visit.open(token=OPERATOR_TOKEN)
     expect(page.locator("a.machine")).to_have_count(2)
+    await_answer(page)
     visit.context.set_offline(True)
     page.get_by_role("button", name="Refresh").click()
 
@@ -332,6 +334,7 @@ def test_a_database_that_cannot_be_read_is_said(fleet, tab, database):
     visit = tab(fleet)
     page = visit.open(token=OPERATOR_TOKEN)
     expect(page.locator("a.machine")).to_have_count(1)
+    await_answer(page)
     fleet.app.extensions["lea_fleet"].store.close_idle()
     database.rename(database.with_suffix(".away"))
     database.write_text("no database at all, and long enough to be looked at " * 100)

@@ -7,7 +7,7 @@ import pytest
 from lea_fleet.app.database import get_repository
 from lea_fleet.core import clock
 from lea_fleet.storage.imports import Imports
-from tests.page.browser.chromium import expect
+from tests.page.browser.chromium import await_answer, expect
 from tests.support.api import OPERATOR_TOKEN
 from tests.support.fleets import fill
 
@@ -300,7 +300,7 @@ def test_a_panel_that_cannot_be_loaded_opens_once_the_server_is_back(fleet, tab)
     fleet.operator.enroll("PC-1")
     visit = tab(fleet)
     page = visit.open(token=OPERATOR_TOKEN)
-    expect(page.locator(".freshness")).to_contain_text("just now")
+    await_answer(page)
     visit.context.set_offline(True)
     page.get_by_role("link", name="PC-1", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("The server does not respond.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.page.browser.chromium import expect, faults, overflow, shoot
+from tests.page.browser.chromium import await_answer, expect, faults, overflow, shoot
 from tests.support.api import OPERATOR_TOKEN, Api
 
 
@@ -21,7 +21,7 @@ def open_as(fleet, tab):
 
 
 def views(page):
-    expect(page.locator(".freshness")).to_contain_text("just now")
+    await_answer(page)
     return page.get_by_role("navigation", name="Views").get_by_role("link")
 
 
@@ -140,7 +140,7 @@ def test_who_is_revoked_is_asked_to_sign_in_again(fleet, tab):
     made = fleet.operator.post("/operators", {"name": "N", "role": "viewer"}).json
     visit = tab(fleet)
     page = visit.open(token=made["token"])
-    expect(page.locator(".freshness")).to_contain_text("just now")
+    await_answer(page)
     fleet.operator.request("DELETE", "/operators/1")
 
     page.get_by_role("button", name="Refresh").click()

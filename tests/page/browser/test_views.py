@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lea_fleet.core import clock
-from tests.page.browser.chromium import expect, faults, overflow, shoot
+from tests.page.browser.chromium import await_answer, expect, faults, overflow, shoot
 from tests.support.api import Api
 
 
@@ -48,7 +48,7 @@ def stored(owner):
 
 def shown(page):
     """Return the machines on the page, once the list has been replaced."""
-    expect(page.locator(".freshness")).to_contain_text("just now")
+    await_answer(page)
     expect(page.locator(".listing.old")).to_have_count(0)
     return page.locator("a.machine").all_inner_texts()
 
