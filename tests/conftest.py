@@ -17,6 +17,7 @@ from tests.support import shared_postgresql
 from tests.support.api import MONITOR_TOKEN, OPERATOR_TOKEN, Api
 from tests.support.disks import mounted
 from tests.support.engines import ENGINES, PostgresqlSchema, SqliteFile, new_engine
+from tests.support.lent_schemas import LentSchemas
 from tests.support.postgresql import new_schema
 from tests.support.rules import compile_rules_once
 
@@ -45,6 +46,9 @@ _ON_BOTH = (
     "system/test_concurrency.py",
 )
 
+#: The folders whose tests are about a fleet that is there, not about how it begins.
+_BEGUN = ("alerts", "api", "auth")
+
 
 def pytest_generate_tests(metafunc):
     """Run the tests of some folders and modules on both engines.
@@ -67,11 +71,15 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(items):
     """Mark what starts a server itself, so that ``-m`` selects it too.
 
-    The longest tests come first: at the end, all processes but one would be idle.
+    Mark also what may have a database with tables. The longest tests come first: at the
+    end, all processes but one would be idle.
     """
     for item in items:
         if {"postgresql_server", "start_postgresql"} & {*item.fixturenames}:
             item.add_marker("postgresql")
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in _BEGUN or "begun" in item.fixturenames:
+            item.add_marker("tables_made")
     items.sort(key=lambda item: item.path.name != "test_alerts.py")
 
 
@@ -121,6 +129,12 @@ def postgresql_admin(postgresql_server):
     """A connection of the administrator, in autocommit."""
     with psycopg.connect(f"{postgresql_server}postgres", autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def lent_schemas(postgresql_admin):
+    """The schemas that tests marked ``tables_made`` hand on."""
+    return LentSchemas(postgresql_admin)
 
 
 @pytest.fixture

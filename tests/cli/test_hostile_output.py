@@ -23,6 +23,8 @@ HOSTILE = {
     "sql": "'; DROP TABLE enrolled_agents; --",
 }
 
+pytestmark = pytest.mark.usefixtures("begun")
+
 hostile = pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 
 

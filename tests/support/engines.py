@@ -41,7 +41,7 @@ def new_engine(request, path):
     """Yield the database of the tests of *request*; nothing is there yet.
 
     The parameter of its fixture is one of ENGINES; SQLite, with the file *path*, is the
-    default.
+    default. PostgreSQL has its tables already where the test is marked ``tables_made``.
     """
     if getattr(request, "param", "sqlite") == "sqlite":
         yield SqliteFile(path)
@@ -50,11 +50,16 @@ def new_engine(request, path):
     with ExitStack() as schemas:
 
         def beside():
-            made = new_schema(request.getfixturevalue("postgresql_admin"))
-            name = schemas.enter_context(made)
+            name = schemas.enter_context(_schema(request))
             return PostgresqlSchema(f"{server}postgres", name, beside)
 
         yield beside()
+
+
+def _schema(request):
+    if request.node.get_closest_marker("tables_made"):
+        return request.getfixturevalue("lent_schemas").lend()
+    return new_schema(request.getfixturevalue("postgresql_admin"))
 
 
 def engine_of(environment):
