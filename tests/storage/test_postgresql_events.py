@@ -45,6 +45,26 @@ def test_an_event_waits_for_an_earlier_one_that_is_not_committed_yet(host):
         assert seen(slow, "", 2) == ["SLOW", "FAST"]
 
 
+def test_events_follow_the_number_of_their_transaction_and_not_its_text(host, engine):
+    machines = ["PC-8", "PC-9", "PC-10", "PC-11"]
+    with host():
+        repository = get_host_repository()
+        for machine in machines:
+            repository.enroll(machine)
+    number = "CAST(substr(machine_id, 4) AS xid8)"
+    engine.execute(f"UPDATE lea_fleet_events SET xid = {number}")
+
+    with host():
+        events, position, found = get_host_repository().events, "", []
+        for _ in machines:
+            step, position = events.after(position, limit=1)
+            found += [event["machine_id"] for event in step]
+        together, _ = events.after("", limit=9)
+
+        assert found == [event["machine_id"] for event in together] == machines
+        assert events.end() == position
+
+
 def test_a_restored_dump_hides_no_event_from_its_followers(host, engine):
     with host():
         repository = get_host_repository()

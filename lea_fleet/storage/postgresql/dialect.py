@@ -56,7 +56,8 @@ class PostgresqlDialect:
         commit="CAST(xid AS text)",
         after=f"(xid, id) > ({_FROM}, :id)"
         " AND xid < pg_snapshot_xmin(pg_current_snapshot())",
-        order="xid, id",
+        # Of the table: xid alone is the text above, by which 10 is before 9.
+        order="lea_fleet_events.xid, lea_fleet_events.id",
     )
 
     in_transaction = attrgetter("in_transaction")
