@@ -23,7 +23,7 @@ HOSTILE = {
     "sql": "'; DROP TABLE enrolled_agents; --",
 }
 
-pytestmark = pytest.mark.usefixtures("begun")
+pytestmark = pytest.mark.tables_made
 
 hostile = pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 

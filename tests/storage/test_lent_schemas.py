@@ -39,6 +39,10 @@ def test_the_next_test_finds_no_row_and_the_first_id(lent, postgresql_admin):
     "change",
     [
         "ALTER TABLE {}.lea_fleet_blocks ADD COLUMN color text",
+        "ALTER TABLE {}.lea_fleet_blocks DROP COLUMN reason",
+        "ALTER TABLE {}.lea_fleet_blocks RENAME COLUMN reason TO why",
+        "ALTER TABLE {}.lea_fleet_blocks ALTER COLUMN reason TYPE varchar",
+        "ALTER TABLE {}.lea_fleet_blocks ALTER COLUMN reason SET NOT NULL",
         "CREATE INDEX another ON {}.lea_fleet_blocks (reason)",
         "GRANT SELECT ON {}.lea_fleet_blocks TO PUBLIC",
         "GRANT USAGE ON SCHEMA {} TO PUBLIC",
