@@ -119,7 +119,7 @@ def _nothing_left_to_log():
 
 @pytest.fixture
 def engine(request, tmp_path):
-    """The database of the test, on one of the engines; nothing is there yet."""
+    """The database of the test, on one of the engines: see :func:`new_engine`."""
     with new_engine(request, tmp_path / "data" / "rpa_data.db") as engine:
         yield engine
 

@@ -38,10 +38,11 @@ ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 @contextmanager
 def new_engine(request, path):
-    """Yield the database of the tests of *request*; nothing is there yet.
+    """Yield the database of the tests of *request*.
 
-    The parameter of its fixture is one of ENGINES; SQLite, with the file *path*, is the
-    default. PostgreSQL has its tables already where the test is marked ``tables_made``.
+    Nothing is there yet, except that PostgreSQL has empty tables for a test marked
+    ``tables_made``. The parameter of its fixture is one of ENGINES; SQLite, with the
+    file *path*, is the default.
     """
     if getattr(request, "param", "sqlite") == "sqlite":
         yield SqliteFile(path)

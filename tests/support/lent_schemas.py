@@ -26,8 +26,7 @@ _SHAPE = """
         UNION ALL SELECT concat_ws(':', relname, attname, atttypid, attnotnull)
         FROM ours JOIN pg_class ON pg_class.oid = objid
         JOIN pg_attribute ON attrelid = objid AND attnum > 0
-        UNION ALL SELECT concat_ws(':', relname)
-        FROM ours JOIN pg_index ON indrelid = objid
+        UNION ALL SELECT relname FROM ours JOIN pg_index ON indrelid = objid
         JOIN pg_class ON pg_class.oid = indexrelid
         UNION ALL SELECT concat_ws(':', proname, proacl)
         FROM ours JOIN pg_proc ON pg_proc.oid = objid
